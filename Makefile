@@ -1,0 +1,47 @@
+# make run: set up, then the main job on the bundled recordings, offline.
+# make test: set up, then lint, types and tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= out/example
+
+.PHONY: run test setup lint format types lock clean
+
+run: $(READY)
+	@$(BIN)/python examples/main_job.py --output $(OUT)
+
+test: $(READY) lint types
+	$(BIN)/python -m pytest
+
+setup: $(READY)
+
+# The lock decides every version; the project itself is installed without asking an index again.
+$(READY): setup.py requirements.lock
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Cliptune needs Python 3.11 or newer; set PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format:
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types:
+	$(BIN)/mypy
+
+# Resolves setup.py's ranges afresh and writes down what came out.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet '.[test]'
+	.venv-lock/bin/python -m pip freeze --exclude cliptune > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How the transforms run in parallel: the only importer of Apache Beam."""

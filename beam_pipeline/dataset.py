@@ -1,0 +1,197 @@
+"""The pipeline: manifests in, shards out, one description of the whole at the end. Wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.typehints import with_output_types
+
+from beam_pipeline.progress import ProgressFile
+from transforms import assign, manifest, report, shard
+from transforms.clip import Clip, Outcome, RejectReason, rejected
+from transforms.manifest import Manifest, ManifestSettings
+from transforms.plan import REJECTED, Plan, ShardKey
+from transforms.shard import ClipPool, ShardResult, Target
+
+CLIPS = "clips"
+REJECTS = "rejects"
+REUSED = Metrics.counter("cliptune", "clips_reused")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that the pipeline needs to know: plain values, for it is pickled to the workers.
+
+    Attributes:
+      manifests: what to read.
+      manifest_settings: how to read it.
+      plan: what the launcher counted.
+      target: what the dataset is and where it goes.
+      clip_threads: clips prepared at a time by one worker.
+      progress_path: a local file to note finished clips in, or "" for none.
+    """
+
+    manifests: tuple[Manifest, ...]
+    manifest_settings: ManifestSettings
+    plan: Plan
+    target: Target
+    clip_threads: int
+    progress_path: str = ""
+
+    def with_progress(self, path: str) -> Job:
+        """The same job, noting its progress in a local file."""
+        return replace(self, progress_path=path)
+
+
+def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
+    """The whole pipeline.
+
+    Returns:
+      One element, the report, when the dataset is complete.
+    """
+    rows = pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings)
+    unique = rows[CLIPS] | Deduplicate()
+    clips = unique[CLIPS] | KeyByShard(job.plan)
+    rejects = (rows[REJECTS], unique[REJECTS]) | beam.Flatten() | KeyRejects(job.plan)
+    every_shard = pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys()) | EmptyShards()
+    return (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job) | FinishDataset(job)
+
+
+class ReadManifests(beam.PTransform):
+    """Splits manifests into clips and the outcomes of rows that are none."""
+
+    def __init__(self, settings: ManifestSettings) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def expand(self, manifests: PCollection) -> beam.pvalue.DoOutputsTuple:
+        return manifests | beam.ParDo(_ReadManifest(self.settings)).with_outputs(REJECTS, main=CLIPS)
+
+
+@with_output_types(Clip)
+class _ReadManifest(beam.DoFn):
+    def __init__(self, settings: ManifestSettings) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def process(self, element: Manifest) -> Iterator[Clip | TaggedOutput]:
+        for row in manifest.read(element, self.settings):
+            yield TaggedOutput(REJECTS, row) if isinstance(row, Outcome) else row
+
+
+class Deduplicate(beam.PTransform):
+    """Keeps one clip of every id; the others become rejections."""
+
+    @staticmethod
+    def _with_id(clip: Clip) -> tuple[str, Clip]:
+        return clip.clip_id, clip
+
+    def expand(self, clips: PCollection) -> beam.pvalue.DoOutputsTuple:
+        grouped = clips | beam.Map(self._with_id).with_output_types(tuple[str, Clip]) | beam.GroupByKey()
+        return grouped | beam.ParDo(_KeepFirst()).with_outputs(REJECTS, main=CLIPS)
+
+
+@with_output_types(Clip)
+class _KeepFirst(beam.DoFn):
+    def process(self, element: tuple[str, Iterable[Clip]]) -> Iterator[Clip | TaggedOutput]:
+        # By contents first, so that the order of the manifests does not choose the clip.
+        first, *others = sorted(element[1], key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
+        yield first
+        for clip in others:
+            detail = f"the id {clip.clip_id!r} is taken by {first.source}"
+            yield TaggedOutput(REJECTS, rejected(clip, RejectReason.DUPLICATE_ID, detail))
+
+
+class KeyByShard(beam.PTransform):
+    """Pairs each clip with the shard it belongs to."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def _with_key(self, clip: Clip) -> tuple[ShardKey, Clip]:
+        split = assign.split_of(clip, self.plan.validation_keys)
+        return (split, assign.shard_index(clip.clip_id, self.plan.num_shards[split])), clip
+
+    def expand(self, clips: PCollection) -> PCollection:
+        return clips | beam.Map(self._with_key).with_output_types(tuple[ShardKey, Clip | Outcome | None])
+
+
+class KeyRejects(beam.PTransform):
+    """Pairs each outcome of a row without a clip with the sidecar that will hold it."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def _with_key(self, outcome: Outcome) -> tuple[ShardKey, Outcome]:
+        return (REJECTED, assign.shard_index(outcome.source, self.plan.num_shards[REJECTED])), outcome
+
+    def expand(self, outcomes: PCollection) -> PCollection:
+        return outcomes | beam.Map(self._with_key).with_output_types(tuple[ShardKey, Clip | Outcome | None])
+
+
+class EmptyShards(beam.PTransform):
+    """Gives every shard one empty row, so that a shard without clips is written too."""
+
+    @staticmethod
+    def _without_row(key: ShardKey) -> tuple[ShardKey, None]:
+        return key, None
+
+    def expand(self, keys: PCollection) -> PCollection:
+        return keys | beam.Map(self._without_row).with_output_types(tuple[ShardKey, Clip | Outcome | None])
+
+
+class WriteShards(beam.PTransform):
+    """Groups rows by shard and writes each shard: the one step that touches audio."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def expand(self, rows: PCollection) -> PCollection:
+        # References cross the shuffle, audio never does.
+        return rows | beam.GroupByKey() | beam.ParDo(_WriteShard(self.job)).with_output_types(ShardResult)
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def setup(self) -> None:
+        threads = self.job.clip_threads
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="clip")
+        self.progress = ProgressFile(self.job.progress_path)
+        # Two a thread: one being prepared, one ready while the line before it is written.
+        self.pool = ClipPool(self.executor, 2 * threads, self.progress.note)
+
+    def process(self, element: tuple[ShardKey, Iterable[Clip | Outcome | None]]) -> Iterator[ShardResult]:
+        key, rows = element
+        result = shard.write_shard(key, [row for row in rows if row is not None], self.job.target, self.pool)
+        # On this thread: a counter incremented from another one is lost.
+        REUSED.inc(result.rows if result.reused else 0)
+        yield result
+
+    def teardown(self) -> None:
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.progress.close()
+
+
+class FinishDataset(beam.PTransform):
+    """Describes the dataset once all its shards are written."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def _finish(self, results: list[ShardResult]) -> dict[str, object]:
+        return report.finish(results, self.job.plan, self.job.target)
+
+    def expand(self, results: PCollection) -> PCollection:
+        return results | beam.combiners.ToList() | beam.Map(self._finish)

@@ -1,0 +1,201 @@
+"""`cliptune prepare`: from the command line to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import orjson
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions, _BeamArgumentParser
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.runner import PipelineResult
+from rich.console import Console
+
+from beam_pipeline import progress, summary
+from beam_pipeline.dataset import REUSED, Job, build
+from beam_pipeline.flags import prepare_flags, settings_from
+from transforms import manifest, output, storage
+from transforms.clip import UserError
+from transforms.manifest import ManifestSettings
+from transforms.plan import make_plan
+from transforms.shard import Target
+
+DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
+EMBEDDED_RUNNERS = ("", "DirectRunner", "FnApiRunner")
+
+
+class UsageError(Exception):
+    """The command line itself is wrong: exit status 2."""
+
+
+def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    """Runs `cliptune prepare`.
+
+    Args:
+      args: the flags of `beam_pipeline.flags`.
+      beam_flags: all other words of the command line.
+
+    Returns:
+      The exit status.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    try:
+        report = _prepare(args, beam_flags, console)
+    except UsageError as fault:
+        console.print(f"cliptune prepare: {fault}")
+        return USAGE
+    except (UserError, storage.StorageError) as fault:
+        console.print(f"cliptune prepare: {fault}")
+        return FAILED
+    except KeyboardInterrupt:
+        console.print("cliptune prepare: stopped; the same command goes on from here")
+        return FAILED
+    summary.show(report, args.output, console)
+    sys.stdout.write(summary.line(report, args.output))
+    too_many = report["rejected"] > args.max_rejected_fraction * report["rows"]
+    if too_many:
+        console.print(f"more than --max_rejected_fraction={args.max_rejected_fraction:g} of the rows were rejected")
+    return TOO_MANY_REJECTED if too_many else DONE
+
+
+def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> dict[str, Any]:
+    options = beam_options(beam_flags)
+    job = make_job(args, options)
+    output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
+    reused = run(job, options, console)
+    report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
+    return {**report, "reused": reused}
+
+
+def beam_options(flags: Sequence[str]) -> PipelineOptions:
+    """Beam's options, with unknown flags refused: Beam itself would drop them.
+
+    Raises:
+      UsageError: a word that is no flag of Beam's.
+    """
+    parser = _BeamArgumentParser(prog="cliptune prepare", allow_abbrev=False, usage=argparse.SUPPRESS)
+    for options_class in PipelineOptions.__subclasses__():
+        options_class._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(flags))
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        close = difflib.get_close_matches(name, [*parser._option_string_actions, *prepare_flags()], n=1)
+        raise UsageError(f"unknown flag {name}" + (f"; did you mean {close[0]}?" if close else ""))
+    options = PipelineOptions(list(flags))
+    # The code is an installed package; Dataflow's default would hide a missing one.
+    options.view_as(SetupOptions).save_main_session = False
+    return options
+
+
+def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
+    """Reads the manifests once, to count them, and fixes all that the workers need.
+
+    Raises:
+      UsageError: a flag's value breaks its rule.
+      UserError: a manifest cannot be used.
+    """
+    try:
+        settings = settings_from(args)
+    except ValueError as fault:
+        raise UsageError(f"--{fault}") from None
+    base = str(Path.cwd())  # workers may have another one
+    manifests = manifest.locate(args.manifest, base)
+    rows = ManifestSettings(
+        audio_root=args.audio_root,
+        allow_path=tuple(args.allow_path),
+        id_column=args.id_column,
+        audio_column=args.audio_column,
+        text_column=args.text_column,
+    )
+    plan = make_plan((row for each in manifests for row in manifest.read(each, rows)), settings)
+    target = Target(
+        output=storage.absolute(args.output, base),
+        base=base,
+        allowed=manifest.allowed_roots(manifests, rows, base),
+        num_shards=plan.num_shards,
+        settings=settings,
+    )
+    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
+
+
+def _clip_threads(args: argparse.Namespace, options: PipelineOptions) -> int:
+    if args.clip_threads is not None:
+        if args.clip_threads < 1:
+            raise UsageError(f"--clip_threads must be positive, got {args.clip_threads}")
+        return int(args.clip_threads)
+    # Elsewhere the runner starts one worker process a core.
+    return len(os.sched_getaffinity(0)) if _embedded(options) else 1
+
+
+def _embedded(options: PipelineOptions) -> bool:
+    return (options.view_as(StandardOptions).runner or "") in EMBEDDED_RUNNERS
+
+
+def run(job: Job, options: PipelineOptions, console: Console) -> int:
+    """Runs the pipeline to its end, with progress on `console`.
+
+    Returns:
+      The clips that an earlier run had made ready.
+
+    Raises:
+      UserError: a worker found a fault that the user can mend.
+    """
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    try:
+        result = _run_here(job, options, console) if _embedded(options) else _run_elsewhere(job, options)
+        counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
+        return sum(counter.result for counter in counters)
+    except RuntimeError as fault:
+        # A worker's exception arrives as the text of its traceback.
+        told = re.findall(r"^transforms\.(?:clip\.UserError|storage\.StorageError): (.*)$", str(fault), re.MULTILINE)
+        if not told:
+            raise
+        raise UserError(_without_step(told[-1])) from None
+
+
+def _without_step(text: str) -> str:
+    """Beam appends " [while running 'Step']" to a worker's message."""
+    return re.sub(r" \[while running '.*'\](?: with exceptions:.*)?$", "", text)
+
+
+def _run_elsewhere(job: Job, options: PipelineOptions) -> PipelineResult:
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, job)
+    result = pipeline.run()
+    result.wait_until_finish()
+    return result
+
+
+def _run_here(job: Job, options: PipelineOptions, console: Console) -> PipelineResult:
+    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder:
+        path = Path(folder, "progress")
+        with progress.shown(path, job.plan.rows, job.target.settings.sample_rate, console):
+            pipeline = beam.Pipeline(runner=_embedded_runner(options), options=options)
+            build(pipeline, job.with_progress(str(path)))
+            result = pipeline.run()
+            result.wait_until_finish()
+            return result
+
+
+def _embedded_runner(options: PipelineOptions) -> FnApiRunner:
+    """Beam's in-process runner, chosen by us.
+
+    `DirectRunner` would first try to download another engine, without a
+    time-out. The provision info gives workers their options, as it does there.
+    """
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    info = ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
+    repeat = options.get_all_options().get("direct_runner_bundle_repeat") or 0
+    return FnApiRunner(provision_info=info, bundle_repeat=repeat)

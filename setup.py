@@ -1,0 +1,52 @@
+"""The package's definition: what Dataflow's --setup_file installs on its workers."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+# Workers install only what workers use: the tuning half is an extra.
+WORKER = [
+    "apache-beam[gcp]>=2.76,<2.78",
+    "ffmpeg-python>=0.2,<0.3",
+    "google-cloud-storage>=3.4,<4",
+    "google-crc32c>=1.5,<2",
+    "imageio-ffmpeg>=0.6,<0.9",
+    "numpy>=1.26,<3",
+    "orjson>=3.9,<4",
+    "pyarrow>=15,<26",
+    "pybase64>=1.4,<2",
+    "rich>=13,<16",
+    "soundfile>=0.13.1,<0.15",
+    "soxr>=0.5,<2",
+]
+TUNING = [
+    "google-cloud-aiplatform>=1.140,<2",
+    "google-genai>=2.8,<4",
+    "pydantic>=2.9,<3",
+    "starlette>=0.46,<2",
+    "uvicorn>=0.34,<1",
+]
+TEST = [
+    "gcp-storage-emulator>=2024.8.3",
+    "hypothesis>=6.120,<7",
+    "mypy>=1.15,<3",
+    "pyarrow-stubs>=17",
+    "pytest>=8.3,<10",
+    "ruff>=0.11,<1",
+]
+
+setup(
+    name="cliptune",
+    version="0.1.0",
+    description="From recordings and texts to a tuned, evaluated Gemini model, every clip accounted for",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=["beam_pipeline", "transforms", "tuning"],
+    py_modules=["cliptune"],
+    install_requires=WORKER,
+    extras_require={"tuning": TUNING, "test": TUNING + TEST},
+    entry_points={"console_scripts": ["cliptune = cliptune:main"]},
+)

@@ -1,0 +1,1 @@
+"""What happens to one clip, and to one shard. Plain functions and records."""

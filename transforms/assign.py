@@ -1,0 +1,73 @@
+"""Which shard, which place in it and which split a clip belongs to: all decided by hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from transforms.clip import Clip
+
+TRAIN = "train"
+VALIDATION = "validation"
+
+# A salt of its own keeps the split independent of the order: without it the
+# validation clips would all be the first of the dataset.
+_SPLIT_SALT = b"cliptune-split"
+
+# Vertex accepts 5,000 validation examples, 30 % of the training examples and,
+# by one source, 25 % of their bytes; a fifth of the whole satisfies the last two.
+MAX_VALIDATION_EXAMPLES = 5_000
+MAX_VALIDATION_FRACTION = 0.2
+# Below this a dataset may do without a validation split.
+MIN_CLIPS_FOR_VALIDATION = 20
+
+
+def _hash64(text: str, salt: bytes = b"") -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8, salt=salt).digest(), "big")
+
+
+def order_key(clip_id: str) -> int:
+    """The clip's place in the dataset: uniform in [0, 2**64), the same on every machine."""
+    return _hash64(clip_id)
+
+
+def shard_index(clip_id: str, num_shards: int) -> int:
+    """The shard in [0, num_shards) that holds `clip_id`."""
+    # Multiply-and-shift, not modulo: shards are then ranges of order_key, so
+    # concatenating them gives the same bytes whatever num_shards is.
+    return (order_key(clip_id) * num_shards) >> 64
+
+
+def split_key(clip: Clip) -> int:
+    """The number that stands for the clip's group: clips of one group share it."""
+    return _hash64(clip.group or clip.clip_id, _SPLIT_SALT)
+
+
+def split_of(clip: Clip, validation_keys: frozenset[int]) -> str:
+    """The clip's split: its row's own, else validation if its group was chosen for it."""
+    if clip.split:
+        return clip.split
+    return VALIDATION if split_key(clip) in validation_keys else TRAIN
+
+
+def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozenset[int]:
+    """Chooses whole groups for validation, in hash order, up to `fraction` of the clips.
+
+    Args:
+      group_sizes: clips of each group, by `split_key`.
+      fraction: wanted share of the clips; Vertex's caps bind besides.
+
+    Returns:
+      The chosen keys. Never empty with 20 clips or more in at least two
+      groups, unless `fraction` is 0.
+    """
+    total = sum(group_sizes.values())
+    limit = min(round(fraction * total), MAX_VALIDATION_EXAMPLES, int(MAX_VALIDATION_FRACTION * total))
+    chosen = []
+    for key in sorted(group_sizes):
+        if group_sizes[key] <= limit:
+            chosen.append(key)
+            limit -= group_sizes[key]
+    if not chosen and fraction > 0 and total >= MIN_CLIPS_FOR_VALIDATION and len(group_sizes) > 1:
+        chosen = [min(group_sizes, key=lambda key: (group_sizes[key], key))]
+    return frozenset(chosen)

@@ -1,0 +1,99 @@
+"""The ledger: every manifest row once, with what became of it, as Parquet; and the dead letters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.clip import Outcome
+
+ROWS_PER_FILE = 50_000
+ROWS_PER_GROUP = 10_000
+
+# Columns in the order of the contract; the original row is in rejected.jsonl.
+_COLUMNS: list[pa.Field[Any]] = [
+    pa.field("clip_id", pa.string(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("uri", pa.string()),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("reason", pa.string()),
+    pa.field("detail", pa.string()),
+    pa.field("split", pa.string()),
+    pa.field("shard_index", pa.int32()),
+    pa.field("line_index", pa.int32()),
+    pa.field("line_bytes", pa.int64()),
+    pa.field("line_sha256", pa.string()),
+    pa.field("mime_type", pa.string()),
+    pa.field("audio_bytes", pa.int64()),
+    pa.field("audio_sha256", pa.string()),
+    pa.field("source_format", pa.string()),
+    pa.field("source_sample_rate", pa.int32()),
+    pa.field("source_channels", pa.int32()),
+    pa.field("source_samples", pa.int64()),
+    pa.field("num_samples", pa.int64()),
+    pa.field("trimmed_start_samples", pa.int64()),
+    pa.field("trimmed_end_samples", pa.int64()),
+    pa.field("target_chars", pa.int64()),
+]
+SCHEMA = pa.schema(_COLUMNS)
+
+
+def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int) -> int:
+    """Writes the ledger's files, streaming: one row group is in memory at a time.
+
+    Args:
+      outcomes: of every manifest row, in the dataset's order.
+      folder: local or gs:// folder of the files.
+      rows: how many outcomes there will be, which fixes the number of files.
+
+    Returns:
+      The rows written.
+    """
+    num_files = max(1, -(-rows // ROWS_PER_FILE))
+    stream = iter(outcomes)
+    return sum(
+        _write_file(
+            itertools.islice(stream, ROWS_PER_FILE),
+            storage.join(folder, f"ledger-{index:05d}-of-{num_files:05d}.parquet"),
+        )
+        for index in range(num_files)
+    )
+
+
+def _write_file(outcomes: Iterator[Outcome], uri: str) -> int:
+    written = 0
+    with storage.write(uri) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
+        while group := list(itertools.islice(outcomes, ROWS_PER_GROUP)):
+            writer.write_table(_table(group))
+            written += len(group)
+    return written
+
+
+def _table(outcomes: list[Outcome]) -> pa.Table:
+    columns = {name: [getattr(outcome, name) for outcome in outcomes] for name in SCHEMA.names}
+    return pa.table(columns, schema=SCHEMA)
+
+
+def read_ledger(folder: str, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
+    """The ledger's rows, as dictionaries, in the dataset's order."""
+    for uri in storage.list_files(folder):
+        with storage.open_read(uri) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
+                yield from batch.to_pylist()
+
+
+def dead_letter(outcome: Outcome) -> bytes:
+    """A rejected row as a line of `rejected.jsonl`: the row as it was, and why it was refused.
+
+    The added names begin with "reject_" so that they do not clash with the
+    columns of the row, and a manifest reader passes over them.
+    """
+    row = orjson.loads(outcome.row) if outcome.row else {}
+    why = {"reject_reason": outcome.reason, "reject_detail": outcome.detail, "reject_source": outcome.source}
+    return orjson.dumps({**row, **why}, option=orjson.OPT_APPEND_NEWLINE)

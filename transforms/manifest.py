@@ -1,0 +1,349 @@
+"""Manifests: which clips there are, and what the model should answer to each."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from transforms import storage
+from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError
+from transforms.manifest_formats import Fields, Row, read_rows
+
+# The field's usual names of each column, tried in this order, in any case.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
+    "audio": (
+        "audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "wav", "wav_path",
+        "uri", "audio_uri", "audio_file", "file",
+    ),
+    "text": ("text", "transcript", "transcription", "sentence", "target", "normalized_text", "label"),
+    "prompt": ("prompt",),
+    "group": ("group", "speaker", "speaker_id", "client_id", "spk", "spk_id"),
+    "split": ("split", "subset"),
+    "offset": ("offset", "start"),
+    "duration": ("duration",),
+    "system_instruction": ("system_instruction", "systemInstruction"),
+}  # fmt: skip
+SPLITS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+}  # fmt: skip
+MAX_ID_CHARS = 1_024
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One manifest of a run.
+
+    Attributes:
+      name: as the user wrote it; sources are "name:line".
+      uri: absolute path or gs:// URI, for workers with another working folder.
+    """
+
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSettings:
+    """How manifests are read.
+
+    Attributes:
+      audio_root: where relative audio paths start; None for their manifest's folder.
+      allow_path: folders that audio may lie in besides.
+      id_column: name of the column; None to look for its aliases. The same for the others.
+      audio_column: see id_column.
+      text_column: see id_column.
+    """
+
+    audio_root: str | None = None
+    allow_path: tuple[str, ...] = ()
+    id_column: str | None = None
+    audio_column: str | None = None
+    text_column: str | None = None
+
+
+def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
+    """The manifests that --manifest names: files, globs, folders of pairs.
+
+    An existing file of exactly the given name is never taken for a glob.
+
+    Raises:
+      UserError: nothing is there; the text says which.
+    """
+    found: dict[str, Manifest] = {}
+    for pattern in patterns:
+        for name in _matching(pattern, base):
+            uri = storage.absolute(name, base)
+            found[uri] = Manifest(name, uri)
+    return list(found.values())
+
+
+def _matching(pattern: str, base: str) -> list[str]:
+    uri = storage.absolute(pattern, base)
+    if storage.exists(uri) or storage.is_folder(uri):
+        return [pattern]
+    if not re.search(r"[*?\[]", pattern):
+        raise UserError(f"{pattern}: there is no such manifest, file or folder")
+    matches = storage.match(uri)
+    if not matches:
+        raise UserError(f"{pattern}: no manifest matches this pattern")
+    start = base.rstrip("/") + "/"
+    return [match if uri == pattern else match.removeprefix(start) for match in matches]
+
+
+def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outcome]:
+    """Streams a manifest's rows: a clip, or the outcome of a row that cannot be one.
+
+    Raises:
+      UserError: the manifest as a whole cannot be used.
+    """
+    columns: dict[str, str] | None = None
+    for row in read_rows(manifest.uri, manifest.name):
+        source = f"{manifest.name}:{row.line}"
+        if row.fault is None and columns is None:
+            columns = _columns(row.fields, manifest, settings)
+        try:
+            if row.fault is not None:
+                raise row.fault
+            yield _clip(row.fields, source, manifest, settings)
+        except ClipRejected as fault:
+            yield _rejected(row, source, settings, fault)
+    if columns is None:
+        _nothing_read(manifest)
+
+
+def _nothing_read(manifest: Manifest) -> None:
+    """A manifest of nothing but faulty lines is reported row by row; one without rows is a mistake."""
+    if next(iter(read_rows(manifest.uri, manifest.name)), None) is None:
+        raise UserError(f"{manifest.name}: the manifest has no rows")
+
+
+def _columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> dict[str, str]:
+    """The columns found in a manifest's first row.
+
+    Raises:
+      UserError: there is none for the audio, or one named by a flag is missing.
+    """
+    found = {}
+    for column in ("audio", "text"):
+        name = _name_of(column, fields, settings)
+        if name is None:
+            chosen = _chosen(column, settings)
+            wanted = repr(chosen) if chosen else f"{column}: {', '.join(ALIASES[column])}"
+            there = ", ".join(list(fields)[:12]) or "none"
+            raise UserError(f"{manifest.name}: missing column {wanted}; it has {there}. Name it with --{column}_column")
+        found[column] = name
+    return found
+
+
+def _chosen(column: str, settings: ManifestSettings) -> str | None:
+    chosen: str | None = getattr(settings, f"{column}_column", None)
+    return chosen
+
+
+def _name_of(column: str, fields: Fields, settings: ManifestSettings) -> str | None:
+    """The name that `column` has in this row; None if it has none."""
+    chosen = _chosen(column, settings)
+    if chosen is not None:
+        return chosen if chosen in fields else None
+    lower = {name.lower(): name for name in reversed(fields)}
+    return next((lower[alias.lower()] for alias in ALIASES[column] if alias.lower() in lower), None)
+
+
+def _value(column: str, fields: Fields, settings: ManifestSettings) -> object:
+    name = _name_of(column, fields, settings)
+    return None if name is None else fields[name]
+
+
+def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip:
+    """The clip that a row describes.
+
+    Raises:
+      ClipRejected: a field is missing or of the wrong type.
+    """
+    path = _text("audio", fields, settings, RejectReason.MISSING_AUDIO)
+    target = _text("text", fields, settings, RejectReason.MISSING_TEXT)
+    offset, duration = _segment(fields, settings)
+    return Clip(
+        clip_id=_clip_id(fields, settings, path, offset, duration),
+        uri=_audio_uri(path, manifest, settings),
+        target=target,
+        source=source,
+        row=_row_json(fields),
+        prompt=_optional("prompt", fields, settings),
+        system_instruction=_optional("system_instruction", fields, settings),
+        group=_optional("group", fields, settings),
+        split=_split(fields, settings),
+        offset=offset,
+        duration=duration,
+    )
+
+
+def _text(column: str, fields: Fields, settings: ManifestSettings, reason: RejectReason) -> str:
+    value = _value(column, fields, settings)
+    word = {"audio": "the audio path", "text": "the text (transcript)"}[column]
+    if value is None:
+        raise ClipRejected(reason, f"{word} is missing: the row has no {column} field, or it is null")
+    if not isinstance(value, str):
+        raise ClipRejected(RejectReason.BAD_FIELD, f"{word} must be a string, got type {type(value).__name__}")
+    if not value.strip():
+        raise ClipRejected(reason, f"{word} is empty")
+    return _encodable(value, word)
+
+
+def _encodable(value: str, word: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ClipRejected(
+            RejectReason.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character"
+        ) from None
+    return value
+
+
+def _optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
+    value = _value(column, fields, settings)
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise ClipRejected(RejectReason.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
+    return _encodable(value, column)
+
+
+def _clip_id(fields: Fields, settings: ManifestSettings, path: str, offset: float, duration: float | None) -> str:
+    clip_id = _optional("id", fields, settings)
+    if not clip_id:
+        # The path tells clips of equal base names in two folders apart.
+        return path if not offset and duration is None else f"{path}@{offset:g}+{duration if duration else ''}"
+    if len(clip_id) > MAX_ID_CHARS:
+        raise ClipRejected(
+            RejectReason.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}"
+        )
+    return clip_id
+
+
+def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float, float | None]:
+    """Offset and duration of a clip within its recording.
+
+    Manifests in NeMo's style carry the recording's own duration too; so it cuts
+    only where there is an offset beside it.
+    """
+    offset = _seconds("offset", fields, settings)
+    if offset is None:
+        return 0.0, None
+    duration = _seconds("duration", fields, settings)
+    if duration == 0:
+        raise ClipRejected(RejectReason.BAD_FIELD, "duration must be above 0 s, got 0")
+    return offset, duration
+
+
+def _seconds(column: str, fields: Fields, settings: ManifestSettings) -> float | None:
+    value = _value(column, fields, settings)
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        seconds = math.nan
+    if not 0 <= seconds < 1e9:
+        raise ClipRejected(RejectReason.BAD_FIELD, f"{column} must be seconds from 0 on, got {str(value)[:40]!r}")
+    return seconds
+
+
+def _split(fields: Fields, settings: ManifestSettings) -> str:
+    value = _optional("split", fields, settings).strip().lower()
+    if not value:
+        return ""
+    if value not in SPLITS:
+        raise ClipRejected(RejectReason.BAD_FIELD, f"split must be one of {', '.join(SPLITS)}, got {value[:40]!r}")
+    return SPLITS[value]
+
+
+def _audio_uri(path: str, manifest: Manifest, settings: ManifestSettings) -> str:
+    """The audio as the user would name it: relative where the manifest's own name is relative."""
+    if storage.is_gcs(path) or path.startswith("/"):
+        return path
+    if _HTTP.match(path):
+        raise ClipRejected(
+            RejectReason.PATH_NOT_ALLOWED,
+            "http addresses are not fetched: copy the audio to a folder or a gs:// bucket",
+        )
+    root = settings.audio_root if settings.audio_root is not None else _folder(manifest)
+    return f"{root.rstrip('/') or root}/{path}" if root else path
+
+
+def _folder(manifest: Manifest) -> str:
+    return manifest.name if storage.is_folder(manifest.uri) else storage.parent(manifest.name)
+
+
+def _row_json(fields: Fields) -> str:
+    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
+    """The outcome of a row that is no clip, with as much of it as can be read."""
+    clip_id = _value("id", row.fields, settings)
+    uri = _value("audio", row.fields, settings)
+    try:
+        original = _row_json(row.fields) if row.fields else orjson.dumps({"line": row.text}).decode()
+    except TypeError:  # text that is no Unicode
+        original = orjson.dumps({"line": ascii(row.fields)}).decode()
+    return Outcome(
+        clip_id=_readable(clip_id),
+        source=source,
+        uri=_readable(uri) or None,
+        status="rejected",
+        reason=fault.reason.value,
+        detail=fault.detail,
+        row=original,
+    )
+
+
+def _readable(value: object) -> str:
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    return text.encode("utf-8", errors="replace").decode()
+
+
+def allowed_roots(manifests: Iterable[Manifest], settings: ManifestSettings, base: str) -> tuple[str, ...]:
+    """The local folders that audio may lie in: the manifests' own, the audio root, and those the user allows."""
+    named = [_folder(manifest) for manifest in manifests] + list(settings.allow_path)
+    if settings.audio_root is not None:
+        named.append(settings.audio_root)
+    local = [storage.absolute(name, base) for name in named if not storage.is_gcs(name)]
+    return tuple(sorted({os.path.realpath(path) for path in local}))
+
+
+def check_allowed(uri: str, roots: Sequence[str]) -> None:
+    """Refuses a local file outside the allowed folders, links and ".." followed.
+
+    Audio is read where its manifest is, below --audio_root or below an
+    --allow_path folder; so a manifest from elsewhere cannot put other files of
+    this machine into a dataset.
+
+    Args:
+      uri: absolute path or gs:// URI.
+      roots: from `allowed_roots`.
+
+    Raises:
+      ClipRejected: PATH_NOT_ALLOWED.
+    """
+    if storage.is_gcs(uri) or storage.scheme_of(uri):
+        return
+    try:
+        real = os.path.realpath(uri)
+    except (OSError, ValueError):
+        return  # reading it will say what is wrong
+    if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
+        raise ClipRejected(
+            RejectReason.PATH_NOT_ALLOWED,
+            f"the path {storage.shown(uri)} lies outside the manifest's folder and the allowed ones",
+        )

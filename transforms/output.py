@@ -1,0 +1,98 @@
+"""The output folder as a whole: whose it is, and what may be replaced in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from transforms import decode, storage
+from transforms.clip import UserError
+from transforms.plan import Plan
+from transforms.settings import Settings
+from transforms.shard import FORMAT_VERSION
+
+RUN_FILE = "run.json"
+DATASET_FILE = "dataset.json"
+# All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
+_FILES = (DATASET_FILE, "report.json", "rejected.jsonl", RUN_FILE)
+_FOLDERS = ("train/", "validation/", "rejected/", "ledger/")
+
+
+def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> None:
+    """Makes `output` this run's: empty, begun by the same run, or cleared.
+
+    A run that was killed left `run.json` and perhaps shards; the same run goes
+    on from there. Anything else is not mixed with new shards.
+
+    Raises:
+      UserError: the folder holds another dataset, or no dataset at all.
+    """
+    mine = describe(plan, settings)
+    earlier = _earlier(output)
+    if earlier is not None and earlier != mine:
+        if not overwrite:
+            raise UserError(f"{output} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
+        _clear(output)
+    # Not complete again until the run has ended.
+    storage.delete(storage.join(output, DATASET_FILE))
+    storage.write_bytes(storage.join(output, RUN_FILE), orjson.dumps(mine, option=_PRETTY))
+
+
+_CHOICES = "choose another --output, or pass --overwrite to replace it"
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """What a run is: two runs with equal descriptions write the same bytes."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "settings": asdict(settings),
+        "decoders": decode.builds(),
+        "manifest": {"rows": plan.rows, "digest": plan.rows_digest},
+        "num_shards": plan.num_shards,
+    }
+
+
+def _earlier(output: str) -> dict[str, Any] | None:
+    """The description of the run that made the folder; None for an empty folder."""
+    try:
+        tree: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(output, RUN_FILE)))
+        return tree
+    except NotADirectoryError:
+        raise UserError(f"{output} is a file; --output names a folder") from None
+    except FileNotFoundError:
+        pass
+    except orjson.JSONDecodeError:
+        raise UserError(f"{output}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
+    strangers = storage.list_files(output)
+    if strangers:
+        raise UserError(
+            f"{output} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
+        )
+    return None
+
+
+def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:
+    """What changed, as "settings.sample_rate (16000, now 8000)"."""
+    old, new = dict(_flat(earlier)), dict(_flat(mine))
+    changed = [name for name in sorted(old | new) if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} ({old.get(name)}, now {new.get(name)})" for name in changed)
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _clear(output: str) -> None:
+    for name in _FILES:  # dataset.json first: from then on nobody takes the rest for a dataset
+        storage.delete(storage.join(output, name))
+    for uri in storage.list_files(output):
+        if uri.removeprefix(output.rstrip("/") + "/").startswith(_FOLDERS):
+            storage.delete(uri)

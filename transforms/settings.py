@@ -1,0 +1,57 @@
+"""What the user may choose and what decides the dataset's bytes, checked once at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUDIO_FORMATS = ("flac", "wav")
+JSON_NAMES = ("snake_case", "camelCase")
+OVER_DURATION = ("reject", "trim")
+DEFAULT_PROMPT = "Transcribe this audio clip exactly as it is spoken."
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides the bytes of a dataset, besides its manifests.
+
+    Attributes:
+      prompt: the user turn's text where a row brings none of its own.
+      sample_rate: of every payload, in Hz.
+      audio_format: container and codec of the payload, one of `AUDIO_FORMATS`.
+      json_names: spelling of the examples' field names.
+      max_duration: longest payload, in seconds, after trimming.
+      min_duration: shortest payload, in seconds, after trimming.
+      over_duration: what becomes of longer clips: "reject" them or "trim" them at the limit.
+      max_example_bytes: longest JSONL line, its newline included.
+      trim_silence: whether silence is cut at both ends.
+      validation_fraction: share of the clips that becomes the validation split.
+    """
+
+    prompt: str = DEFAULT_PROMPT
+    sample_rate: int = 16_000
+    audio_format: str = "flac"
+    json_names: str = "snake_case"
+    max_duration: float = 30.0
+    min_duration: float = 0.1
+    over_duration: str = "reject"
+    max_example_bytes: int = 20_000_000
+    trim_silence: bool = True
+    validation_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(8_000 <= self.sample_rate <= 48_000, "sample_rate", "between 8000 and 48000 Hz", self.sample_rate)
+        _require(self.audio_format in AUDIO_FORMATS, "audio_format", f"one of {AUDIO_FORMATS}", self.audio_format)
+        _require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
+        _require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
+        _require(0 < self.max_duration <= 3_600, "max_duration", "above 0 and at most 3600 s", self.max_duration)
+        _require(
+            0 <= self.min_duration < self.max_duration, "min_duration", "from 0 to max_duration", self.min_duration
+        )
+        _require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
+        _require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)
+        _require(bool(self.prompt.strip()), "prompt", "some text", self.prompt)
+
+
+def _require(holds: bool, name: str, rule: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {rule}, got {value!r}")

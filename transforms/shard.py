@@ -1,0 +1,280 @@
+"""One shard: its clips become lines, its sidecar says what became of each, written last."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b, sha256
+from typing import Any, TypeVar
+
+import orjson
+
+from transforms import assign, conform, decode, encode, example, manifest, storage
+from transforms.clip import Clip, ClipRejected, Outcome, rejected
+from transforms.plan import REJECTED, ShardKey
+from transforms.settings import Settings
+
+FORMAT_VERSION = 1
+# A longer recording should be cut first; the cap keeps a few clips in memory bounded.
+MAX_AUDIO_BYTES = 512 << 20
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a run writes, where to, and where it finds its audio.
+
+    Attributes:
+      output: absolute folder or gs:// URI of the dataset.
+      base: absolute folder that relative audio paths start from.
+      allowed: folders, besides the manifests' own, that local audio may lie in.
+      num_shards: shards of each split.
+      settings: what decides the bytes.
+    """
+
+    output: str
+    base: str
+    allowed: tuple[str, ...]
+    num_shards: dict[str, int]
+    settings: Settings
+
+    def shard_path(self, key: ShardKey) -> str:
+        """The shard's path below `output`."""
+        split, index = key
+        return f"{split}/{split}-{index:05d}-of-{self.num_shards[split]:05d}.jsonl"
+
+    def sidecar_uri(self, key: ShardKey) -> str:
+        """Where the shard's outcomes are."""
+        return storage.join(self.output, self.shard_path(key).removesuffix(".jsonl") + ".outcomes.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A shard's commit mark: it exists only when the shard is whole.
+
+    Attributes:
+      fingerprint: of everything that decided the shard's bytes.
+      bytes: size of the shard file.
+      sha256: of the shard file, hexadecimal.
+      outcomes: one for every clip, in the order of the shard.
+    """
+
+    fingerprint: str
+    bytes: int
+    sha256: str
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """What a written shard reports: small, for it crosses a shuffle.
+
+    Attributes:
+      key: split and index.
+      rows: clips that were assigned to the shard.
+      reused: whether an earlier run had written it.
+    """
+
+    key: ShardKey
+    rows: int
+    reused: bool
+
+
+def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
+    """A digest of all that decides a shard's bytes: rows, settings, format and decoders."""
+    content = [FORMAT_VERSION, asdict(settings), decode.builds(), [asdict(row) for row in rows]]
+    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def prepare_clip(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
+    """Reads, decodes, conforms and encodes one clip.
+
+    Returns:
+      The example's line and its outcome, which does not yet know its place; or
+      b"" and the outcome of a rejected clip.
+
+    Raises:
+      StorageError: the world's fault, for the runner to retry.
+      UserError: nothing of this kind can be read, for example a forbidden bucket.
+    """
+    try:
+        return _accept(clip, target)
+    except ClipRejected as refusal:
+        return b"", rejected(clip, refusal.reason, refusal.detail)
+
+
+def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
+    settings = target.settings
+    uri = storage.absolute(clip.uri, target.base)
+    manifest.check_allowed(uri, target.allowed)
+    content = storage.read_audio(uri, MAX_AUDIO_BYTES)
+    wave = decode.decode(
+        content, max_duration=settings.max_duration, offset=clip.offset, duration=clip.duration, name_hint=clip.uri
+    )
+    conformed = conform.conform(wave, settings)
+    payload = encode.encode(conformed.samples, settings.sample_rate, settings.audio_format)
+    line = example.line(clip, payload, settings)
+    return line, Outcome(
+        clip_id=clip.clip_id,
+        source=clip.source,
+        uri=clip.uri,
+        status="accepted",
+        line_bytes=len(line),
+        line_sha256=sha256(line).hexdigest(),
+        mime_type=payload.mime_type,
+        audio_bytes=len(payload.content),
+        audio_sha256=sha256(payload.content).hexdigest(),
+        source_format=wave.source_format,
+        source_sample_rate=wave.sample_rate,
+        source_channels=wave.samples.shape[1],
+        source_samples=wave.samples.shape[0],
+        num_samples=len(conformed.samples),
+        trimmed_start_samples=conformed.trimmed_start_samples,
+        trimmed_end_samples=conformed.trimmed_end_samples,
+        target_chars=len(clip.target),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPool:
+    """Where clips are prepared, some at a time.
+
+    Attributes:
+      executor: runs the preparation of one clip.
+      window: clips in flight, which bounds memory.
+      on_outcome: called for every outcome, in order, for progress.
+    """
+
+    executor: Executor
+    window: int
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+
+
+def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, pool: ClipPool) -> ShardResult:
+    """Writes one shard and, when it is whole, its sidecar.
+
+    A shard whose sidecar already bears the same fingerprint, and whose file is
+    as the sidecar says, is left as it is and nothing is decoded.
+
+    Args:
+      key: split and index; split "rejected" has a sidecar and no file.
+      rows: clips of the shard in any order; of split "rejected", outcomes.
+      target: what is written, and where to.
+      pool: prepares the clips.
+
+    Raises:
+      StorageError: the world's fault, after retries; the runner may try the shard again.
+    """
+    ordered = sorted(rows, key=_place)
+    digest = fingerprint(ordered, target.settings)
+    sidecar = _committed(key, digest, target)
+    if sidecar is not None:
+        for outcome in sidecar.outcomes:
+            pool.on_outcome(outcome)
+        return ShardResult(key, len(sidecar.outcomes), reused=True)
+    if key[0] == REJECTED:
+        outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
+        sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
+    else:
+        clips = [row for row in ordered if isinstance(row, Clip)]
+        sidecar = _write_lines(key, clips, digest, target, pool)
+    storage.write_bytes(target.sidecar_uri(key), dump_sidecar(sidecar))
+    return ShardResult(key, len(sidecar.outcomes), reused=False)
+
+
+def _place(row: Clip | Outcome) -> tuple[int, str]:
+    name = row.clip_id if isinstance(row, Clip) else row.source
+    return assign.order_key(name), name
+
+
+def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Target, pool: ClipPool) -> Sidecar:
+    def prepare(clip: Clip) -> tuple[bytes, Outcome]:
+        return prepare_clip(clip, target)
+
+    outcomes: list[Outcome] = []
+    line_index, written, file_hash = 0, 0, sha256()
+    with storage.write(storage.join(target.output, target.shard_path(key))) as stream:
+        for line, outcome in map_ordered(pool.executor, prepare, clips, pool.window):
+            placed = replace(outcome, split=key[0], shard_index=key[1], line_index=line_index if line else None)
+            line_index += bool(line)
+            written += stream.write(line)
+            file_hash.update(line)
+            outcomes.append(placed)
+            pool.on_outcome(placed)
+    return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes))
+
+
+def map_ordered(executor: Executor, fn: Callable[[T], R], values: Iterable[T], window: int) -> Iterator[R]:
+    """`map` in the order of `values`, at most `window` calls ahead of the consumer.
+
+    `Executor.map` would submit everything at once, and hold every result.
+    """
+    pending: deque[Future[R]] = deque()
+    try:
+        for value in values:
+            pending.append(executor.submit(fn, value))
+            if len(pending) >= window:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def dump_sidecar(sidecar: Sidecar) -> bytes:
+    """The sidecar as JSON; fields that are None are left out."""
+    outcomes = [{k: v for k, v in asdict(outcome).items() if v is not None} for outcome in sidecar.outcomes]
+    content: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": sidecar.fingerprint,
+        "bytes": sidecar.bytes,
+        "sha256": sidecar.sha256,
+        "outcomes": outcomes,
+    }
+    return orjson.dumps(content) + b"\n"
+
+
+def load_sidecar(content: bytes) -> Sidecar:
+    """The inverse of `dump_sidecar`.
+
+    Raises:
+      ValueError: `content` is no sidecar of this format version.
+    """
+    try:
+        tree = orjson.loads(content)
+        if tree["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format_version must be {FORMAT_VERSION}, got {tree['format_version']}")
+        outcomes = tuple(Outcome(**{"uri": None, **outcome}) for outcome in tree["outcomes"])
+        return Sidecar(tree["fingerprint"], tree["bytes"], tree["sha256"], outcomes)
+    except (KeyError, TypeError) as fault:
+        raise ValueError(f"not a sidecar: {fault}") from fault
+
+
+def _committed(key: ShardKey, digest: str, target: Target) -> Sidecar | None:
+    """The sidecar of an earlier run, if it and its shard are what this run would write."""
+    try:
+        sidecar = load_sidecar(storage.read_bytes(target.sidecar_uri(key)))
+    except (FileNotFoundError, ValueError):
+        return None
+    if sidecar.fingerprint != digest:
+        return None
+    return sidecar if key[0] == REJECTED or _intact(key, sidecar, target) else None
+
+
+def _intact(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:
+    uri = storage.join(target.output, target.shard_path(key))
+    try:
+        if storage.size(uri) != sidecar.bytes:
+            return False
+        with storage.open_read(uri) as stream:
+            found = sha256()
+            while block := stream.read(1 << 20):
+                found.update(block)
+    except FileNotFoundError:
+        return False
+    return found.hexdigest() == sidecar.sha256

@@ -1,0 +1,252 @@
+"""What a file is, told from its bytes and never from its name."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+
+from transforms.clip import ClipRejected, RejectReason
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A container that can be decoded.
+
+    Attributes:
+      name: as it appears in `source_format`.
+      demuxer: ffmpeg's name of it, given explicitly so that nothing else is tried.
+      sndfile: whether libsndfile reads it in-process.
+    """
+
+    name: str
+    demuxer: str
+    sndfile: bool = False
+
+
+WAV = Kind("wav", "wav", sndfile=True)
+FLAC = Kind("flac", "flac", sndfile=True)
+OGG = Kind("ogg", "ogg", sndfile=True)
+OGG_OTHER = Kind("ogg", "ogg")
+MP3 = Kind("mp3", "mp3", sndfile=True)
+MP2 = Kind("mp2", "mp3")
+MP4 = Kind("mp4", "mov")
+AAC = Kind("aac", "aac")
+AC3 = Kind("ac3", "ac3")
+GSM = Kind("gsm", "gsm")
+G722 = Kind("g722", "g722")
+MPEG_TS = Kind("mpegts", "mpegts")
+
+# Beginnings that are enough by themselves, longest first where they overlap.
+_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+    (b"fLaC", FLAC),
+    (b".snd", Kind("au", "au", sndfile=True)),
+    (b"caff", Kind("caf", "caf", sndfile=True)),
+    (b"riff\x2e\x91\xcf\x11", Kind("w64", "w64", sndfile=True)),
+    (b"NIST_1A", Kind("nist", "nistsphere", sndfile=True)),
+    (b"Creative Voice File", Kind("voc", "voc", sndfile=True)),
+    (b"\x1aE\xdf\xa3", Kind("matroska", "matroska")),
+    (b"#!AMR", Kind("amr", "amr")),
+    (b"0&\xb2u\x8ef\xcf\x11", Kind("asf", "asf")),
+    (b"wvpk", Kind("wavpack", "wv")),
+    (b"MAC ", Kind("ape", "ape")),
+    (b"TTA1", Kind("tta", "tta")),
+    (b"FLV\x01", Kind("flv", "flv")),
+    (b".RMF", Kind("rm", "rm")),
+    (b"\x00\x00\x01\xba", Kind("mpeg", "mpeg")),
+)
+_RIFF_FORMS = {b"WAVE": WAV, b"AVI ": Kind("avi", "avi")}
+_FORM_TYPES = {b"AIFF", b"AIFC"}
+_AIFF = Kind("aiff", "aiff", sndfile=True)
+_OGG_SNDFILE = (b"\x01vorbis", b"\x7fFLAC")
+
+# What people pass off as audio, with a word on what it is.
+_NOT_AUDIO: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer; run git lfs pull"),
+    (b"#EXTM3U", "a playlist"),
+    (b"ffconcat", "a list of other files"),
+    (b"[playlist]", "a playlist"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3", "a database"),
+    (b"PAR1", "a Parquet file"),
+)
+_ARCHIVES: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"PK\x03\x04", "zip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+)
+# Headerless telephone codecs: the name may decide, but only where no bytes do.
+_BY_NAME = {".g722": G722, ".gsm": GSM}
+_RAW_NAMES = {".raw", ".pcm", ".sln", ".ulaw", ".alaw", ".ul", ".al", ".s16", ".lpcm"}
+_GSM_FRAME_BYTES = 33
+_TS_PACKET_BYTES = 188
+
+
+def sniff(content: bytes, name_hint: str = "") -> Kind:
+    """The kind of audio that `content` is.
+
+    Args:
+      content: the whole file.
+      name_hint: the file's name, asked only about headerless telephone codecs.
+
+    Raises:
+      ClipRejected: NOT_AUDIO or UNSUPPORTED_FORMAT, with what was found instead.
+    """
+    body = content[id3_length(content) :]
+    kind = _by_magic(body) or _by_structure(body)
+    if kind is not None:
+        return kind
+    _refuse_known(content)
+    extension = "." + name_hint.rpartition(".")[2].lower()
+    if _looks_like_text(content):
+        raise ClipRejected(RejectReason.NOT_AUDIO, "not audio: the file is text, in no audio format")
+    if extension in _BY_NAME:
+        return _BY_NAME[extension]
+    if extension in _RAW_NAMES:
+        raise ClipRejected(
+            RejectReason.UNSUPPORTED_FORMAT,
+            "headerless raw samples: nothing in the file says its rate, width or channels (invalid as an audio format)",
+        )
+    raise ClipRejected(
+        RejectReason.NOT_AUDIO, "not audio: no known audio format begins like this file (unsupported or invalid)"
+    )
+
+
+def id3_length(content: bytes) -> int:
+    """Bytes of the ID3v2 tags in front of the audio."""
+    at = 0
+    while content[at : at + 3] == b"ID3" and len(content) >= at + 10:
+        size = 0
+        for byte in content[at + 6 : at + 10]:
+            size = size << 7 | byte & 0x7F
+        at += 10 + size + (10 if content[at + 5] & 0x10 else 0)
+    return at
+
+
+def _by_magic(content: bytes) -> Kind | None:
+    if content[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+        return _RIFF_FORMS.get(content[8:12])
+    if content[:4] == b"FORM" and content[8:12] in _FORM_TYPES:
+        return _AIFF
+    if content[:4] == b"OggS":
+        return OGG if any(mark in content[:128] for mark in _OGG_SNDFILE) and not is_chained(content) else OGG_OTHER
+    if content[4:8] == b"ftyp" or (content[4:8] in (b"moov", b"mdat", b"wide") and b"moov" in content):
+        return MP4
+    return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)
+
+
+def _by_structure(content: bytes) -> Kind | None:
+    """Formats without a magic number, known by frames that follow one another."""
+    if content[:1] == b"\x47" and content[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47":
+        return MPEG_TS
+    if content[:2] == b"\x0b\x77":
+        return AC3
+    if len(content) >= 2 and content[0] == 0xFF and content[1] & 0xF6 == 0xF0:
+        return AAC if _adts_continues(content) else None
+    if (frames := mpeg_frames(content, limit=3)) and len(frames) >= min(3, 1 + len(content) // 4096):
+        return MP3 if frames[0].layer == 3 else MP2
+    frame_starts = content[: 8 * _GSM_FRAME_BYTES : _GSM_FRAME_BYTES]
+    if len(content) >= 2 * _GSM_FRAME_BYTES and all(byte >> 4 == 0xD for byte in frame_starts):
+        return GSM
+    return None
+
+
+def _adts_continues(content: bytes) -> bool:
+    length = (content[3] & 3) << 11 | content[4] << 3 | content[5] >> 5 if len(content) > 6 else 0
+    following = content[length : length + 2]
+    return length > 6 and (not following or (following[0] == 0xFF and following[-1] & 0xF6 == 0xF0))
+
+
+def is_chained(ogg: bytes) -> bool:
+    """Whether an Ogg file holds one stream after another, of which libsndfile would read the first only."""
+    begins = [page.start() for page in re.finditer(rb"OggS\x00[\x02\x06]", ogg)]
+    return len(begins) > 1
+
+
+def ogg_ends(ogg: bytes) -> bool:
+    """Whether the last page of an Ogg file says that it is the last, and is whole."""
+    at = ogg.rfind(b"OggS\x00")
+    if at < 0 or len(ogg) < at + 27:
+        return False
+    segments = ogg[at + 27 : at + 27 + ogg[at + 26]]
+    whole = len(ogg) >= at + 27 + ogg[at + 26] + sum(segments)
+    return whole and bool(ogg[at + 5] & 0x04)
+
+
+@dataclass(frozen=True, slots=True)
+class MpegFrame:
+    """One MPEG audio frame: where, which layer, what rate, how many bytes and samples."""
+
+    start: int
+    layer: int
+    sample_rate: int
+    num_bytes: int
+    num_samples: int
+
+
+_BITRATES_V1 = {
+    1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+_BITRATES_V2 = {
+    1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    3: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+
+def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> list[MpegFrame]:
+    """The MPEG audio frames (ISO 11172-3) from `start` on, up to the first gap or `limit`."""
+    frames: list[MpegFrame] = []
+    at = start
+    while len(frames) < limit and (frame := _mpeg_frame(content, at)) is not None:
+        frames.append(frame)
+        at += frame.num_bytes
+    return frames
+
+
+def _mpeg_frame(content: bytes, at: int) -> MpegFrame | None:
+    if at + 4 > len(content):
+        return None
+    (header,) = struct.unpack_from(">I", content, at)
+    version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
+    bitrate_index, rate_index, padding = header >> 12 & 15, header >> 10 & 3, header >> 9 & 1
+    if header >> 21 != 0x7FF or version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
+        return None
+    bitrate = (_BITRATES_V1 if version == 3 else _BITRATES_V2)[layer][bitrate_index] * 1000
+    rate = _RATES[version][rate_index]
+    if layer == 1:
+        return MpegFrame(at, 1, rate, (12 * bitrate // rate + padding) * 4, 384)
+    samples = 576 if layer == 3 and version != 3 else 1152
+    return MpegFrame(at, layer, rate, samples // 8 * bitrate // rate + padding, samples)
+
+
+def _refuse_known(content: bytes) -> None:
+    head = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
+    for magic, what in _NOT_AUDIO:
+        if head.startswith(magic):
+            raise ClipRejected(RejectReason.NOT_AUDIO, f"not audio: the file is {what} (invalid as an audio format)")
+    if head[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise ClipRejected(
+            RejectReason.NOT_AUDIO, "not audio: the file is a web page or XML (invalid as an audio format)"
+        )
+    for magic, what in _ARCHIVES:
+        if content.startswith(magic):
+            raise ClipRejected(
+                RejectReason.UNSUPPORTED_FORMAT,
+                f"a {what} archive, not an audio format: unpack it and name the file inside",
+            )
+
+
+def _looks_like_text(content: bytes) -> bool:
+    head = content[:1024]
+    return not any(byte < 9 or 13 < byte < 32 for byte in head) and b"\xff" not in head
