@@ -40,8 +40,12 @@ _WILDCARD = re.compile(r"[*?\[]")
 def open_read(uri: str) -> BinaryIO:
     """The whole object, its crc32c checked, as a seekable file."""
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed by the caller's own `with`
-    with _faults(uri):
-        _blob(uri).download_to_file(file, timeout=TIMEOUT, retry=RETRY, checksum="crc32c")
+    try:
+        with _faults(uri):
+            _blob(uri).download_to_file(file, timeout=TIMEOUT, retry=RETRY, checksum="crc32c")
+    except BaseException:
+        file.close()
+        raise
     file.seek(0)
     return cast(BinaryIO, file)
 
@@ -160,7 +164,7 @@ def _client(endpoint: str | None) -> Client:
 def _blob(uri: str) -> Blob:
     bucket, name = _split(uri)
     if not name:
-        raise IsADirectoryError(errno.EISDIR, "a bucket, not an object", uri)
+        raise IsADirectoryError(errno.EISDIR, "a bucket, not a regular file", uri)
     with _faults(uri):
         return _client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket).blob(name)
 
@@ -213,6 +217,7 @@ def _faults(uri: str, writing: bool = False) -> Iterator[None]:
         hint = "run: gcloud auth application-default login"
         raise UserError(f"{shown(uri)}: no valid Google Cloud credentials; {hint}") from error
     except (api.GoogleAPIError, InvalidResponse, DataCorruption, requests.RequestException, ConnectionError) as error:
-        raise StorageError(f"{shown(uri)}: {type(error).__name__}: {error}") from error
+        told = " ".join(str(error).split())[:300]  # one line: the client's own run over many
+        raise StorageError(f"{shown(uri)}: {type(error).__name__}: {told}") from error
     except UnicodeEncodeError as error:  # a lone surrogate, which no object name can hold
         raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error

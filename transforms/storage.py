@@ -64,8 +64,8 @@ def join(base: str, *parts: str) -> str:
 def parent(uri: str) -> str:
     """The folder that holds `uri`: "" for a bare local name, the bucket for an object at its top."""
     if is_gcs(uri):
-        bucket, _, name = uri.removeprefix(GCS_SCHEME).partition("/")
-        return GCS_SCHEME + "/".join([bucket, *name.rstrip("/").split("/")[:-1]])
+        folder = uri.rpartition("/")[0]
+        return folder if len(folder) > len(GCS_SCHEME) else uri
     return os.path.dirname(uri)  # noqa: PTH120 -- Path("a.wav").parent is ".", which would show in the ledger
 
 
@@ -91,6 +91,9 @@ def read_bytes(uri: str) -> bytes:
 def read_audio(uri: str, max_bytes: int) -> bytes:
     """The contents of one clip's source, whose every fault of its own becomes a rejection.
 
+    The details do not repeat the path: the ledger has it as the user wrote it, and an absolute one would differ
+    between two machines.
+
     Args:
       uri: absolute path or gs:// URI.
       max_bytes: the longest file that is read; longer ones are refused before they fill the memory.
@@ -102,15 +105,15 @@ def read_audio(uri: str, max_bytes: int) -> bytes:
     try:
         content = _gcs().read_at_most(uri, max_bytes + 1) if _remote(uri) else _read_local(uri, max_bytes + 1)
     except FileNotFoundError as error:
-        raise ClipRejected(RejectReason.NOT_FOUND, f"there is no file {shown(uri)}") from error
+        raise ClipRejected(RejectReason.NOT_FOUND, "there is no such file: not found") from error
     except (IsADirectoryError, NotARegularFileError) as error:
-        raise ClipRejected(RejectReason.NOT_A_FILE, f"{shown(uri)} is {error.strerror}") from error
+        raise ClipRejected(RejectReason.NOT_A_FILE, f"the path names {error.strerror}") from error
     except PermissionError as error:
-        raise ClipRejected(RejectReason.UNREADABLE, f"no permission to read {shown(uri)}") from error
+        raise ClipRejected(RejectReason.UNREADABLE, "no permission to read the file") from error
     if not content:
-        raise ClipRejected(RejectReason.EMPTY_FILE, f"{shown(uri)} has zero bytes")
+        raise ClipRejected(RejectReason.EMPTY_FILE, "the file is empty: zero bytes")
     if len(content) > max_bytes:
-        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"{shown(uri)} is longer than {max_bytes} bytes")
+        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
     return content
 
 
@@ -164,7 +167,7 @@ def size(uri: str) -> int:
     with _local_faults(uri):
         status = os.stat(uri)  # noqa: PTH116 -- the text as written
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "a folder", uri)
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a regular file", uri)
     return status.st_size
 
 
@@ -235,7 +238,7 @@ def _open_local(path: str) -> BinaryIO:
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "a folder", path)
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a regular file", path)
     raise NotARegularFileError(errno.EINVAL, "a pipe or device, not a regular file", path)
 
 
@@ -259,7 +262,7 @@ def _local_faults(path: str) -> Iterator[None]:
         if error.errno in _NO_SUCH_NAME:
             raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
         if error.errno == errno.ELOOP:
-            raise NotARegularFileError(errno.ELOOP, "a loop of links", path) from error
+            raise NotARegularFileError(errno.ELOOP, "a loop of links, not a regular file", path) from error
         if error.errno in (errno.ENXIO, errno.EOPNOTSUPP):
             raise NotARegularFileError(errno.ENXIO, "a socket, not a regular file", path) from error
         raise StorageError(f"{shown(path)}: {error.strerror}") from error

@@ -1,0 +1,56 @@
+"""What tests of every package share."""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from gcp_storage_emulator.server import create_server
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_ready(url: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except urllib.error.HTTPError:
+            return  # an answer, if only 404
+        except OSError:
+            continue
+        return
+    raise TimeoutError(f"nothing answers at {url}")
+
+
+@pytest.fixture(scope="session")
+def storage_emulator():
+    """A Google Cloud Storage emulator in this process; its address."""
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True)
+    server.start()
+    address = f"http://127.0.0.1:{port}"
+    wait_until_ready(address)
+    yield server, address
+    server.stop()
+
+
+@pytest.fixture
+def bucket(storage_emulator, monkeypatch):
+    """An empty bucket of the emulator, to which STORAGE_EMULATOR_HOST points: "gs://cliptune-test"."""
+    server, address = storage_emulator
+    server.wipe()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+    urllib.request.urlopen(
+        urllib.request.Request(
+            f"{address}/storage/v1/b?project=test",
+            data=b'{"name": "cliptune-test"}',
+            headers={"Content-Type": "application/json"},
+        )
+    ).close()
+    return "gs://cliptune-test"

@@ -1,0 +1,366 @@
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import requests
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud.storage import Blob
+from google.cloud.storage.exceptions import DataCorruption
+
+from transforms import storage
+from transforms.clip import ClipRejected, RejectReason, UserError
+
+LIMIT = 10
+ODD_NAMES = [
+    "a[1].wav",
+    "a*.wav",
+    "a?.wav",
+    "100%.wav",
+    "%2F.wav",
+    "a#1.wav",
+    "two words.wav",
+    'it\'s "quoted".wav',
+    "Grüße 日本語 🎤.wav",
+    "-i.wav",
+    "~root.wav",
+    "a+b&c=d;e.wav",
+    "concat:a|b.wav",
+]
+
+
+@pytest.fixture(params=["local", "gs"])
+def root(request, tmp_path):
+    """A folder that each law is tried in: on disk, and in a bucket."""
+    return str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket") + "/some/folder"
+
+
+@pytest.mark.parametrize(
+    ("base", "parts", "joined"),
+    [
+        ("out", ("train", "a.jsonl"), "out/train/a.jsonl"),
+        ("/out/", ("a",), "/out/a"),
+        ("", ("a.wav",), "a.wav"),
+        ("gs://b", ("a",), "gs://b/a"),
+        ("gs://b/x/", ("y/", "z"), "gs://b/x/y/z"),
+    ],
+)
+def test_join(base, parts, joined):
+    assert storage.join(base, *parts) == joined
+
+
+@pytest.mark.parametrize(
+    ("uri", "base", "absolute"),
+    [
+        ("a.wav", "/clips", "/clips/a.wav"),
+        ("a.wav", "gs://b/clips", "gs://b/clips/a.wav"),
+        ("/a.wav", "/clips", "/a.wav"),
+        ("gs://b/a.wav", "/clips", "gs://b/a.wav"),
+        ("~/a.wav", "/clips", "/clips/~/a.wav"),  # no shell was asked
+        ("concat:a.wav", "/clips", "/clips/concat:a.wav"),  # not a scheme without "//"
+    ],
+)
+def test_absolute_joins_relative_local_paths_only(uri, base, absolute):
+    assert storage.absolute(uri, base) == absolute
+
+
+@pytest.mark.parametrize(
+    ("uri", "parent"),
+    [("a.wav", ""), ("x/a.wav", "x"), ("/a.wav", "/"), ("gs://b/a", "gs://b"), ("gs://b/x/a", "gs://b/x"), ("gs://b", "gs://b")],
+)  # fmt: skip
+def test_parent(uri, parent):
+    assert storage.parent(uri) == parent
+
+
+@pytest.mark.parametrize("uri", ["s3://b/a", "hdfs://h/a", "http://h/a", "https://h/a", "file:///a", "S3://b/a"])
+@pytest.mark.parametrize("call", [storage.open_read, storage.exists, storage.list_files, storage.match, storage.write])
+def test_other_schemes_are_refused_by_name(call, uri):
+    with pytest.raises(UserError, match=f"{storage.scheme_of(uri)}:// is not supported.*gs://"):
+        call(uri)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_is_exact_and_never_a_pattern(root, name):
+    uri = storage.join(root, name)
+    storage.write_bytes(storage.join(root, "a1.wav"), b"another")
+    storage.write_bytes(uri, b"mine")
+    assert storage.read_bytes(uri) == b"mine"
+    assert storage.size(uri) == 4
+    assert storage.list_files(root) == sorted([uri, storage.join(root, "a1.wav")])
+    storage.delete(uri)
+    assert not storage.exists(uri)
+    assert storage.exists(storage.join(root, "a1.wav"))
+
+
+@pytest.mark.parametrize("content", [b"", b"a", bytes(range(256)) * 40_000])  # the last one is over 8 MiB
+def test_what_is_written_is_read(root, content):
+    uri = storage.join(root, "deep/down/file")
+    storage.write_bytes(uri, content)
+    assert storage.read_bytes(uri) == content
+    with storage.open_read(uri) as file:
+        assert (file.read(1), file.seek(0), file.read()) == (content[:1], 0, content)
+
+
+def test_a_file_appears_only_when_it_is_whole(root):
+    uri = storage.join(root, "file")
+    with storage.write(uri) as file:
+        file.write(b"half")
+        assert not storage.exists(uri)
+    assert storage.read_bytes(uri) == b"half"
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_failed_write_leaves_everything_as_it_was(root, before):
+    uri = storage.join(root, "file")
+    if before is not None:
+        storage.write_bytes(uri, before)
+    with pytest.raises(ZeroDivisionError), storage.write(uri) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert storage.exists(uri) == (before is not None)
+    assert storage.list_files(root) == ([uri] if before else [])
+
+
+def test_errors_of_other_files_pass_through_a_write_unchanged(root):
+    with pytest.raises(FileNotFoundError), storage.write(storage.join(root, "file")):
+        storage.read_bytes(storage.join(root, "missing"))
+
+
+def test_a_part_left_by_a_killed_run_is_not_listed(tmp_path):
+    (tmp_path / f"{storage.PART_PREFIX}1").write_bytes(b"half")
+    assert storage.list_files(str(tmp_path)) == []
+
+
+def test_a_written_file_has_the_usual_permissions(tmp_path):
+    storage.write_bytes(str(tmp_path / "ours"), b"")
+    (tmp_path / "usual").write_bytes(b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.parent.joinpath("f").write_bytes(b"")])
+def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path, make):
+    make(tmp_path / "folder")
+    with pytest.raises(UserError, match="cannot write"):
+        storage.write_bytes(str(tmp_path / ("folder" if (tmp_path / "folder").exists() else "f/below")), b"")
+
+
+def test_a_full_disk_is_the_worlds_fault():
+    with pytest.raises(storage.StorageError, match="No space left"), storage._write_faults("file", only={28}):
+        raise OSError(28, os.strerror(28))
+
+
+def test_a_missing_file(root):
+    uri = storage.join(root, "missing")
+    assert not storage.exists(uri)
+    storage.delete(uri)
+    for call in (storage.open_read, storage.read_bytes, storage.size):
+        with pytest.raises(FileNotFoundError):
+            call(uri)
+    assert storage.list_files(uri) == []
+    assert not storage.is_folder(uri)
+
+
+def test_a_folder_is_no_file(root):
+    storage.write_bytes(storage.join(root, "x/y"), b"")
+    assert storage.is_folder(storage.join(root, "x"))
+    assert not storage.exists(storage.join(root, "x"))
+    assert not storage.is_folder(storage.join(root, "x/y"))
+
+
+def test_files_are_listed_at_any_depth_in_order(root):
+    names = ["a/2", "a/10", "a/b/c/d", "z", "a.b"]
+    for name in names:
+        storage.write_bytes(storage.join(root, name), b"")
+    storage.write_bytes(root + "-neighbour/x", b"")
+    assert storage.list_files(root) == sorted(storage.join(root, name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.csv", ["a.csv", "b.csv"]),
+        ("?.csv", ["a.csv", "b.csv"]),
+        ("[b-z].csv", ["b.csv"]),
+        ("*/*.csv", ["x/c.csv"]),
+        ("x/*.csv", ["x/c.csv"]),
+        ("**/*.csv", ["a.csv", "b.csv", "x/c.csv", "x/y/d.csv"]),
+        ("**/d.csv", ["x/y/d.csv"]),
+        ("a.csv", ["a.csv"]),
+        ("x", []),  # a folder is no file
+        ("none*", []),
+    ],
+)
+def test_match(root, pattern, found):
+    for name in ("a.csv", "b.csv", "note.txt", "x/c.csv", "x/y/d.csv"):
+        storage.write_bytes(storage.join(root, name), b"")
+    assert storage.match(storage.join(root, pattern)) == [storage.join(root, name) for name in found]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 32, 33, 70])  # 32 objects are one compose request
+def test_concatenate_keeps_the_order_and_leaves_nothing_behind(root, count):
+    sources = [storage.join(root, f"part-{index}") for index in range(count)]
+    for index, uri in enumerate(sources):
+        storage.write_bytes(uri, f"{index}\n".encode())
+    whole = storage.join(root, "whole")
+    storage.concatenate(sources, whole)
+    assert storage.read_bytes(whole) == b"".join(f"{index}\n".encode() for index in range(count))
+    assert storage.list_files(root) == sorted([*sources, whole])
+
+
+def test_concatenate_from_disk_into_a_bucket(tmp_path, bucket):
+    storage.write_bytes(str(tmp_path / "a"), b"1")
+    storage.write_bytes(f"{bucket}/b", b"2")
+    storage.concatenate([str(tmp_path / "a"), f"{bucket}/b"], f"{bucket}/whole")
+    assert storage.read_bytes(f"{bucket}/whole") == b"12"
+
+
+@pytest.mark.parametrize("length", [1, LIMIT])
+def test_read_audio_up_to_its_limit(root, length):
+    uri = storage.join(root, "a.wav")
+    storage.write_bytes(uri, b"x" * length)
+    assert storage.read_audio(uri, LIMIT) == b"x" * length
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, RejectReason.NOT_FOUND),
+        (b"", RejectReason.EMPTY_FILE),
+        (b"x" * (LIMIT + 1), RejectReason.FILE_TOO_LARGE),
+        (b"x" * 1_000_000, RejectReason.FILE_TOO_LARGE),
+    ],
+)
+def test_read_audio_refuses(root, content, reason):
+    uri = storage.join(root, "a.wav")
+    if content is not None:
+        storage.write_bytes(uri, content)
+    with pytest.raises(ClipRejected) as refusal:
+        storage.read_audio(uri, LIMIT)
+    assert refusal.value.reason == reason
+    assert root not in refusal.value.detail  # two machines say the same
+
+
+def _socket(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+def _loop(path):
+    path.symlink_to(path)
+
+
+def _through_a_file(path):
+    path.write_bytes(b"x")
+    return path / "below.wav"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "word"),
+    [
+        (lambda path: os.mkfifo(path), RejectReason.NOT_A_FILE, "pipe"),  # opened the usual way, it waits for ever
+        (_socket, RejectReason.NOT_A_FILE, "socket"),
+        (_loop, RejectReason.NOT_A_FILE, "loop"),
+        (lambda path: path.mkdir(), RejectReason.NOT_A_FILE, "folder"),
+        (lambda path: path.symlink_to("/dev/zero"), RejectReason.NOT_A_FILE, "device"),
+        (lambda path: path.symlink_to("nowhere"), RejectReason.NOT_FOUND, "no such file"),
+        (_through_a_file, RejectReason.NOT_FOUND, "no such file"),
+        (lambda path: path.with_name("x" * 300), RejectReason.NOT_FOUND, "no such file"),
+        (lambda path: f"{path}\0.wav", RejectReason.NOT_FOUND, "no such file"),
+        (lambda path: f"{path}\ud800.wav", RejectReason.NOT_FOUND, "no such file"),
+    ],
+)
+def test_read_audio_refuses_what_is_no_file_and_does_not_wait(tmp_path, make, reason, word):
+    path = tmp_path / "a.wav"
+    made = make(path)
+    with pytest.raises(ClipRejected, match=word) as refusal:
+        storage.read_audio(str(made or path), LIMIT)
+    assert refusal.value.reason == reason
+
+
+@pytest.fixture
+def forbidden(tmp_path):
+    """A file that may not be read, not even where the tests run as root."""
+    path = tmp_path / "a.wav"
+    path.touch(mode=0)
+    user = os.geteuid()
+    os.seteuid(user or 65_534)
+    yield str(path)
+    os.seteuid(user)
+
+
+def test_read_audio_refuses_a_forbidden_file(forbidden):
+    with pytest.raises(ClipRejected, match="permission") as refusal:
+        storage.read_audio(forbidden, LIMIT)
+    assert refusal.value.reason == RejectReason.UNREADABLE
+
+
+def test_a_bucket_alone_is_no_file(bucket):
+    with pytest.raises(ClipRejected, match="bucket") as refusal:
+        storage.read_audio(bucket, LIMIT)
+    assert refusal.value.reason == RejectReason.NOT_A_FILE
+
+
+def test_a_missing_bucket_is_named(bucket):
+    for call in (storage.list_files, lambda uri: storage.write_bytes(uri, b"x")):
+        with pytest.raises(UserError, match="no bucket gs://elsewhere"):
+            call("gs://elsewhere/x")
+
+
+def test_a_uri_without_a_bucket_is_refused():
+    with pytest.raises(UserError, match="bucket's name is missing"):
+        storage.exists("gs:///x")
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "words"),
+    [
+        (api.Forbidden("x"), UserError, "gs://cliptune-test.*roles/storage.objectViewer"),
+        (api.Unauthorized("x"), UserError, "gcloud auth application-default login"),
+        (auth.DefaultCredentialsError("x"), UserError, "gcloud auth application-default login"),
+        (auth.RefreshError("x"), UserError, "gcloud auth application-default login"),
+        (auth.TransportError("x"), storage.StorageError, "sign-in"),
+        (api.ServiceUnavailable("x"), storage.StorageError, "ServiceUnavailable"),
+        (api.RetryError("x", cause=None), storage.StorageError, "RetryError"),
+        (DataCorruption(None, "crc32c differs"), storage.StorageError, "crc32c differs"),
+        (ConnectionResetError("x"), storage.StorageError, "ConnectionResetError"),
+        (api.NotFound("x"), FileNotFoundError, "no such object"),
+    ],
+)
+def test_faults_of_the_client_are_named_by_who_can_mend_them(bucket, monkeypatch, fault, raised, words):
+    def fail(*args, **kwargs):
+        raise fault
+
+    monkeypatch.setattr(Blob, "download_to_file", fail)
+    with pytest.raises(raised, match=words):
+        storage.read_bytes(f"{bucket}/a")
+
+
+def test_a_forbidden_bucket_is_not_the_clips_fault(bucket, monkeypatch):
+    def fail(*args, **kwargs):
+        raise api.Forbidden("x")
+
+    monkeypatch.setattr(Blob, "download_to_file", fail)
+    with pytest.raises(UserError, match="no permission"):
+        storage.read_audio(f"{bucket}/a.wav", LIMIT)
+
+
+def test_a_flipped_byte_on_the_way_is_noticed(bucket, monkeypatch):
+    storage.write_bytes(f"{bucket}/a.wav", b"sound")
+    original = requests.Session.request
+
+    def flip(self, method, url, *args, **kwargs):
+        response = original(self, method, url, *args, **kwargs)
+        if "alt=media" in url:
+            response.headers["x-goog-hash"] = "crc32c=AAAAAA=="
+        return response
+
+    monkeypatch.setattr(requests.Session, "request", flip)
+    with pytest.raises(storage.StorageError, match="Checksum mismatch"):
+        storage.read_audio(f"{bucket}/a.wav", LIMIT)
+
+
+def test_the_client_is_not_imported_before_it_is_needed():
+    code = "import sys, transforms.storage; sys.exit('google.cloud.storage' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,278 @@
+"""Is a line a valid training example? Three layers, none of which is enough alone.
+
+1. The service's own protobuf schema, strictly: unknown fields, doubled keys, two
+   values in one part, lone surrogates.
+2. google-genai's pydantic types: stray characters in base64, two spellings of one field.
+3. Rules that are written in prose only: roles, one audio part, its type and length.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import pydantic
+import soundfile
+from google.cloud.aiplatform_v1beta1.types import GeminiExample
+from google.genai import types
+from google.protobuf import json_format
+from pydantic.alias_generators import to_camel
+
+from transforms import sniff
+from transforms.clip import ClipRejected
+from tuning import models
+
+# The seconds bound tokens from above: users measured 31.7 a second, Google's documentation says about 32.
+TOKENS_PER_SECOND = 32
+MAX_TOKENS_PER_SECOND = 35
+# A token holds at least one UTF-8 byte; about four characters of English text.
+CHARS_PER_TOKEN = 4
+
+# What each type of audio on Vertex's list may begin with, by `sniff`'s names.
+_KINDS: dict[str, frozenset[str]] = {
+    "audio/flac": frozenset({"flac"}),
+    "audio/wav": frozenset({"wav"}),
+    "audio/mp3": frozenset({"mp3"}),
+    "audio/mpeg": frozenset({"mp3", "mp2"}),
+    "audio/mpga": frozenset({"mp3", "mp2"}),
+    "audio/m4a": frozenset({"mp4"}),
+    "audio/mp4": frozenset({"mp4"}),
+    "audio/x-aac": frozenset({"aac"}),
+    "audio/ogg": frozenset({"ogg"}),
+    "audio/webm": frozenset({"matroska"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a line, or worth a warning.
+
+    Attributes:
+      source: "FILE:LINE".
+      severity: "error" or "warning".
+      rule: short name of the rule.
+      detail: what was found, with field and value.
+    """
+
+    source: str
+    severity: str
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a line holds, as far as it can be told.
+
+    Attributes:
+      seconds: of audio; None where it is not in the line (a gs:// URI) or cannot be told.
+      text_chars: of all texts, prompt and target together.
+      text_bytes: the same in UTF-8: no text has more tokens than bytes.
+      audio: sha256 of the payload, or the URI; None without audio.
+      prompt: the user turn's text.
+    """
+
+    seconds: float | None = None
+    text_chars: int = 0
+    text_bytes: int = 0
+    audio: str | None = None
+    prompt: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """The expected number of tokens, audio of unknown length not counted."""
+        return round((self.seconds or 0) * TOKENS_PER_SECOND) + -(-self.text_chars // CHARS_PER_TOKEN)
+
+    @property
+    def max_tokens(self) -> int:
+        """A bound from above, audio of unknown length not counted."""
+        return round((self.seconds or 0) * MAX_TOKENS_PER_SECOND) + self.text_bytes
+
+
+class _Row(pydantic.BaseModel):
+    """A training example in google-genai's types."""
+
+    model_config = pydantic.ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+    contents: list[types.Content]
+    system_instruction: types.Content | None = None
+    model: Any = None
+    labels: Any = None
+    tools: Any = None
+    tool_config: Any = None
+    safety_settings: Any = None
+    generation_config: Any = None
+    cached_content: Any = None
+    model_armor_config: Any = None
+
+
+def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
+    """Everything that is wrong with one line, its newline left out.
+
+    Args:
+      line: the bytes between two newlines.
+      source: "FILE:LINE", for the problems.
+    """
+    problems: list[Problem] = []
+
+    def found(rule: str, detail: str, severity: str = "error") -> None:
+        problems.append(Problem(source, severity, rule, detail))
+
+    if not line.strip():
+        found("blank_line", "the line is blank; delete it")
+        return problems, Facts()
+    for rule, detail in _schema_faults(line):
+        found(rule, detail)
+        return problems, Facts()
+    row = _Row.model_validate(orjson.loads(line))
+    for rule, detail in _turn_faults(row):
+        found(rule, detail)
+    facts = Facts()
+    for rule, detail, facts in _measure(row):
+        if rule:
+            found(rule, detail)
+    if facts.max_tokens > models.MAX_TOKENS_PER_EXAMPLE:
+        limit = f"{models.MAX_TOKENS_PER_EXAMPLE:,}"
+        sure = facts.tokens > models.MAX_TOKENS_PER_EXAMPLE
+        found("tokens", f"up to {facts.max_tokens:,} tokens, over the limit of {limit}", "error" if sure else "warning")
+    return problems, facts
+
+
+def _schema_faults(line: bytes) -> Iterator[tuple[str, str]]:
+    """The first fault that one of the two official schemas finds."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as fault:
+        yield "not_utf8", f"byte {fault.start + 1} of the line is not valid UTF-8"
+        return
+    try:
+        json_format.Parse(text, GeminiExample.pb()())
+    except (json_format.ParseError, RecursionError) as fault:
+        message = _own_words(str(fault))
+        yield ("not_json" if "Failed to load JSON" in str(fault) else "schema"), message
+        return
+    try:
+        tree = orjson.loads(line)
+        _Row.model_validate(tree)
+    except pydantic.ValidationError as fault:
+        first = fault.errors(include_url=False, include_input=False)[0]
+        yield "schema", f"{'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}"
+    except orjson.JSONDecodeError as fault:
+        yield "not_json", f"the line is not valid JSON: {fault.msg}"
+
+
+def _own_words(message: str) -> str:
+    """The schema's complaint without the library's wrapping, cut to a readable length."""
+    text = re.sub(r"Failed to (?:parse \w+ field|load JSON): ", "", message)
+    text = text.partition("\n")[0].replace('Message type "google.cloud.aiplatform.v1beta1.', '"').rstrip(". ")
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _turn_faults(row: _Row) -> Iterator[tuple[str, str]]:
+    """Rules on the turns: who speaks, and that the model only writes text."""
+    roles = [turn.role for turn in row.contents]
+    if not roles:
+        yield "contents", "contents must have a user turn and a model turn, got none"
+        return
+    wrong = [role for role in roles if role not in ("user", "model")]
+    if wrong:
+        yield "roles", f"role must be 'user' or 'model', got {wrong[0]!r}"
+        return
+    if roles[0] != "user" or roles[-1] != "model":
+        yield "roles", f"the first role must be user and the last model, got {', '.join(map(str, roles))}"
+    elif any(a == b for a, b in zip(roles, roles[1:], strict=False)):
+        yield "roles", f"the roles must alternate, got {', '.join(map(str, roles))}"
+    for turn in row.contents:
+        yield from _part_faults(turn)
+    system = row.system_instruction
+    if system is not None and any(part.text is None for part in system.parts or [types.Part()]):
+        yield "system_instruction", "the system instruction must be text only"
+
+
+def _part_faults(turn: types.Content) -> Iterator[tuple[str, str]]:
+    if not turn.parts:
+        yield "parts", f"the {turn.role} turn has no parts"
+    for part in turn.parts or []:
+        if not part.model_dump(exclude_none=True):
+            yield "parts", f"a part of the {turn.role} turn is empty"
+    if turn.role == "model":
+        texts = [part.text for part in turn.parts or []]
+        if any(text is None for text in texts):
+            yield "model_turn", "the model turn must be text only"
+        elif not "".join(text or "" for text in texts).strip():
+            yield "model_turn", "the model turn's text is blank: nothing to learn"
+
+
+def _measure(row: _Row) -> Iterator[tuple[str, str, Facts]]:
+    """The facts of a row, and the faults of its audio; always yields at least once."""
+    texts = [part.text or "" for turn in row.contents for part in turn.parts or []]
+    if row.system_instruction:
+        texts += [part.text or "" for part in row.system_instruction.parts or []]
+    prompt = "\n".join(p.text for t in row.contents if t.role == "user" for p in t.parts or [] if p.text)
+    chars, size = sum(map(len, texts)), sum(len(text.encode()) for text in texts)
+    facts = Facts(None, chars, size, None, prompt)
+    audio = [(turn, part) for turn in row.contents for part in turn.parts or [] if part.inline_data or part.file_data]
+    if len(audio) != 1 or audio[0][0].role != "user":
+        yield "audio_part", f"an example must have exactly one audio part, in a user turn, got {len(audio)}", facts
+        return
+    part = audio[0][1]
+    if part.file_data:
+        facts = Facts(None, chars, size, part.file_data.file_uri, prompt)
+        yield from ((rule, detail, facts) for rule, detail in _uri_faults(part.file_data))
+    elif part.inline_data:
+        content = part.inline_data.data or b""
+        seconds, faults = _payload_faults(content, part.inline_data.mime_type or "")
+        facts = Facts(seconds, chars, size, sha256(content).hexdigest(), prompt)
+        yield from ((rule, detail, facts) for rule, detail in faults)
+    yield "", "", facts
+
+
+def _uri_faults(file_data: types.FileData) -> Iterator[tuple[str, str]]:
+    uri = file_data.file_uri or ""
+    if not re.fullmatch(r"gs://[^/]+/.+", uri):
+        yield "file_uri", f"file_uri must be a gs:// URI, got {uri[:100]!r}"
+    if file_data.mime_type not in models.MIME_TYPES:
+        yield "mime_type", _mime_detail(file_data.mime_type or "")
+
+
+def _mime_detail(mime_type: str) -> str:
+    return f"mime_type must be one of {', '.join(sorted(models.MIME_TYPES))}, got {mime_type!r}"
+
+
+def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
+    """The payload's length in seconds, if its header tells, and what is wrong with it."""
+    if mime_type not in models.MIME_TYPES:
+        return None, [("mime_type", _mime_detail(mime_type))]
+    if not content:
+        return None, [("audio", "the audio part has no data")]
+    if len(content) > models.MAX_AUDIO_BYTES:
+        return None, [("audio", f"{len(content):,} bytes of audio, over the limit of {models.MAX_AUDIO_BYTES:,}")]
+    if mime_type == "audio/pcm":
+        return None, []
+    try:
+        kind = sniff.sniff(content).name
+    except ClipRejected as fault:
+        return None, [("audio", f"the data is no audio: {fault.detail}")]
+    if kind not in _KINDS[mime_type]:
+        return None, [("mime_type", f"mime_type says {mime_type}, the bytes are {kind}")]
+    seconds = _header_seconds(content)
+    if seconds is None and mime_type in ("audio/flac", "audio/wav"):
+        return None, [("audio", f"the {kind} data is damaged: its header cannot be read")]
+    if seconds is not None and seconds > models.MAX_AUDIO_SECONDS:
+        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {models.MAX_AUDIO_SECONDS} s")]
+    if seconds == 0:
+        return seconds, [("audio", "the audio has no samples")]
+    return seconds, []
+
+
+def _header_seconds(content: bytes) -> float | None:
+    try:
+        info = soundfile.info(io.BytesIO(content))
+    except soundfile.LibsndfileError:
+        return None
+    return float(info.frames / info.samplerate)
