@@ -1,4 +1,4 @@
-"""The front door: `cliptune prepare`, each imported only when called."""
+"""The front door: `cliptune prepare | check | tune | watch | predict`, each imported only when called."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from beam_pipeline import flags as prepare_flags
+from tuning import flags as tuning_flags
 
 VERSION = "0.1.0"
 
@@ -14,6 +15,10 @@ DESCRIPTION = """\
 From recordings and texts to a tuned Gemini model, every clip accounted for.
 
   cliptune prepare --manifest clips.jsonl --output dataset
+  cliptune check dataset
+  cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
+  cliptune watch dataset
+  cliptune predict dataset --limit 10
 
 `cliptune COMMAND --help` says more about each."""
 
@@ -22,6 +27,10 @@ EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected."
 # What each command is for, and the flags it takes; none of them imports Beam or the Vertex SDK.
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "prepare": ("turn manifests of recordings and texts into a dataset", prepare_flags.add_prepare_arguments),
+    "check": ("say whether Google will accept a dataset, and what it will cost", tuning_flags.add_check_arguments),
+    "tune": ("join, check, price and submit a dataset as a tuning job", tuning_flags.add_tune_arguments),
+    "watch": ("follow a tuning job to its end", tuning_flags.add_watch_arguments),
+    "predict": ("ask the tuned model about clips of the dataset", tuning_flags.add_predict_arguments),
 }
 
 
@@ -36,9 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     args, others = parser.parse_known_args(argv)
-    from beam_pipeline import launch  # noqa: PLC0415 - Beam takes seconds to import
+    if args.command == "prepare":
+        from beam_pipeline import launch  # noqa: PLC0415 - Beam takes seconds to import
 
-    return launch.prepare(args, others)
+        return launch.prepare(args, others)
+    if others:
+        parser.error(f"unknown argument {others[0]}; see cliptune {args.command} --help")
+    from tuning import commands  # noqa: PLC0415 - so does the Vertex SDK
+
+    return commands.run(args)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -50,7 +50,9 @@ def main() -> int:
 def run(command: list[str]) -> int:
     """Runs one `cliptune` command, shown first; its exit status."""
     print(f"\n$ cliptune {shlex.join(command)}", file=sys.stderr)
-    return subprocess.run([sys.executable, "-m", "cliptune", *command], check=False).returncode
+    # stdout is one line of JSON for machines, and a person is looking.
+    words = [sys.executable, "-m", "cliptune", *command]
+    return subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode
 
 
 def print_places(output: str) -> None:

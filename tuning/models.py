@@ -45,6 +45,7 @@ class BaseModel:
       locations: where it can be tuned; empty for every regional location (D).
       price_per_million: US dollars for a million training tokens; None if not known.
       price_source: a mark and a date.
+      thinking: how to switch thinking off, or nearly, in google-genai's words (D).
       retired_for_new: from this day on new projects cannot tune it.
       shut_down: from this day on nobody can.
     """
@@ -54,6 +55,7 @@ class BaseModel:
     locations: tuple[str, ...]
     price_per_million: float | None
     price_source: str
+    thinking: Mapping[str, str | int]
     retired_for_new: date | None = None
     shut_down: date | None = None
 
@@ -61,17 +63,22 @@ class BaseModel:
 _ALL_SIZES = (1, 2, 4, 8, 16)
 _PREVIEW = ("us-central1", "europe-west4")
 _RETIRED = date(2026, 10, 20)
+_LEVEL: Mapping[str, str | int] = {"thinking_level": "MINIMAL"}
+_BUDGET: Mapping[str, str | int] = {"thinking_budget": 0}
+_LEAST_BUDGET: Mapping[str, str | int] = {"thinking_budget": 128}  # the Pro model always thinks
 
 MODELS: Mapping[str, BaseModel] = MappingProxyType(
     {
         model.name: model
         for model in (
-            BaseModel("gemini-3.5-flash", _ALL_SIZES, _PREVIEW, None, "?"),
-            BaseModel("gemini-3.1-flash-lite", _ALL_SIZES, _PREVIEW, 3.0, "R, 2026-11"),
-            BaseModel("gemini-3.5-flash-lite", _ALL_SIZES, _PREVIEW, None, "?"),
-            BaseModel("gemini-2.5-flash", _ALL_SIZES, (), 5.0, "R, 2026-11", _RETIRED, date(2027, 3, 31)),
-            BaseModel("gemini-2.5-flash-lite", _ALL_SIZES, (), 1.5, "R, 2026-11", _RETIRED, date(2027, 1, 28)),
-            BaseModel("gemini-2.5-pro", (1, 2, 4, 8), (), 25.0, "R, 2026-11", _RETIRED, date(2027, 3, 31)),
+            BaseModel("gemini-3.5-flash", _ALL_SIZES, _PREVIEW, None, "?", _LEVEL),
+            BaseModel("gemini-3.1-flash-lite", _ALL_SIZES, _PREVIEW, 3.0, "R, 2026-11", _LEVEL),
+            BaseModel("gemini-3.5-flash-lite", _ALL_SIZES, _PREVIEW, None, "?", _LEVEL),
+            BaseModel("gemini-2.5-flash", _ALL_SIZES, (), 5.0, "R, 2026-11", _BUDGET, _RETIRED, date(2027, 3, 31)),
+            BaseModel("gemini-2.5-flash-lite", _ALL_SIZES, (), 1.5, "R, 2026-11", _BUDGET, _RETIRED, date(2027, 1, 28)),
+            BaseModel(
+                "gemini-2.5-pro", (1, 2, 4, 8), (), 25.0, "R, 2026-11", _LEAST_BUDGET, _RETIRED, date(2027, 3, 31)
+            ),
         )
     }
 )

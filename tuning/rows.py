@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-import orjson
 import pydantic
 import soundfile
 from google.cloud.aiplatform_v1beta1.types import GeminiExample
@@ -46,6 +46,9 @@ _KINDS: dict[str, frozenset[str]] = {
     "audio/ogg": frozenset({"ogg"}),
     "audio/webm": frozenset({"matroska"}),
 }
+
+
+ERROR, WARNING = "error", "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Facts:
         return round((self.seconds or 0) * MAX_TOKENS_PER_SECOND) + self.text_bytes
 
 
-class _Row(pydantic.BaseModel):
+class Row(pydantic.BaseModel):
     """A training example in google-genai's types."""
 
     model_config = pydantic.ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
@@ -118,52 +121,50 @@ def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
       line: the bytes between two newlines.
       source: "FILE:LINE", for the problems.
     """
-    problems: list[Problem] = []
-
-    def found(rule: str, detail: str, severity: str = "error") -> None:
-        problems.append(Problem(source, severity, rule, detail))
-
     if not line.strip():
-        found("blank_line", "the line is blank; delete it")
-        return problems, Facts()
-    for rule, detail in _schema_faults(line):
-        found(rule, detail)
-        return problems, Facts()
-    row = _Row.model_validate(orjson.loads(line))
-    for rule, detail in _turn_faults(row):
-        found(rule, detail)
-    facts = Facts()
-    for rule, detail, facts in _measure(row):
-        if rule:
-            found(rule, detail)
+        return [Problem(source, ERROR, "blank_line", "the line is blank; delete it")], Facts()
+    try:
+        row = parse(line)
+    except SchemaError as fault:
+        return [Problem(source, ERROR, fault.rule, fault.detail)], Facts()
+    facts, audio_faults = _measure(row)
+    problems = [Problem(source, ERROR, rule, detail) for rule, detail in [*_turn_faults(row), *audio_faults]]
     if facts.max_tokens > models.MAX_TOKENS_PER_EXAMPLE:
-        limit = f"{models.MAX_TOKENS_PER_EXAMPLE:,}"
+        detail = f"up to {facts.max_tokens:,} tokens, over the limit of {models.MAX_TOKENS_PER_EXAMPLE:,}"
         sure = facts.tokens > models.MAX_TOKENS_PER_EXAMPLE
-        found("tokens", f"up to {facts.max_tokens:,} tokens, over the limit of {limit}", "error" if sure else "warning")
+        problems.append(Problem(source, ERROR if sure else WARNING, "tokens", detail))
     return problems, facts
 
 
-def _schema_faults(line: bytes) -> Iterator[tuple[str, str]]:
-    """The first fault that one of the two official schemas finds."""
+class SchemaError(Exception):
+    """One of the two official schemas refuses the line."""
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(rule, detail)
+        self.rule = rule
+        self.detail = detail
+
+
+def parse(line: bytes) -> Row:
+    """The row, if both official schemas take it.
+
+    Raises:
+      SchemaError: one of them does not.
+    """
     try:
-        text = line.decode()
+        json_format.Parse(line.decode(), GeminiExample.pb()())
+        return Row.model_validate_json(line)
     except UnicodeDecodeError as fault:
-        yield "not_utf8", f"byte {fault.start + 1} of the line is not valid UTF-8"
-        return
-    try:
-        json_format.Parse(text, GeminiExample.pb()())
-    except (json_format.ParseError, RecursionError) as fault:
-        message = _own_words(str(fault))
-        yield ("not_json" if "Failed to load JSON" in str(fault) else "schema"), message
-        return
-    try:
-        tree = orjson.loads(line)
-        _Row.model_validate(tree)
+        raise SchemaError("not_utf8", f"byte {fault.start + 1} of the line is not valid UTF-8") from None
+    except json_format.ParseError as fault:
+        rule = "not_json" if "Failed to load JSON" in str(fault) else "schema"
+        raise SchemaError(rule, _own_words(str(fault))) from None
+    except RecursionError:
+        raise SchemaError("not_json", "the line is too deeply nested") from None
     except pydantic.ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
-        yield "schema", f"{'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}"
-    except orjson.JSONDecodeError as fault:
-        yield "not_json", f"the line is not valid JSON: {fault.msg}"
+        where = ".".join(map(str, first["loc"])) or "the line"
+        raise SchemaError("schema", f"{where}: {first['msg']}") from None
 
 
 def _own_words(message: str) -> str:
@@ -173,7 +174,7 @@ def _own_words(message: str) -> str:
     return text if len(text) <= 300 else text[:300] + "…"
 
 
-def _turn_faults(row: _Row) -> Iterator[tuple[str, str]]:
+def _turn_faults(row: Row) -> Iterator[tuple[str, str]]:
     """Rules on the turns: who speaks, and that the model only writes text."""
     roles = [turn.role for turn in row.contents]
     if not roles:
@@ -185,7 +186,7 @@ def _turn_faults(row: _Row) -> Iterator[tuple[str, str]]:
         return
     if roles[0] != "user" or roles[-1] != "model":
         yield "roles", f"the first role must be user and the last model, got {', '.join(map(str, roles))}"
-    elif any(a == b for a, b in zip(roles, roles[1:], strict=False)):
+    elif any(a == b for a, b in itertools.pairwise(roles)):
         yield "roles", f"the roles must alternate, got {', '.join(map(str, roles))}"
     for turn in row.contents:
         yield from _part_faults(turn)
@@ -208,28 +209,26 @@ def _part_faults(turn: types.Content) -> Iterator[tuple[str, str]]:
             yield "model_turn", "the model turn's text is blank: nothing to learn"
 
 
-def _measure(row: _Row) -> Iterator[tuple[str, str, Facts]]:
-    """The facts of a row, and the faults of its audio; always yields at least once."""
-    texts = [part.text or "" for turn in row.contents for part in turn.parts or []]
-    if row.system_instruction:
-        texts += [part.text or "" for part in row.system_instruction.parts or []]
-    prompt = "\n".join(p.text for t in row.contents if t.role == "user" for p in t.parts or [] if p.text)
-    chars, size = sum(map(len, texts)), sum(len(text.encode()) for text in texts)
-    facts = Facts(None, chars, size, None, prompt)
+def _measure(row: Row) -> tuple[Facts, list[tuple[str, str]]]:
+    """What a row holds, and the faults of its audio: rule and detail of each."""
+    turns = row.contents + ([row.system_instruction] if row.system_instruction else [])
+    texts = [part.text for turn in turns for part in turn.parts or [] if part.text]
+    facts = Facts(
+        text_chars=sum(map(len, texts)),
+        text_bytes=sum(len(text.encode()) for text in texts),
+        prompt="\n".join(p.text for t in row.contents if t.role == "user" for p in t.parts or [] if p.text),
+    )
     audio = [(turn, part) for turn in row.contents for part in turn.parts or [] if part.inline_data or part.file_data]
     if len(audio) != 1 or audio[0][0].role != "user":
-        yield "audio_part", f"an example must have exactly one audio part, in a user turn, got {len(audio)}", facts
-        return
+        detail = f"an example must have exactly one audio part, in a user turn, got {len(audio)}"
+        return facts, [("audio_part", detail)]
     part = audio[0][1]
     if part.file_data:
-        facts = Facts(None, chars, size, part.file_data.file_uri, prompt)
-        yield from ((rule, detail, facts) for rule, detail in _uri_faults(part.file_data))
-    elif part.inline_data:
-        content = part.inline_data.data or b""
-        seconds, faults = _payload_faults(content, part.inline_data.mime_type or "")
-        facts = Facts(seconds, chars, size, sha256(content).hexdigest(), prompt)
-        yield from ((rule, detail, facts) for rule, detail in faults)
-    yield "", "", facts
+        return replace(facts, audio=part.file_data.file_uri), list(_uri_faults(part.file_data))
+    blob = part.inline_data or types.Blob()
+    content = blob.data or b""
+    seconds, faults = _payload_faults(content, blob.mime_type or "")
+    return replace(facts, seconds=seconds, audio=sha256(content).hexdigest()), faults
 
 
 def _uri_faults(file_data: types.FileData) -> Iterator[tuple[str, str]]:
@@ -246,28 +245,32 @@ def _mime_detail(mime_type: str) -> str:
 
 def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
     """The payload's length in seconds, if its header tells, and what is wrong with it."""
+    fault = _kind_fault(content, mime_type)
+    if fault is not None or mime_type == "audio/pcm":  # headerless: its length depends on a rate nobody states
+        return None, [fault] if fault else []
+    seconds = _header_seconds(content)
+    if seconds is None and mime_type in ("audio/flac", "audio/wav"):
+        return None, [("audio", f"the {mime_type} data is damaged: its header cannot be read")]
+    if seconds is not None and seconds > models.MAX_AUDIO_SECONDS:
+        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {models.MAX_AUDIO_SECONDS} s")]
+    return seconds, [("audio", "the audio has no samples")] if seconds == 0 else []
+
+
+def _kind_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
+    """What is wrong with the payload's type or size."""
     if mime_type not in models.MIME_TYPES:
-        return None, [("mime_type", _mime_detail(mime_type))]
+        return "mime_type", _mime_detail(mime_type)
     if not content:
-        return None, [("audio", "the audio part has no data")]
+        return "audio", "the audio part has no data"
     if len(content) > models.MAX_AUDIO_BYTES:
-        return None, [("audio", f"{len(content):,} bytes of audio, over the limit of {models.MAX_AUDIO_BYTES:,}")]
+        return "audio", f"{len(content):,} bytes of audio, over the limit of {models.MAX_AUDIO_BYTES:,}"
     if mime_type == "audio/pcm":
-        return None, []
+        return None
     try:
         kind = sniff.sniff(content).name
     except ClipRejected as fault:
-        return None, [("audio", f"the data is no audio: {fault.detail}")]
-    if kind not in _KINDS[mime_type]:
-        return None, [("mime_type", f"mime_type says {mime_type}, the bytes are {kind}")]
-    seconds = _header_seconds(content)
-    if seconds is None and mime_type in ("audio/flac", "audio/wav"):
-        return None, [("audio", f"the {kind} data is damaged: its header cannot be read")]
-    if seconds is not None and seconds > models.MAX_AUDIO_SECONDS:
-        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {models.MAX_AUDIO_SECONDS} s")]
-    if seconds == 0:
-        return seconds, [("audio", "the audio has no samples")]
-    return seconds, []
+        return "audio", f"the data is no audio: {fault.detail}"
+    return None if kind in _KINDS[mime_type] else ("mime_type", f"mime_type says {mime_type}, the bytes are {kind}")
 
 
 def _header_seconds(content: bytes) -> float | None:

@@ -259,7 +259,7 @@ def _through_a_file(path):
 @pytest.mark.parametrize(
     ("make", "reason", "word"),
     [
-        (lambda path: os.mkfifo(path), RejectReason.NOT_A_FILE, "pipe"),  # opened the usual way, it waits for ever
+        (os.mkfifo, RejectReason.NOT_A_FILE, "pipe"),  # opened the usual way, it waits for ever
         (_socket, RejectReason.NOT_A_FILE, "socket"),
         (_loop, RejectReason.NOT_A_FILE, "loop"),
         (lambda path: path.mkdir(), RejectReason.NOT_A_FILE, "folder"),

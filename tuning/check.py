@@ -1,0 +1,223 @@
+"""Will Google accept it? Every line and every documented limit, held against a dataset or any JSONL file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from transforms import storage
+from transforms.clip import UserError
+from tuning import dataset, models
+from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
+from tuning.estimate import Tokens
+from tuning.rows import ERROR, WARNING, Facts, Problem, check_line
+
+SHOWN_PROBLEMS = 1_000
+# 100 MB of audio are 134 MB of base64; nothing legal is longer than this.
+MAX_LINE_BYTES = 160_000_000
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlFile:
+    """A file of examples.
+
+    Attributes:
+      name: as sources name it.
+      uri: absolute path or gs:// URI.
+      split: "train" or "validation".
+      shard: what `dataset.json` says of it; None for a file from elsewhere.
+      max_lines: how many of its lines count; None for all.
+    """
+
+    name: str
+    uri: str
+    split: str
+    shard: Shard | None = None
+    max_lines: int | None = None
+
+    @classmethod
+    def of(cls, prepared: Dataset, split: str, shard: Shard) -> JsonlFile:
+        """A shard of a dataset."""
+        return cls(storage.join(prepared.name, shard.path), storage.join(prepared.uri, shard.path), split, shard)
+
+
+@dataclass(slots=True)
+class SplitFacts:
+    """Totals of one split, in lines, bytes and tokens."""
+
+    examples: int = 0
+    bytes: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that a check found.
+
+    Attributes:
+      splits: totals of "train" and "validation".
+      counts: problems by rule.
+      problems: the first `SHOWN_PROBLEMS` of them.
+      errors: how many are errors.
+    """
+
+    splits: dict[str, SplitFacts] = field(default_factory=lambda: {TRAIN: SplitFacts(), VALIDATION: SplitFacts()})
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    errors: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing but warnings was found."""
+        return not self.errors
+
+    @property
+    def examples(self) -> int:
+        """Lines of all splits."""
+        return sum(split.examples for split in self.splits.values())
+
+    def add(self, problem: Problem) -> None:
+        """Notes a problem."""
+        self.counts[problem.rule] += 1
+        self.errors += problem.severity == ERROR
+        if len(self.problems) < SHOWN_PROBLEMS:
+            self.problems.append(problem)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the line of JSON on stdout."""
+        return {
+            "ok": self.ok,
+            "examples": self.examples,
+            "errors": self.errors,
+            "counts": dict(sorted(self.counts.items())),
+            "problems": [asdict(problem) for problem in self.problems],
+            "splits": {name: asdict(split) for name, split in self.splits.items()},
+        }
+
+
+def files_of(path: str) -> list[JsonlFile]:
+    """The files that a path means: those of a dataset, or the one JSONL file itself.
+
+    Raises:
+      UserError: there is nothing to check.
+    """
+    uri = storage.absolute(path, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    if storage.exists(uri):
+        return [JsonlFile(path, uri, TRAIN)]
+    if not storage.is_folder(uri):
+        raise UserError(f"{path}: there is no such file or dataset folder")
+    prepared = dataset.load(path)
+    return [JsonlFile.of(prepared, split, shard) for split in (VALIDATION, TRAIN) for shard in prepared.splits[split]]
+
+
+def check(files: Sequence[JsonlFile], advance: Callable[[int], None] = lambda amount: None) -> Findings:
+    """Checks files line by line; memory grows with the validation split only.
+
+    Args:
+      files: those of the validation split come first.
+      advance: called with the bytes of each line, for progress.
+
+    Raises:
+      UserError, StorageError: a file cannot be read at all.
+    """
+    findings = Findings()
+    held_out: dict[str, str] = {}  # audio of the validation split → its source
+    for file in files:
+        for problem in _check_file(file, findings.splits[file.split], held_out, advance):
+            findings.add(problem)
+    for problem in _limits(files, findings):
+        findings.add(problem)
+    return findings
+
+
+def _check_file(
+    file: JsonlFile, totals: SplitFacts, held_out: dict[str, str], advance: Callable[[int], None]
+) -> Iterator[Problem]:
+    digest, size, examples, line = sha256(), 0, 0, b""
+    try:
+        with storage.open_read(file.uri) as stream:
+            for number, line in enumerate(itertools.islice(_lines(stream), file.max_lines), start=1):
+                source = f"{file.name}:{number}"
+                digest.update(line)
+                size, examples = size + len(line), number
+                problems, facts = _check_numbered(line, source, number)
+                totals.tokens.add(facts)
+                yield from problems
+                yield from _leaks(file.split, facts, source, held_out)
+                advance(len(line))
+    except FileNotFoundError:
+        yield Problem(f"{file.name}:0", ERROR, "missing_shard", "dataset.json lists this shard, and it is not there")
+        return
+    totals.examples += examples
+    totals.bytes += size
+    if line and not line.endswith(b"\n"):
+        yield Problem(f"{file.name}:{examples}", WARNING, "final_newline", "the last line does not end in a newline")
+    if file.shard and file.max_lines is None and (size, digest.hexdigest()) != (file.shard.bytes, file.shard.sha256):
+        detail = f"{size:,} bytes that are not those of dataset.json ({file.shard.bytes:,}); run cliptune prepare again"
+        yield Problem(f"{file.name}:0", ERROR, "changed_shard", detail)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines with their ends; one that is too long comes in pieces, so that memory is bounded."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        yield line
+
+
+def _check_numbered(line: bytes, source: str, number: int) -> tuple[list[Problem], Facts]:
+    if number == 1 and line.startswith(_GZIP):
+        return [Problem(source, ERROR, "compressed", "the file is compressed; unpack it first")], Facts()
+    if len(line) > MAX_LINE_BYTES:
+        detail = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+        return [Problem(source, ERROR, "line_bytes", detail)], Facts()
+    return check_line(line.removesuffix(b"\n"), source)
+
+
+def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> Iterator[Problem]:
+    """The same audio in both splits: the validation metrics would be too good to be true."""
+    if facts.audio is None:
+        return
+    if split == VALIDATION:
+        held_out.setdefault(facts.audio, source)
+    elif facts.audio in held_out:
+        detail = f"the audio is also in the validation split, at {held_out[facts.audio]}"
+        yield Problem(source, ERROR, "audio_in_both_splits", detail)
+
+
+def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]:
+    """The documented limits of a dataset (tuning.models has their sources)."""
+    names = {file.split: f"{file.name}:0" for file in reversed(files)}
+    train, validation = findings.splits[TRAIN], findings.splits[VALIDATION]
+    if not train.examples:
+        source = names.get(TRAIN) or names.get(VALIDATION) or "dataset.json:0"
+        yield Problem(source, ERROR, "no_examples", "the train split has no examples")
+    # Shards are joined and may be cut to a prefix, a uniform sample; a single file can only be refused.
+    joined_later = any(file.shard for file in files)
+    for split, facts, most in (
+        (TRAIN, train, models.MAX_TRAIN_EXAMPLES),
+        (VALIDATION, validation, models.MAX_VALIDATION_EXAMPLES),
+    ):
+        severity, fate = (WARNING, "; tune will leave the rest out") if joined_later else (ERROR, "")
+        if facts.bytes > models.MAX_FILE_BYTES:
+            detail = f"the {split} split has {facts.bytes:,} bytes, over the limit of {models.MAX_FILE_BYTES:,}{fate}"
+            yield Problem(names[split], severity, "file_bytes", detail)
+        if facts.examples > most:
+            detail = f"the {split} split has {facts.examples:,} examples, over the limit of {most:,}{fate}"
+            yield Problem(names[split], severity, "examples", detail)
+    if validation.examples:
+        yield from _validation_shares(names[VALIDATION], train, validation)
+
+
+def _validation_shares(source: str, train: SplitFacts, validation: SplitFacts) -> Iterator[Problem]:
+    share = models.MAX_VALIDATION_SHARE * train.examples
+    if train.examples > models.VALIDATION_SHARE_FROM and validation.examples > share:
+        detail = f"{validation.examples:,} validation examples, over 30 % of the {train.examples:,} for training"
+        yield Problem(source, ERROR, "validation_examples", detail)
+    if validation.bytes > models.MAX_VALIDATION_BYTES_SHARE * train.bytes:
+        detail = f"{validation.bytes:,} bytes of validation, over 25 % of the {train.bytes:,} for training"
+        yield Problem(source, WARNING, "validation_bytes", detail)

@@ -1,0 +1,86 @@
+"""A finished dataset as its `dataset.json` describes it: the only way into the preparing half."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import orjson
+
+from transforms import storage
+from transforms.clip import UserError
+
+TRAIN, VALIDATION = "train", "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One JSONL file of a split.
+
+    Attributes:
+      path: below the dataset's folder.
+      examples: its lines.
+      bytes: its size.
+      sha256: of the file, hexadecimal.
+    """
+
+    path: str
+    examples: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A finished dataset.
+
+    Attributes:
+      name: the folder as the user wrote it.
+      uri: the folder, absolute or gs://.
+      fingerprint: of all examples, hexadecimal.
+      splits: shards of "train" and "validation", in order.
+    """
+
+    name: str
+    uri: str
+    fingerprint: str
+    splits: dict[str, tuple[Shard, ...]]
+
+    def examples(self, split: str) -> int:
+        """Lines of a split."""
+        return sum(shard.examples for shard in self.splits[split])
+
+    def tuning_uri(self, name: str) -> str:
+        """A file of the tuning half, below the dataset's folder."""
+        return storage.join(self.uri, "tuning", name)
+
+    def shown(self, uri: str) -> str:
+        """A file of the dataset as the user would name it."""
+        return uri.replace(self.uri.rstrip("/"), self.name.rstrip("/"), 1)
+
+
+def load(name: str) -> Dataset:
+    """The dataset in the folder `name`.
+
+    Raises:
+      UserError: there is none, it is not finished, or it was made by another version.
+    """
+    uri = storage.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    try:
+        tree = orjson.loads(storage.read_bytes(storage.join(uri, "dataset.json")))
+        splits = {
+            split: tuple(Shard(**shard) for shard in tree["splits"][split]["shards"]) for split in (TRAIN, VALIDATION)
+        }
+        return Dataset(name, uri, tree["fingerprint"], splits)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(_why_missing(name, uri)) from None
+    except (orjson.JSONDecodeError, KeyError, TypeError) as fault:
+        raise UserError(f"{name}/dataset.json is damaged ({fault}); run cliptune prepare again") from None
+
+
+def _why_missing(name: str, uri: str) -> str:
+    if storage.exists(storage.join(uri, "run.json")):
+        return f"{name} holds an unfinished dataset; run the same cliptune prepare again, it goes on where it stopped"
+    if not storage.is_folder(uri):
+        return f"{name}: there is no such dataset folder"
+    return f"{name} holds no dataset (no dataset.json); make one with cliptune prepare"

@@ -1,0 +1,108 @@
+"""One job for one request: found again before it is ever made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from transforms import storage
+from transforms.clip import UserError
+from tuning.dataset import Dataset
+from tuning.tuner import GOOD_ENDS, REQUEST_LABEL, ServiceError, Tuner, TuningJob, TuningRequest
+
+JOB_FILE = "job.json"
+
+
+def submit_once(tuner: Tuner, request: TuningRequest, prepared: Dataset, tell: Callable[[str], None]) -> TuningJob:
+    """The job of this request: the one that was submitted before, else a new one.
+
+    `job.json` is written before the request goes out and again when it is
+    answered. A create whose answer was lost is found again by its label.
+
+    Args:
+      tuner: the service.
+      request: what to tune.
+      prepared: whose `tuning/job.json` is written.
+      tell: takes a line for people.
+
+    Raises:
+      ServiceError: the service refused or did not answer.
+    """
+    earlier = _find(tuner, request, prepared)
+    if earlier is not None:
+        tell(f"attached to {earlier.name}, submitted before for the same request ({earlier.state})")
+        _note(prepared, request, earlier)
+        return earlier
+    _note(prepared, request, None)
+    job = tuner.submit(request)
+    _note(prepared, request, job)
+    tell(f"submitted {job.name}")
+    return job
+
+
+def _find(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
+    """A job of this request that runs or has succeeded; a failed one may be tried again."""
+    noted = _noted(tuner, request, prepared)
+    if noted is not None:
+        candidates = [noted]
+    else:
+        candidates = [job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == request.digest]
+    return next((job for job in candidates if not job.ended or job.state in GOOD_ENDS), None)
+
+
+def _noted(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
+    """The job that `job.json` names, if it is of this request and still known to the service."""
+    saved = read_note(prepared)
+    if saved is None or not saved["job"] or saved["digest"] != request.digest:
+        return None
+    try:
+        return tuner.get(saved["job"]["name"])
+    except ServiceError as fault:
+        if not fault.missing:
+            raise
+        return None
+
+
+def _note(prepared: Dataset, request: TuningRequest, job: TuningJob | None) -> None:
+    tree = {"digest": request.digest, "request": asdict(request), "job": job.as_dict() if job else None}
+    _write(prepared, tree)
+
+
+def update_note(prepared: Dataset, job: TuningJob) -> None:
+    """Writes what is newly known of the job into `tuning/job.json`."""
+    _write(prepared, {**(read_note(prepared) or {}), "job": job.as_dict()})
+
+
+def _write(prepared: Dataset, tree: dict[str, Any]) -> None:
+    content = orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    storage.write_bytes(prepared.tuning_uri(JOB_FILE), content)
+
+
+def read_note(prepared: Dataset) -> dict[str, Any] | None:
+    """`tuning/job.json`; None if nothing was submitted yet.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    try:
+        tree: dict[str, Any] = orjson.loads(storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
+        return tree
+    except FileNotFoundError:
+        return None
+    except orjson.JSONDecodeError:
+        raise UserError(f"{prepared.name}/tuning/{JOB_FILE} is damaged; delete it if no job of it is running") from None
+
+
+def submitted(prepared: Dataset) -> dict[str, Any]:
+    """The note of a job that was submitted.
+
+    Raises:
+      UserError: none was.
+    """
+    saved = read_note(prepared)
+    if saved is None or not saved["job"]:
+        raise UserError(f"{prepared.name} has no tuning job yet; submit one with cliptune tune {prepared.name}")
+    return saved

@@ -1,0 +1,153 @@
+"""Tuning jobs and tuned models, behind one small protocol: another provider is another file like `vertex.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any, Protocol
+
+import orjson
+
+# Label that finds a job again: values may hold lower-case letters, digits, "-" and "_", 63 at most.
+REQUEST_LABEL = "cliptune-request"
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
+GOOD_ENDS = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
+
+
+class ServiceError(Exception):
+    """The service refused, or did not answer: one line for a person.
+
+    Attributes:
+      transient: whether the same call may succeed later.
+      missing: whether there is nothing under the name that was asked for.
+    """
+
+    def __init__(self, message: str, transient: bool = False, missing: bool = False) -> None:
+        super().__init__(message, transient, missing)
+        self.transient = transient
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class TuningRequest:
+    """All that decides a tuned model.
+
+    Attributes:
+      project: that pays.
+      location: where to tune.
+      base_model: its name.
+      fingerprint: of the dataset.
+      train_uri: the joined training split.
+      validation_uri: the joined validation split; None without one.
+      epochs: passes over the training split.
+      adapter_size: rank; None for the service's own.
+      learning_rate_multiplier: None for the service's own.
+      display_name: of the tuned model.
+    """
+
+    project: str
+    location: str
+    base_model: str
+    fingerprint: str
+    train_uri: str
+    validation_uri: str | None
+    epochs: int
+    adapter_size: int | None
+    learning_rate_multiplier: float | None
+    display_name: str
+
+    @property
+    def digest(self) -> str:
+        """Names the request: equal for two requests that would tune the same model, wherever their files are."""
+        content = asdict(self)
+        for name in ("train_uri", "validation_uri", "display_name"):
+            del content[name]
+        content["validated"] = self.validation_uri is not None
+        return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
+
+
+@dataclass(frozen=True, slots=True)
+class TuningJob:
+    """A job as the service tells of it.
+
+    Attributes:
+      name: "projects/…/locations/…/tuningJobs/…".
+      state: without its prefix, e.g. "RUNNING".
+      base_model: its name.
+      labels: of the job.
+      tuned_model: resource name of the model; None until there is one.
+      endpoint: where the tuned model answers; None until there is one.
+      checkpoints: of the tuned model, with epoch, step and endpoint.
+      data_stats: what the service counted in the dataset.
+      error: its message, of a failed job.
+    """
+
+    name: str
+    state: str
+    base_model: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tuned_model: str | None = None
+    endpoint: str | None = None
+    checkpoints: tuple[dict[str, Any], ...] = ()
+    data_stats: dict[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state is final."""
+        return self.state in TERMINAL
+
+    def as_dict(self) -> dict[str, Any]:
+        """For job.json and the line of JSON on stdout."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An example without its last turn.
+
+    Attributes:
+      contents: turns, as in the example.
+      system_instruction: as in the example; None without one.
+      thinking: how the base model is kept from thinking, from `models`.
+    """
+
+    contents: Sequence[Any]
+    system_instruction: Any = None
+    thinking: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said.
+
+    Attributes:
+      text: None if it said nothing.
+      finish_reason: e.g. "STOP", "MAX_TOKENS", "SAFETY"; None if not told.
+    """
+
+    text: str | None
+    finish_reason: str | None
+
+
+class Tuner(Protocol):
+    """A tuning service. Every method raises `ServiceError`."""
+
+    def submit(self, request: TuningRequest) -> TuningJob:
+        """Creates a job. Not idempotent: look for the job first."""
+
+    def body(self, request: TuningRequest) -> dict[str, Any]:
+        """What `submit` would send: method, URL and JSON body."""
+
+    def jobs(self) -> Iterator[TuningJob]:
+        """All jobs, the newest first."""
+
+    def get(self, name: str) -> TuningJob:
+        """The job of this name."""
+
+    def ask(self, model: str, question: Question) -> Answer:
+        """The model's answer."""

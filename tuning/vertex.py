@@ -1,0 +1,179 @@
+"""Vertex AI through google-genai: the one file that knows the SDK's tuning and asking calls."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import httpx
+import orjson
+from google import genai
+from google.auth import exceptions as auth
+from google.genai import errors, types
+from google.oauth2.credentials import Credentials
+
+from transforms.clip import UserError
+from tuning.tuner import REQUEST_LABEL, Answer, Question, ServiceError, TuningJob, TuningRequest
+
+TIMEOUT_MS = 120_000
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
+# The service takes the enum's name; an int raises in the SDK, an unknown string passes silently.
+_ADAPTER_SIZES = {
+    1: types.AdapterSize.ADAPTER_SIZE_ONE,
+    2: types.AdapterSize.ADAPTER_SIZE_TWO,
+    4: types.AdapterSize.ADAPTER_SIZE_FOUR,
+    8: types.AdapterSize.ADAPTER_SIZE_EIGHT,
+    16: types.AdapterSize.ADAPTER_SIZE_SIXTEEN,
+}
+_RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/(endpoints|models)/([^/@]+)")
+
+
+class VertexTuner:
+    """`Tuner` for one project and location.
+
+    Args:
+      project: Google Cloud project.
+      location: where jobs run; a tuned endpoint is asked in its own.
+      api_endpoint: another server, which gets throw-away credentials; None for Google's.
+    """
+
+    def __init__(self, project: str, location: str, api_endpoint: str | None = None) -> None:
+        self.project = project
+        self.location = location
+        self.api_endpoint = api_endpoint
+        self._clients: dict[str, genai.Client] = {}
+
+    def submit(self, request: TuningRequest) -> TuningJob:
+        """Creates the job; one request, never repeated by itself."""
+        with _faults("create the tuning job"):
+            return _job(_tune(self._client(self.location), request))
+
+    def body(self, request: TuningRequest) -> dict[str, Any]:
+        """The exact request, caught on its way out of the real client."""
+        sent: list[httpx.Request] = []
+
+        def catch(http_request: httpx.Request) -> httpx.Response:
+            sent.append(http_request)
+            return httpx.Response(200, json={"name": "dry-run"})
+
+        options = types.HttpOptions(
+            base_url=self.api_endpoint, httpx_client=httpx.Client(transport=httpx.MockTransport(catch))
+        )
+        # Nothing is sent, so nobody is asked who sends it.
+        _tune(self._new_client(self.location, options, Credentials(token="none")), request)  # type: ignore[no-untyped-call]
+        return {"method": sent[0].method, "url": str(sent[0].url), "body": orjson.loads(sent[0].content)}
+
+    def jobs(self) -> Iterator[TuningJob]:
+        """All jobs of the location; the caller filters, for the service does not by label."""
+        with _faults("list the tuning jobs"):
+            for job in self._client(self.location).tunings.list(config={"page_size": 100}):
+                yield _job(job)
+
+    def get(self, name: str) -> TuningJob:
+        """The job of this name."""
+        with _faults(f"read {name}"):
+            return _job(self._client(self.location).tunings.get(name=name))
+
+    def ask(self, model: str, question: Question) -> Answer:
+        """Asks an endpoint in its own location, or a base model by its name."""
+        resource = _RESOURCE.fullmatch(model)
+        if resource and resource.group(3) == "models":
+            raise UserError(f"{model} is a model; ask its endpoint, projects/…/locations/…/endpoints/…")
+        client = self._client(resource.group(2) if resource else self.location)
+        config = types.GenerateContentConfig(
+            system_instruction=question.system_instruction,
+            thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
+            http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=5)),
+        )
+        with _faults(f"ask {model}"):
+            response = client.models.generate_content(model=model, contents=list(question.contents), config=config)
+        candidates = response.candidates or []
+        reason = candidates[0].finish_reason if candidates else None
+        return Answer(response.text if candidates else None, reason.name if reason else None)
+
+    def _client(self, location: str) -> genai.Client:
+        if location not in self._clients:
+            credentials = Credentials(token="local") if self.api_endpoint else None  # type: ignore[no-untyped-call]
+            options = types.HttpOptions(base_url=self.api_endpoint, timeout=TIMEOUT_MS)
+            with _faults("open a client"):
+                self._clients[location] = self._new_client(location, options, credentials)
+        return self._clients[location]
+
+    def _new_client(self, location: str, options: types.HttpOptions, credentials: Credentials | None) -> genai.Client:
+        return genai.Client(
+            vertexai=True, project=self.project, location=location, credentials=credentials, http_options=options
+        )
+
+
+def location_of(name: str) -> tuple[str, str]:
+    """Project and location of a resource name.
+
+    Raises:
+      UserError: it is no resource name.
+    """
+    found = re.match(r"projects/([^/]+)/locations/([^/]+)/", name)
+    if not found:
+        raise UserError(f"{name!r} must be projects/…/locations/…/endpoints/…")
+    return found.group(1), found.group(2)
+
+
+def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
+    validation = request.validation_uri
+    # The SDK calls its whole tuning module experimental, at every call; we know, and pin its version.
+    warnings.filterwarnings("ignore", message=".*tuning implementation is experimental", category=UserWarning)
+    job: types.TuningJob = client.tunings.tune(
+        base_model=request.base_model,
+        training_dataset=types.TuningDataset(gcs_uri=request.train_uri),
+        config=types.CreateTuningJobConfig(
+            validation_dataset=types.TuningValidationDataset(gcs_uri=validation) if validation else None,
+            tuned_model_display_name=request.display_name,
+            epoch_count=request.epochs,
+            adapter_size=_ADAPTER_SIZES[request.adapter_size] if request.adapter_size is not None else None,
+            learning_rate_multiplier=request.learning_rate_multiplier,
+            labels={REQUEST_LABEL: request.digest},
+        ),
+    )
+    return job
+
+
+def _job(job: types.TuningJob) -> TuningJob:
+    model, stats = job.tuned_model, job.tuning_data_stats
+    supervised = stats.supervised_tuning_data_stats if stats else None
+    return TuningJob(
+        name=job.name or "",
+        state=job.state.value.removeprefix("JOB_STATE_") if job.state else "UNSPECIFIED",
+        base_model=job.base_model,
+        labels=job.labels or {},
+        tuned_model=model.model if model else None,
+        endpoint=model.endpoint if model else None,
+        checkpoints=tuple(
+            checkpoint.model_dump(exclude_none=True) for checkpoint in (model.checkpoints if model else None) or []
+        ),
+        data_stats=supervised.model_dump(mode="json", exclude_none=True) if supervised else None,
+        error=job.error.message if job.error else None,
+    )
+
+
+@contextmanager
+def _faults(doing: str) -> Iterator[None]:
+    """The SDK's exceptions as one line, by who can mend them."""
+    try:
+        yield
+    except errors.APIError as fault:
+        _raise_api_error(doing, fault)
+    except httpx.HTTPError as fault:
+        raise ServiceError(f"cannot {doing}: no answer from the service ({type(fault).__name__})", True) from fault
+    except auth.TransportError as fault:
+        raise ServiceError(f"cannot {doing}: no connection to Google's sign-in service", True) from fault
+    except auth.GoogleAuthError as fault:
+        hint = "run: gcloud auth application-default login"
+        raise UserError(f"cannot {doing}: no valid Google Cloud credentials; {hint}") from fault
+
+
+def _raise_api_error(doing: str, fault: errors.APIError) -> NoReturn:
+    told = " ".join(str(fault.message or "no message").split())[:500]
+    message = f"cannot {doing}: {fault.code} {fault.status}: {told}"
+    raise ServiceError(message, fault.code in _TRANSIENT, fault.code == 404) from fault
