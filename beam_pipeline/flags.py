@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from transforms.settings import AUDIO_FORMATS, JSON_NAMES, OVER_DURATION, Settings
+from transforms.settings import AUDIO_FORMATS, DEFAULT_BITRATE, JSON_NAMES, LOSSY_FORMATS, OVER_DURATION, Settings
 
 DEFAULTS = Settings()
 
@@ -83,6 +83,12 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
         "--audio_format", choices=AUDIO_FORMATS, default=DEFAULTS.audio_format, help="default: %(default)s"
     )
     group.add_argument(
+        "--bitrate",
+        type=int,
+        metavar="KBPS",
+        help=f"kbit/s of mp3 and aac payloads (default: {DEFAULT_BITRATE})",
+    )
+    group.add_argument(
         "--sample_rate", type=int, default=DEFAULTS.sample_rate, metavar="HZ", help="default: %(default)s"
     )
     group.add_argument(
@@ -103,6 +109,7 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="do not trim silence at the ends of clips",
     )
+    group.add_argument("--verify", action="store_true", help="decode every payload again and compare it")
 
 
 def _add_examples(group: argparse._ArgumentGroup) -> None:
@@ -130,7 +137,10 @@ def settings_from(args: argparse.Namespace) -> Settings:
     Raises:
       ValueError: one of them breaks a rule; the text names the flag.
     """
-    return Settings(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)})
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)}
+    if values["bitrate"] is None:
+        values["bitrate"] = DEFAULT_BITRATE if args.audio_format in LOSSY_FORMATS else 0
+    return Settings(**values)
 
 
 def prepare_flags() -> list[str]:

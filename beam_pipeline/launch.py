@@ -126,6 +126,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
         allowed=manifest.allowed_roots(manifests, rows, base),
         num_shards=plan.num_shards,
         settings=settings,
+        verify=args.verify,
     )
     return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
 

@@ -94,8 +94,9 @@ class Clip:
       system_instruction: text of the system turn; "" for none.
       group: clips of one group (speaker, recording) share a split; "" for the clip alone.
       split: "train" or "validation" when the manifest says so, else "".
-      offset: seconds from the start of the recording where the clip begins.
+      offset: seconds from the start of the recording where the clip begins; None for the whole recording.
       duration: seconds that the clip lasts; None for up to the recording's end.
+      confined: whether `uri` must lie in an allowed folder, for the row does not name an absolute path.
     """
 
     clip_id: str
@@ -107,8 +108,9 @@ class Clip:
     system_instruction: str = ""
     group: str = ""
     split: str = ""
-    offset: float = 0.0
+    offset: float | None = None
     duration: float | None = None
+    confined: bool = True
 
 
 @dataclass(frozen=True, slots=True)

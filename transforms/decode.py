@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import io
-import struct
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from transforms import ffmpeg, sniff
+from transforms import bitstream, ffmpeg, sniff
 from transforms.clip import ClipRejected, RejectReason
 from transforms.sniff import Kind
 
@@ -22,16 +27,20 @@ TRIMMABLE_SECONDS = 60.0
 MIN_SAMPLE_RATE = 4_000
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
-# Decoding goes on in blocks, so that no header decides how much memory is asked for.
-BLOCK_SECONDS = 10.0
+BLOCK_BYTES = 16 << 20
+MAX_UNPACKED_BYTES = 128 << 20
+# The longest block of the ADPCM codecs in use.
+MAX_PADDING_SAMPLES = 8_192
+MAX_COPIED_BYTES = 4 << 30
+# Enough of a long recording to tell what it is.
+HEAD_BYTES = 1 << 16
 # A container may round its duration, and lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
-# Data sizes that writers to a pipe leave in WAV headers, for "unknown".
-_UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
-_STREAMED_FROM = 0x7FFF0000
 # Containers whose stated duration is an index of what the file holds, not an estimate.
 _EXACT_DURATIONS = {"mp4", "matroska", "asf", "wavpack", "caf", "tta", "ape", "flv", "avi", "wav"}
+# What libsndfile seeks in exactly, reading little more than the part itself.
+_SEEKABLE = {sniff.WAV, sniff.FLAC, *(kind for _, kind in sniff.MAGIC if kind.sndfile), sniff.AIFF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +70,64 @@ def builds() -> dict[str, str]:
     }
 
 
-def decode(
-    content: bytes, *, max_duration: float, offset: float = 0.0, duration: float | None = None, name_hint: str = ""
-) -> Waveform:
-    """Decodes a recording, or the segment of it that begins at `offset`.
+def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Waveform:
+    """Decodes a whole recording.
 
     Args:
       content: the whole file.
       max_duration: the dataset's limit, in seconds; up to `TRIMMABLE_SECONDS` more are decoded.
-      offset: seconds from the recording's start.
-      duration: seconds to decode; None for all up to its end.
       name_hint: the file's name, for headerless telephone codecs only.
 
     Raises:
       ClipRejected: not audio, damaged, cut short, or longer than the limit.
     """
+    content = _unpacked(content)
     kind = sniff.sniff(content, name_hint)
     cap = max_duration + TRIMMABLE_SECONDS
     # Half a second over the cap is decoded, to tell "just within" from "too long".
+    wave = _decode_whole(content, kind, cap + 0.5)
+    return _bounded(wave, cap, max_duration)
+
+
+def decode_segment(
+    recording: BinaryIO, *, offset: float, duration: float | None, max_duration: float, name_hint: str = ""
+) -> Waveform:
+    """Decodes a part of a recording, by seeking: neither the rest of it is read where the format allows, nor decoded.
+
+    Args:
+      recording: seekable; its position does not matter.
+      offset: seconds from the recording's start.
+      duration: seconds to decode; None for all up to its end.
+      max_duration: as in `decode`.
+      name_hint: as in `decode`.
+
+    Raises:
+      ClipRejected: as in `decode`; TRUNCATED or TOO_SHORT for a segment that is not in the recording.
+    """
+    kind = sniff.sniff(_head(recording), name_hint)
+    cap = max_duration + TRIMMABLE_SECONDS
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
-    if kind.sndfile and not _needs_ffmpeg(kind, content):
-        wave = _decode_here(content, kind, seconds, offset) or _decode_outside(content, kind, seconds, offset)
-    else:
-        wave = _decode_outside(content, kind, seconds, offset)
+    wave = _segment_here(recording, kind, seconds, offset) if kind in _SEEKABLE else None
+    if wave is None:
+        wave = _segment_outside(recording, kind, seconds, offset)
+    found = wave.samples.shape[0] / wave.sample_rate
+    if duration is not None and found < seconds - _tolerance(duration):
+        raise ClipRejected(
+            RejectReason.TRUNCATED,
+            f"truncated: the segment is {duration:g} s from {offset:g} s on, the recording holds {found:.2f} s of it",
+        )
+    return _bounded(wave, cap, max_duration)
+
+
+def _head(recording: BinaryIO) -> bytes:
+    """The recording's beginning, some audio behind its tags (which may hold a picture) included."""
+    recording.seek(0)
+    head = recording.read(HEAD_BYTES)
+    tags = min(bitstream.id3_length(head), MAX_UNPACKED_BYTES)
+    return head + recording.read(tags) if tags else head
+
+
+def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
     if not wave.samples.shape[0]:
         raise ClipRejected(RejectReason.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
     if wave.samples.shape[0] > cap * wave.sample_rate:
@@ -93,68 +137,148 @@ def decode(
     return wave
 
 
-def _needs_ffmpeg(kind: Kind, content: bytes) -> bool:
-    """Whether libsndfile would read only a part of the file, and say nothing."""
-    if kind is not sniff.MP3:
-        return False
-    start = sniff.id3_length(content)
-    frames = sniff.mpeg_frames(content, start)
-    first = content[frames[0].start : frames[0].start + frames[0].num_bytes]
-    tagged = any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
-    one_rate = len({frame.sample_rate for frame in frames}) == 1
-    # Something behind the frames that is no tag: another stream, or damage.
-    rest = content[frames[-1].start + frames[-1].num_bytes :]
-    tail = not rest.strip(b"\0") or rest.startswith((b"TAG", b"APETAGEX", b"ID3", b"LYRICS"))
-    second = any(mark in content[frames[1].start :] for mark in (b"Xing", b"Info\0", b"LAME3")) if frames[1:] else False
-    return not (tagged and one_rate and tail and not second)
-
-
-def _decode_here(content: bytes, kind: Kind, seconds: float, offset: float) -> Waveform | None:
-    """Decodes with libsndfile; None for a codec that it does not read."""
+def _unpacked(content: bytes) -> bytes:
+    """A gzipped file as it was before; others as they are."""
+    if not content.startswith(b"\x1f\x8b"):
+        return content
     try:
-        file = soundfile.SoundFile(io.BytesIO(content))
-    except (soundfile.LibsndfileError, ValueError):
+        inflater = zlib.decompressobj(wbits=31)
+        unpacked = inflater.decompress(content, MAX_UNPACKED_BYTES)
+    except zlib.error:
+        raise ClipRejected(RejectReason.DECODE_FAILED, "the gzip file is damaged (invalid)") from None
+    if inflater.eof:
+        return unpacked
+    if len(unpacked) >= MAX_UNPACKED_BYTES:
+        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"unpacked, the gzip file is over {MAX_UNPACKED_BYTES:,} bytes")
+    raise ClipRejected(RejectReason.TRUNCATED, "truncated: the gzip file ends in the middle")
+
+
+def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
+    if kind is sniff.WAV and (shortfall := bitstream.wav_shortfall(content)):
+        declared, held = shortfall
+        raise ClipRejected(
+            RejectReason.TRUNCATED, f"truncated: the header declares {declared:,} bytes of samples, {held:,} are there"
+        )
+    here = kind.sndfile
+    if kind is sniff.MP3:
+        layout = bitstream.mp3_layout(content)
+        if layout.claimed_frames is not None and layout.cut and layout.audio_frames < layout.claimed_frames:
+            frames = f"{layout.claimed_frames:,} frames are declared, {layout.audio_frames:,} are there"
+            raise ClipRejected(RejectReason.TRUNCATED, f"truncated: {frames}")
+        # libsndfile believes the header, reads the first stream only, and says nothing.
+        here = layout.one_stream and layout.tagged and layout.claimed_frames == layout.audio_frames
+    wave = _decode_here(content, kind, seconds) if here else None
+    return wave or _decode_outside(content, kind, seconds)
+
+
+def _decode_here(content: bytes, kind: Kind, seconds: float) -> Waveform | None:
+    """Decodes with libsndfile; None for a codec that it does not read."""
+    file = _opened(io.BytesIO(content))
+    if file is None:
         return None
     with file:
-        _check_stream(file.samplerate, file.channels)
-        _check_wav_size(kind, content)
-        dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-        try:
-            samples, at_end = _read_blocks(file, seconds, offset, dtype)
-        except soundfile.LibsndfileError:
-            raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
-        declared = file.frames - round(offset * file.samplerate)
-        if at_end and _falls_short(len(samples), declared, file.samplerate, kind, content):
-            raise _truncated(len(samples) / file.samplerate, declared / file.samplerate)
+        samples, at_end = _read_blocks(file, kind, seconds)
+        if at_end and _falls_short(len(samples), file.frames, file.samplerate, kind, content):
+            raise _truncated(len(samples) / file.samplerate, file.frames / file.samplerate)
+        if kind is sniff.WAV and not file.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
+            samples = _without_padding(samples, bitstream.wav_fact(content))
         return Waveform(samples, file.samplerate, f"{kind.name}/{file.subtype.lower()}")
 
 
+def _without_padding(
+    samples: NDArray[np.float32] | NDArray[np.int16], declared: int | None
+) -> NDArray[np.float32] | NDArray[np.int16]:
+    """Compressed WAVs come in blocks, the last of which is filled up."""
+    padded = declared is not None and 0 < len(samples) - declared <= MAX_PADDING_SAMPLES
+    return samples[:declared] if padded else samples
+
+
+def _segment_here(recording: BinaryIO, kind: Kind, seconds: float, offset: float) -> Waveform | None:
+    recording.seek(0)
+    stream = _Remembering(recording)
+    file = _opened(stream)
+    stream.raise_fault()
+    if file is None:
+        return None
+    with file:
+        frame = round(offset * file.samplerate)
+        if frame >= file.frames:
+            raise _behind_end(offset)
+        file.seek(frame)
+        try:
+            samples, _ = _read_blocks(file, kind, seconds)
+        finally:
+            stream.raise_fault()
+        return Waveform(samples, file.samplerate, f"{kind.name}/{file.subtype.lower()}")
+
+
+class _Remembering:
+    """A file whose faults reach us: raised through libsndfile they would be printed, and pass for its end."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._fault: BaseException | None = None
+
+    def readinto(self, buffer: bytearray) -> int:
+        try:
+            content = self._stream.read(len(buffer))
+        except BaseException as fault:
+            self._fault = fault
+            return 0
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def raise_fault(self) -> None:
+        """Raises what a read has raised."""
+        if self._fault is not None:
+            raise self._fault
+
+
+def _opened(stream: BinaryIO | _Remembering) -> soundfile.SoundFile | None:
+    try:
+        file = soundfile.SoundFile(stream)
+    except (soundfile.LibsndfileError, ValueError):
+        return None
+    try:
+        _check_stream(file.samplerate, file.channels)
+    except ClipRejected:
+        file.close()
+        raise
+    return file
+
+
 def _read_blocks(
-    file: soundfile.SoundFile, seconds: float, offset: float, dtype: str
+    file: soundfile.SoundFile, kind: Kind, seconds: float
 ) -> tuple[NDArray[np.float32] | NDArray[np.int16], bool]:
-    """At most `seconds` from `offset` on, and whether the file ended before."""
-    if offset:
-        _seek(file, offset)
-    wanted = round(seconds * file.samplerate)
+    """At most `seconds` from here on, and whether the file ended before."""
+    dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
+    frame_bytes = np.dtype(dtype).itemsize * file.channels
+    wanted, held = round(seconds * file.samplerate), 0
     blocks = []
-    while wanted > 0:
-        block = file.read(min(wanted, int(BLOCK_SECONDS * file.samplerate)), dtype=dtype, always_2d=True)
+    while held < wanted:
+        try:
+            # In blocks, so that no header decides how much memory is asked for.
+            block = file.read(min(wanted - held, BLOCK_BYTES // frame_bytes), dtype=dtype, always_2d=True)
+        except soundfile.LibsndfileError:
+            raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
         if not len(block):
             break
         blocks.append(block)
-        wanted -= len(block)
+        held += len(block)
+        if held * frame_bytes > ffmpeg.MAX_OUTPUT_BYTES:
+            raise ffmpeg.too_large(file.samplerate, file.channels)
     empty = np.zeros((0, file.channels), dtype)
-    return (blocks[0] if len(blocks) == 1 else np.concatenate([empty, *blocks])), wanted > 0
+    return (blocks[0] if len(blocks) == 1 else np.concatenate([empty, *blocks])), held < wanted
 
 
-def _seek(file: soundfile.SoundFile, offset: float) -> None:
-    frame = round(offset * file.samplerate)
-    if frame >= file.frames:
-        raise ClipRejected(
-            RejectReason.TOO_SHORT,
-            f"the clip's offset of {offset:g} s is behind the recording's end ({file.frames / file.samplerate:.3f} s)",
-        )
-    file.seek(frame)
+def _behind_end(offset: float) -> ClipRejected:
+    return ClipRejected(RejectReason.TOO_SHORT, f"the clip's offset of {offset:g} s is behind the recording's end")
 
 
 def _check_stream(sample_rate: int, channels: int) -> None:
@@ -169,27 +293,8 @@ def _check_stream(sample_rate: int, channels: int) -> None:
         )
 
 
-def _check_wav_size(kind: Kind, content: bytes) -> None:
-    """A WAV whose data chunk claims more than the file holds was cut; libsndfile would read on silently."""
-    if kind is not sniff.WAV or content[:4] not in (b"RIFF", b"RIFX"):
-        return
-    order = "<I" if content[:4] == b"RIFF" else ">I"
-    at = 12
-    while at + 8 <= len(content):
-        (size,) = struct.unpack_from(order, content, at + 4)
-        if content[at : at + 4] == b"data":
-            held = len(content) - at - 8
-            if size > held and size not in _UNKNOWN_SIZES and size < _STREAMED_FROM:
-                raise ClipRejected(
-                    RejectReason.TRUNCATED,
-                    f"truncated: the header declares {size:,} bytes of samples, {held:,} are there",
-                )
-            return
-        at += 8 + size + size % 2
-
-
 def _falls_short(found: int, declared: int, sample_rate: int, kind: Kind, content: bytes) -> bool:
-    if kind is sniff.OGG and not sniff.ogg_ends(content):
+    if kind is sniff.OGG and not bitstream.ogg_ends(content):
         return True
     # FLAC may leave its total unknown, which libsndfile shows as an enormous one.
     unknown = declared <= 0 or declared >= 1 << 40
@@ -209,13 +314,49 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
     )
 
 
-def _decode_outside(content: bytes, kind: Kind, seconds: float, offset: float) -> Waveform:
-    decoded = ffmpeg.decode(content, kind, seconds, offset)
+def _decode_outside(content: bytes, kind: Kind, seconds: float) -> Waveform:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        decoded = ffmpeg.decode(file, kind, seconds)
     _check_stream(decoded.sample_rate, decoded.samples.shape[1])
-    found = decoded.samples.shape[0] / decoded.sample_rate
-    declared = decoded.declared_seconds - offset if decoded.declared_seconds is not None else None
+    found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
     if declared is not None and kind.name in _EXACT_DURATIONS and found < min(declared, seconds) - _tolerance(declared):
         raise _truncated(found, declared)
-    if decoded.broken or (kind.name == "ogg" and found < seconds and not sniff.ogg_ends(content)):
+    if decoded.broken or (kind.name == "ogg" and found < seconds and not bitstream.ogg_ends(content)):
         raise ClipRejected(RejectReason.TRUNCATED, f"truncated: the {kind.name} file ends in the middle")
     return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.codec}")
+
+
+def _segment_outside(recording: BinaryIO, kind: Kind, seconds: float, offset: float) -> Waveform:
+    with _real_file(recording) as file:
+        decoded = ffmpeg.decode(file, kind, seconds, offset)
+    _check_stream(decoded.sample_rate, decoded.samples.shape[1])
+    if not decoded.samples.shape[0]:
+        raise _behind_end(offset)
+    return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.codec}")
+
+
+@contextlib.contextmanager
+def _real_file(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The stream itself if the operating system knows it, else a copy of all of it on disk."""
+    if _has_descriptor(stream):
+        yield stream
+        return
+    size = stream.seek(0, io.SEEK_END)
+    if size > MAX_COPIED_BYTES:
+        detail = f"the recording is longer than the limit of {MAX_COPIED_BYTES:,} bytes for this format"
+        raise ClipRejected(RejectReason.FILE_TOO_LARGE, detail)
+    with tempfile.TemporaryFile() as copy:
+        stream.seek(0)
+        shutil.copyfileobj(stream, copy, BLOCK_BYTES)
+        copy.flush()
+        yield copy
+
+
+def _has_descriptor(stream: BinaryIO) -> bool:
+    try:
+        stream.fileno()
+    except OSError:
+        return False
+    return True

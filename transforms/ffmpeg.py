@@ -1,4 +1,4 @@
-"""Decoding in a process of its own: a crash, a hang or a bomb there costs one clip, not a worker."""
+"""Decoding and encoding in a process of its own: a crash, a hang or a bomb there costs one clip, not a worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import signal
 import struct
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -23,10 +25,14 @@ from transforms.sniff import Kind
 # Start-up, and a generous rate below the slowest decoder seen on a loaded machine.
 TIMEOUT_SECONDS = 20.0
 TIMEOUT_PER_AUDIO_SECOND = 0.5
-MAX_OUTPUT_BYTES = 384 << 20
-MAX_MEMORY_BYTES = 2 << 30
+MAX_OUTPUT_BYTES = 192 << 20
+MAX_MEMORY_BYTES = 1 << 30
+# A file with more audio tracks than this is searched no further for one with sound.
+MAX_TRACKS = 4
+_SILENT_PEAK = 1e-3  # −60 dBFS
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
-_CODEC = re.compile(rb"Stream #\S+.*?: Audio: (\w+)")
+_CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
+_BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,59 +67,122 @@ def version() -> str:
     return banner.split()[2]
 
 
-def decode(content: bytes, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
-    """Decodes at most `max_seconds` of the best audio stream, at its own rate and channels.
+def decode(file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
+    """Decodes at most `max_seconds` of the first audio track that has sound, at its own rate and channels.
 
-    ffmpeg is given a private copy of the bytes by absolute name, an explicit
-    demuxer, and no protocol but files and pipes, so that no other file is read,
-    no connection opened and no name interpreted.
+    ffmpeg is given an open file, an explicit demuxer, and no protocol but
+    files and pipes, so that no other file is read, no connection opened and no
+    name interpreted.
+
+    Args:
+      file: a real file (one with a descriptor), at any position.
+      kind: what it is.
+      max_seconds: the longest output.
+      start_seconds: where to begin, found by the container's index where it has one.
 
     Raises:
-      ClipRejected: DECODE_FAILED, or TOO_LONG for more output than fits.
+      ClipRejected: DECODE_FAILED, or FILE_TOO_LARGE for more output than fits in memory.
     """
-    with tempfile.NamedTemporaryFile(prefix="cliptune-") as file:
-        file.write(content)
-        file.flush()
-        command = _command(file.name, kind, max_seconds, start_seconds)
-        status, wav, log = _run(command, TIMEOUT_SECONDS + TIMEOUT_PER_AUDIO_SECOND * max_seconds)
-    if status != 0 or len(wav) < 44:
-        raise ClipRejected(
-            RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid: nothing could be decoded"
-        )
-    samples, sample_rate = _parse_wav(wav)
-    codec = _CODEC.search(log)
-    return Decoded(
+    decoded, tracks = _decode_track(file, kind, max_seconds, start_seconds, 0)
+    for track in range(1, min(tracks, MAX_TRACKS)):
+        if np.abs(decoded.samples).max(initial=0.0) >= _SILENT_PEAK:
+            break
+        decoded, _ = _decode_track(file, kind, max_seconds, start_seconds, track)
+    return decoded
+
+
+def _decode_track(
+    file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float, track: int
+) -> tuple[Decoded, int]:
+    """One audio track, and how many the file has."""
+    options = dict(kind.options) | ({"ss": str(start_seconds)} if start_seconds else {})
+    source = ffmpeg.input(_path(file), f=kind.demuxer, protocol_whitelist="file,pipe", threads=1, **options)
+    sink = ffmpeg.output(
+        source[f"a:{track}"], "pipe:1", f="wav", acodec="pcm_f32le", t=max_seconds, map_metadata=-1, fs=MAX_OUTPUT_BYTES
+    )
+    timeout = TIMEOUT_SECONDS + TIMEOUT_PER_AUDIO_SECOND * max_seconds
+    try:
+        status, wav, log = _run(sink, [file.fileno()], timeout)
+    except subprocess.TimeoutExpired:
+        raise ClipRejected(RejectReason.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
+    header = _parse_wav(wav) if status == 0 else None
+    if header is None:
+        raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
+    samples, sample_rate = header
+    if len(wav) >= MAX_OUTPUT_BYTES - (1 << 16):
+        raise too_large(sample_rate, samples.shape[1])
+    codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
+    decoded = Decoded(
         samples=samples,
         sample_rate=sample_rate,
-        codec=codec.group(1).decode() if codec else "unknown",
+        codec=codecs[track].decode() if track < len(codecs) else "unknown",
         declared_seconds=_declared_seconds(log),
-        broken=any(word in log for word in (b"partial file", b"Truncated", b"truncated", b"moov atom not found")),
+        broken=any(word in log for word in _BROKEN),
     )
+    return decoded, len(codecs)
 
 
-def _command(path: str, kind: Kind, max_seconds: float, start_seconds: float) -> list[str]:
-    seek = {"ss": start_seconds} if start_seconds else {}
-    source = ffmpeg.input(f"file:{path}", f=kind.demuxer, protocol_whitelist="file,pipe", threads=1, **seek)
-    sink = ffmpeg.output(source.audio, "pipe:1", f="wav", acodec="pcm_f32le", t=max_seconds, map_metadata=-1)
-    command: list[str] = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(
-        cmd=executable()
-    )
-    return command
+def too_large(sample_rate: int, channels: int) -> ClipRejected:
+    """The refusal of a recording that would not fit in memory when decoded."""
+    detail = f"decoded, it would take over {MAX_OUTPUT_BYTES:,} bytes ({channels} channels at {sample_rate:,} Hz)"
+    return ClipRejected(RejectReason.FILE_TOO_LARGE, f"{detail}: over the limit")
 
 
-def _run(command: list[str], timeout: float) -> tuple[int, bytes, bytes]:
-    """Exit status, stdout and stderr; the whole process group is killed at a limit."""
+def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: dict[str, str]) -> bytes:
+    """Encodes mono samples.
+
+    Args:
+      samples: float32, shape (num_samples,); full scale is 1 and may be exceeded.
+      sample_rate: Hz.
+      muxer: ffmpeg's name of the format, e.g. "adts".
+      options: of the codec, e.g. {"acodec": "aac", "b:a": "64k"}.
+
+    Raises:
+      RuntimeError, subprocess.TimeoutExpired: the encoder failed, which is no clip's fault.
+    """
+    # A file, not a pipe: muxers go back to write the header.
+    with tempfile.TemporaryFile() as source_file, tempfile.TemporaryFile() as sink_file:
+        source_file.write(samples.tobytes())
+        source_file.flush()
+        source = ffmpeg.input(_path(source_file), f="f32le", ar=sample_rate, ac=1)
+        sink = ffmpeg.output(source, _path(sink_file), f=muxer, map_metadata=-1, fflags="+bitexact", **options)
+        seconds = len(samples) / sample_rate
+        descriptors = [source_file.fileno(), sink_file.fileno()]
+        timeout = TIMEOUT_SECONDS + TIMEOUT_PER_AUDIO_SECOND * seconds
+        status, _, log = _run(ffmpeg.overwrite_output(sink), descriptors, timeout)
+        sink_file.seek(0)
+        content = sink_file.read()
+    if status != 0 or not content:
+        raise RuntimeError(f"ffmpeg cannot encode {muxer}: {log[-300:].decode(errors='replace')}")
+    return content
+
+
+def _path(file: BinaryIO) -> str:
+    """An open file as a path for a child process that inherits it: names are never interpreted."""
+    return f"file:/dev/fd/{file.fileno()}"
+
+
+def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: float) -> tuple[int, bytes, bytes]:
+    """Exit status, stdout and stderr.
+
+    Raises:
+      subprocess.TimeoutExpired: and the whole process group is killed.
+    """
+    command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=executable())
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=descriptors,
         )
         # prlimit rather than preexec_fn, which is not safe in a process with threads.
         if hasattr(resource, "prlimit"):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
         try:
             output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise ClipRejected(RejectReason.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -122,7 +191,7 @@ def _run(command: list[str], timeout: float) -> tuple[int, bytes, bytes]:
         return process.returncode, output, log.read(1 << 20)
 
 
-def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int]:
+def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
     """Samples and rate of the WAV that ffmpeg streams: its sizes are placeholders, so chunks are walked."""
     channels, sample_rate, at = 0, 0, 12
     while at + 8 <= len(wav):
@@ -132,8 +201,8 @@ def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int]:
         if name == b"data":
             usable = (len(wav) - at - 8) // (4 * channels) * channels
             return np.frombuffer(wav, np.float32, usable, at + 8).reshape(-1, channels), sample_rate
-        at += 8 + size
-    raise ClipRejected(RejectReason.DECODE_FAILED, "nothing could be decoded")
+        at += 8 + size + size % 2
+    return None
 
 
 def _declared_seconds(log: bytes) -> float | None:

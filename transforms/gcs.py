@@ -28,11 +28,12 @@ from transforms.clip import UserError
 from transforms.storage import GCS_SCHEME, StorageError, shown
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 TIMEOUT = (3.05, 30.0)  # seconds to connect, seconds between two bytes
 RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for one try: this bounds all of them
 IN_MEMORY = 8 << 20  # larger objects wait on disk, so that memory does not grow with them
+RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is read
 COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -59,6 +60,53 @@ def read_at_most(uri: str, num_bytes: int) -> bytes:
     except _FullError:
         return bytes(num_bytes)
     return buffer.getvalue()
+
+
+def open_range(uri: str) -> BinaryIO:
+    """The object as a seekable file that fetches what is read of it, of one generation throughout."""
+    return cast(BinaryIO, io.BufferedReader(_Range(uri), RANGE_BYTES))
+
+
+class _Range(io.RawIOBase):
+    """Reads parts of an object."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__()
+        self._uri = uri
+        blob = _blob(uri)
+        with _faults(uri):
+            blob.reload(timeout=TIMEOUT, retry=RETRY)
+            # Another recording may be uploaded under the name meanwhile.
+            self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
+        self._size = int(blob.size)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self._at + len(view), self._size)
+        if end <= self._at:
+            return 0
+        with _faults(self._uri):
+            # The client compares checksums of whole objects only.
+            content = self._blob.download_as_bytes(
+                start=self._at, end=end - 1, timeout=TIMEOUT, retry=RETRY, checksum=None
+            )
+        view[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 @contextmanager

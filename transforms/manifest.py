@@ -34,7 +34,6 @@ SPLITS = {
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
 }  # fmt: skip
 MAX_ID_CHARS = 1_024
-_HTTP = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +182,9 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         split=_split(fields, settings),
         offset=offset,
         duration=duration,
+        # Whoever writes an absolute path into a manifest on this machine means this machine. A relative one that
+        # leaves its folder, or any in a manifest from a bucket, may come with a dataset from elsewhere.
+        confined=not path.startswith("/") or storage.is_gcs(manifest.uri),
     )
 
 
@@ -219,11 +221,13 @@ def _optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
     return _encodable(value, column)
 
 
-def _clip_id(fields: Fields, settings: ManifestSettings, path: str, offset: float, duration: float | None) -> str:
+def _clip_id(
+    fields: Fields, settings: ManifestSettings, path: str, offset: float | None, duration: float | None
+) -> str:
     clip_id = _optional("id", fields, settings)
     if not clip_id:
         # The path tells clips of equal base names in two folders apart.
-        return path if not offset and duration is None else f"{path}@{offset:g}+{duration if duration else ''}"
+        return path if offset is None else f"{path}@{offset:g}+{'' if duration is None else f'{duration:g}'}"
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(
             RejectReason.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}"
@@ -231,7 +235,7 @@ def _clip_id(fields: Fields, settings: ManifestSettings, path: str, offset: floa
     return clip_id
 
 
-def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float, float | None]:
+def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, float | None]:
     """Offset and duration of a clip within its recording.
 
     Manifests in NeMo's style carry the recording's own duration too; so it cuts
@@ -239,7 +243,7 @@ def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float, float |
     """
     offset = _seconds("offset", fields, settings)
     if offset is None:
-        return 0.0, None
+        return None, None
     duration = _seconds("duration", fields, settings)
     if duration == 0:
         raise ClipRejected(RejectReason.BAD_FIELD, "duration must be above 0 s, got 0")
@@ -272,10 +276,10 @@ def _audio_uri(path: str, manifest: Manifest, settings: ManifestSettings) -> str
     """The audio as the user would name it: relative where the manifest's own name is relative."""
     if storage.is_gcs(path) or path.startswith("/"):
         return path
-    if _HTTP.match(path):
+    if scheme := storage.scheme_of(path):
         raise ClipRejected(
             RejectReason.PATH_NOT_ALLOWED,
-            "http addresses are not fetched: copy the audio to a folder or a gs:// bucket",
+            f"unsupported scheme {scheme}://: nothing is fetched from there; copy the audio to a folder or to gs://",
         )
     root = settings.audio_root if settings.audio_root is not None else _folder(manifest)
     return f"{root.rstrip('/') or root}/{path}" if root else path
@@ -325,9 +329,9 @@ def allowed_roots(manifests: Iterable[Manifest], settings: ManifestSettings, bas
 def check_allowed(uri: str, roots: Sequence[str]) -> None:
     """Refuses a local file outside the allowed folders, links and ".." followed.
 
-    Audio is read where its manifest is, below --audio_root or below an
-    --allow_path folder; so a manifest from elsewhere cannot put other files of
-    this machine into a dataset.
+    Audio with a relative path is read where its manifest is, below
+    --audio_root or below an --allow_path folder; so a dataset from elsewhere
+    cannot draw in other files of this machine.
 
     Args:
       uri: absolute path or gs:// URI.

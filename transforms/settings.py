@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-AUDIO_FORMATS = ("flac", "wav")
+AUDIO_FORMATS = ("flac", "wav", "mp3", "aac")
+LOSSY_FORMATS = ("mp3", "aac")
+DEFAULT_BITRATE = 64
+# What MPEG audio, layer III and AAC, is defined for.
+_LOSSY_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 JSON_NAMES = ("snake_case", "camelCase")
 OVER_DURATION = ("reject", "trim")
 DEFAULT_PROMPT = "Transcribe this audio clip exactly as it is spoken."
@@ -18,6 +22,7 @@ class Settings:
       prompt: the user turn's text where a row brings none of its own.
       sample_rate: of every payload, in Hz.
       audio_format: container and codec of the payload, one of `AUDIO_FORMATS`.
+      bitrate: of a lossy payload, in kbit/s; 0 for the lossless formats.
       json_names: spelling of the examples' field names.
       max_duration: longest payload, in seconds, after trimming.
       min_duration: shortest payload, in seconds, after trimming.
@@ -30,6 +35,7 @@ class Settings:
     prompt: str = DEFAULT_PROMPT
     sample_rate: int = 16_000
     audio_format: str = "flac"
+    bitrate: int = 0
     json_names: str = "snake_case"
     max_duration: float = 30.0
     min_duration: float = 0.1
@@ -49,7 +55,15 @@ class Settings:
         )
         _require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
         _require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)
+        self._check_bitrate()
         _require(bool(self.prompt.strip()), "prompt", "some text", self.prompt)
+
+    def _check_bitrate(self) -> None:
+        if self.audio_format not in LOSSY_FORMATS:
+            _require(self.bitrate == 0, "bitrate", f"left out: {self.audio_format} is lossless", self.bitrate)
+            return
+        _require(self.sample_rate in _LOSSY_RATES, "sample_rate", f"one of {_LOSSY_RATES} Hz", self.sample_rate)
+        _require(8 <= self.bitrate <= 320, "bitrate", "between 8 and 320 kbit/s", self.bitrate)
 
 
 def _require(holds: bool, name: str, rule: str, value: object) -> None:

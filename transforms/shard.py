@@ -13,6 +13,7 @@ import orjson
 
 from transforms import assign, conform, decode, encode, example, manifest, storage
 from transforms.clip import Clip, ClipRejected, Outcome, rejected
+from transforms.decode import Waveform
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import Settings
 
@@ -34,6 +35,7 @@ class Target:
       allowed: folders, besides the manifests' own, that local audio may lie in.
       num_shards: shards of each split.
       settings: what decides the bytes.
+      verify: whether every payload is decoded again and compared.
     """
 
     output: str
@@ -41,6 +43,7 @@ class Target:
     allowed: tuple[str, ...]
     num_shards: dict[str, int]
     settings: Settings
+    verify: bool = False
 
     def shard_path(self, key: ShardKey) -> str:
         """The shard's path below `output`."""
@@ -100,6 +103,7 @@ def prepare_clip(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
     Raises:
       StorageError: the world's fault, for the runner to retry.
       UserError: nothing of this kind can be read, for example a forbidden bucket.
+      encode.PayloadError: with `target.verify`, a payload that is not what it should be.
     """
     try:
         return _accept(clip, target)
@@ -110,13 +114,13 @@ def prepare_clip(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
 def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
     settings = target.settings
     uri = storage.absolute(clip.uri, target.base)
-    manifest.check_allowed(uri, target.allowed)
-    content = storage.read_audio(uri, MAX_AUDIO_BYTES)
-    wave = decode.decode(
-        content, max_duration=settings.max_duration, offset=clip.offset, duration=clip.duration, name_hint=clip.uri
-    )
+    if clip.confined:
+        manifest.check_allowed(uri, target.allowed)
+    wave, content = _decoded(clip, uri, settings)
     conformed = conform.conform(wave, settings)
-    payload = encode.encode(conformed.samples, settings.sample_rate, settings.audio_format)
+    payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
+    if target.verify:
+        encode.verify(payload, conformed.samples, settings)
     line = example.line(clip, payload, settings)
     return line, Outcome(
         clip_id=clip.clip_id,
@@ -137,6 +141,22 @@ def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
         trimmed_end_samples=conformed.trimmed_end_samples,
         target_chars=len(clip.target),
     )
+
+
+def _decoded(clip: Clip, uri: str, settings: Settings) -> tuple[Waveform, bytes]:
+    """The clip's waveform, and its whole source file; b"" for a segment, which is cut out of a recording."""
+    if clip.offset is None:
+        content = storage.read_audio(uri, MAX_AUDIO_BYTES)
+        return decode.decode(content, max_duration=settings.max_duration, name_hint=clip.uri), content
+    with storage.open_audio(uri) as recording:
+        wave = decode.decode_segment(
+            recording,
+            offset=clip.offset,
+            duration=clip.duration,
+            max_duration=settings.max_duration,
+            name_hint=clip.uri,
+        )
+    return wave, b""
 
 
 @dataclass(frozen=True, slots=True)

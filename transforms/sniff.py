@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import struct
 from dataclasses import dataclass
 
+from transforms import bitstream
 from transforms.clip import ClipRejected, RejectReason
 
 
@@ -17,17 +16,21 @@ class Kind:
       name: as it appears in `source_format`.
       demuxer: ffmpeg's name of it, given explicitly so that nothing else is tried.
       sndfile: whether libsndfile reads it in-process.
+      options: ffmpeg's further input options.
     """
 
     name: str
     demuxer: str
     sndfile: bool = False
+    options: tuple[tuple[str, str], ...] = ()
 
 
 WAV = Kind("wav", "wav", sndfile=True)
 FLAC = Kind("flac", "flac", sndfile=True)
 OGG = Kind("ogg", "ogg", sndfile=True)
 OGG_OTHER = Kind("ogg", "ogg")
+# ALAC's last frame knows its length; ffmpeg's demuxer would have it shortened a second time.
+CAF_ALAC = Kind("caf", "caf", options=(("flags2", "+skip_manual"),))
 MP3 = Kind("mp3", "mp3", sndfile=True)
 MP2 = Kind("mp2", "mp3")
 MP4 = Kind("mp4", "mov")
@@ -38,7 +41,7 @@ G722 = Kind("g722", "g722")
 MPEG_TS = Kind("mpegts", "mpegts")
 
 # Beginnings that are enough by themselves, longest first where they overlap.
-_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"fLaC", FLAC),
     (b".snd", Kind("au", "au", sndfile=True)),
     (b"caff", Kind("caf", "caf", sndfile=True)),
@@ -57,7 +60,7 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
 )
 _RIFF_FORMS = {b"WAVE": WAV, b"AVI ": Kind("avi", "avi")}
 _FORM_TYPES = {b"AIFF", b"AIFC"}
-_AIFF = Kind("aiff", "aiff", sndfile=True)
+AIFF = Kind("aiff", "aiff", sndfile=True)
 _OGG_SNDFILE = (b"\x01vorbis", b"\x7fFLAC")
 
 # What people pass off as audio, with a word on what it is.
@@ -99,7 +102,7 @@ def sniff(content: bytes, name_hint: str = "") -> Kind:
     Raises:
       ClipRejected: NOT_AUDIO or UNSUPPORTED_FORMAT, with what was found instead.
     """
-    body = content[id3_length(content) :]
+    body = content[bitstream.id3_length(content) :]
     kind = _by_magic(body) or _by_structure(body)
     if kind is not None:
         return kind
@@ -119,27 +122,19 @@ def sniff(content: bytes, name_hint: str = "") -> Kind:
     )
 
 
-def id3_length(content: bytes) -> int:
-    """Bytes of the ID3v2 tags in front of the audio."""
-    at = 0
-    while content[at : at + 3] == b"ID3" and len(content) >= at + 10:
-        size = 0
-        for byte in content[at + 6 : at + 10]:
-            size = size << 7 | byte & 0x7F
-        at += 10 + size + (10 if content[at + 5] & 0x10 else 0)
-    return at
-
-
 def _by_magic(content: bytes) -> Kind | None:
     if content[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         return _RIFF_FORMS.get(content[8:12])
     if content[:4] == b"FORM" and content[8:12] in _FORM_TYPES:
-        return _AIFF
+        return AIFF
+    if content[:4] == b"caff" and content[28:32] == b"alac":
+        return CAF_ALAC
     if content[:4] == b"OggS":
-        return OGG if any(mark in content[:128] for mark in _OGG_SNDFILE) and not is_chained(content) else OGG_OTHER
+        whole = any(mark in content[:128] for mark in _OGG_SNDFILE) and not bitstream.is_chained(content)
+        return OGG if whole else OGG_OTHER
     if content[4:8] == b"ftyp" or (content[4:8] in (b"moov", b"mdat", b"wide") and b"moov" in content):
         return MP4
-    return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)
+    return next((kind for magic, kind in MAGIC if content.startswith(magic)), None)
 
 
 def _by_structure(content: bytes) -> Kind | None:
@@ -150,7 +145,7 @@ def _by_structure(content: bytes) -> Kind | None:
         return AC3
     if len(content) >= 2 and content[0] == 0xFF and content[1] & 0xF6 == 0xF0:
         return AAC if _adts_continues(content) else None
-    if (frames := mpeg_frames(content, limit=3)) and len(frames) >= min(3, 1 + len(content) // 4096):
+    if (frames := bitstream.mpeg_frames(content, limit=3)) and len(frames) >= min(3, 1 + len(content) // 4096):
         return MP3 if frames[0].layer == 3 else MP2
     frame_starts = content[: 8 * _GSM_FRAME_BYTES : _GSM_FRAME_BYTES]
     if len(content) >= 2 * _GSM_FRAME_BYTES and all(byte >> 4 == 0xD for byte in frame_starts):
@@ -162,72 +157,6 @@ def _adts_continues(content: bytes) -> bool:
     length = (content[3] & 3) << 11 | content[4] << 3 | content[5] >> 5 if len(content) > 6 else 0
     following = content[length : length + 2]
     return length > 6 and (not following or (following[0] == 0xFF and following[-1] & 0xF6 == 0xF0))
-
-
-def is_chained(ogg: bytes) -> bool:
-    """Whether an Ogg file holds one stream after another, of which libsndfile would read the first only."""
-    begins = [page.start() for page in re.finditer(rb"OggS\x00[\x02\x06]", ogg)]
-    return len(begins) > 1
-
-
-def ogg_ends(ogg: bytes) -> bool:
-    """Whether the last page of an Ogg file says that it is the last, and is whole."""
-    at = ogg.rfind(b"OggS\x00")
-    if at < 0 or len(ogg) < at + 27:
-        return False
-    segments = ogg[at + 27 : at + 27 + ogg[at + 26]]
-    whole = len(ogg) >= at + 27 + ogg[at + 26] + sum(segments)
-    return whole and bool(ogg[at + 5] & 0x04)
-
-
-@dataclass(frozen=True, slots=True)
-class MpegFrame:
-    """One MPEG audio frame: where, which layer, what rate, how many bytes and samples."""
-
-    start: int
-    layer: int
-    sample_rate: int
-    num_bytes: int
-    num_samples: int
-
-
-_BITRATES_V1 = {
-    1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-}
-_BITRATES_V2 = {
-    1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    3: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-
-
-def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> list[MpegFrame]:
-    """The MPEG audio frames (ISO 11172-3) from `start` on, up to the first gap or `limit`."""
-    frames: list[MpegFrame] = []
-    at = start
-    while len(frames) < limit and (frame := _mpeg_frame(content, at)) is not None:
-        frames.append(frame)
-        at += frame.num_bytes
-    return frames
-
-
-def _mpeg_frame(content: bytes, at: int) -> MpegFrame | None:
-    if at + 4 > len(content):
-        return None
-    (header,) = struct.unpack_from(">I", content, at)
-    version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
-    bitrate_index, rate_index, padding = header >> 12 & 15, header >> 10 & 3, header >> 9 & 1
-    if header >> 21 != 0x7FF or version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
-        return None
-    bitrate = (_BITRATES_V1 if version == 3 else _BITRATES_V2)[layer][bitrate_index] * 1000
-    rate = _RATES[version][rate_index]
-    if layer == 1:
-        return MpegFrame(at, 1, rate, (12 * bitrate // rate + padding) * 4, 384)
-    samples = 576 if layer == 3 and version != 3 else 1152
-    return MpegFrame(at, layer, rate, samples // 8 * bitrate // rate + padding, samples)
 
 
 def _refuse_known(content: bytes) -> None:

@@ -102,19 +102,43 @@ def read_audio(uri: str, max_bytes: int) -> bytes:
       ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE, EMPTY_FILE or FILE_TOO_LARGE.
       StorageError, UserError: the storage failed; the bucket may not be read.
     """
-    try:
+    with _clip_faults():
         content = _gcs().read_at_most(uri, max_bytes + 1) if _remote(uri) else _read_local(uri, max_bytes + 1)
+    if not content:
+        raise ClipRejected(RejectReason.EMPTY_FILE, "the file is empty: zero bytes")
+    if len(content) > max_bytes:
+        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
+    return content
+
+
+def open_audio(uri: str) -> BinaryIO:
+    """A clip's source to read parts of, by seeking; of an object in gs:// only these parts are fetched.
+
+    Parts have no checksum to compare: whole files go through `read_audio`.
+
+    Raises:
+      ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE or EMPTY_FILE.
+      StorageError, UserError: as `read_audio`, reads of the returned file included.
+    """
+    with _clip_faults():
+        stream: BinaryIO = _gcs().open_range(uri) if _remote(uri) else _open_local(uri)
+    if not stream.seek(0, os.SEEK_END):
+        stream.close()
+        raise ClipRejected(RejectReason.EMPTY_FILE, "the file is empty: zero bytes")
+    stream.seek(0)
+    return stream
+
+
+@contextmanager
+def _clip_faults() -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise ClipRejected(RejectReason.NOT_FOUND, "there is no such file: not found") from error
     except (IsADirectoryError, NotARegularFileError) as error:
         raise ClipRejected(RejectReason.NOT_A_FILE, f"the path names {error.strerror}") from error
     except PermissionError as error:
         raise ClipRejected(RejectReason.UNREADABLE, "no permission to read the file") from error
-    if not content:
-        raise ClipRejected(RejectReason.EMPTY_FILE, "the file is empty: zero bytes")
-    if len(content) > max_bytes:
-        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
-    return content
 
 
 def write(uri: str) -> AbstractContextManager[BinaryIO]:

@@ -1,0 +1,210 @@
+"""What the frames and headers of audio files say without decoding: lengths, cuts, joints."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Data sizes that writers to a pipe leave in WAV headers, for "unknown".
+_UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
+_STREAMED_FROM = 0x7FFF0000
+_TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICS")
+
+
+def id3_length(content: bytes) -> int:
+    """Bytes of the ID3v2 tags in front of the audio."""
+    at = 0
+    while content[at : at + 3] == b"ID3" and len(content) >= at + 10:
+        size = 0
+        for byte in content[at + 6 : at + 10]:
+            size = size << 7 | byte & 0x7F
+        at += 10 + size + (10 if content[at + 5] & 0x10 else 0)
+    return at
+
+
+def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, declared size and start of the contents of each chunk of a RIFF or RIFX file."""
+    order = "<I" if content[:4] == b"RIFF" else ">I"
+    at = 12
+    while content[:4] in (b"RIFF", b"RIFX") and at + 8 <= len(content):
+        (size,) = struct.unpack_from(order, content, at + 4)
+        yield content[at : at + 4], size, at + 8
+        at += 8 + size + size % 2
+
+
+def wav_shortfall(content: bytes) -> tuple[int, int] | None:
+    """Bytes of samples that a WAV header declares, and bytes that are there, if these are fewer."""
+    for name, size, start in wav_chunks(content):
+        if name == b"data":
+            held = len(content) - start
+            cut = size > held and size not in _UNKNOWN_SIZES and size < _STREAMED_FROM
+            return (size, held) if cut else None
+    return None
+
+
+def wav_fact(content: bytes) -> int | None:
+    """Samples a channel that a compressed WAV declares; its last block may be padded beyond them."""
+    for name, size, start in wav_chunks(content):
+        if name == b"fact" and size >= 4 and start + 4 <= len(content):
+            return int.from_bytes(content[start : start + 4], "little" if content[:4] == b"RIFF" else "big")
+    return None
+
+
+def flac_without_tags(content: bytes) -> bytes | None:
+    """A FLAC file with its STREAMINFO as the only metadata; None if it is not laid out as one."""
+    at, streaminfo = 4, b""
+    while content.startswith(b"fLaC") and at + 4 <= len(content):
+        kind, size = content[at], int.from_bytes(content[at + 1 : at + 4], "big")
+        if kind & 0x7F == 0:
+            streaminfo = content[at + 4 : at + 4 + size]
+        at += 4 + size
+        if kind & 0x80:
+            last = b"\x80" + len(streaminfo).to_bytes(3, "big")
+            return b"fLaC" + last + streaminfo + content[at:] if streaminfo else None
+    return None
+
+
+def is_chained(ogg: bytes) -> bool:
+    """Whether an Ogg file holds one stream after another, of which libsndfile would read the first only."""
+    begins = [page.start() for page in re.finditer(rb"OggS\x00[\x02\x06]", ogg)]
+    return len(begins) > 1
+
+
+def ogg_ends(ogg: bytes) -> bool:
+    """Whether the last page of an Ogg file says that it is the last, and is whole."""
+    at = ogg.rfind(b"OggS\x00")
+    if at < 0 or len(ogg) < at + 27:
+        return False
+    segments = ogg[at + 27 : at + 27 + ogg[at + 26]]
+    whole = len(ogg) >= at + 27 + ogg[at + 26] + sum(segments)
+    return whole and bool(ogg[at + 5] & 0x04)
+
+
+@dataclass(frozen=True, slots=True)
+class MpegFrame:
+    """One MPEG audio frame: where, which layer, what rate, how many bytes and samples."""
+
+    start: int
+    layer: int
+    sample_rate: int
+    num_bytes: int
+    num_samples: int
+
+
+_BITRATES_V1 = {
+    1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+_BITRATES_V2 = {
+    1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    3: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+
+def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> list[MpegFrame]:
+    """The MPEG audio frames (ISO 11172-3) from `start` on, up to the first gap or `limit`."""
+    frames: list[MpegFrame] = []
+    at = start
+    while len(frames) < limit and (frame := _mpeg_frame(content, at)) is not None:
+        frames.append(frame)
+        at += frame.num_bytes
+    return frames
+
+
+def _mpeg_frame(content: bytes, at: int) -> MpegFrame | None:
+    if at + 4 > len(content):
+        return None
+    (header,) = struct.unpack_from(">I", content, at)
+    version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
+    bitrate_index, rate_index, padding = header >> 12 & 15, header >> 10 & 3, header >> 9 & 1
+    if header >> 21 != 0x7FF or version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
+        return None
+    bitrate = (_BITRATES_V1 if version == 3 else _BITRATES_V2)[layer][bitrate_index] * 1000
+    rate = _RATES[version][rate_index]
+    if layer == 1:
+        return MpegFrame(at, 1, rate, (12 * bitrate // rate + padding) * 4, 384)
+    samples = 576 if layer == 3 and version != 3 else 1152
+    return MpegFrame(at, layer, rate, samples // 8 * bitrate // rate + padding, samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Mp3Layout:
+    """How an MP3 file is built.
+
+    Attributes:
+      frames: all that follow one another from the start, a header frame included.
+      claimed_frames: how many audio frames the Xing, Info or VBRI header claims; None without one.
+      tagged: whether there is such a header.
+      cut: whether the file ends within a frame, or before the bytes that the header claims.
+      one_stream: whether nothing else follows, no second header and no change of rate.
+    """
+
+    frames: list[MpegFrame]
+    claimed_frames: int | None
+    tagged: bool
+    cut: bool
+    one_stream: bool
+
+    @property
+    def audio_frames(self) -> int:
+        """Frames that hold sound."""
+        return len(self.frames) - self.tagged
+
+
+def mp3_layout(content: bytes) -> Mp3Layout:
+    """The layout of an MP3 file; its frames must begin at once, or behind ID3v2 tags."""
+    frames = mpeg_frames(content, id3_length(content))
+    start, end = frames[0].start, frames[-1].start + frames[-1].num_bytes
+    head = content[start : start + frames[0].num_bytes]
+    tagged = any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+    claimed_frames, claimed_bytes = _xing_claims(head)
+    rest = content[end:]
+    second = re.search(rb"Xing|Info\0|LAME3", content[start + len(head) :]) is not None
+    return Mp3Layout(
+        frames=frames,
+        claimed_frames=claimed_frames,
+        tagged=tagged,
+        cut=end > len(content) or (claimed_bytes or 0) > len(content) - start,
+        one_stream=len({frame.sample_rate for frame in frames}) == 1
+        and not second
+        and (not rest.strip(b"\0") or rest.startswith(_TAGS)),
+    )
+
+
+def _xing_claims(head: bytes) -> tuple[int | None, int | None]:
+    """Frames and bytes that the first frame claims for the file."""
+    if (at := head.find(b"VBRI")) >= 0 and len(head) >= at + 18:
+        return struct.unpack_from(">I", head, at + 14)[0], struct.unpack_from(">I", head, at + 10)[0]
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if at < 0 or len(head) < at + 16:
+        return None, None
+    flags, first, second = struct.unpack_from(">III", head, at + 4)
+    frames = first if flags & 1 else None
+    size = (second if flags & 1 else first) if flags & 2 else None
+    return frames, size
+
+
+def adts_seconds(content: bytes) -> float | None:
+    """The length of an AAC stream in ADTS frames (ISO 13818-7), counted; None if it is none."""
+    at, frames, rate = id3_length(content), 0, 0
+    while at + _ADTS_HEADER_BYTES <= len(content) and content[at] == 0xFF and content[at + 1] & 0xF6 == 0xF0:
+        index = content[at + 2] >> 2 & 15
+        if index >= len(_ADTS_RATES):
+            return None
+        rate = _ADTS_RATES[index]
+        length = (content[at + 3] & 3) << 11 | content[at + 4] << 3 | content[at + 5] >> 5
+        if length < _ADTS_HEADER_BYTES:
+            break
+        frames += 1 + (content[at + 6] & 3)
+        at += length
+    return frames * _ADTS_SAMPLES / rate if frames else None
+
+
+_ADTS_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
+_ADTS_SAMPLES = 1_024
+_ADTS_HEADER_BYTES = 7
