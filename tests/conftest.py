@@ -9,6 +9,10 @@ import pytest
 from gcp_storage_emulator.server import create_server
 
 
+def pytest_addoption(parser):
+    parser.addoption("--fuzz", type=int, default=400, metavar="N", help="damaged files to try (default: %(default)s)")
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

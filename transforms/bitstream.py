@@ -7,9 +7,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Data sizes that writers to a pipe leave in WAV headers, for "unknown".
-_UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
-_STREAMED_FROM = 0x7FFF0000
 _TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICS")
 
 
@@ -22,34 +19,6 @@ def id3_length(content: bytes) -> int:
             size = size << 7 | byte & 0x7F
         at += 10 + size + (10 if content[at + 5] & 0x10 else 0)
     return at
-
-
-def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, declared size and start of the contents of each chunk of a RIFF or RIFX file."""
-    order = "<I" if content[:4] == b"RIFF" else ">I"
-    at = 12
-    while content[:4] in (b"RIFF", b"RIFX") and at + 8 <= len(content):
-        (size,) = struct.unpack_from(order, content, at + 4)
-        yield content[at : at + 4], size, at + 8
-        at += 8 + size + size % 2
-
-
-def wav_shortfall(content: bytes) -> tuple[int, int] | None:
-    """Bytes of samples that a WAV header declares, and bytes that are there, if these are fewer."""
-    for name, size, start in wav_chunks(content):
-        if name == b"data":
-            held = len(content) - start
-            cut = size > held and size not in _UNKNOWN_SIZES and size < _STREAMED_FROM
-            return (size, held) if cut else None
-    return None
-
-
-def wav_fact(content: bytes) -> int | None:
-    """Samples a channel that a compressed WAV declares; its last block may be padded beyond them."""
-    for name, size, start in wav_chunks(content):
-        if name == b"fact" and size >= 4 and start + 4 <= len(content):
-            return int.from_bytes(content[start : start + 4], "little" if content[:4] == b"RIFF" else "big")
-    return None
 
 
 def flac_without_tags(content: bytes) -> bytes | None:
@@ -191,18 +160,28 @@ def _xing_claims(head: bytes) -> tuple[int | None, int | None]:
 
 def adts_seconds(content: bytes) -> float | None:
     """The length of an AAC stream in ADTS frames (ISO 13818-7), counted; None if it is none."""
-    at, frames, rate = id3_length(content), 0, 0
+    frames = list(_adts_frames(content))
+    index = content[frames[0][0] + 2] >> 2 & 15 if frames else len(_ADTS_RATES)
+    if index >= len(_ADTS_RATES):
+        return None
+    blocks = sum(1 + (content[at + 6] & 3) for at, _ in frames)
+    return blocks * _ADTS_SAMPLES / _ADTS_RATES[index]
+
+
+def adts_end(content: bytes) -> int | None:
+    """Where the last frame of an ADTS stream ends; None if it is none."""
+    return max((at + length for at, length in _adts_frames(content)), default=None)
+
+
+def _adts_frames(content: bytes) -> Iterator[tuple[int, int]]:
+    """Start and length of each frame."""
+    at = id3_length(content)
     while at + _ADTS_HEADER_BYTES <= len(content) and content[at] == 0xFF and content[at + 1] & 0xF6 == 0xF0:
-        index = content[at + 2] >> 2 & 15
-        if index >= len(_ADTS_RATES):
-            return None
-        rate = _ADTS_RATES[index]
         length = (content[at + 3] & 3) << 11 | content[at + 4] << 3 | content[at + 5] >> 5
         if length < _ADTS_HEADER_BYTES:
-            break
-        frames += 1 + (content[at + 6] & 3)
+            return
+        yield at, length
         at += length
-    return frames * _ADTS_SAMPLES / rate if frames else None
 
 
 _ADTS_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)

@@ -10,8 +10,8 @@ import soxr
 from numpy.typing import NDArray
 
 from transforms.clip import ClipRejected, RejectReason
-from transforms.decode import Waveform
 from transforms.settings import Settings
+from transforms.waveform import Waveform
 
 INT16_SCALE = 32_768.0
 # Float audio is nominally within ±1; lossy decoders overshoot a little, integer

@@ -10,24 +10,18 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
-from transforms import bitstream, ffmpeg, sniff
+from transforms import bitstream, ffmpeg, lengths, sndfile, sniff
 from transforms.clip import ClipRejected, RejectReason
 from transforms.sniff import Kind
+from transforms.waveform import Samples, Waveform, check_stream
 
 # Silence at the ends is trimmed after decoding, so a clip may be longer than
 # its payload; this much longer, no more.
 TRIMMABLE_SECONDS = 60.0
-MIN_SAMPLE_RATE = 4_000
-MAX_SAMPLE_RATE = 768_000
-MAX_CHANNELS = 64
-BLOCK_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 128 << 20
 # The longest block of the ADPCM codecs in use.
 MAX_PADDING_SAMPLES = 8_192
@@ -41,21 +35,6 @@ DURATION_TOLERANCE_FRACTION = 0.01
 _EXACT_DURATIONS = {"mp4", "matroska", "asf", "wavpack", "caf", "tta", "ape", "flv", "avi", "wav"}
 # What libsndfile seeks in exactly, reading little more than the part itself.
 _SEEKABLE = {sniff.WAV, sniff.FLAC, *(kind for _, kind in sniff.MAGIC if kind.sndfile), sniff.AIFF}
-
-
-@dataclass(frozen=True, slots=True)
-class Waveform:
-    """Decoded audio.
-
-    Attributes:
-      samples: float32 in ±1, or int16, shape (num_samples, num_channels).
-      sample_rate: Hz, of the source.
-      source_format: container and codec, e.g. "wav/pcm_16" or "mp4/aac".
-    """
-
-    samples: NDArray[np.float32] | NDArray[np.int16]
-    sample_rate: int
-    source_format: str
 
 
 @functools.cache
@@ -154,11 +133,9 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
-    if kind is sniff.WAV and (shortfall := bitstream.wav_shortfall(content)):
-        declared, held = shortfall
-        raise ClipRejected(
-            RejectReason.TRUNCATED, f"truncated: the header declares {declared:,} bytes of samples, {held:,} are there"
-        )
+    if missing := lengths.shortfall(content, kind.name):
+        declared, held = missing
+        raise ClipRejected(RejectReason.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
     here = kind.sndfile
     if kind is sniff.MP3:
         layout = bitstream.mp3_layout(content)
@@ -173,124 +150,28 @@ def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
 
 def _decode_here(content: bytes, kind: Kind, seconds: float) -> Waveform | None:
     """Decodes with libsndfile; None for a codec that it does not read."""
-    file = _opened(io.BytesIO(content))
-    if file is None:
+    decoded = sndfile.decode(io.BytesIO(content), kind, seconds)
+    if decoded is None:
         return None
-    with file:
-        samples, at_end = _read_blocks(file, kind, seconds)
-        if at_end and _falls_short(len(samples), file.frames, file.samplerate, kind, content):
-            raise _truncated(len(samples) / file.samplerate, file.frames / file.samplerate)
-        if kind is sniff.WAV and not file.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
-            samples = _without_padding(samples, bitstream.wav_fact(content))
-        return Waveform(samples, file.samplerate, f"{kind.name}/{file.subtype.lower()}")
+    samples, rate = decoded.samples, decoded.sample_rate
+    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, kind, content):
+        raise _truncated(len(samples) / rate, decoded.declared / rate)
+    if kind is sniff.WAV and not decoded.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
+        samples = _without_padding(samples, lengths.wav_fact(content))
+    return Waveform(samples, rate, f"{kind.name}/{decoded.subtype.lower()}")
 
 
-def _without_padding(
-    samples: NDArray[np.float32] | NDArray[np.int16], declared: int | None
-) -> NDArray[np.float32] | NDArray[np.int16]:
+def _without_padding(samples: Samples, declared: int | None) -> Samples:
     """Compressed WAVs come in blocks, the last of which is filled up."""
     padded = declared is not None and 0 < len(samples) - declared <= MAX_PADDING_SAMPLES
     return samples[:declared] if padded else samples
 
 
 def _segment_here(recording: BinaryIO, kind: Kind, seconds: float, offset: float) -> Waveform | None:
-    recording.seek(0)
-    stream = _Remembering(recording)
-    file = _opened(stream)
-    stream.raise_fault()
-    if file is None:
+    decoded = sndfile.decode(recording, kind, seconds, offset)
+    if decoded is None:
         return None
-    with file:
-        frame = round(offset * file.samplerate)
-        if frame >= file.frames:
-            raise _behind_end(offset)
-        file.seek(frame)
-        try:
-            samples, _ = _read_blocks(file, kind, seconds)
-        finally:
-            stream.raise_fault()
-        return Waveform(samples, file.samplerate, f"{kind.name}/{file.subtype.lower()}")
-
-
-class _Remembering:
-    """A file whose faults reach us: raised through libsndfile they would be printed, and pass for its end."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._fault: BaseException | None = None
-
-    def readinto(self, buffer: bytearray) -> int:
-        try:
-            content = self._stream.read(len(buffer))
-        except BaseException as fault:
-            self._fault = fault
-            return 0
-        buffer[: len(content)] = content
-        return len(content)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def raise_fault(self) -> None:
-        """Raises what a read has raised."""
-        if self._fault is not None:
-            raise self._fault
-
-
-def _opened(stream: BinaryIO | _Remembering) -> soundfile.SoundFile | None:
-    try:
-        file = soundfile.SoundFile(stream)
-    except (soundfile.LibsndfileError, ValueError):
-        return None
-    try:
-        _check_stream(file.samplerate, file.channels)
-    except ClipRejected:
-        file.close()
-        raise
-    return file
-
-
-def _read_blocks(
-    file: soundfile.SoundFile, kind: Kind, seconds: float
-) -> tuple[NDArray[np.float32] | NDArray[np.int16], bool]:
-    """At most `seconds` from here on, and whether the file ended before."""
-    dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-    frame_bytes = np.dtype(dtype).itemsize * file.channels
-    wanted, held = round(seconds * file.samplerate), 0
-    blocks = []
-    while held < wanted:
-        try:
-            # In blocks, so that no header decides how much memory is asked for.
-            block = file.read(min(wanted - held, BLOCK_BYTES // frame_bytes), dtype=dtype, always_2d=True)
-        except soundfile.LibsndfileError:
-            raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
-        if not len(block):
-            break
-        blocks.append(block)
-        held += len(block)
-        if held * frame_bytes > ffmpeg.MAX_OUTPUT_BYTES:
-            raise ffmpeg.too_large(file.samplerate, file.channels)
-    empty = np.zeros((0, file.channels), dtype)
-    return (blocks[0] if len(blocks) == 1 else np.concatenate([empty, *blocks])), held < wanted
-
-
-def _behind_end(offset: float) -> ClipRejected:
-    return ClipRejected(RejectReason.TOO_SHORT, f"the clip's offset of {offset:g} s is behind the recording's end")
-
-
-def _check_stream(sample_rate: int, channels: int) -> None:
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise ClipRejected(
-            RejectReason.BAD_SAMPLE_RATE,
-            f"the sample rate is {sample_rate} Hz, outside {MIN_SAMPLE_RATE}-{MAX_SAMPLE_RATE} Hz (invalid header)",
-        )
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise ClipRejected(
-            RejectReason.DECODE_FAILED, f"the header claims {channels} channels, over {MAX_CHANNELS} (invalid)"
-        )
+    return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.subtype.lower()}")
 
 
 def _falls_short(found: int, declared: int, sample_rate: int, kind: Kind, content: bytes) -> bool:
@@ -319,7 +200,7 @@ def _decode_outside(content: bytes, kind: Kind, seconds: float) -> Waveform:
         file.write(content)
         file.flush()
         decoded = ffmpeg.decode(file, kind, seconds)
-    _check_stream(decoded.sample_rate, decoded.samples.shape[1])
+    check_stream(decoded.sample_rate, decoded.samples.shape[1])
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
     if declared is not None and kind.name in _EXACT_DURATIONS and found < min(declared, seconds) - _tolerance(declared):
         raise _truncated(found, declared)
@@ -331,9 +212,9 @@ def _decode_outside(content: bytes, kind: Kind, seconds: float) -> Waveform:
 def _segment_outside(recording: BinaryIO, kind: Kind, seconds: float, offset: float) -> Waveform:
     with _real_file(recording) as file:
         decoded = ffmpeg.decode(file, kind, seconds, offset)
-    _check_stream(decoded.sample_rate, decoded.samples.shape[1])
+    check_stream(decoded.sample_rate, decoded.samples.shape[1])
     if not decoded.samples.shape[0]:
-        raise _behind_end(offset)
+        raise sndfile.behind_end(offset)
     return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.codec}")
 
 
@@ -349,7 +230,7 @@ def _real_file(stream: BinaryIO) -> Iterator[BinaryIO]:
         raise ClipRejected(RejectReason.FILE_TOO_LARGE, detail)
     with tempfile.TemporaryFile() as copy:
         stream.seek(0)
-        shutil.copyfileobj(stream, copy, BLOCK_BYTES)
+        shutil.copyfileobj(stream, copy, sndfile.BLOCK_BYTES)
         copy.flush()
         yield copy
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from transforms import bitstream, ffmpeg, sniff
 from transforms.conform import INT16_SCALE, Conformed, to_int16
-from transforms.decode import Waveform
 from transforms.settings import LOSSY_FORMATS, Settings
+from transforms.waveform import Waveform
 
 # Names on Vertex's list of audio types; Python's mimetypes gives others.
 MIME_TYPES: dict[str, str] = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mp3", "aac": "audio/x-aac"}

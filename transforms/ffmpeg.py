@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from transforms.clip import ClipRejected, RejectReason
 from transforms.sniff import Kind
+from transforms.waveform import MAX_DECODED_BYTES, too_large
 
 # Start-up, and a generous rate below the slowest decoder seen on a loaded machine.
 TIMEOUT_SECONDS = 20.0
 TIMEOUT_PER_AUDIO_SECOND = 0.5
-MAX_OUTPUT_BYTES = 192 << 20
 MAX_MEMORY_BYTES = 1 << 30
 # A file with more audio tracks than this is searched no further for one with sound.
 MAX_TRACKS = 4
@@ -98,7 +98,13 @@ def _decode_track(
     options = dict(kind.options) | ({"ss": str(start_seconds)} if start_seconds else {})
     source = ffmpeg.input(_path(file), f=kind.demuxer, protocol_whitelist="file,pipe", threads=1, **options)
     sink = ffmpeg.output(
-        source[f"a:{track}"], "pipe:1", f="wav", acodec="pcm_f32le", t=max_seconds, map_metadata=-1, fs=MAX_OUTPUT_BYTES
+        source[f"a:{track}"],
+        "pipe:1",
+        f="wav",
+        acodec="pcm_f32le",
+        t=max_seconds,
+        map_metadata=-1,
+        fs=MAX_DECODED_BYTES,
     )
     timeout = TIMEOUT_SECONDS + TIMEOUT_PER_AUDIO_SECOND * max_seconds
     try:
@@ -109,7 +115,7 @@ def _decode_track(
     if header is None:
         raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
     samples, sample_rate = header
-    if len(wav) >= MAX_OUTPUT_BYTES - (1 << 16):
+    if len(wav) >= MAX_DECODED_BYTES - (1 << 16):
         raise too_large(sample_rate, samples.shape[1])
     codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
     decoded = Decoded(
@@ -120,12 +126,6 @@ def _decode_track(
         broken=any(word in log for word in _BROKEN),
     )
     return decoded, len(codecs)
-
-
-def too_large(sample_rate: int, channels: int) -> ClipRejected:
-    """The refusal of a recording that would not fit in memory when decoded."""
-    detail = f"decoded, it would take over {MAX_OUTPUT_BYTES:,} bytes ({channels} channels at {sample_rate:,} Hz)"
-    return ClipRejected(RejectReason.FILE_TOO_LARGE, f"{detail}: over the limit")
 
 
 def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: dict[str, str]) -> bytes:

@@ -13,9 +13,9 @@ import orjson
 
 from transforms import assign, conform, decode, encode, example, manifest, storage
 from transforms.clip import Clip, ClipRejected, Outcome, rejected
-from transforms.decode import Waveform
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import Settings
+from transforms.waveform import Waveform
 
 FORMAT_VERSION = 1
 # A longer recording should be cut first; the cap keeps a few clips in memory bounded.

@@ -1,0 +1,57 @@
+"""Decoded audio, and the bounds that both decoders keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.clip import ClipRejected, RejectReason
+
+MIN_SAMPLE_RATE = 4_000
+MAX_SAMPLE_RATE = 768_000
+MAX_CHANNELS = 64
+MAX_DECODED_BYTES = 192 << 20
+
+Samples = NDArray[np.float32] | NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """Decoded audio.
+
+    Attributes:
+      samples: float32 in ±1, or int16, shape (num_samples, num_channels).
+      sample_rate: Hz, of the source.
+      source_format: container and codec, e.g. "wav/pcm_16" or "mp4/aac".
+    """
+
+    samples: Samples
+    sample_rate: int
+    source_format: str
+
+
+def check_stream(sample_rate: int, channels: int) -> None:
+    """Refuses what no recording has, before anything is allocated for it.
+
+    Raises:
+      ClipRejected: BAD_SAMPLE_RATE or DECODE_FAILED.
+    """
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise ClipRejected(
+            RejectReason.BAD_SAMPLE_RATE,
+            f"the sample rate is {sample_rate} Hz, outside {MIN_SAMPLE_RATE}-{MAX_SAMPLE_RATE} Hz (invalid header)",
+        )
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise ClipRejected(
+            RejectReason.DECODE_FAILED, f"the header claims {channels} channels, over {MAX_CHANNELS} (invalid)"
+        )
+
+
+def too_large(sample_rate: int, channels: int) -> ClipRejected:
+    """The refusal of a recording that would not fit in memory when decoded."""
+    what = f"{channels} channels at {sample_rate:,} Hz"
+    return ClipRejected(
+        RejectReason.FILE_TOO_LARGE, f"decoded, it takes over the limit of {MAX_DECODED_BYTES:,} bytes ({what})"
+    )
