@@ -97,6 +97,8 @@ FORMATS = [
     Format("g722", "g722", 16_000, ffmpeg=("-c:a", "g722", "-f", "g722"), channels=1, seconds=EXACT),
 ]  # fmt: skip
 
+BY_NAME = {form.name: form for form in FORMATS}
+
 
 def tone(frequency: float, rate: int, seconds: float = 2.0, peak: float = 0.5) -> NDArray[np.float64]:
     """A sine of `peak`, shape (num_samples,)."""
@@ -124,7 +126,7 @@ def run_ffmpeg(wav: bytes, *options: str) -> bytes:
         return sink.read_bytes()
 
 
-def level_db(samples: NDArray[np.float64], frequency: float, rate: int) -> float:
+def level_db(samples: NDArray[np.floating], frequency: float, rate: int) -> float:
     """The level of one frequency in dB below full scale, from the middle of the samples, by a windowed projection."""
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4]
     window = np.blackman(len(middle))

@@ -7,7 +7,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICS")
+_MARKS = (b"Xing", b"Info", b"VBRI")
+_ID3V1_BYTES = 128
+_APE_HEADER_BYTES = 32
 
 
 def id3_length(content: bytes) -> int:
@@ -19,6 +21,11 @@ def id3_length(content: bytes) -> int:
             size = size << 7 | byte & 0x7F
         at += 10 + size + (10 if content[at + 5] & 0x10 else 0)
     return at
+
+
+def flac_total_samples(content: bytes) -> int | None:
+    """The total that STREAMINFO, always the first block, states: 0 for unknown; None if it is cut off."""
+    return int.from_bytes(content[18:26], "big") & ((1 << 36) - 1) if len(content) >= 26 else None
 
 
 def flac_without_tags(content: bytes) -> bytes | None:
@@ -130,19 +137,32 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     frames = mpeg_frames(content, id3_length(content))
     start, end = frames[0].start, frames[-1].start + frames[-1].num_bytes
     head = content[start : start + frames[0].num_bytes]
-    tagged = any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+    tagged = any(mark in head for mark in _MARKS)
     claimed_frames, claimed_bytes = _xing_claims(head)
-    rest = content[end:]
-    second = re.search(rb"Xing|Info\0|LAME3", content[start + len(head) :]) is not None
+    rest = _without_tags(content[end:])
+    # Behind the side information; elsewhere encoders write their name into the padding.
+    second = any(content[frame.start + 13 : frame.start + 40].strip(b"\0")[:4] in _MARKS for frame in frames[1:])
     return Mp3Layout(
         frames=frames,
         claimed_frames=claimed_frames,
         tagged=tagged,
         cut=end > len(content) or (claimed_bytes or 0) > len(content) - start,
-        one_stream=len({frame.sample_rate for frame in frames}) == 1
-        and not second
-        and (not rest.strip(b"\0") or rest.startswith(_TAGS)),
+        one_stream=len({frame.sample_rate for frame in frames}) == 1 and not second and not rest.strip(b"\0"),
     )
+
+
+def _without_tags(rest: bytes) -> bytes:
+    """What follows the tags at the end of an MP3 file: nothing, or another file that was joined to it."""
+    while rest:
+        if rest.startswith(b"ID3"):
+            rest = rest[id3_length(rest) :]
+        elif rest.startswith(b"TAG"):
+            rest = rest[_ID3V1_BYTES:]
+        elif rest.startswith(b"APETAGEX") and len(rest) >= _APE_HEADER_BYTES:
+            rest = rest[_APE_HEADER_BYTES + int.from_bytes(rest[12:16], "little") :]
+        else:
+            return rest
+    return rest
 
 
 def _xing_claims(head: bytes) -> tuple[int | None, int | None]:

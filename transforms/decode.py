@@ -136,7 +136,7 @@ def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
     if missing := lengths.shortfall(content, kind.name):
         declared, held = missing
         raise ClipRejected(RejectReason.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
-    here = kind.sndfile
+    here = kind.sndfile and not lengths.wav_unwritten(content)
     if kind is sniff.MP3:
         layout = bitstream.mp3_layout(content)
         if layout.claimed_frames is not None and layout.cut and layout.audio_frames < layout.claimed_frames:
@@ -201,6 +201,8 @@ def _decode_outside(content: bytes, kind: Kind, seconds: float) -> Waveform:
         file.flush()
         decoded = ffmpeg.decode(file, kind, seconds)
     check_stream(decoded.sample_rate, decoded.samples.shape[1])
+    if decoded.damaged:
+        raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)")
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
     if declared is not None and kind.name in _EXACT_DURATIONS and found < min(declared, seconds) - _tolerance(declared):
         raise _truncated(found, declared)

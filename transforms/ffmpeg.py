@@ -32,6 +32,7 @@ MAX_TRACKS = 4
 _SILENT_PEAK = 1e-3  # −60 dBFS
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
+_LOSSLESS = {"flac", "alac", "wavpack", "tta", "ape"}
 _BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
 
 
@@ -45,6 +46,7 @@ class Decoded:
       codec: ffmpeg's name of it.
       declared_seconds: the duration that the container claims; None if it claims none.
       broken: whether ffmpeg complained about the file's end or its index.
+      damaged: whether a lossless frame did not decode (lossy decoders conceal, and complain of junk between frames).
     """
 
     samples: NDArray[np.float32]
@@ -52,6 +54,7 @@ class Decoded:
     codec: str
     declared_seconds: float | None
     broken: bool
+    damaged: bool
 
 
 @functools.cache
@@ -118,12 +121,14 @@ def _decode_track(
     if len(wav) >= MAX_DECODED_BYTES - (1 << 16):
         raise too_large(sample_rate, samples.shape[1])
     codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
+    codec = codecs[track].decode() if track < len(codecs) else "unknown"
     decoded = Decoded(
         samples=samples,
         sample_rate=sample_rate,
-        codec=codecs[track].decode() if track < len(codecs) else "unknown",
+        codec=codec,
         declared_seconds=_declared_seconds(log),
         broken=any(word in log for word in _BROKEN),
+        damaged=codec in _LOSSLESS and b"Decoding error" in log,
     )
     return decoded, len(codecs)
 

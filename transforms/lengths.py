@@ -59,6 +59,12 @@ def wav_fact(content: bytes) -> int | None:
     return None
 
 
+def wav_unwritten(content: bytes) -> bool:
+    """Whether a WAV says that it has no samples though some follow: its recorder was killed before it could."""
+    chunks = wav_chunks(content) if content[:4] == b"RIFF" else iter(())
+    return any(name == b"data" and not size and len(content) > start for name, size, start in chunks)
+
+
 def _known(size: int) -> bool:
     return size not in _UNKNOWN_SIZES and size < _STREAMED_FROM
 

@@ -31,6 +31,8 @@ OGG = Kind("ogg", "ogg", sndfile=True)
 OGG_OTHER = Kind("ogg", "ogg")
 # ALAC's last frame knows its length; ffmpeg's demuxer would have it shortened a second time.
 CAF_ALAC = Kind("caf", "caf", options=(("flags2", "+skip_manual"),))
+# libsndfile cannot read FLAC to its end without knowing where that is.
+FLAC_UNKNOWN_LENGTH = Kind("flac", "flac", options=(("err_detect", "crccheck+explode"),))
 MP3 = Kind("mp3", "mp3", sndfile=True)
 MP2 = Kind("mp2", "mp3")
 MP4 = Kind("mp4", "mov")
@@ -127,14 +129,21 @@ def _by_magic(content: bytes) -> Kind | None:
         return _RIFF_FORMS.get(content[8:12])
     if content[:4] == b"FORM" and content[8:12] in _FORM_TYPES:
         return AIFF
-    if content[:4] == b"caff" and content[28:32] == b"alac":
-        return CAF_ALAC
     if content[:4] == b"OggS":
         whole = any(mark in content[:128] for mark in _OGG_SNDFILE) and not bitstream.is_chained(content)
         return OGG if whole else OGG_OTHER
     if content[4:8] == b"ftyp" or (content[4:8] in (b"moov", b"mdat", b"wide") and b"moov" in content):
         return MP4
-    return next((kind for magic, kind in MAGIC if content.startswith(magic)), None)
+    return _variant(next((kind for magic, kind in MAGIC if content.startswith(magic)), None), content)
+
+
+def _variant(kind: Kind | None, content: bytes) -> Kind | None:
+    """A kind, or the variant of it that needs a decoder of its own."""
+    if kind is FLAC and bitstream.flac_total_samples(content) == 0:
+        return FLAC_UNKNOWN_LENGTH
+    if kind is not None and kind.name == "caf" and content[28:32] == b"alac":
+        return CAF_ALAC
+    return kind
 
 
 def _by_structure(content: bytes) -> Kind | None:
