@@ -166,7 +166,7 @@ def _bad_row(number: int, text: str, detail: str) -> Row:
 
 def _read_json_array(stream: BinaryIO, name: str) -> Iterator[Row]:
     try:
-        tree = json.load(io.TextIOWrapper(stream, encoding="utf-8-sig"))
+        tree = json.loads(stream.read().decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise UserError(
             f"{name}: begins like a JSON array but is not valid JSON; write one JSON object a line"
@@ -187,10 +187,12 @@ def _read_delimited(delimiter: str) -> Callable[[BinaryIO, str], Iterator[Row]]:
         encoding = _encoding(stream.read(4))
         stream.seek(0)
         text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
-        reader = csv.reader(
-            text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-        )
-        yield from _delimited_rows(iter(reader), lambda: reader.line_num, name)
+        quoted = delimiter == ","
+        reader = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+        try:
+            yield from _delimited_rows(iter(reader), lambda: reader.line_num, name)
+        finally:
+            text.detach()  # the stream is its opener's to close
 
     return read
 

@@ -23,7 +23,7 @@ from google.genai import types
 from google.protobuf import json_format
 from pydantic.alias_generators import to_camel
 
-from transforms import sniff
+from transforms import bitstream, sniff
 from transforms.clip import ClipRejected
 from tuning import models
 
@@ -277,5 +277,5 @@ def _header_seconds(content: bytes) -> float | None:
     try:
         info = soundfile.info(io.BytesIO(content))
     except soundfile.LibsndfileError:
-        return None
+        return bitstream.adts_seconds(content)
     return float(info.frames / info.samplerate)

@@ -1,0 +1,73 @@
+"""A small finished dataset, made by the preparing half without Beam."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import soundfile
+
+from tests.sounds import tone
+from transforms import assign, output, report, shard
+from transforms.clip import Clip
+from transforms.plan import make_plan
+from transforms.settings import Settings
+from transforms.shard import ClipPool, Target
+from tuning import dataset, emulator
+from tuning.vertex import VertexTuner
+
+
+def prepare(folder, count=24, clips_per_shard=8, **settings):
+    """Writes `count` tones and a dataset of them below `folder`."""
+    (folder / "clips").mkdir(parents=True)
+    for index in range(count):
+        soundfile.write(folder / f"clips/{index}.wav", tone(300 + 20 * index, 16_000, 0.5), 16_000, "PCM_16")
+    clips = [Clip(f"c{i}", f"{i}.wav", f"this is text {i}", f"m.csv:{i + 2}") for i in range(count)]
+    chosen = Settings(**settings)
+    plan = make_plan(clips, chosen, clips_per_shard)
+    target = Target(str(folder / "out"), str(folder / "clips"), (str(folder),), plan.num_shards, chosen)
+    output.claim(target.output, plan, chosen, overwrite=False)
+    with ThreadPoolExecutor(2) as executor:
+        results = [
+            shard.write_shard(key, _rows(clips, key, plan), target, ClipPool(executor, 4)) for key in plan.shard_keys()
+        ]
+    report.finish(results, plan, replace(target))
+    return folder / "out"
+
+
+def _rows(clips, key, plan):
+    split, index = key
+    return [
+        clip
+        for clip in clips
+        if assign.split_of(clip, plan.validation_keys) == split
+        and assign.shard_index(clip.clip_id, plan.num_shards[split]) == index
+    ]
+
+
+@pytest.fixture(scope="session")
+def _prepared(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture
+def out(_prepared, tmp_path):
+    """A dataset folder of one's own: 22 training examples in 3 shards, 2 for validation."""
+    return shutil.copytree(_prepared, tmp_path / "out")
+
+
+@pytest.fixture
+def prepared(out):
+    return dataset.load(str(out))
+
+
+@pytest.fixture
+def url():
+    """An emulator's address."""
+    with emulator.running() as address:
+        yield address
+
+
+@pytest.fixture
+def tuner(url):
+    return VertexTuner("p", "us-central1", url)

@@ -1,0 +1,79 @@
+import pytest
+
+from transforms import storage
+from tuning import check, dataset, join, models
+
+
+def shards(prepared, split):
+    return b"".join(storage.read_bytes(storage.join(prepared.uri, shard.path)) for shard in prepared.splits[split])
+
+
+def joined(prepared, folder):
+    plans = join.plan(prepared, folder)
+    reused = join.join(prepared, plans, folder)
+    return {plan.joined.split: plan.joined for plan in plans}, reused
+
+
+def test_the_shards_of_each_split_become_one_file(prepared, tmp_path):
+    files, reused = joined(prepared, str(tmp_path / "tuning"))
+    assert not reused
+    for split, count in (("train", 22), ("validation", 2)):
+        content = (tmp_path / f"tuning/{split}.jsonl").read_bytes()
+        assert content == shards(prepared, split)
+        assert (files[split].examples, files[split].bytes, files[split].left_out) == (count, len(content), 0)
+
+
+def test_a_second_run_joins_nothing(prepared, tmp_path, monkeypatch):
+    folder = str(tmp_path / "tuning")
+    joined(prepared, folder)
+    monkeypatch.setattr(storage, "concatenate", None)
+    assert joined(prepared, folder)[1]
+
+
+@pytest.mark.parametrize("change", ["cut", "missing", "note"])
+def test_what_is_not_as_noted_is_joined_again(prepared, tmp_path, change):
+    folder = tmp_path / "tuning"
+    joined(prepared, str(folder))
+    if change == "cut":
+        (folder / "train.jsonl").write_bytes(b"{}\n")
+    else:
+        (folder / {"missing": "train.jsonl", "note": "joined.json"}[change]).unlink()
+    assert not joined(prepared, str(folder))[1]
+    assert (folder / "train.jsonl").read_bytes() == shards(prepared, "train")
+
+
+@pytest.mark.parametrize("examples", [22, 21, 9, 8, 7, 1])
+def test_a_cut_by_examples_takes_whole_lines_from_the_beginning(prepared, tmp_path, monkeypatch, examples):
+    monkeypatch.setitem(join.MAX_EXAMPLES, "train", examples)
+    files, _ = joined(prepared, str(tmp_path))
+    lines = shards(prepared, "train").splitlines(keepends=True)
+    assert (tmp_path / "train.jsonl").read_bytes() == b"".join(lines[:examples])
+    assert (files["train"].examples, files["train"].left_out) == (examples, 22 - examples)
+    assert sorted(path.name for path in tmp_path.glob("*")) == ["joined.json", "out", "train.jsonl", "validation.jsonl"]
+
+
+@pytest.mark.parametrize(("spare", "kept"), [(0, 12), (-1, 11), (1, 12)])
+def test_a_cut_by_bytes_on_both_sides(prepared, tmp_path, monkeypatch, spare, kept):
+    lines = shards(prepared, "train").splitlines(keepends=True)
+    monkeypatch.setattr(models, "MAX_FILE_BYTES", sum(map(len, lines[:12])) + spare)
+    files, _ = joined(prepared, str(tmp_path))
+    assert (tmp_path / "train.jsonl").read_bytes() == b"".join(lines[:kept])
+    assert files["train"].left_out == 22 - kept
+
+
+def test_what_is_checked_is_what_is_joined(prepared, tmp_path, monkeypatch):
+    monkeypatch.setitem(join.MAX_EXAMPLES, "train", 10)
+    findings = check.check(join.files_to_check(prepared, join.plan(prepared, str(tmp_path))))
+    assert (findings.ok, findings.splits["train"].examples, findings.splits["validation"].examples) == (True, 10, 2)
+
+
+def test_in_a_bucket_the_shards_are_composed(prepared, bucket):
+    for uri in storage.list_files(prepared.uri):
+        storage.write_bytes(uri.replace(prepared.uri, f"{bucket}/set"), storage.read_bytes(uri))
+    remote = dataset.load(f"{bucket}/set")
+    files, _ = joined(remote, remote.tuning_uri(""))
+    assert storage.read_bytes(files["train"].uri) == shards(prepared, "train")
+    assert storage.list_files(f"{bucket}/set/tuning") == [
+        f"{bucket}/set/tuning/{name}" for name in ("joined.json", "train.jsonl", "validation.jsonl")
+    ]
+    assert joined(remote, remote.tuning_uri(""))[1]

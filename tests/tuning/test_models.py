@@ -1,0 +1,79 @@
+from datetime import date
+
+import pytest
+
+from transforms.clip import UserError
+from tuning import models
+from tuning.estimate import Tokens, estimate
+from tuning.rows import Facts
+
+TODAY = date(2026, 11, 1)
+PREVIEW = models.MODELS["gemini-3.1-flash-lite"]
+RETIRED = models.MODELS["gemini-2.5-pro"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gemini-3.1-flash-lit", "did you mean gemini-3.1-flash-lite"),
+        ("gpt-5", "known: gemini-3.5-flash"),
+        ("", "known"),
+    ],
+)
+def test_an_unknown_model_is_refused_with_a_suggestion(name, told):
+    with pytest.raises(UserError, match=told):
+        models.find(name)
+
+
+@pytest.mark.parametrize(
+    ("model", "location", "adapter_size", "today", "told"),
+    [
+        (PREVIEW, "global", 4, TODAY, "use us-central1 or europe-west4"),
+        (PREVIEW, "asia-east1", 4, TODAY, "cannot be tuned in location 'asia-east1'"),
+        (PREVIEW, "us-central1", 3, TODAY, "must be one of 1, 2, 4, 8, 16, got 3"),
+        (RETIRED, "us-central1", 16, TODAY, "must be one of 1, 2, 4, 8, got 16"),
+        (RETIRED, "us-central1", 8, date(2027, 3, 31), "was shut down on 2027-03-31; use gemini"),
+        (RETIRED, "global", 8, TODAY, "global"),
+    ],
+)
+def test_what_the_service_would_refuse_is_refused_here(model, location, adapter_size, today, told):
+    with pytest.raises(UserError, match=told):
+        models.refuse_wrong(model, location, adapter_size, today)
+
+
+@pytest.mark.parametrize(
+    ("today", "warnings"), [(date(2026, 10, 19), 0), (date(2026, 10, 20), 1), (date(2027, 3, 30), 1)]
+)
+def test_a_model_that_retires_is_warned_about(today, warnings):
+    assert len(models.refuse_wrong(RETIRED, "asia-east1", 8, today)) == warnings
+
+
+def test_a_good_choice_has_no_warning():
+    assert models.refuse_wrong(PREVIEW, "europe-west4", None, TODAY) == []
+
+
+def tokens():
+    train = Tokens()
+    train.add(Facts(seconds=1_000.0, text_chars=4_000, text_bytes=4_000, audio="x"))
+    train.add(Facts(text_chars=4, text_bytes=4, audio="gs://b/x"))
+    return train
+
+
+def test_the_estimate_is_tokens_times_epochs_times_price():
+    cost = estimate(tokens(), PREVIEW, epochs=3)
+    assert (cost.tokens, cost.upper_tokens) == (3 * (32_000 + 1_000 + 1), 3 * (35_000 + 4_000 + 4))
+    assert (cost.cost, cost.upper_cost) == pytest.approx((99_003 * 3e-6, 117_012 * 3e-6))
+    assert "not Google's word" in cost.line()
+    assert tokens().unknown_audio == 1
+
+
+def test_the_users_own_price_wins():
+    cost = estimate(tokens(), PREVIEW, epochs=1, price_per_million=10.0)
+    assert cost.cost == pytest.approx(0.33001)
+    assert "--price_per_million" in cost.note
+
+
+def test_an_unknown_price_is_said_and_never_guessed():
+    cost = estimate(tokens(), models.MODELS["gemini-3.5-flash"], epochs=1)
+    assert (cost.cost, cost.upper_cost) == (None, None)
+    assert "not known" in cost.line()
