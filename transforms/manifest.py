@@ -86,8 +86,11 @@ def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
 
 def _matching(pattern: str, base: str) -> list[str]:
     uri = storage.absolute(pattern, base)
-    if storage.exists(uri) or storage.is_folder(uri):
-        return [pattern]
+    try:
+        if storage.exists(uri) or storage.is_folder(uri):
+            return [pattern]
+    except PermissionError:
+        raise UserError(f"{pattern}: no permission to read this manifest") from None
     if not re.search(r"[*?\[]", pattern):
         raise UserError(f"{pattern}: there is no such manifest, file or folder")
     matches = storage.match(uri)

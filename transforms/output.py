@@ -30,6 +30,8 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> None:
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
     """
+    if storage.exists(output):
+        raise UserError(f"{output} is a file; --output names a folder")
     mine = describe(plan, settings)
     earlier = _earlier(output)
     if earlier is not None and earlier != mine:
@@ -61,8 +63,6 @@ def _earlier(output: str) -> dict[str, Any] | None:
     try:
         tree: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(output, RUN_FILE)))
         return tree
-    except NotADirectoryError:
-        raise UserError(f"{output} is a file; --output names a folder") from None
     except FileNotFoundError:
         pass
     except orjson.JSONDecodeError:

@@ -15,7 +15,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
@@ -215,8 +215,8 @@ def delete(uri: str) -> None:
     if _remote(uri):
         _gcs().delete(uri)
         return
-    with _local_faults(uri):
-        Path(uri).unlink(missing_ok=True)
+    with suppress(FileNotFoundError), _local_faults(uri):
+        Path(uri).unlink()
 
 
 def concatenate(sources: Sequence[str], destination: str) -> None:

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from tuning.tuner import GOOD_ENDS, ServiceError, Tuner, TuningJob
 
+# Often at first, when a refused dataset shows; a job then runs for hours.
+FIRST_POLL_SECONDS = 1.0
 POLL_SECONDS = 30.0
 # A job runs for hours: a service that is away for half of one is waited for.
 MAX_FAILURES = 60
@@ -25,14 +27,14 @@ def watch(
       tuner: the service.
       job: as last seen.
       console: for people: a line at each change of state, and the time on a terminal.
-      poll_seconds: between two questions.
+      poll_seconds: the longest time between two questions.
       noted: called with the job at each change.
 
     Raises:
       ServiceError: the job cannot be read, or the service was away for too long.
     """
     start = time.monotonic()
-    told = ""
+    told, wait = "", min(FIRST_POLL_SECONDS, poll_seconds)
     with console.status("watching", spinner="line") as status:
         while True:
             if _line(job) != told:
@@ -42,7 +44,8 @@ def watch(
             if job.ended:
                 return job
             status.update(f"{job.state}, {_elapsed(time.monotonic() - start)}; Ctrl-C leaves the job running")
-            time.sleep(poll_seconds)
+            time.sleep(wait)
+            wait = min(1.5 * wait, poll_seconds)
             job = _get(tuner, job.name, console)
 
 

@@ -1,0 +1,180 @@
+"""The commands as a user types them: one line of JSON on stdout, words on stderr, a status for scripts."""
+
+import json
+
+import httpx
+import pytest
+from google.auth.exceptions import DefaultCredentialsError
+
+from cliptune import main
+from transforms import storage
+from tuning import emulator
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*words):
+        capsys.readouterr()
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return status, captured.out, captured.err
+
+    return call
+
+
+def only_json(stdout):
+    assert stdout.count("\n") == 1
+    return json.loads(stdout)
+
+
+def test_check_says_yes(run, out):
+    status, stdout, stderr = run("check", out)
+    tree = only_json(stdout)
+    assert (status, tree["ok"], tree["examples"], tree["problems"]) == (0, True, 24, [])
+    assert tree["estimate"]["epochs"] == 3
+    assert "22 train, 2 validation examples, nothing wrong" in stderr
+    assert "$" in stderr
+
+
+def test_check_says_no_and_where(run, tmp_path):
+    (tmp_path / "x.jsonl").write_text("{}\nhello\n")
+    status, stdout, stderr = run("check", tmp_path / "x.jsonl")
+    tree = only_json(stdout)
+    assert (status, tree["ok"], tree["counts"]) == (1, False, {"not_json": 1, "schema": 1})
+    assert tree["problems"][0].keys() == {"source", "severity", "rule", "detail"}
+    assert f"{tmp_path}/x.jsonl:2: error: not_json" in stderr
+
+
+def test_tune_watch_and_predict_on_the_emulator(run, out):
+    status, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
+    job = only_json(stdout)
+    assert (status, job["state"], len(job["checkpoints"])) == (0, "SUCCEEDED", 2)
+    assert emulator.NOTICE in stderr
+    assert json.loads((out / "tuning/job.json").read_text())["job"] == job
+    again, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
+    assert (again, only_json(stdout)) == (0, job)
+    assert "reused" in stderr
+    assert "attached to" in stderr
+    assert only_json(run("watch", out, "--emulator")[1]) == job
+    status, stdout, stderr = run("predict", out, "--emulator", "--limit", 1)
+    told = only_json(stdout)
+    (answer,) = [
+        json.loads(line) for line in (out / "tuning/predictions-validation-tuned.jsonl").read_text().splitlines()
+    ]
+    assert (status, told["predictions"], told["model"]) == (0, 1, job["endpoint"])
+    assert answer.keys() == {"clip_id", "source", "target", "prediction", "finish_reason"}
+    assert answer["prediction"].startswith("[emulator]")
+    assert answer["target"] in stderr
+    run("predict", out, "--emulator", "--split", "train")
+    answers = [json.loads(line) for line in (out / "tuning/predictions-train-tuned.jsonl").read_text().splitlines()]
+    assert len(answers) == 22
+    assert all(
+        answer["prediction"] == answer["target"] == f"this is text {answer['clip_id'][1:]}" for answer in answers
+    )
+    assert only_json(run("predict", out, "--emulator", "--model", "base")[1])["model"] == "gemini-3.1-flash-lite"
+    assert only_json(run("predict", out, "--emulator", "--model", job["endpoint"])[1])["model"] == job["endpoint"]
+
+
+def test_tune_without_watching_then_watch(run, out):
+    with emulator.running() as url:
+        status, stdout, stderr = run("tune", out, "--api_endpoint", url, "--no_watch")
+        assert (status, only_json(stdout)["state"]) == (0, "QUEUED")
+        assert "follow it with cliptune watch" in stderr
+        status, _, stderr = run("predict", out, "--api_endpoint", url)
+        assert (status, "has no tuned model to ask" in stderr) == (1, True)
+
+
+def test_a_failed_job_is_exit_status_1(run, out):
+    with emulator.running() as url:
+        run("tune", out, "--api_endpoint", url, "--no_watch")
+        httpx.post(f"{url}/v1beta1/{json.loads((out / 'tuning/job.json').read_text())['job']['name']}:cancel")
+        status, stdout, stderr = run("watch", out, "--api_endpoint", url)
+    assert (status, only_json(stdout)["state"]) == (1, "CANCELLED")
+    assert "ended as CANCELLED" in stderr
+
+
+def test_a_dry_run_prints_the_request_and_does_nothing(run, out):
+    before = storage.list_files(str(out))
+    status, stdout, stderr = run("tune", out, "--project", "p", "--staging_location", "gs://b/s", "--dry_run")
+    request = only_json(stdout)
+    assert status == 0
+    spec = request["body"]["supervisedTuningSpec"]
+    assert spec["trainingDatasetUri"].startswith("gs://b/s/")
+    assert spec["hyperParameters"]["epochCount"] == 3
+    assert "estimate" in stderr
+    assert storage.list_files(str(out)) == before
+
+
+def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
+    for uri in storage.list_files(str(out)):
+        storage.write_bytes(uri.replace(str(out), f"{bucket}/set"), storage.read_bytes(uri))
+    assert only_json(run("check", f"{bucket}/set")[1])["ok"]
+    job = only_json(run("tune", f"{bucket}/set", "--emulator")[1])
+    assert job["state"] == "SUCCEEDED"
+    assert only_json(run("predict", f"{bucket}/set", "--emulator", "--limit", 1)[1])["predictions"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["tune", "OUT"], 2, "--project is needed"),
+        (["tune", "OUT", "--project", "p"], 2, "--staging_location gs://… is needed"),
+        (["tune", "OUT", "--project", "p", "--staging_location", "/x"], 2, "must be a gs:// URI"),
+        (["tune", "OUT", "--emulator", "--epochs", "0"], 2, "must be 1 or more"),
+        (["tune", "OUT", "--emulator", "--epochs", "many"], 2, "invalid whole number value: 'many'"),
+        (["tune", "OUT", "--emulator", "--learning_rate_multiplier", "-1"], 2, "must be above 0"),
+        (["tune", "OUT", "--emulator", "--api_endpoint", "http://x"], 2, "not allowed with"),
+        (["tune", "OUT", "--emulator", "--epoch", "3"], 2, "--epoch"),
+        (["check"], 2, "PATH"),
+        (["check", "nowhere"], 1, "no such file or dataset folder"),
+        (["tune", "nowhere", "--emulator"], 1, "no such dataset folder"),
+        (
+            ["tune", "OUT", "--emulator", "--base_model", "gemini-3.1-flash-lit"],
+            1,
+            "did you mean gemini-3.1-flash-lite",
+        ),
+        (["tune", "OUT", "--emulator", "--location", "global"], 1, "'global' cannot tune"),
+        (["tune", "OUT", "--emulator", "--adapter_size", "3"], 1, "must be one of 1, 2, 4, 8, 16, got 3"),
+        (["watch", "OUT"], 1, "no tuning job yet"),
+        (["predict", "OUT"], 1, "no tuning job yet"),
+        (["predict", "OUT", "--model", "my-endpoint", "--emulator"], 1, "must be projects/"),
+        (["tune", "OUT", "--api_endpoint", "http://127.0.0.1:9"], 1, "no answer from the service"),
+        (["check", "s3://b/x.jsonl"], 1, "s3:// is not supported"),
+    ],
+)
+def test_a_users_mistake_is_one_clear_line(run, out, words, status, told):
+    found, stdout, stderr = run(*(str(out) if word == "OUT" else word for word in words))
+    assert (found, stdout) == (status, "")
+    assert told in stderr
+
+
+def test_a_dataset_with_errors_is_not_submitted(run, out):
+    path = out / "train/train-00000-of-00003.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"role":"user"', b'"role":"usar"', 1))
+    status, stdout, stderr = run("tune", out, "--emulator")
+    assert (status, only_json(stdout)["ok"]) == (1, False)
+    assert f"{out}/train/train-00000-of-00003.jsonl:1: error: roles" in stderr
+    assert not (out / "tuning").exists()
+
+
+def test_a_damaged_note_is_not_guessed_at(run, out):
+    (out / "tuning").mkdir()
+    (out / "tuning/job.json").write_text("{")
+    status, _, stderr = run("tune", out, "--emulator")
+    assert (status, "job.json is damaged" in stderr) == (1, True)
+
+
+def test_a_local_dataset_goes_to_the_staging_location_and_no_credentials_are_one_line(run, out, bucket, monkeypatch):
+    def missing(*args, **kwargs):
+        raise DefaultCredentialsError("not found")
+
+    monkeypatch.setattr("google.auth.default", missing)
+    status, _, stderr = run("tune", out, "--project", "p", "--staging_location", f"{bucket}/s")
+    assert status == 1
+    assert "gcloud auth application-default login" in stderr
+    joined = [uri for uri in storage.list_files(f"{bucket}/s") if uri.endswith("train.jsonl")]
+    assert storage.read_bytes(joined[0]).count(b"\n") == 22
