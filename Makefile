@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test setup lint format types lock clean
+.PHONY: run test fuzz setup lint format types lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
 
 test: $(READY) lint types
 	$(BIN)/python -m pytest
+
+# Real files damaged at random; `make test` tries a few hundred.
+fuzz: $(READY)
+	$(BIN)/python -m pytest tests/transforms/test_fuzz.py --fuzz=5000 -s
 
 setup: $(READY)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class RejectReason(StrEnum):
-    """Why a manifest row did not become an example. `REMEDIES` says what to do about each."""
+    """Why a manifest row did not become an example: `MEANINGS` explains each, `REMEDIES` says what to do."""
 
     BAD_ROW = "bad_row"
     MISSING_AUDIO = "missing_audio_path"
@@ -32,6 +32,31 @@ class RejectReason(StrEnum):
     TOO_LONG = "too_long"
     EXAMPLE_TOO_LARGE = "example_too_large"
 
+
+MEANINGS: dict[RejectReason, str] = {
+    RejectReason.BAD_ROW: "The manifest's line is not a row: not JSON, not UTF-8, too many cells.",
+    RejectReason.MISSING_AUDIO: "The row names no audio, or a text has no audio file beside it.",
+    RejectReason.MISSING_TEXT: "The row has no text, or an audio file has no text beside it.",
+    RejectReason.BAD_FIELD: "A field has another type or value than it may have.",
+    RejectReason.DUPLICATE_ID: "Another row has the same id; the first by path and text is kept.",
+    RejectReason.PATH_NOT_ALLOWED: "The path leaves the allowed folders, or has a scheme other than gs://.",
+    RejectReason.NOT_FOUND: "There is no file of exactly this name.",
+    RejectReason.NOT_A_FILE: "The path names a folder, pipe, socket, device, bucket or a loop of links.",
+    RejectReason.UNREADABLE: "The file exists and may not be read.",
+    RejectReason.EMPTY_FILE: "The file has zero bytes.",
+    RejectReason.FILE_TOO_LARGE: "The file, unpacked or decoded, would not fit in memory.",
+    RejectReason.NOT_AUDIO: "The contents are no audio: a web page, a picture, a playlist, noise.",
+    RejectReason.UNSUPPORTED_FORMAT: "Headerless raw samples, or an archive.",
+    RejectReason.DECODE_FAILED: "The decoder could not make sense of the contents, or took too long.",
+    RejectReason.TRUNCATED: "The file, or the segment in it, is shorter than declared.",
+    RejectReason.BAD_SAMPLE_RATE: "The header's sample rate is one that no recording has.",
+    RejectReason.NOT_FINITE: "Samples are NaN or infinite, or integers stored as floats.",
+    RejectReason.OPPOSITE_PHASE: "Each channel has sound and their mean has none.",
+    RejectReason.SILENT: "The level is below −70 dBFS: silence, dither, DC, or only tones above the limit.",
+    RejectReason.TOO_SHORT: "Less sound than --min_duration, or none at all.",
+    RejectReason.TOO_LONG: "More sound than --max_duration after trimming, or over a minute more before.",
+    RejectReason.EXAMPLE_TOO_LARGE: "The JSON line would be longer than --max_example_bytes.",
+}
 
 REMEDIES: dict[RejectReason, str] = {
     RejectReason.BAD_ROW: "Repair the manifest line: it must be one valid row of its format in UTF-8.",

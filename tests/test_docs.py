@@ -1,0 +1,51 @@
+"""What the docs say is what the code says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cliptune import COMMANDS, build_parser
+from tests.sounds import FORMATS
+from transforms.clip import MEANINGS, REMEDIES, RejectReason
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "examples/ATTRIBUTION.md"])
+
+
+def test_the_table_of_reasons_is_the_enum():
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", (ROOT / "docs/reasons.md").read_text(), re.MULTILINE)
+    assert rows == [(reason.value, MEANINGS[reason], REMEDIES[reason]) for reason in RejectReason]
+
+
+def test_the_table_of_formats_is_what_is_measured():
+    text = (ROOT / "docs/audio.md").read_text()
+    assert re.findall(r"^\| ([^|]*) \| (?:libsndfile|ffmpeg) \|", text, re.MULTILINE) == [form.name for form in FORMATS]
+
+
+def flags():
+    parser = build_parser()
+    (commands,) = (action for action in parser._actions if action.dest == "command")
+    assert isinstance(commands.choices, dict)
+    return {flag for name in COMMANDS for flag in commands.choices[name]._option_string_actions}
+
+
+BEAMS = {"--runner", "--project", "--region", "--temp_location", "--setup_file", "--port"}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_flag_in_the_docs_exists(path):
+    text = path.read_text()
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z_]+", text)) - BEAMS - {"--strict"}
+    assert mentioned <= flags()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_link_in_the_docs_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        assert target.startswith("http") or (path.parent / target).exists(), target
+
+
+def test_the_readme_counts_its_recordings():
+    count = sum(1 for path in (ROOT / "examples/clips").rglob("*") if path.is_file())
+    assert f"{count} bundled recordings" in (ROOT / "README.md").read_text()
