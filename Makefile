@@ -40,11 +40,15 @@ format:
 types:
 	$(BIN)/mypy
 
-# Resolves setup.py's ranges afresh and writes down what came out.
+# Resolves setup.py's ranges afresh and writes down what came out. Beam asks for another google-apitools from
+# Python 3.13 on: of the packages the only one that differs.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet '.[test]'
-	.venv-lock/bin/python -m pip freeze --exclude cliptune > requirements.lock
+	.venv-lock/bin/python -m pip freeze --exclude cliptune \
+	  | sed '/^google-apitools==/d' > requirements.lock
+	printf '%s\n' 'google-apitools==0.5.31; python_version < "3.13"' \
+	  'google-apitools==0.5.35; python_version >= "3.13"' >> requirements.lock
 	rm -rf .venv-lock
 
 clean:

@@ -28,6 +28,7 @@ class Format:
       gain_db: largest deviation of the level of a tone.
       alias_db: what may come through of a tone above 8 kHz, below the tone (codecs add noise of their own).
       seconds: most that the length may differ (early, late).
+      declares: whether a file that was cut can be told.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Format:
     gain_db: float = 0.1
     alias_db: float = -80
     seconds: tuple[float, float] = (0.0, 0.0)
+    declares: bool = True
 
 
 EXACT = (0.001, 0.001)
@@ -64,12 +66,19 @@ FORMATS = [
     Format("caf", "caf", sndfile=("CAF", "PCM_16"), seconds=EXACT),
     Format("nist sphere", "sph", sndfile=("NIST", "PCM_16"), seconds=EXACT),
     Format("voc", "voc", 44_100, sndfile=("VOC", "PCM_16"), seconds=EXACT),
+    Format("ircam", "sf", sndfile=("IRCAM", "PCM_16"), seconds=EXACT, declares=False),
+    Format("avr", "avr", sndfile=("AVR", "PCM_16"), seconds=EXACT, declares=False),
+    Format("paf", "paf", sndfile=("PAF", "PCM_16"), seconds=EXACT, declares=False),
+    Format("pvf", "pvf", sndfile=("PVF", "PCM_16"), seconds=EXACT, declares=False),
+    Format("svx", "iff", sndfile=("SVX", "PCM_16"), channels=1, seconds=EXACT, declares=False),
+    Format("matlab 5", "mat", sndfile=("MAT5", "PCM_16"), seconds=EXACT, declares=False),
+    Format("sds", "sds", 44_100, sndfile=("SDS", "PCM_16"), channels=1, seconds=EXACT, declares=False),
     Format("flac 16-bit", "flac", sndfile=("FLAC", "PCM_16"), seconds=EXACT),
     Format("flac 24-bit", "flac", sndfile=("FLAC", "PCM_24"), seconds=EXACT),
     Format("flac in ogg", "oga", ffmpeg=("-c:a", "flac", "-f", "ogg"), seconds=EXACT),
     Format("mp3", "mp3", 44_100, ffmpeg=("-c:a", "libmp3lame", "-q:a", "2", "-f", "mp3"), seconds=NEAR),
     Format("mp3 without a header", "mp3", 44_100, ("-c:a", "libmp3lame", "-q:a", "2", "-write_xing", "0", "-f", "mp3"),
-           seconds=(0.0, 0.1)),
+           seconds=(0.0, 0.1), declares=False),
     Format("mp2", "mp2", ffmpeg=("-c:a", "mp2", "-f", "mp2"), seconds=(0.03, 0.03)),
     Format("ogg vorbis", "ogg", ffmpeg=("-c:a", "libvorbis", "-f", "ogg"), seconds=OGG),
     Format("ogg opus", "opus", ffmpeg=("-c:a", "libopus", "-f", "ogg"), seconds=NEAR),
@@ -87,14 +96,21 @@ FORMATS = [
     Format("ac3", "ac3", ffmpeg=("-c:a", "ac3", "-f", "ac3"), seconds=(0.04, 0.04)),
     Format("eac3", "eac3", ffmpeg=("-c:a", "eac3", "-f", "eac3"), seconds=(0.04, 0.04)),
     Format("wma", "wma", 44_100, ffmpeg=("-c:a", "wmav2", "-f", "asf"), seconds=(0.01, 0.12)),
+    Format("dts", "dts", ffmpeg=("-c:a", "dca", "-strict", "-2", "-f", "dts"), seconds=(0.02, 0.02), declares=False),
+    Format("aac latm", "latm", 44_100, ffmpeg=("-c:a", "aac", "-f", "latm"), seconds=ADTS, declares=False),
+    Format("real audio", "rm", 44_100, ffmpeg=("-c:a", "ac3", "-f", "rm"), seconds=(0.04, 0.04), declares=False),
+    Format("flv mp3", "flv", 44_100, ffmpeg=("-c:a", "libmp3lame", "-q:a", "2", "-f", "flv"), seconds=(0.03, 0.08),
+           declares=False),
+    Format("mpeg-ps mp2", "mpg", ffmpeg=("-c:a", "mp2", "-f", "mpeg"), seconds=(0.04, 0.04), declares=False),
+    Format("sox", "sox", 44_100, ffmpeg=("-f", "sox"), seconds=EXACT, declares=False),
     Format("wavpack", "wv", ffmpeg=("-c:a", "wavpack", "-f", "wv"), seconds=EXACT),
     Format("true audio", "tta", ffmpeg=("-c:a", "tta", "-f", "tta"), seconds=EXACT),
-    Format("mpeg-ts aac", "ts", ffmpeg=("-c:a", "aac", "-f", "mpegts"), seconds=ADTS),
+    Format("mpeg-ts aac", "ts", ffmpeg=("-c:a", "aac", "-f", "mpegts"), seconds=ADTS, declares=False),
     Format("amr", "amr", 8_000, ("-c:a", "libopencore_amrnb", "-b:a", "12.2k", "-f", "amr"), channels=1, gain_db=6,
            seconds=(0.0, 0.03)),
     Format("3gp amr", "3gp", 8_000, ("-c:a", "libopencore_amrnb", "-b:a", "12.2k", "-f", "3gp"), channels=1,
            gain_db=6, seconds=(0.0, 0.03)),
-    Format("g722", "g722", 16_000, ffmpeg=("-c:a", "g722", "-f", "g722"), channels=1, seconds=EXACT),
+    Format("g722", "g722", 16_000, ffmpeg=("-c:a", "g722", "-f", "g722"), channels=1, seconds=EXACT, declares=False),
 ]  # fmt: skip
 
 BY_NAME = {form.name: form for form in FORMATS}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 _MARKS = (b"Xing", b"Info", b"VBRI")
 _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
+_JUNK_BYTES = 1 << 16
+_FRAMES_IN_A_ROW = 8
 
 
 def id3_length(content: bytes) -> int:
@@ -90,6 +92,27 @@ def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> list[Mp
         frames.append(frame)
         at += frame.num_bytes
     return frames
+
+
+def mpeg_start(content: bytes) -> int:
+    """Where MPEG audio frames begin behind junk (zeros, the rest of a frame in a recorded stream); -1 for nowhere.
+
+    Bytes of chance look like a frame now and then, never like many in a row.
+    """
+    for found in re.finditer(rb"\xff[\xe2-\xff]", content[:_JUNK_BYTES]):
+        frames = mpeg_frames(content, found.start(), _FRAMES_IN_A_ROW)
+        if len(frames) == _FRAMES_IN_A_ROW and len({(frame.layer, frame.sample_rate) for frame in frames}) == 1:
+            return found.start()
+    return -1
+
+
+def loas_continues(content: bytes) -> bool:
+    """Whether AAC in LATM/LOAS frames (ISO 14496-3) begins here: three in a row."""
+    at, frames = 0, 0
+    while frames < 3 and len(content) >= at + 3 and content[at] == 0x56 and content[at + 1] & 0xE0 == 0xE0:
+        at += 3 + ((content[at + 1] & 0x1F) << 8 | content[at + 2])
+        frames += 1
+    return frames == 3
 
 
 def _mpeg_frame(content: bytes, at: int) -> MpegFrame | None:

@@ -62,6 +62,10 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
     """
     content = _unpacked(content)
     kind = sniff.sniff(content, name_hint)
+    # Tags in front of anything but MP3 are nothing decoders expect.
+    content = content[
+        max(0, bitstream.mpeg_start(content)) if kind is sniff.MP3_BEHIND_JUNK else bitstream.id3_length(content) :
+    ]
     cap = max_duration + TRIMMABLE_SECONDS
     # Half a second over the cap is decoded, to tell "just within" from "too long".
     wave = _decode_whole(content, kind, cap + 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from transforms import bitstream
@@ -34,9 +35,11 @@ CAF_ALAC = Kind("caf", "caf", options=(("flags2", "+skip_manual"),))
 # libsndfile cannot read FLAC to its end without knowing where that is.
 FLAC_UNKNOWN_LENGTH = Kind("flac", "flac", options=(("err_detect", "crccheck+explode"),))
 MP3 = Kind("mp3", "mp3", sndfile=True)
+MP3_BEHIND_JUNK = Kind("mp3", "mp3")
 MP2 = Kind("mp2", "mp3")
 MP4 = Kind("mp4", "mov")
 AAC = Kind("aac", "aac")
+LOAS = Kind("latm", "loas")
 AC3 = Kind("ac3", "ac3")
 GSM = Kind("gsm", "gsm")
 G722 = Kind("g722", "g722")
@@ -49,7 +52,21 @@ MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"caff", Kind("caf", "caf", sndfile=True)),
     (b"riff\x2e\x91\xcf\x11", Kind("w64", "w64", sndfile=True)),
     (b"NIST_1A", Kind("nist", "nistsphere", sndfile=True)),
-    (b"Creative Voice File", Kind("voc", "voc", sndfile=True)),
+    # libsndfile takes the headers between a VOC file's blocks for samples.
+    (b"Creative Voice File", Kind("voc", "voc")),
+    (b"\x64\xa3", Kind("ircam", "ircam", sndfile=True)),
+    (b"\x00\x01\xa3\x64", Kind("ircam", "ircam", sndfile=True)),
+    (b"\x00\x02\xa3\x64", Kind("ircam", "ircam", sndfile=True)),
+    (b"2BIT", Kind("avr", "avr", sndfile=True)),
+    (b" paf", Kind("paf", "epaf", sndfile=True)),
+    (b"fap ", Kind("paf", "epaf", sndfile=True)),
+    (b"PVF1\n", Kind("pvf", "pvf", sndfile=True)),
+    (b"MATLAB 5.0 MAT-file", Kind("mat5", "wav", sndfile=True)),
+    (b"\xf0\x7e", Kind("sds", "sds", sndfile=True)),
+    (b"ALawSoundFile**", Kind("wve", "wv", sndfile=True)),
+    (b".SoX", Kind("sox", "sox")),
+    (b"XoS.", Kind("sox", "sox")),
+    (b"\x7f\xfe\x80\x01", Kind("dts", "dts")),
     (b"\x1aE\xdf\xa3", Kind("matroska", "matroska")),
     (b"#!AMR", Kind("amr", "amr")),
     (b"0&\xb2u\x8ef\xcf\x11", Kind("asf", "asf")),
@@ -61,8 +78,9 @@ MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x00\x00\x01\xba", Kind("mpeg", "mpeg")),
 )
 _RIFF_FORMS = {b"WAVE": WAV, b"AVI ": Kind("avi", "avi")}
-_FORM_TYPES = {b"AIFF", b"AIFC"}
 AIFF = Kind("aiff", "aiff", sndfile=True)
+_SVX = Kind("svx", "iff", sndfile=True)
+_FORM_TYPES = {b"AIFF": AIFF, b"AIFC": AIFF, b"8SVX": _SVX, b"16SV": _SVX}
 _OGG_SNDFILE = (b"\x01vorbis", b"\x7fFLAC")
 
 # What people pass off as audio, with a word on what it is.
@@ -127,8 +145,8 @@ def sniff(content: bytes, name_hint: str = "") -> Kind:
 def _by_magic(content: bytes) -> Kind | None:
     if content[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         return _RIFF_FORMS.get(content[8:12])
-    if content[:4] == b"FORM" and content[8:12] in _FORM_TYPES:
-        return AIFF
+    if content[:4] == b"FORM":
+        return _FORM_TYPES.get(content[8:12])
     if content[:4] == b"OggS":
         whole = any(mark in content[:128] for mark in _OGG_SNDFILE) and not bitstream.is_chained(content)
         return OGG if whole else OGG_OTHER
@@ -148,24 +166,42 @@ def _variant(kind: Kind | None, content: bytes) -> Kind | None:
 
 def _by_structure(content: bytes) -> Kind | None:
     """Formats without a magic number, known by frames that follow one another."""
-    if content[:1] == b"\x47" and content[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47":
-        return MPEG_TS
-    if content[:2] == b"\x0b\x77":
-        return AC3
-    if len(content) >= 2 and content[0] == 0xFF and content[1] & 0xF6 == 0xF0:
-        return AAC if _adts_continues(content) else None
-    if (frames := bitstream.mpeg_frames(content, limit=3)) and len(frames) >= min(3, 1 + len(content) // 4096):
-        return MP3 if frames[0].layer == 3 else MP2
+    return next((kind for kind, is_kind in _STRUCTURES if is_kind(content)), None)
+
+
+def _is_mpeg_ts(content: bytes) -> bool:
+    return content[:1] == b"\x47" and content[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47"
+
+
+def _is_mpeg(content: bytes, layers: tuple[int, ...]) -> bool:
+    frames = bitstream.mpeg_frames(content, limit=3)
+    return bool(frames) and frames[0].layer in layers and len(frames) >= min(3, 1 + len(content) // 4096)
+
+
+def _is_gsm(content: bytes) -> bool:
     frame_starts = content[: 8 * _GSM_FRAME_BYTES : _GSM_FRAME_BYTES]
-    if len(content) >= 2 * _GSM_FRAME_BYTES and all(byte >> 4 == 0xD for byte in frame_starts):
-        return GSM
-    return None
+    return len(content) >= 2 * _GSM_FRAME_BYTES and all(byte >> 4 == 0xD for byte in frame_starts)
 
 
-def _adts_continues(content: bytes) -> bool:
+def _is_adts(content: bytes) -> bool:
+    if content[:1] != b"\xff" or content[1:2] < b"\xf0" or content[1] & 0xF6 != 0xF0:
+        return False
     length = (content[3] & 3) << 11 | content[4] << 3 | content[5] >> 5 if len(content) > 6 else 0
     following = content[length : length + 2]
     return length > 6 and (not following or (following[0] == 0xFF and following[-1] & 0xF6 == 0xF0))
+
+
+# In this order: what looks like ADTS is never tried as MPEG audio, whose header is much like it.
+_STRUCTURES: tuple[tuple[Kind, Callable[[bytes], bool]], ...] = (
+    (MPEG_TS, _is_mpeg_ts),
+    (AC3, lambda content: content[:2] == b"\x0b\x77"),
+    (AAC, _is_adts),
+    (MP3, lambda content: _is_mpeg(content, (3,))),
+    (MP2, lambda content: _is_mpeg(content, (1, 2))),
+    (LOAS, bitstream.loas_continues),
+    (MP3_BEHIND_JUNK, lambda content: bitstream.mpeg_start(content) > 0),
+    (GSM, _is_gsm),
+)
 
 
 def _refuse_known(content: bytes) -> None:
