@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -27,6 +29,8 @@ from transforms.waveform import MAX_DECODED_BYTES, too_large
 TIMEOUT_SECONDS = 20.0
 TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
+# Of stderr, and of an encoder's output.
+MAX_LOG_BYTES = 256 << 20
 # A file with more audio tracks than this is searched no further for one with sound.
 MAX_TRACKS = 4
 _SILENT_PEAK = 1e-3  # −60 dBFS
@@ -114,12 +118,12 @@ def _decode_track(
         status, wav, log = _run(sink, [file.fileno()], timeout)
     except subprocess.TimeoutExpired:
         raise ClipRejected(RejectReason.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
+    if len(wav) > MAX_DECODED_BYTES:
+        raise too_large(kind.name)
     header = _parse_wav(wav) if status == 0 else None
     if header is None:
         raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
     samples, sample_rate = header
-    if len(wav) >= MAX_DECODED_BYTES - (1 << 16):
-        raise too_large(sample_rate, samples.shape[1])
     codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
     codec = codecs[track].decode() if track < len(codecs) else "unknown"
     decoded = Decoded(
@@ -186,14 +190,40 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
         # prlimit rather than preexec_fn, which is not safe in a process with threads.
         if hasattr(resource, "prlimit"):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_LOG_BYTES, MAX_LOG_BYTES))
+        output = _output(process, timeout)
         log.seek(0)
         return process.returncode, output, log.read(1 << 20)
+
+
+def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:
+    """What the process writes, up to one byte more than is taken; its whole group is dead afterwards."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout, stop)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        with process.stdout as stream:
+            output = stream.read(MAX_DECODED_BYTES + 1)
+        if len(output) > MAX_DECODED_BYTES:
+            _kill_group(process)
+        process.wait()
+    finally:
+        timer.cancel()
+        _kill_group(process)
+    if late.is_set():
+        raise subprocess.TimeoutExpired(process.args, timeout)
+    return output
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
@@ -203,7 +233,7 @@ def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
         name, size = wav[at : at + 4], struct.unpack_from("<I", wav, at + 4)[0]
         if name == b"fmt ":
             channels, sample_rate = struct.unpack_from("<HI", wav, at + 10)
-        if name == b"data":
+        if name == b"data" and channels:
             usable = (len(wav) - at - 8) // (4 * channels) * channels
             return np.frombuffer(wav, np.float32, usable, at + 8).reshape(-1, channels), sample_rate
         at += 8 + size + size % 2

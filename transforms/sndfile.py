@@ -89,7 +89,7 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]
         blocks.append(block)
         held += len(block)
         if held * frame_bytes > MAX_DECODED_BYTES:
-            raise too_large(file.samplerate, file.channels)
+            raise too_large(file.format.lower())
     return (blocks[1] if len(blocks) == 2 else np.concatenate(blocks)), held < wanted
 
 

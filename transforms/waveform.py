@@ -49,9 +49,8 @@ def check_stream(sample_rate: int, channels: int) -> None:
         )
 
 
-def too_large(sample_rate: int, channels: int) -> ClipRejected:
+def too_large(what: str) -> ClipRejected:
     """The refusal of a recording that would not fit in memory when decoded."""
-    what = f"{channels} channels at {sample_rate:,} Hz"
     return ClipRejected(
-        RejectReason.FILE_TOO_LARGE, f"decoded, it takes over the limit of {MAX_DECODED_BYTES:,} bytes ({what})"
+        RejectReason.FILE_TOO_LARGE, f"decoded, the {what} file takes over the limit of {MAX_DECODED_BYTES:,} bytes"
     )
