@@ -1,4 +1,4 @@
-"""What hostile files and decoders try: no other file is read, nothing connected to, no name interpreted, no worker lost."""
+"""What hostile files and decoders try: no other file is read, nothing is connected to, no worker is lost."""
 
 import os
 import socket
