@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -44,16 +45,28 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected.
     """
     parser = build_parser()
+    for word in sys.argv[1:] if argv is None else argv:
+        if word != word.encode(errors="replace").decode():
+            parser.error(f"{word!r} is not valid UTF-8, in which every name is written down; rename the file")
     args, others = parser.parse_known_args(argv)
     if args.command == "prepare":
         from beam_pipeline import launch  # noqa: PLC0415 - Beam takes seconds to import
 
         return launch.prepare(args, others)
     if others:
-        parser.error(f"unknown argument {others[0]}; see cliptune {args.command} --help")
+        parser.error(_unknown(args.command, others[0].partition("=")[0]))
     from tuning import commands  # noqa: PLC0415 - so does the Vertex SDK
 
     return commands.run(args)
+
+
+def _unknown(command: str, flag: str) -> str:
+    """What to say about a flag that a command does not have."""
+    command_parser = argparse.ArgumentParser(add_help=False)
+    COMMANDS[command][1](command_parser)
+    close = difflib.get_close_matches(flag, command_parser._option_string_actions, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"see cliptune {command} --help"
+    return f"unknown flag {flag} of {command}; {hint}"
 
 
 def build_parser() -> argparse.ArgumentParser:

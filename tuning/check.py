@@ -154,6 +154,8 @@ def _check_file(
     except FileNotFoundError:
         yield Problem(f"{file.name}:0", ERROR, "missing_shard", "dataset.json lists this shard, and it is not there")
         return
+    except (IsADirectoryError, PermissionError, storage.NotARegularFileError) as fault:
+        raise UserError(f"{file.name}: {fault.strerror}") from None
     totals.examples += examples
     totals.bytes += size
     if line and not line.endswith(b"\n"):

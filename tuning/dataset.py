@@ -54,6 +54,10 @@ class Dataset:
         """A file of the tuning half, below the dataset's folder."""
         return storage.join(self.uri, "tuning", name)
 
+    def changed(self) -> UserError:
+        """The refusal of a dataset whose files are not as `dataset.json` says."""
+        return UserError(f"{self.name} is not as its dataset.json says; cliptune check {self.name} tells more")
+
     def shown(self, uri: str) -> str:
         """A file of the dataset as the user would name it."""
         return uri.replace(self.uri.rstrip("/"), self.name.rstrip("/"), 1)

@@ -49,9 +49,7 @@ class Jobs:
 
     def __init__(self, state_uri: str | None = None) -> None:
         self._state_uri = state_uri
-        self._jobs: dict[str, Tree] = {}
-        if state_uri is not None and storage.exists(state_uri):
-            self._jobs = orjson.loads(storage.read_bytes(state_uri))
+        self._jobs: dict[str, Tree] = _load(state_uri) if state_uri is not None else {}
 
     def create(self, parent: str, body: Tree) -> Tree:
         """Accepts a job, or refuses what the service documents as refused at once."""
@@ -112,6 +110,18 @@ class Jobs:
         if self._state_uri is not None:
             storage.write_bytes(self._state_uri, orjson.dumps(self._jobs, option=orjson.OPT_INDENT_2))
         return job
+
+
+def _load(state_uri: str) -> dict[str, Tree]:
+    try:
+        jobs = orjson.loads(storage.read_bytes(state_uri))
+    except FileNotFoundError:
+        return {}
+    except orjson.JSONDecodeError:
+        jobs = None
+    if not isinstance(jobs, dict) or not all(isinstance(job, dict) and "state" in job for job in jobs.values()):
+        raise UserError(f"{state_uri}, the emulator's jobs, is damaged; delete it")
+    return jobs
 
 
 def _refuse(location: str, body: Tree, spec: Tree) -> None:

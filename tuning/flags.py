@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from urllib.parse import urlsplit
 
 from tuning.models import DEFAULT_MODEL, MODELS
 
@@ -133,7 +134,9 @@ def _add_service(group: argparse._ArgumentGroup, located: bool) -> None:
         )
     where = group.add_mutually_exclusive_group()
     where.add_argument("--emulator", action="store_true", help="use a local emulator of the service: it trains nothing")
-    where.add_argument("--api_endpoint", metavar="URL", help="use another server, with throw-away credentials")
+    where.add_argument(
+        "--api_endpoint", type=_url, metavar="URL", help="use another server, with throw-away credentials"
+    )
 
 
 def _count(text: str) -> int:
@@ -148,6 +151,17 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return number
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(f"must be http://HOST:PORT or https://…, got {text!r}")
+    return text
 
 
 # argparse names the type in its message: "invalid number value: 'x'".

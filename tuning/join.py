@@ -67,6 +67,8 @@ def _plan(prepared: Dataset, split: str, folder: str) -> Plan:
         if size + shard.bytes > models.MAX_FILE_BYTES or examples + shard.examples > MAX_EXAMPLES[split]:
             part = shard
             uri = storage.join(prepared.uri, shard.path)
+            if not storage.exists(uri):
+                raise prepared.changed()
             lines = _first_lines(uri, models.MAX_FILE_BYTES - size, MAX_EXAMPLES[split] - examples)
             break
         whole.append(shard)

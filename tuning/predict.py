@@ -66,12 +66,16 @@ def predict(
 
     Raises:
       ServiceError: the service refused a question.
+      UserError: the dataset is not as `dataset.json` says.
     """
     thinking = MODELS[base_model].thinking if base_model in MODELS else {}
 
     def ask(question: tuple[dict[str, Any], bytes]) -> Prediction:
         clip, line = question
-        row = rows.parse(line)
+        try:
+            row = rows.parse(line)
+        except rows.SchemaError:
+            raise prepared.changed() from None
         target = "".join(part.text or "" for part in row.contents[-1].parts or [])
         answer = tuner.ask(model, Question(row.contents[:-1], row.system_instruction, thinking))
         return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason)
@@ -87,10 +91,17 @@ def predict(
 
 def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Each example of a split with its row of the ledger, which is in the same order."""
+    try:
+        yield from _zipped(prepared, split)
+    except (FileNotFoundError, ValueError):  # a shard or the ledger is missing, damaged, or shorter than the other
+        raise prepared.changed() from None
+
+
+def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
     ledger_rows = ledger.read_ledger(storage.join(prepared.uri, "ledger"), _LEDGER_COLUMNS)
     clips = (row for row in ledger_rows if row["split"] == split and row["status"] == "accepted")
     lines = (line for shard in prepared.splits[split] for line in _lines(storage.join(prepared.uri, shard.path)))
-    return zip(clips, lines, strict=True)
+    yield from zip(clips, lines, strict=True)
 
 
 def _lines(uri: str) -> Iterator[bytes]:

@@ -88,12 +88,23 @@ def read_note(prepared: Dataset) -> dict[str, Any] | None:
       UserError: the file is damaged.
     """
     try:
-        tree: dict[str, Any] = orjson.loads(storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
-        return tree
+        tree = orjson.loads(storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError:
-        raise UserError(f"{prepared.name}/tuning/{JOB_FILE} is damaged; delete it if no job of it is running") from None
+        tree = None
+    if not _is_note(tree):
+        raise UserError(f"{prepared.name}/tuning/{JOB_FILE} is damaged; delete it if no job of it is running")
+    return dict(tree)
+
+
+def _is_note(tree: object) -> bool:
+    """Whether this is what `_note` writes, as far as it is read again."""
+    if not isinstance(tree, dict) or not isinstance(request := tree.get("request"), dict):
+        return False
+    job = tree.get("job", "")
+    named = job is None or (isinstance(job, dict) and isinstance(job.get("name"), str) and "endpoint" in job)
+    return named and {"project", "location", "base_model"} <= request.keys() and isinstance(tree.get("digest"), str)
 
 
 def submitted(prepared: Dataset) -> dict[str, Any]:

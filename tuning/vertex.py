@@ -140,10 +140,12 @@ def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
 
 
 def _job(job: types.TuningJob) -> TuningJob:
+    if not job.name:
+        raise ValueError("a job without a name")
     model, stats = job.tuned_model, job.tuning_data_stats
     supervised = stats.supervised_tuning_data_stats if stats else None
     return TuningJob(
-        name=job.name or "",
+        name=job.name,
         state=job.state.value.removeprefix("JOB_STATE_") if job.state else "UNSPECIFIED",
         base_model=job.base_model,
         labels=job.labels or {},
@@ -166,6 +168,8 @@ def _faults(doing: str) -> Iterator[None]:
         _raise_api_error(doing, fault)
     except httpx.HTTPError as fault:
         raise ServiceError(f"cannot {doing}: no answer from the service ({type(fault).__name__})", True) from fault
+    except (ValueError, TypeError) as fault:  # no JSON, or JSON of another shape
+        raise ServiceError(f"cannot {doing}: the answer is not that of the tuning service") from fault
     except auth.TransportError as fault:
         raise ServiceError(f"cannot {doing}: no connection to Google's sign-in service", True) from fault
     except auth.GoogleAuthError as fault:

@@ -129,6 +129,9 @@ def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
         (["tune", "OUT", "--emulator", "--learning_rate_multiplier", "-1"], 2, "must be above 0"),
         (["tune", "OUT", "--emulator", "--api_endpoint", "http://x"], 2, "not allowed with"),
         (["tune", "OUT", "--emulator", "--epoch", "3"], 2, "--epoch"),
+        (["tune", "OUT", "--api_endpoint", "nonsense"], 2, "must be http://HOST:PORT"),
+        (["tune", "OUT", "--api_endpoint", "http://[::1"], 2, "must be http://HOST:PORT"),
+        (["tune", "OUT", "--api_endpoint", "http://x:99999"], 2, "must be http://HOST:PORT"),
         (["check"], 2, "PATH"),
         (["check", "nowhere"], 1, "no such file or dataset folder"),
         (["tune", "nowhere", "--emulator"], 1, "no such dataset folder"),
@@ -161,11 +164,44 @@ def test_a_dataset_with_errors_is_not_submitted(run, out):
     assert not (out / "tuning").exists()
 
 
-def test_a_damaged_note_is_not_guessed_at(run, out):
+@pytest.mark.parametrize(
+    "note",
+    ["{", "{}", "[]", "3", '"x"', '{"digest":"x","request":{},"job":{}}', '{"digest":"x","request":null,"job":null}'],
+)
+@pytest.mark.parametrize("command", ["tune", "watch", "predict"])
+def test_a_damaged_note_is_not_guessed_at(run, out, command, note):
     (out / "tuning").mkdir()
-    (out / "tuning/job.json").write_text("{")
-    status, _, stderr = run("tune", out, "--emulator")
+    (out / "tuning/job.json").write_text(note)
+    status, _, stderr = run(command, out, "--emulator")
     assert (status, "job.json is damaged" in stderr) == (1, True)
+
+
+@pytest.mark.parametrize("state", ["{", "[]", '{"x": 1}'])
+def test_a_damaged_state_of_the_emulator_is_told(run, out, state):
+    (out / "tuning").mkdir()
+    (out / "tuning/emulator.json").write_text(state)
+    status, _, stderr = run("tune", out, "--emulator")
+    assert (status, "the emulator's jobs, is damaged; delete it" in stderr) == (1, True)
+
+
+@pytest.mark.parametrize("change", ["cut shard", "no shard", "junk shard", "no ledger", "junk ledger"])
+def test_predict_does_not_ask_about_a_dataset_that_changed(run, out, change):
+    run("tune", out, "--emulator")
+    what, which = change.split()
+    path = next((out / "validation").glob("*.jsonl") if which == "shard" else (out / "ledger").iterdir())
+    if what == "no":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] if what == "cut" else b"junk\n" * 2)
+    status, stdout, stderr = run("predict", out, "--emulator")
+    assert (status, stdout) == (1, "")
+    assert f"{out} is not as its dataset.json says; cliptune check" in stderr
+
+
+def test_check_of_something_that_is_no_file(run):
+    status, stdout, stderr = run("check", "/dev/null")
+    assert (status, stdout) == (1, "")
+    assert "not a regular file" in stderr
 
 
 def test_a_local_dataset_goes_to_the_staging_location_and_no_credentials_are_one_line(run, out, bucket, monkeypatch):

@@ -2,7 +2,9 @@
 
 import io
 import json
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import numpy as np
@@ -179,6 +181,29 @@ def test_a_server_that_is_not_there_is_one_line(request_):
         with pytest.raises(ServiceError, match="no answer from the service") as refusal:
             call(VertexTuner("p", "us-central1", "http://127.0.0.1:9"))
         assert refusal.value.transient
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [(200, b"<html>hello</html>"), (200, b"{}"), (200, b"[]"), (200, b'{"tuningJobs":7}'), (200, b""), (302, b""),
+     (500, b"<html>oops</html>"), (403, b'{"error":{"code":403,"message":"denied"}}')],
+)  # fmt: skip
+def test_a_server_that_is_something_else_is_one_line(request_, code, body):
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(ServiceError, match="cannot create the tuning job"):
+            VertexTuner("p", "us-central1", f"http://127.0.0.1:{server.server_port}").submit(request_)
+        server.shutdown()
 
 
 def told(lines):
