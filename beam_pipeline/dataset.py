@@ -34,6 +34,7 @@ class Job:
       target: what the dataset is and where it goes.
       clip_threads: clips prepared at a time by one worker.
       progress_path: a local file to note finished clips in, or "" for none.
+      committed: shards that an earlier run had finished when this one began.
     """
 
     manifests: tuple[Manifest, ...]
@@ -42,6 +43,11 @@ class Job:
     target: Target
     clip_threads: int
     progress_path: str = ""
+    committed: frozenset[ShardKey] = frozenset()
+
+    def after(self, committed: frozenset[ShardKey]) -> Job:
+        """The same job, following an earlier run."""
+        return replace(self, committed=committed)
 
     def with_progress(self, path: str) -> Job:
         """The same job, noting its progress in a local file."""
@@ -175,7 +181,8 @@ class _WriteShard(beam.DoFn):
         key, rows = element
         result = shard.write_shard(key, [row for row in rows if row is not None], self.job.target, self.pool)
         # On this thread: a counter incremented from another one is lost.
-        REUSED.inc(result.rows if result.reused else 0)
+        # A bundle that runs again finds its own shard, which no earlier run has made.
+        REUSED.inc(result.rows if result.reused and key in self.job.committed else 0)
         yield result
 
     def teardown(self) -> None:

@@ -42,15 +42,22 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty (an unset variable?)")
+    return text
+
+
 def _add_paths(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--manifest",
         action="append",
         required=True,
+        type=_name,
         metavar="M",
         help="JSONL, CSV, TSV or Parquet file, glob, or folder of NAME.wav + NAME.txt; local or gs://; may be repeated",
     )
-    group.add_argument("--output", required=True, metavar="OUT", help="folder or gs:// URI of the dataset")
+    group.add_argument("--output", required=True, type=_name, metavar="OUT", help="folder or gs:// URI of the dataset")
     group.add_argument(
         "--audio_root", metavar="DIR", help="start of relative audio paths (default: their manifest's folder)"
     )

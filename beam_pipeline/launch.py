@@ -16,11 +16,18 @@ from typing import Any
 import apache_beam as beam
 import orjson
 from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions, _BeamArgumentParser
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    PortableOptions,
+    SetupOptions,
+    StandardOptions,
+    _BeamArgumentParser,
+)
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
-from apache_beam.runners.runner import PipelineResult
+from apache_beam.runners.runner import PipelineResult, create_runner
 from rich.console import Console
 
 from beam_pipeline import progress, summary
@@ -64,7 +71,8 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
         return FAILED
     summary.show(report, args.output, console)
     sys.stdout.write(summary.line(report, args.output))
-    too_many = report["rejected"] > args.max_rejected_fraction * report["rows"]
+    # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
+    too_many = report["rejected"] / report["rows"] > args.max_rejected_fraction
     if too_many:
         console.print(f"more than --max_rejected_fraction={args.max_rejected_fraction:g} of the rows were rejected")
     return TOO_MANY_REJECTED if too_many else DONE
@@ -72,9 +80,10 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
 def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> dict[str, Any]:
     options = beam_options(beam_flags)
+    check_runner(options)
     job = make_job(args, options)
     output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
-    reused = run(job, options, console)
+    reused = run(job.after(output.committed(job.target)), options, console)
     report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
     return {**report, "reused": reused}
 
@@ -99,6 +108,26 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     return options
 
 
+def check_runner(options: PipelineOptions) -> None:
+    """Refuses a runner that does not exist, or that lacks an option, before anything is read.
+
+    Raises:
+      UsageError: with all that Beam has to say, in one line.
+    """
+    if _embedded(options):
+        return
+    name = options.view_as(StandardOptions).runner
+    try:
+        errors = PipelineOptionsValidator(options, create_runner(name)).validate()
+    except (ValueError, ImportError, AttributeError) as fault:
+        raise UsageError(f"--runner={name}: {' '.join(str(fault).split())}") from None
+    if name == "PortableRunner" and not options.view_as(PortableOptions).job_endpoint:
+        errors = [*errors, "Missing required option: job_endpoint."]
+    if errors:
+        told = " ".join(re.sub(r"option: (\w+)", r"option: --\1", " ".join(error.split())) for error in errors)
+        raise UsageError(f"--runner={name}: {told}")
+
+
 def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
     """Reads the manifests once, to count them, and fixes all that the workers need.
 
@@ -110,6 +139,8 @@ def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
         settings = settings_from(args)
     except ValueError as fault:
         raise UsageError(f"--{fault}") from None
+    if not 0 <= args.max_rejected_fraction <= 1:
+        raise UsageError(f"--max_rejected_fraction must be from 0 to 1, got {args.max_rejected_fraction:g}")
     base = str(Path.cwd())  # workers may have another one
     manifests = manifest.locate(args.manifest, base)
     rows = ManifestSettings(
@@ -119,6 +150,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
         audio_column=args.audio_column,
         text_column=args.text_column,
     )
+    _refuse_own_output(manifests, storage.absolute(args.output, base), args.output)
     plan = make_plan((row for each in manifests for row in manifest.read(each, rows)), settings)
     target = Target(
         output=storage.absolute(args.output, base),
@@ -129,6 +161,15 @@ def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
         verify=args.verify,
     )
     return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
+
+
+def _refuse_own_output(manifests: Sequence[manifest.Manifest], uri: str, name: str) -> None:
+    """The dead letters of a dataset are a manifest too: not to be overwritten while they are read."""
+    for each in manifests:
+        if each.uri.startswith(uri.rstrip("/") + "/"):
+            raise UserError(
+                f"the manifest {each.name} lies in --output {name}, which would be written anew; copy it first"
+            )
 
 
 def _clip_threads(args: argparse.Namespace, options: PipelineOptions) -> int:
@@ -153,17 +194,22 @@ def run(job: Job, options: PipelineOptions, console: Console) -> int:
     Raises:
       UserError: a worker found a fault that the user can mend.
     """
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    # What fails here arrives as an exception; Beam would log its traceback as well.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL if _embedded(options) else logging.WARNING)
     try:
         result = _run_here(job, options, console) if _embedded(options) else _run_elsewhere(job, options)
-        counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
-        return sum(counter.result for counter in counters)
+    except (UserError, storage.StorageError) as fault:
+        raise type(fault)(_without_step(str(fault))) from None
     except RuntimeError as fault:
-        # A worker's exception arrives as the text of its traceback.
+        if str(fault).startswith("KeyboardInterrupt"):  # Beam raises what it caught as its own
+            raise KeyboardInterrupt from None
+        # A worker elsewhere sends its exception as the text of a traceback.
         told = re.findall(r"^transforms\.(?:clip\.UserError|storage\.StorageError): (.*)$", str(fault), re.MULTILINE)
         if not told:
             raise
         raise UserError(_without_step(told[-1])) from None
+    counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
+    return sum(counter.result for counter in counters)
 
 
 def _without_step(text: str) -> str:

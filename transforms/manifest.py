@@ -134,7 +134,9 @@ def _columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> 
       UserError: there is none for the audio, or one named by a flag is missing.
     """
     found = {}
-    for column in ("audio", "text"):
+    for column in ("id", "audio", "text"):
+        if column == "id" and settings.id_column is None:
+            continue  # rows may do without one
         name = _name_of(column, fields, settings)
         if name is None:
             chosen = _chosen(column, settings)

@@ -10,9 +10,9 @@ import orjson
 
 from transforms import decode, storage
 from transforms.clip import UserError
-from transforms.plan import Plan
+from transforms.plan import Plan, ShardKey
 from transforms.settings import Settings
-from transforms.shard import FORMAT_VERSION
+from transforms.shard import FORMAT_VERSION, Target
 
 RUN_FILE = "run.json"
 DATASET_FILE = "dataset.json"
@@ -41,6 +41,13 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> None:
     # Not complete again until the run has ended.
     storage.delete(storage.join(output, DATASET_FILE))
     storage.write_bytes(storage.join(output, RUN_FILE), orjson.dumps(mine, option=_PRETTY))
+
+
+def committed(target: Target) -> frozenset[ShardKey]:
+    """The shards that have a sidecar: an earlier run of the same description finished them."""
+    there = set(storage.list_files(target.output))
+    keys = ((split, index) for split, count in target.num_shards.items() for index in range(count))
+    return frozenset(key for key in keys if target.sidecar_uri(key) in there)
 
 
 _CHOICES = "choose another --output, or pass --overwrite to replace it"

@@ -1,5 +1,7 @@
 """Runs of `cliptune prepare` in this process, on a few real recordings."""
 
+import contextlib
+import functools
 import json
 import shutil
 from dataclasses import dataclass
@@ -9,12 +11,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from beam_pipeline import launch
 from cliptune import main
+from transforms.plan import make_plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = [json.loads(line) for line in (EXAMPLES / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
 # Every third clip: some of each format, quick enough to prepare again and again.
 SOME = ROWS[::3]
+FEW = SOME[:5]
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Run:
     @property
     def json(self) -> dict[str, Any]:
         """The one line that stdout is."""
-        assert self.stdout.count("\n") == 1
+        assert (self.stdout.count("\n"), self.stdout[-1]) == (1, "\n")
         tree: dict[str, Any] = json.loads(self.stdout)
         return tree
 
@@ -51,11 +56,44 @@ def prepare(capfd):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with some recordings and a manifest of them."""
-    for row in SOME:
-        (tmp_path / row["audio_path"]).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(EXAMPLES / row["audio_path"], tmp_path / row["audio_path"])
-    write_manifest(tmp_path / "m.jsonl", SOME)
-    return tmp_path
+    return fill(tmp_path)
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of four clips, so that a few recordings fill several."""
+    monkeypatch.setattr(launch, "make_plan", functools.partial(make_plan, shard_clips=4))
+
+
+@pytest.fixture(scope="session")
+def _prepared(tmp_path_factory):
+    folder = fill(tmp_path_factory.mktemp("prepared"))
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setattr(launch, "make_plan", functools.partial(make_plan, shard_clips=4))
+        assert main(["prepare", "--manifest", "m.jsonl", "--output", "out", "--verify"]) == 0
+    return folder
+
+
+@pytest.fixture
+def reference(_prepared):
+    """A dataset of SOME in small shards, to compare with; nothing may change it."""
+    return _prepared / "out"
+
+
+@pytest.fixture
+def finished(_prepared, tmp_path, small_shards, monkeypatch):
+    """A folder of one's own with `m.jsonl`, its recordings and `out`, the finished dataset; the current folder."""
+    folder = shutil.copytree(_prepared, tmp_path / "finished")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def fill(folder, rows=SOME):
+    for row in rows:
+        (folder / row["audio_path"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(EXAMPLES / row["audio_path"], folder / row["audio_path"])
+    write_manifest(folder / "m.jsonl", rows)
+    return folder
 
 
 def write_manifest(path, rows):
@@ -76,7 +114,10 @@ def ledger(output):
     return [row for path in sorted((output / "ledger").iterdir()) for row in pq.read_table(path).to_pylist()]
 
 
+def lines(output, split):
+    """The split's lines, shard after shard."""
+    return b"".join(path.read_bytes() for path in sorted((output / split).glob("*.jsonl"))).splitlines()
+
+
 def examples(output, split):
-    return [
-        json.loads(line) for path in sorted((output / split).glob("*.jsonl")) for line in path.read_text().splitlines()
-    ]
+    return [json.loads(line) for line in lines(output, split)]

@@ -1,138 +1,234 @@
-"""The wiring, step by step, and what people see while it runs."""
+"""The wiring, step by step, and what travels between the steps."""
 
-import io
-import struct
-import threading
+import typing
+from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 import pytest
+import soundfile
+from apache_beam.coders.coder_impl import create_InputStream
+from apache_beam.runners.portability.fn_api_runner import execution
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
-from rich.console import Console
+from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
-from beam_pipeline import dataset, progress, summary
-from beam_pipeline.dataset import CLIPS, REJECTS, Deduplicate, KeyByShard, ReadManifests
-from transforms import assign
+from beam_pipeline import dataset
+from beam_pipeline.dataset import (
+    CLIPS,
+    REJECTS,
+    Deduplicate,
+    EmptyShards,
+    FinishDataset,
+    Job,
+    KeyByShard,
+    KeyRejects,
+    ReadManifests,
+    WriteShards,
+)
+from transforms import assign, manifest, output
 from transforms.clip import Clip, Outcome
 from transforms.manifest import Manifest, ManifestSettings
-from transforms.plan import Plan
+from transforms.plan import Plan, ShardKey, make_plan
+from transforms.report import AccountingError
 from transforms.settings import Settings
-from transforms.shard import Target
+from transforms.shard import ShardResult, Target, load_sidecar
 
-PLAN = Plan(3, "", {"train": 2, "validation": 1, "rejected": 1}, frozenset())
+SHARDS = {"train": 2, "validation": 1, "rejected": 1}
+PLAN = Plan(3, "", SHARDS, frozenset())
+BAD = Outcome("", "m:7", None, "rejected", "bad_row", "no JSON", row="{}")
+SECONDS = 2
+COUNT = 9
 
 
-def test_manifests_become_clips_and_bad_rows(tmp_path):
-    (tmp_path / "m.csv").write_text("id,audio,text\na,a.wav,hello\nb,b.wav,\n")
-    manifest = Manifest("m.csv", str(tmp_path / "m.csv"))
+@pytest.fixture
+def pipeline():
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        rows = pipeline | beam.Create([manifest]) | ReadManifests(ManifestSettings())
-        clips = rows[CLIPS] | "ids" >> beam.Map(lambda clip: clip.clip_id)
-        bad = rows[REJECTS] | "reasons" >> beam.Map(lambda outcome: (outcome.source, outcome.reason))
-        assert_that(clips, equal_to(["a"]), "clips")
-        assert_that(bad, equal_to([("m.csv:3", "missing_text")]), "bad")
+        yield pipeline
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job on recordings of noise, two seconds each, and one line that is no row."""
+    noise = np.random.default_rng(7)
+    lines = ["id,audio,text", *(f"c{index},{index}.wav,text {index}" for index in range(COUNT)), "nothing,,"]
+    for index in range(COUNT):
+        samples = noise.integers(-9_000, 9_000, SECONDS * 16_000, dtype=np.int16)
+        soundfile.write(tmp_path / f"{index}.wav", samples, 16_000)
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"))
+    rows = ManifestSettings()
+    plan = make_plan(manifest.read(listed, rows), settings, shard_clips=4)
+    target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings)
+    output.claim(target.output, plan, settings, overwrite=False)
+    return Job((listed,), rows, plan, target, clip_threads=2)
+
+
+def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):
+    (tmp_path / "m.csv").write_text("id,audio,text\na,a.wav,hello\nb,b.wav,\n")
+    (tmp_path / "n.jsonl").write_text('no row\n{"id": "c", "audio": "c.wav", "text": "world"}\n')
+    manifests = [Manifest(name, str(tmp_path / name)) for name in ("m.csv", "n.jsonl")]
+    rows = pipeline | beam.Create(manifests) | ReadManifests(ManifestSettings())
+    clips = rows[CLIPS] | "ids" >> beam.Map(lambda clip: (clip.clip_id, clip.source, clip.target))
+    bad = rows[REJECTS] | "reasons" >> beam.Map(lambda outcome: (outcome.source, outcome.reason))
+    assert_that(clips, equal_to([("a", "m.csv:2", "hello"), ("c", "n.jsonl:2", "world")]), "clips")
+    assert_that(bad, equal_to([("m.csv:3", "missing_text"), ("n.jsonl:1", "bad_row")]), "bad")
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_clips_with_one_id_the_same_is_kept_in_any_order(order):
-    clips = [Clip("a", "1.wav", "x", "m:1"), Clip("a", "2.wav", "y", "m:2"), Clip("b", "3.wav", "z", "m:3")][::order]
-    with beam.Pipeline(FnApiRunner()) as pipeline:
-        unique = pipeline | beam.Create(clips) | Deduplicate()
-        kept = unique[CLIPS] | "uris" >> beam.Map(lambda clip: clip.uri)
-        doubled = unique[REJECTS] | "sources" >> beam.Map(lambda outcome: (outcome.source, outcome.detail))
-        assert_that(kept, equal_to(["1.wav", "3.wav"]), "kept")
-        assert_that(doubled, equal_to([("m:2", "the id 'a' is taken by m:1")]), "doubled")
-
-
-def test_clips_are_keyed_by_split_and_shard():
-    clips = [Clip(f"c{i}", "a.wav", "t", split="validation" if i == 0 else "train") for i in range(9)]
-    expected = [
-        (clip.clip_id, (clip.split, assign.shard_index(clip.clip_id, PLAN.num_shards[clip.split]))) for clip in clips
+def test_of_clips_with_one_id_the_same_is_kept_in_any_order(order, pipeline):
+    clips = [
+        Clip("a", "1.wav", "x", "m:1", row="{}"),
+        Clip("a", "2.wav", "y", "m:2", row='{"n": 2}'),
+        Clip("a", "2.wav", "z", "m:3", row='{"n": 3}'),
+        Clip("b", "0.wav", "z", "m:4"),
     ]
+    unique = pipeline | beam.Create(clips[::order]) | Deduplicate()
+    assert_that(unique[CLIPS], equal_to([clips[0], clips[3]]), "kept")
+    doubled = [
+        Outcome(
+            *("a", clip.source, clip.uri, "rejected", "duplicate_id", "the id 'a' is taken by m:1"),
+            target_chars=1,
+            row=clip.row,
+        )
+        for clip in clips[1:3]
+    ]
+    assert_that(unique[REJECTS], equal_to(doubled), "doubled")
+
+
+def test_clips_are_keyed_by_split_and_shard(pipeline):
+    clips = [Clip(f"c{i}", "a.wav", "t", split="validation" if i == 0 else "train") for i in range(9)]
+    expected = [((clip.split, assign.shard_index(clip.clip_id, SHARDS[clip.split])), clip) for clip in clips]
+    assert len({key for key, _ in expected}) == 3
+    assert_that(pipeline | beam.Create(clips) | KeyByShard(PLAN), equal_to(expected))
+
+
+def test_clips_of_a_chosen_group_go_to_validation(pipeline):
+    clips = [Clip("a", "a.wav", "t", group="anna"), Clip("b", "b.wav", "t", group="anna"), Clip("c", "c.wav", "t")]
+    plan = Plan(3, "", {"train": 1, "validation": 1, "rejected": 1}, frozenset({assign.split_key(clips[0])}))
+    keys = [("validation", 0), ("validation", 0), ("train", 0)]
+    keyed = pipeline | beam.Create(clips) | KeyByShard(plan)
+    assert_that(keyed, equal_to(list(zip(keys, clips, strict=True))))
+
+
+def test_rejects_are_keyed_by_their_source(pipeline):
+    plan = Plan(9, "", {"rejected": 3}, frozenset())
+    outcomes = [Outcome("", f"m:{line}", None, "rejected") for line in range(9)]
+    expected = [(("rejected", assign.shard_index(outcome.source, 3)), outcome) for outcome in outcomes]
+    assert len({key for key, _ in expected}) == 3
+    assert_that(pipeline | beam.Create(outcomes) | KeyRejects(plan), equal_to(expected))
+
+
+def test_every_shard_has_an_empty_row(pipeline):
+    keys = PLAN.shard_keys()
+    assert keys == [("train", 0), ("train", 1), ("validation", 0), ("rejected", 0)]
+    assert_that(pipeline | beam.Create(keys) | EmptyShards(), equal_to([(key, None) for key in keys]))
+
+
+def rows_of(job):
+    """What reaches WriteShards: clips and outcomes by shard, and an empty row for each shard."""
+    keyed: list[tuple[ShardKey, Clip | Outcome | None]] = [(key, None) for key in job.plan.shard_keys()]
+    for row in manifest.read(job.manifests[0], job.manifest_settings):
+        index = assign.shard_index(row.clip_id, job.plan.num_shards["train"])
+        keyed.append((("train", index) if isinstance(row, Clip) else ("rejected", 0), row))
+    return keyed
+
+
+@pytest.mark.parametrize("earlier_runs", [0, 1])
+def test_shards_are_written_once_and_reused_after(job, earlier_runs):
+    rows = rows_of(job)
+    counts = {key: sum(key == other and row is not None for other, row in rows) for key, _ in rows}
+    for run in range(earlier_runs + 1):
+        pipeline = beam.Pipeline(FnApiRunner())
+        results = pipeline | beam.Create(rows) | WriteShards(job)
+        assert_that(results, equal_to([ShardResult(key, count, run > 0) for key, count in counts.items()]))
+        pipeline.run().wait_until_finish()
+    for key, count in counts.items():
+        assert len(load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).outcomes) == count
+
+
+def test_the_report_is_made_of_all_shards_or_not_at_all(job, pipeline):
+    pipeline | beam.Create(rows_of(job)) | WriteShards(job) | FinishDataset(job) | beam.Map(_counts_are, (10, 9, 1))
+
+
+def _counts_are(report, expected):
+    assert (report["rows"], report["accepted"], report["rejected"]) == expected
+
+
+def test_a_lost_shard_is_no_dataset(job, tmp_path):
+    results = [ShardResult(key, 1, False) for key in job.plan.shard_keys()[:-1]]
+    account = pytest.raises(AccountingError, match=f"have 10 rows, the shards account for {len(results)}")
+    with account, beam.Pipeline(FnApiRunner()) as pipeline:
+        pipeline | beam.Create(results) | FinishDataset(job)
+    assert not (tmp_path / "out/dataset.json").exists()
+
+
+@pytest.fixture
+def crossing(monkeypatch):
+    """Every element that is buffered between two stages, encoded, by the kind of its buffer."""
+    found: dict[str, list[bytes]] = {"list": [], "shuffle": []}
+
+    def spy(buffer, kind, coder_of):
+        append = buffer.append
+
+        def note(self, content):
+            stream, coder, start = create_InputStream(content), coder_of(self), 0
+            while stream.size():
+                coder.decode_from_stream(stream, True)
+                end = len(content) - stream.size()
+                found[kind].append(content[start:end])
+                start = end
+            append(self, content)
+
+        monkeypatch.setattr(buffer, "append", note)
+
+    spy(execution.ListBuffer, "list", lambda buffer: buffer._coder_impl)
+    spy(execution.GroupingBuffer, "shuffle", lambda buffer: buffer._pre_grouped_coder.get_impl())
+    return found
+
+
+def test_references_cross_the_stages_and_audio_never_does(job, crossing):
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        keyed = pipeline | beam.Create(clips) | KeyByShard(PLAN) | beam.Map(lambda pair: (pair[1].clip_id, pair[0]))
-        assert_that(keyed, equal_to(expected))
+        dataset.build(pipeline, job)
+    for index in range(COUNT):
+        references = [element for element in crossing["shuffle"] if f"text {index}".encode() in element]
+        assert len(references) == 2  # once by id, once by shard
+    written = sum(_bytes(job, key) for key in job.plan.shard_keys())
+    assert written > COUNT * SECONDS * 16_000
+    # The pipeline's own elements (manifests, shard keys, results) are as small as the references.
+    every = crossing["list"] + crossing["shuffle"]
+    assert max(map(len, every)) < 500
+    assert sum(map(len, every)) < written / 20
 
 
-def test_what_crosses_a_shuffle_is_references_never_audio():
-    job = dataset.Job((), ManifestSettings(), PLAN, Target("/o", "/b", (), PLAN.num_shards, Settings()), 1)
+def _bytes(job, key):
+    return load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).bytes
+
+
+def test_a_record_has_no_field_for_audio():
+    """None for bytes, none for a list; text and counts only."""
+    kinds = {kind for record in (Clip, Outcome) for kind in typing.get_type_hints(record).values()}
+    assert kinds == {str, bool, str | None, int | None, float | None}
+    assert set(typing.get_type_hints(ShardResult).values()) == {tuple[str, int], int, bool}
+
+
+def test_what_is_grouped_is_declared():
+    """Undeclared, elements would be pickled with a coder of no fixed form, and keys grouped by it."""
+    job = Job((), ManifestSettings(), PLAN, Target("/o", "/b", (), SHARDS, Settings()), 1)
     pipeline = beam.Pipeline(FnApiRunner())
     dataset.build(pipeline, job)
-    grouped = [
-        transform
-        for applied in _leaves(pipeline.transforms_stack[0])
-        if "GroupByKey" in (transform := applied.full_label)
-    ]
-    # Ids, shards, and the results at the end: between reading and writing audio there is no shuffle.
-    assert len(grouped) >= 3
-    assert {fields for cls in (Clip, Outcome) for fields in cls.__slots__ if "samples" in fields} == {
-        "source_samples", "num_samples", "trimmed_start_samples", "trimmed_end_samples",
-    }  # fmt: skip
-    assert not any(annotation == "bytes" for cls in (Clip, Outcome) for annotation in cls.__annotations__.values())
+    kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}
+    assert kinds.keys() == {"Deduplicate", "ShardKeys", "WriteShards", "FinishDataset"}
+    assert kinds["Deduplicate"] == convert_to_beam_type(tuple[str, Clip])
+    assert kinds["WriteShards"] == convert_to_beam_type(tuple[tuple[str, int], Clip | Outcome | None])
+    assert kinds["FinishDataset"] == convert_to_beam_type(tuple[None, ShardResult])
+
+
+def _groupings(pipeline):
+    return [step for step in _leaves(pipeline.transforms_stack[0]) if isinstance(step.transform, beam.GroupByKey)]
 
 
 def _leaves(applied):
     for part in applied.parts:
         yield part
         yield from _leaves(part)
-
-
-def test_marks_of_many_workers_add_up(tmp_path):
-    path = tmp_path / "progress"
-    path.touch()
-    files = [progress.ProgressFile(str(path)) for _ in range(3)]
-    accepted = Outcome("a", "m:1", None, "accepted", num_samples=16_000)
-    for file in files:
-        file.note(accepted)
-        file.note(Outcome("b", "m:2", None, "rejected"))
-        file.close()
-    tally = progress.Tally()
-    tally.add(path.read_bytes())
-    assert (tally.clips, tally.rejected, tally.samples) == (6, 3, 48_000)
-    assert path.stat().st_size == 6 * struct.calcsize("<?I")
-    progress.ProgressFile("").note(accepted)  # a run elsewhere notes nothing
-
-
-def test_without_a_terminal_there_is_a_line_now_and_then(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "_LINE_SECONDS", 0)
-    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.001)
-    shown = threading.Event()
-
-    class Told(io.StringIO):
-        def write(self, text):
-            shown.set()
-            return super().write(text)
-
-    file = Told()
-    console = Console(file=file, width=200)
-    with progress.shown(tmp_path / "p", 5, 16_000, console):
-        progress.ProgressFile(str(tmp_path / "p")).note(Outcome("a", "m:1", None, "rejected"))
-        assert shown.wait(30)
-    assert "1 of 5 clips" in file.getvalue()
-    assert "1 rejected" in file.getvalue()
-
-
-def test_the_summary_names_the_commonest_reasons_and_where_to_look():
-    reasons = {
-        name: {"rows": rows, "remedy": f"Mend {name}.", "examples": [f"m:{rows}: it is {name}"]}
-        for name, rows in (("silent", 9), ("too_long", 5), ("truncated", 3), ("not_found", 1))
-    }
-    split = {"examples": 4, "shards": 1, "audio_seconds": 90.0, "bytes": 1_234_567}
-    report = {
-        **{"splits": {"train": split}, "reused": 2, "rows": 22, "accepted": 4, "rejected": 18},
-        **{"reasons": reasons, "warnings": ["w"]},
-    }
-    file = io.StringIO()
-    console = Console(file=file, width=200)
-    summary.show(report, "out/", console)
-    told = file.getvalue()
-    for words in (
-        "1.5 min",
-        "1,234,567",
-        "9 × silent: Mend silent.",
-        "m:3: it is truncated",
-        "out/rejected.jsonl",
-        "warning: w",
-    ):
-        assert words in told
-    assert "not_found" not in told

@@ -1,99 +1,270 @@
 """A user's mistakes: one clear line, the right status, and nothing is written."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import ANY
+
 import pytest
 from google.api_core import exceptions as api
 from google.cloud.storage import Blob
 
-from tests.beam_pipeline.conftest import SOME, contents, write_manifest
+from beam_pipeline import launch
+from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
+from transforms import storage
+from transforms.clip import UserError
+
+ENGINES = [[], ["--runner=BundleBasedDirectRunner"]]
+
+
+def assert_one_line(run, told, status=1):
+    assert (run.status, run.stdout) == (status, "")
+    assert told in run.stderr
+    assert run.stderr.startswith("cliptune prepare: ")
+    assert run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (None, "there is no such manifest"),
-        ("", "the manifest is empty"),
-        ("id,audio_path,text\n", "the manifest has no rows"),
-        ("id,sound,words\n1,a.wav,hello\n", "missing column audio"),
-        ("id,audio_path,words\n1,a.wav,hello\n", "missing column text"),
+        (b"", "the manifest is empty"),
+        (b"\xef\xbb\xbf\r\n", "the manifest is empty"),
+        (b"id,audio_path,text\n", "the manifest has no rows"),
+        (b"id,sound,words\n1,a.wav,hello\n", "missing column audio"),
+        (b"id,audio_path,words\n1,a.wav,hello\n", "missing column text"),
+        (b"\x1f\x8b\x08\x00 cut short", "the gzip file is damaged"),
+        (b"PAR1 cut short", "m.csv: "),
     ],
 )
 def test_a_manifest_that_is_none(tmp_path, prepare, content, told):
     if content is not None:
-        (tmp_path / "m.csv").write_text(content)
-    run = prepare(tmp_path / "m.csv", tmp_path / "out")
-    assert (run.status, run.stdout) == (1, "")
-    assert told in run.stderr
-    assert run.stderr.count("\n") == 1
+        (tmp_path / "m.csv").write_bytes(content)
+    assert_one_line(prepare(tmp_path / "m.csv", tmp_path / "out"), told)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        ("*.csv", "*.csv: no manifest matches this pattern"),
+        ("out of here/*", "no manifest matches this pattern"),
+        ("https://example.com/m.jsonl", "https:// is not supported"),
+        ("empty", "there is no audio file in it"),
+        ("", "--manifest"),  # an unset shell variable; never the current folder
+    ],
+)
+def test_a_manifest_that_is_nowhere(folder, prepare, manifest, told, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "empty").mkdir()
+    run = prepare(manifest, "out")
+    assert (run.status in {1, 2}, run.stdout, told in run.stderr) == (True, "", True)
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("column", ["id", "audio", "text"])
+def test_a_column_that_is_named_and_not_there(folder, prepare, column):
+    run = prepare(folder / "m.jsonl", folder / "out", f"--{column}_column=colour")
+    assert_one_line(run, "missing column 'colour'; it has id, audio_path, text")
+    assert f"--{column}_column" in run.stderr
 
 
 @pytest.mark.parametrize(
     ("flag", "told"),
     [
-        ("--sample_rate=100", "--sample_rate must be between 8000 and 48000 Hz, got 100"),
-        ("--sample_rate=fast", "invalid int value: 'fast'"),
-        ("--audio_format=opus", "invalid choice: 'opus'"),
-        ("--max_duration=0", "--max_duration must be above 0"),
-        ("--validation_fraction=0.9", "--validation_fraction must be from 0 to 0.5, got 0.9"),
+        ("--sample_rate=7999", "--sample_rate must be between 8000 and 48000 Hz, got 7999"),
+        ("--sample_rate=fast", "argument --sample_rate: invalid int value: 'fast'"),
+        ("--audio_format=opus", "argument --audio_format: invalid choice: 'opus' (choose from 'flac', "),
+        ("--max_duration=0", "--max_duration must be above 0 and at most 3600 s, got 0.0"),
+        ("--max_duration=nan", "--max_duration must be above 0 and at most 3600 s, got nan"),
+        ("--min_duration=30", "--min_duration must be from 0 to max_duration, got 30.0"),
+        ("--validation_fraction=0.51", "--validation_fraction must be from 0 to 0.5, got 0.51"),
+        ("--max_rejected_fraction=-0.1", "--max_rejected_fraction must be from 0 to 1, got -0.1"),
+        ("--max_rejected_fraction=5", "--max_rejected_fraction must be from 0 to 1, got 5"),  # meant as 5 %
+        ("--max_rejected_fraction=nan", "--max_rejected_fraction must be from 0 to 1, got nan"),
+        ("--max_example_bytes=0", "--max_example_bytes must be positive, got 0"),
         ("--bitrate=64", "--bitrate must be left out: flac is lossless, got 64"),
+        ("--prompt= ", "--prompt must be some text, got ' '"),
         ("--clip_threads=0", "--clip_threads must be positive, got 0"),
         ("--sample_rat=16000", "unknown flag --sample_rat; did you mean --sample_rate?"),
+        ("--direct_runner_bundle_repeat=x", "--direct_runner_bundle_repeat: invalid int value: 'x'"),
+        ("--runner=FnApiRuner", "FnApiRuner"),
+        ("--runner=DataflowRunner", "--project"),  # and three more that Dataflow cannot do without
+        ("--runner=PortableRunner", "--job_endpoint"),
     ],
 )
 def test_a_flag_that_breaks_its_rule(folder, prepare, flag, told):
+    write_manifest(folder / "m.jsonl", FEW)
     run = prepare(folder / "m.jsonl", folder / "out", flag)
     assert (run.status, run.stdout) == (2, "")
     assert told in run.stderr
     assert not (folder / "out").exists()
 
 
-def test_an_output_that_holds_another_dataset(folder, prepare):
-    write_manifest(folder / "m.jsonl", SOME[:4])
+def test_an_output_that_holds_another_dataset(finished, prepare):
+    (finished / "out/tuning").mkdir()
+    (finished / "out/tuning/job.json").write_text("what it cost")
+    before = contents(finished / "out")
+    write_manifest(finished / "m.jsonl", FEW)
+    refused = prepare("m.jsonl", "out", "--audio_format=wav")
+    changes = ("settings.audio_format (flac, now wav)", f"manifest.rows ({len(SOME)}, now {len(FEW)})", "--overwrite")
+    assert_one_line(refused, "holds a dataset with other ")
+    assert [word for word in changes if word not in refused.stderr] == []
+    assert contents(finished / "out") == before
+    assert prepare("m.jsonl", "out", "--audio_format=wav", "--overwrite").json["accepted"] == len(FEW)
+    assert prepare("m.jsonl", "fresh", "--audio_format=wav").status == 0
+    # No shard of the larger dataset is left; the jobs that cost money are.
+    assert contents(finished / "out") == {**contents(finished / "fresh"), "tuning/job.json": b"what it cost"}
+
+
+@pytest.mark.parametrize("change", ["settings", "manifest"])
+def test_without_overwrite_nothing_of_the_dataset_changes(finished, prepare, change, reference):
+    write_manifest(finished / "m.jsonl", SOME if change == "settings" else SOME[1:])
+    flags = ["--sample_rate=8000"] if change == "settings" else []
+    assert_one_line(prepare("m.jsonl", "out", *flags), f"other {change}.")
+    assert contents(finished / "out") == contents(reference)
+
+
+def test_overwrite_of_the_same_dataset_reuses_it(finished, prepare):
+    assert prepare("m.jsonl", "out", "--overwrite").json["reused"] == len(SOME)
+
+
+def test_overwrite_does_not_delete_the_manifest_that_it_reads(folder, prepare):
+    """The dead letters are a manifest; mended where they lie, they may be the only copy."""
+    write_manifest(folder / "m.jsonl", [*FEW, {**FEW[0], "id": "nowhere", "audio_path": "nowhere.wav"}])
     prepare(folder / "m.jsonl", folder / "out")
-    before = contents(folder / "out")
-    write_manifest(folder / "m.jsonl", SOME[:5])
-    refused = prepare(folder / "m.jsonl", folder / "out", "--audio_format=wav")
-    assert refused.status == 1
-    for word in ("settings.audio_format (flac, now wav)", "manifest.rows (4, now 5)", "--overwrite"):
-        assert word in refused.stderr
-    assert contents(folder / "out") == before
-    assert prepare(folder / "m.jsonl", folder / "out", "--audio_format=wav", "--overwrite").json["accepted"] == 5
-    fresh = prepare(folder / "m.jsonl", folder / "fresh", "--audio_format=wav")
-    assert fresh.status == 0
-    assert contents(folder / "out") == contents(folder / "fresh")
+    letters = folder / "out/rejected.jsonl"
+    letters.write_text(letters.read_text().replace("nowhere.wav", str(folder / FEW[0]["audio_path"])))
+    before = letters.read_bytes()
+    run = prepare(letters, folder / "out", "--overwrite")
+    assert_one_line(run, "--output")
+    assert letters.read_bytes() == before
 
 
-def test_an_output_that_is_not_ours(folder, prepare):
+def test_an_output_with_files_of_others(folder, prepare):
     (folder / "mine").mkdir()
     (folder / "mine/thesis.doc").write_text("years of work")
-    run = prepare(folder / "m.jsonl", folder / "mine", "--overwrite")
-    assert (run.status, "holds other files" in run.stderr) == (1, True)
-    run = prepare(folder / "m.jsonl", folder / "m.jsonl")
-    assert (run.status, "names a folder" in run.stderr) == (1, True)
+    for flags in ([], ["--overwrite"]):
+        assert_one_line(prepare(folder / "m.jsonl", folder / "mine", *flags), "holds other files, for example ")
     assert contents(folder / "mine") == {"thesis.doc": b"years of work"}
 
 
-def test_an_output_that_cannot_be_written(folder, prepare):
-    run = prepare(folder / "m.jsonl", "/dev/null/out")
-    assert (run.status, run.stdout) == (1, "")
-    assert "cannot write '/dev/null/out/run.json'" in run.stderr
+def test_an_output_that_is_a_file(folder, prepare):
+    before = (folder / "m.jsonl").read_bytes()
+    assert_one_line(
+        prepare(folder / "m.jsonl", folder / "m.jsonl", "--overwrite"), "is a file; --output names a folder"
+    )
+    assert (folder / "m.jsonl").read_bytes() == before
 
 
-def test_an_unreadable_clip_costs_one_row(folder, prepare):
+def test_an_output_without_a_name(folder, prepare, monkeypatch):
+    """`--output "$OUT"` with OUT unset must not fill the current folder."""
+    (folder / "here").mkdir()
+    monkeypatch.chdir(folder / "here")
+    run = prepare(folder / "m.jsonl", "")
+    assert (run.status in {1, 2}, "--output" in run.stderr, list(Path().iterdir())) == (True, True, [])
+
+
+def test_an_output_below_a_device(folder, prepare):
+    assert_one_line(prepare(folder / "m.jsonl", "/dev/null/out"), "cannot write '/dev/null/out/run.json'")
+
+
+@pytest.fixture
+def nobody(tmp_path):
+    """A user who may not write, not even where the tests run as root."""
+    user = os.geteuid()
+    for path in [tmp_path, *tmp_path.parents]:
+        if path.stat().st_uid == user and path.is_relative_to(tmp_path.parents[1]):
+            path.chmod(0o755)
+    tmp_path.chmod(0o555)
+    os.seteuid(user or 65_534)
+    yield
+    os.seteuid(user)
+    tmp_path.chmod(0o755)
+
+
+def test_an_output_that_may_not_be_written(folder, prepare, nobody):
+    assert_one_line(prepare(folder / "m.jsonl", folder / "out"), "cannot write")
+    assert not (folder / "out").exists()
+
+
+def test_a_bad_clip_costs_one_row(folder, prepare):
     (folder / SOME[0]["audio_path"]).write_text("this is no sound")
     (folder / SOME[1]["audio_path"]).unlink()
     run = prepare(folder / "m.jsonl", folder / "out", "--max_rejected_fraction=0.5")
     assert (run.status, run.json["reasons"]) == (0, {"not_audio": 1, "not_found": 1})
-    assert f"m.jsonl:1: {'not audio'}" in run.stderr
+    assert "m.jsonl:1: not audio" in run.stderr
 
 
-def test_a_forbidden_bucket_stops_the_run_at_once(folder, prepare, bucket, monkeypatch):
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_a_forbidden_bucket_stops_the_run_with_one_line(folder, prepare, bucket, monkeypatch, engine):
     def forbid(*args, **kwargs):
         raise api.Forbidden("no")
 
-    write_manifest(folder / "m.jsonl", [{**row, "audio_path": f"{bucket}/{row['audio_path']}"} for row in SOME])
+    write_manifest(folder / "m.jsonl", [{**row, "audio_path": f"{bucket}/{row['audio_path']}"} for row in FEW])
     monkeypatch.setattr(Blob, "download_to_file", forbid)
-    run = prepare(folder / "m.jsonl", folder / "out")
-    assert (run.status, run.stdout) == (1, "")
-    assert "no permission for gs://cliptune-test: grant this account roles/storage.objectViewer" in run.stderr
+    run = prepare(folder / "m.jsonl", folder / "out", *engine)
+    assert_one_line(run, "no permission for gs://cliptune-test: grant this account roles/storage.objectViewer")
+    assert "while running" not in run.stderr  # a step's name means nothing to a user
     assert not (folder / "out/dataset.json").exists()
+
+
+def test_on_a_real_stderr_a_workers_fault_is_one_line_too(folder, prepare):
+    """In this process pytest takes what Beam logs, tracebacks included."""
+    write_manifest(folder / "m.jsonl", FEW)
+    prepare(folder / "m.jsonl", folder / "out")
+    shutil.rmtree(folder / "out/train")
+    (folder / "out/train").write_text("in the way of a folder")
+    words = [sys.executable, "-m", "cliptune", "prepare", "--manifest", folder / "m.jsonl", "--output", folder / "out"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=EXAMPLES.parent)
+    assert "cliptune prepare: cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_one_line(Run(done.returncode, done.stdout, done.stderr), "train-00000-of-00001.jsonl")
+
+
+@pytest.mark.parametrize("fault", [UserError("mend it"), storage.StorageError("the disk is away")])
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_faults_of_workers_are_told_in_their_own_words(folder, prepare, monkeypatch, fault, engine):
+    def fail(*args):
+        raise fault
+
+    write_manifest(folder / "m.jsonl", FEW)
+    monkeypatch.setattr(storage, "read_audio", fail)
+    run = prepare(folder / "m.jsonl", folder / "out", *engine)
+    assert (run.status, run.stderr) == (1, f"cliptune prepare: {fault}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x\ntransforms.clip.UserError: mend it [while running 'A/B']\n", "mend it"),
+        ("x\ntransforms.storage.StorageError: it's away\n\nmore", "it's away"),
+        ("x\ntransforms.clip.UserError: a [b] [while running 'A'] with exceptions: [c]", "a [b]"),
+    ],
+)
+def test_faults_of_workers_elsewhere_are_found_in_their_tracebacks(monkeypatch, text, told):
+    def fail(*args):
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(launch, "_run_elsewhere", fail)
+    with pytest.raises(UserError) as fault:
+        launch.run(ANY, launch.beam_options(["--runner=FlinkRunner"]), ANY)
+    assert str(fault.value) == told
+
+
+def test_our_own_faults_stay_tracebacks(monkeypatch):
+    def fail(*args):
+        raise RuntimeError("ZeroDivisionError: division by zero")
+
+    monkeypatch.setattr(launch, "_run_elsewhere", fail)
+    with pytest.raises(RuntimeError, match="division by zero"):
+        launch.run(ANY, launch.beam_options(["--runner=FlinkRunner"]), ANY)
+
+
+def test_beams_own_flags_are_kept_and_the_main_session_is_not_pickled():
+    """With it, a package that is missing on the workers would go unnoticed until a name is missing."""
+    flags = ["--runner=DataflowRunner", "--project", "test", "--region=test", "--temp_location=gs://test/tmp"]
+    options = launch.beam_options(flags).get_all_options()
+    assert (options["runner"], options["project"], options["save_main_session"]) == ("DataflowRunner", "test", False)

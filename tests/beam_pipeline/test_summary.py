@@ -1,0 +1,88 @@
+"""What a finished run tells people and machines."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from beam_pipeline import summary
+
+
+def reason(name, rows):
+    return {"rows": rows, "remedy": f"Mend {name}.", "examples": [f"m:{rows}: it is {name}", "m:99: another"]}
+
+
+def report(**changes):
+    split = {"examples": 1_234, "shards": 20, "audio_seconds": 90.0, "bytes": 1_234_567}
+    splits = {"train": split, "validation": {"examples": 0, "shards": 0, "audio_seconds": 0.0, "bytes": 0}}
+    counts = {"rows": 1_234, "accepted": 1_234, "rejected": 0, "reused": 0}
+    return {"splits": splits, **counts, "reasons": {}, "warnings": [], **changes}
+
+
+REASONS = {
+    name: reason(name, rows) for name, rows in (("silent", 9), ("too_long", 5), ("truncated", 3), ("bad_row", 1))
+}
+REJECTED = report(rows=1_252, rejected=18, reasons=REASONS)
+
+
+def told(tree, output="out"):
+    file = io.StringIO()
+    summary.show(tree, output, Console(file=file, width=200))
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_a_run_without_a_flaw_is_told_in_five_lines():
+    assert told(report()) == [
+        "split       examples  shards    audio      bytes",
+        "train          1,234      20  1.5 min  1,234,567",
+        "validation         0       0  0.0 min          0",
+        "1,234 accepted + 0 rejected = 1,234 manifest rows",
+        "dataset: out",
+    ]
+
+
+def test_the_three_commonest_reasons_and_where_the_others_are():
+    assert told(REJECTED, "gs://b/out/")[3:] == [
+        "1,234 accepted + 18 rejected = 1,252 manifest rows",
+        "  9 × silent: Mend silent.",
+        "      m:9: it is silent",
+        "  5 × too_long: Mend too_long.",
+        "      m:5: it is too_long",
+        "  3 × truncated: Mend truncated.",
+        "      m:3: it is truncated",
+        "  all of them: gs://b/out/rejected.jsonl",
+        "dataset: gs://b/out/",
+    ]
+
+
+def test_warnings_and_what_was_reused_are_told():
+    lines = told(report(reused=1_000, warnings=["the train split is empty", "another"]))
+    assert "1,000 of 1,234 clips were ready from an earlier run and reused" in lines
+    assert lines[-3:] == ["warning: the train split is empty", "warning: another", "dataset: out"]
+
+
+@pytest.mark.parametrize("reused", [0, 1])
+def test_reuse_is_told_only_where_there_was_some(reused):
+    assert any("reused" in line for line in told(report(reused=reused))) == bool(reused)
+
+
+def test_what_looks_like_markup_is_printed_as_it_stands():
+    odd = {"rows": 1, "remedy": "Mend [it].", "examples": ["m[1].csv:2: no such file: [bold]a[/bold].wav"]}
+    file = io.StringIO()
+    summary.show(
+        report(rejected=1, reasons={"not_found": odd}),
+        "out[1]",
+        Console(file=file, width=20, markup=False, soft_wrap=True),
+    )
+    lines = file.getvalue().splitlines()
+    assert "      m[1].csv:2: no such file: [bold]a[/bold].wav" in lines  # nor cut at the screen's edge
+    assert lines[-1] == "dataset: out[1]"
+
+
+def test_the_line_for_machines_is_one_line_of_json():
+    line = summary.line(REJECTED, "out")
+    assert (line.count("\n"), line[-1]) == (1, "\n")
+    tree = json.loads(line)
+    assert tree == {"output": "out", **REJECTED, "reasons": {name: entry["rows"] for name, entry in REASONS.items()}}
+    assert next(iter(tree)) == "output"
