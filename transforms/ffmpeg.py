@@ -103,6 +103,9 @@ def _decode_track(
 ) -> tuple[Decoded, int]:
     """One audio track, and how many the file has."""
     options = dict(kind.options) | ({"ss": str(start_seconds)} if start_seconds else {})
+    whole_wma = kind.name == "asf" and not start_seconds
+    if whole_wma:
+        options["flags2"] = "+skip_manual"
     source = ffmpeg.input(_path(file), f=kind.demuxer, protocol_whitelist="file,pipe", threads=1, **options)
     sink = ffmpeg.output(
         source[f"a:{track}"],
@@ -126,6 +129,8 @@ def _decode_track(
     samples, sample_rate = header
     codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
     codec = codecs[track].decode() if track < len(codecs) else "unknown"
+    if whole_wma and codec in ("wmav1", "wmav2"):
+        samples = samples[_wma_delay(sample_rate) :]
     decoded = Decoded(
         samples=samples,
         sample_rate=sample_rate,
@@ -135,6 +140,15 @@ def _decode_track(
         damaged=codec in _LOSSLESS and b"Decoding error" in log,
     )
     return decoded, len(codecs)
+
+
+def _wma_delay(sample_rate: int) -> int:
+    """Samples of one WMA frame, which is the codec's delay; ffmpeg left to itself drops two, and the first sounds."""
+    return next(
+        frame
+        for rate, frame in ((16_000, 512), (22_050, 1_024), (48_000, 2_048), (1 << 30, 4_096))
+        if sample_rate <= rate
+    )
 
 
 def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: dict[str, str]) -> bytes:
