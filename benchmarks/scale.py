@@ -35,7 +35,8 @@ def run(folder: Path, rows: int) -> tuple[float, int, dict[str, int]]:
     """Seconds, peak bytes of the largest process, and the summary of one run."""
     manifest = folder / f"{rows}.jsonl"
     write_manifest(manifest, rows)
-    words = [sys.executable, "-m", "cliptune", "prepare", "--manifest", manifest, "--output", folder / f"out-{rows}"]
+    words = [sys.executable, "-m", "cliptune", "prepare"]
+    words += ["--manifest", str(manifest), "--output", str(folder / f"out-{rows}")]
     start = time.monotonic()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=EXAMPLES.parent)
     assert process.stdout is not None
