@@ -12,23 +12,9 @@ import orjson
 
 from transforms import storage
 from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError
-from transforms.manifest_formats import Fields, Row, read_rows
+from transforms.manifest_formats import read_rows
+from transforms.manifest_row import ALIASES, Fields, Row
 
-# The field's usual names of each column, tried in this order, in any case.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
-    "audio": (
-        "audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "wav", "wav_path",
-        "uri", "audio_uri", "audio_file", "file",
-    ),
-    "text": ("text", "transcript", "transcription", "sentence", "target", "normalized_text", "label"),
-    "prompt": ("prompt",),
-    "group": ("group", "speaker", "speaker_id", "client_id", "spk", "spk_id"),
-    "split": ("split", "subset"),
-    "offset": ("offset", "start"),
-    "duration": ("duration",),
-    "system_instruction": ("system_instruction", "systemInstruction"),
-}  # fmt: skip
 SPLITS = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
@@ -108,7 +94,7 @@ def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outc
     """
     columns: dict[str, str] | None = None
     for row in read_rows(manifest.uri, manifest.name):
-        source = f"{manifest.name}:{row.line}"
+        source = f"{storage.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
         if row.fault is None and columns is None:
             columns = _columns(row.fields, manifest, settings)
         try:

@@ -1,4 +1,4 @@
-"""Rows of manifests as people have them: JSONL, CSV, TSV, Parquet and folders of pairs.
+"""Rows of manifests as people have them: JSONL, CSV, TSV, LJSpeech, Parquet, Kaldi and folders of pairs.
 
 Every reader streams: it yields a row's line number and its fields, or the
 reason why the line is no row.
@@ -13,16 +13,15 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import orjson
 import pyarrow.parquet as pq
 
-from transforms import storage
+from transforms import kaldi, storage
 from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms.manifest_row import ALIASES, Fields, Row
 
-Fields = dict[str, Any]
 # The longest line that is taken for one row; texts are kilobytes, never this.
 MAX_LINE_BYTES = 32 << 20
 _GZIP = b"\x1f\x8b"
@@ -35,23 +34,6 @@ _AUDIO_EXTENSIONS = """
 AUDIO_EXTENSIONS = frozenset(_AUDIO_EXTENSIONS.split())
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as it stands in its manifest.
-
-    Attributes:
-      line: 1-based line (of Parquet and folders: row) where it begins.
-      fields: by column name.
-      fault: why it is no row; None if it is one.
-      text: the line itself where it is no row.
-    """
-
-    line: int
-    fields: Fields
-    fault: ClipRejected | None = None
-    text: str = ""
-
-
 def read_rows(uri: str, name: str) -> Iterator[Row]:
     """The rows of one manifest, whatever its format.
 
@@ -59,7 +41,7 @@ def read_rows(uri: str, name: str) -> Iterator[Row]:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
     if storage.is_folder(uri):
-        yield from _read_pairs(uri, name)
+        yield from kaldi.read(uri, name) if kaldi.is_kaldi(uri) else _read_pairs(uri, name)
         return
     try:
         with storage.open_read(uri) as stream:
@@ -190,14 +172,16 @@ def _read_delimited(delimiter: str) -> Callable[[BinaryIO, str], Iterator[Row]]:
         quoted = delimiter == ","
         reader = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
         try:
-            yield from _delimited_rows(iter(reader), lambda: reader.line_num, name)
+            yield from _delimited_rows(iter(reader), lambda: reader.line_num, delimiter, name)
         finally:
             text.detach()  # the stream is its opener's to close
 
     return read
 
 
-def _delimited_rows(reader: Iterator[list[str]], lines_read: Callable[[], int], name: str) -> Iterator[Row]:
+def _delimited_rows(
+    reader: Iterator[list[str]], lines_read: Callable[[], int], delimiter: str, name: str
+) -> Iterator[Row]:
     header: list[str] | None = None
     line = 0
     while True:
@@ -211,11 +195,30 @@ def _delimited_rows(reader: Iterator[list[str]], lines_read: Callable[[], int], 
             return
         if not any(cell.strip() for cell in cells):
             continue
-        if header is None:
+        if header is None and delimiter == "|" and not _names_columns(cells):
+            header = []  # LJSpeech and its kin have none
+        elif header is None:
             header = [cell.strip().removeprefix("\ufeff") for cell in cells]
             _check_header(header, name)
             continue
-        yield _delimited_row(start, header, cells)
+        yield _delimited_row(start, header, cells) if header else _list_row(start, cells)
+
+
+def _names_columns(cells: list[str]) -> bool:
+    known = {alias.lower() for aliases in ALIASES.values() for alias in aliases}
+    return any(cell.strip().removeprefix("\ufeff").lower() in known for cell in cells)
+
+
+def _list_row(number: int, cells: list[str]) -> Row:
+    """A row without a header: LJSpeech's `ID|text|normalised text`, or `PATH|text` and `PATH|speaker|text`."""
+    line = "|".join(cells)
+    if len(cells) not in (2, 3):
+        return _bad_row(number, _printable(line), f"the row has {len(cells)} cells, a list of recordings 2 or 3")
+    first = cells[0].removeprefix("\ufeff")
+    if first.rpartition(".")[2].lower() in AUDIO_EXTENSIONS:
+        fields: Fields = {"audio": first, "text": cells[-1]}
+        return Row(number, fields if len(cells) == 2 else {**fields, "speaker": cells[1]})
+    return Row(number, {"id": first, "audio": f"wavs/{first}.wav", "text": cells[-1] or cells[1]})
 
 
 def _check_header(header: list[str], name: str) -> None:

@@ -265,6 +265,6 @@ def test_our_own_faults_stay_tracebacks(monkeypatch):
 
 def test_beams_own_flags_are_kept_and_the_main_session_is_not_pickled():
     """With it, a package that is missing on the workers would go unnoticed until a name is missing."""
-    flags = ["--runner=DataflowRunner", "--project", "test", "--region=test", "--temp_location=gs://test/tmp"]
+    flags = ["--runner=DataflowRunner", "--project", "test", "--dataflow_endpoint=http://localhost:1"]
     options = launch.beam_options(flags).get_all_options()
     assert (options["runner"], options["project"], options["save_main_session"]) == ("DataflowRunner", "test", False)

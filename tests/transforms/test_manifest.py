@@ -86,6 +86,70 @@ def test_a_folder_of_pairs(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "clips"),
+    [
+        ("LJ1|He said 5|He said five\n", [("LJ1", "wavs/LJ1.wav", "He said five")]),
+        ("LJ2|Yes|\n", [("LJ2", "wavs/LJ2.wav", "Yes")]),
+        ("LJ1|yes\n", [("LJ1", "wavs/LJ1.wav", "yes")]),
+        ("x/a.wav|yes\n", [("x/a.wav", "x/a.wav", "yes")]),
+        ("x/a.wav|anna|yes\n", [("x/a.wav", "x/a.wav", "yes")]),
+        ('a.wav|a lone " quote\n', [("a.wav", "a.wav", 'a lone " quote')]),
+        ("a.wav|yes\na|b|c|d\n", [("a.wav", "a.wav", "yes"), ("metadata.csv:2", "bad_row")]),
+    ],
+)  # fmt: skip
+def test_lists_without_a_header(tmp_path, content, clips):
+    assert summary(read(written(tmp_path, content, "metadata.csv"))) == clips
+
+
+def test_the_speaker_of_a_list_without_a_header(tmp_path):
+    (clip,) = read(written(tmp_path, "x/a.wav|anna|yes\n", "filelist.txt"))
+    assert clip.group == "anna"
+
+
+def kaldi(tmp_path, **files):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return read(folder)
+
+
+def test_a_kaldi_folder(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="u1 a.wav\nu2 sox b.mp3 -t wav - |\nu3 /data/c d.wav\nu4 e.wav\n",
+        text="u1 hello there\nu2 x\nu3\tworld\nu9 nobody said this\n",
+        utt2spk="u1 anna\n",
+    )
+    assert summary(rows) == [
+        ("u1", "data/a.wav", "hello there"),
+        ("data/wav.scp:2", RejectReason.PATH_NOT_ALLOWED),
+        ("u3", "/data/c d.wav", "world"),
+        ("data/wav.scp:4", RejectReason.MISSING_TEXT),
+        ("data/text:4", RejectReason.MISSING_AUDIO),
+    ]
+    assert rows[0].group == "anna"
+
+
+def test_segments_of_a_kaldi_folder(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="r1 a.wav\n",
+        segments="u1 r1 0.5 2.25\nu2 r1 3 -1\nu3 r2 0 1\nu4 r1 soon 2\nu5 r1 2 1\n",
+        text="u1 one\nu2 two\nu3 three\nu4 four\nu5 five\n",
+    )
+    assert [(row.clip_id, row.uri, row.offset, row.duration) for row in rows[:2]] == [
+        ("u1", "data/a.wav", 0.5, 1.75),
+        ("u2", "data/a.wav", 3.0, None),
+    ]
+    assert [(row.source, row.reason) for row in rows[2:]] == [
+        ("data/segments:3", RejectReason.MISSING_AUDIO),
+        ("data/segments:4", RejectReason.BAD_FIELD),
+        ("data/segments:5", RejectReason.BAD_FIELD),
+    ]
+
+
+@pytest.mark.parametrize(
     ("header", "clip"),
     [
         (["file_name", "transcription"], ("a.wav", "a.wav", "hello")),  # Hugging Face audiofolder

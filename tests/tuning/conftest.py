@@ -4,6 +4,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import httpx
 import pytest
 import soundfile
 
@@ -13,7 +14,8 @@ from transforms.clip import Clip
 from transforms.plan import make_plan
 from transforms.settings import Settings
 from transforms.shard import ClipPool, Target
-from tuning import dataset, emulator
+from tuning import dataset, emulator, join
+from tuning.tuner import TuningRequest
 from tuning.vertex import VertexTuner
 
 
@@ -71,3 +73,40 @@ def url():
 @pytest.fixture
 def tuner(url):
     return VertexTuner("p", "us-central1", url)
+
+
+@pytest.fixture
+def request_(prepared):
+    """The request to tune on `prepared`, whose splits are joined."""
+    plans = join.plan(prepared, prepared.tuning_uri(""))
+    join.join(prepared, plans, prepared.tuning_uri(""))
+    return TuningRequest(
+        project="p",
+        location="us-central1",
+        base_model="gemini-3.1-flash-lite",
+        fingerprint=prepared.fingerprint,
+        train_uri=prepared.tuning_uri("train.jsonl"),
+        validation_uri=prepared.tuning_uri("validation.jsonl"),
+        epochs=3,
+        adapter_size=4,
+        learning_rate_multiplier=0.5,
+        display_name="ours",
+    )
+
+
+def answering(tuner, monkeypatch, answer):
+    """Makes the real client's requests end in `answer(request)`; the requests that it sent."""
+    sent: list[httpx.Request] = []
+
+    def transport(request):
+        sent.append(request)
+        return answer(request)
+
+    make = tuner._new_client
+
+    def new_client(location, options, credentials):
+        options.httpx_client = httpx.Client(transport=httpx.MockTransport(transport))
+        return make(location, options, credentials)
+
+    monkeypatch.setattr(tuner, "_new_client", new_client)
+    return sent

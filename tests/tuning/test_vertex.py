@@ -16,29 +16,11 @@ from tests.tuning.test_rows import FLAC, blob, model, row, user
 from transforms import encode
 from transforms.clip import UserError
 from transforms.settings import Settings
-from tuning import emulator, join, rows, submit, watch
-from tuning.tuner import Answer, Question, ServiceError, TuningJob, TuningRequest
+from tuning import emulator, rows, submit, watch
+from tuning.tuner import Answer, Question, ServiceError, TuningJob
 from tuning.vertex import VertexTuner
 
 ENDED = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
-
-
-@pytest.fixture
-def request_(prepared):
-    plans = join.plan(prepared, prepared.tuning_uri(""))
-    join.join(prepared, plans, prepared.tuning_uri(""))
-    return TuningRequest(
-        project="p",
-        location="us-central1",
-        base_model="gemini-3.1-flash-lite",
-        fingerprint=prepared.fingerprint,
-        train_uri=prepared.tuning_uri("train.jsonl"),
-        validation_uri=prepared.tuning_uri("validation.jsonl"),
-        epochs=3,
-        adapter_size=4,
-        learning_rate_multiplier=0.5,
-        display_name="ours",
-    )
 
 
 def quiet():

@@ -1,0 +1,117 @@
+"""One request is one job: what `job.json` keeps, and how a job is found that it does not name."""
+
+import json
+from dataclasses import asdict, replace
+
+import httpx
+import pytest
+
+from tests.tuning.conftest import answering
+from tuning import dataset, submit
+from tuning.tuner import REQUEST_LABEL, ServiceError
+from tuning.vertex import VertexTuner
+
+PATH = "/v1beta1/projects/p/locations/us-central1/tuningJobs"
+
+
+def ignore(line):
+    pass
+
+
+def cancel(url, job):
+    httpx.post(f"{url}/v1beta1/{job.name}:cancel").raise_for_status()
+
+
+def test_the_note_holds_the_request_and_the_job(tuner, request_, prepared, out):
+    job = submit.submit_once(tuner, request_, prepared, ignore)
+    assert json.loads((out / "tuning/job.json").read_text()) == {
+        "digest": request_.digest,
+        "request": asdict(request_),
+        "job": json.loads(json.dumps(job.as_dict())),
+    }
+
+
+def test_what_is_newly_known_of_a_job_leaves_the_request_alone(tuner, request_, prepared):
+    job = submit.submit_once(tuner, request_, prepared, ignore)
+    before = submit.submitted(prepared)
+    submit.update_note(prepared, replace(job, state="RUNNING"))
+    assert submit.submitted(prepared) == {**before, "job": {**before["job"], "state": "RUNNING"}}
+
+
+def test_a_job_is_found_by_its_label_behind_a_hundred_newer_ones(url, tuner, request_, prepared):
+    first = tuner.submit(request_)
+    spec = {"trainingDatasetUri": request_.train_uri}
+    with httpx.Client(base_url=url) as client:
+        for _ in range(105):  # the client asks for pages of 100
+            client.post(PATH, json={"baseModel": request_.base_model, "supervisedTuningSpec": spec}).raise_for_status()
+    assert [job.labels for job in tuner.jobs()] == [{}] * 105 + [{REQUEST_LABEL: request_.digest}]
+    assert submit.submit_once(tuner, request_, prepared, ignore).name == first.name
+
+
+def test_of_a_failed_and_a_running_job_with_the_label_the_running_one_is_attached_to(url, tuner, request_, prepared):
+    running = tuner.submit(request_)
+    cancel(url, tuner.submit(request_))  # the newer one
+    assert submit.submit_once(tuner, request_, prepared, ignore).name == running.name
+
+
+def test_a_copy_of_the_dataset_attaches_to_the_job_of_the_original(tuner, request_, prepared, tmp_path, out):
+    first = submit.submit_once(tuner, request_, prepared, ignore)
+    copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"))
+    moved = replace(request_, train_uri=copy.tuning_uri("train.jsonl"), display_name="another")
+    assert submit.submit_once(tuner, moved, copy, ignore).name == first.name
+    assert submit.submitted(copy)["job"]["name"] == first.name
+
+
+def test_a_second_try_from_a_copy_is_found_although_the_note_names_the_first(
+    url, tuner, request_, prepared, tmp_path, out
+):
+    cancel(url, submit.submit_once(tuner, request_, prepared, ignore))
+    copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"))
+    second = submit.submit_once(tuner, request_, copy, ignore)  # runs, and is paid for
+    assert submit.submit_once(tuner, request_, prepared, ignore).name == second.name
+    assert len(list(tuner.jobs())) == 2
+
+
+def test_a_refused_request_does_not_lose_the_job_that_runs(tuner, request_, prepared):
+    running = submit.submit_once(tuner, request_, prepared, ignore)
+    with pytest.raises(ServiceError, match="400"):
+        submit.submit_once(tuner, replace(request_, base_model="gemini-1.0-pro"), prepared, ignore)
+    assert submit.submitted(prepared)["job"]["name"] == running.name
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_create_is_sent_once_whatever_the_answer(request_, monkeypatch, code):
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    sent = answering(tuner, monkeypatch, lambda request: httpx.Response(code, json={"error": {"message": "away"}}))
+    with pytest.raises(ServiceError, match=rf"cannot create the tuning job: {code} .*away") as refusal:
+        tuner.submit(request_)
+    assert refusal.value.transient
+    assert [(request.method, request.url.path) for request in sent] == [("POST", PATH)]
+
+
+def test_what_is_shown_is_what_is_sent(request_, monkeypatch):
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    sent = answering(tuner, monkeypatch, lambda request: httpx.Response(200, json={"name": "n"}))
+    tuner.submit(request_)
+    shown = VertexTuner("p", "us-central1", "http://127.0.0.1:9").body(request_)
+    assert (shown["method"], shown["url"]) == (sent[0].method, str(sent[0].url))
+    assert shown["body"] == json.loads(sent[0].content)
+
+
+def test_without_validation_there_is_no_key_for_it(request_):
+    body = VertexTuner("p", "us-central1").body(replace(request_, validation_uri=None, learning_rate_multiplier=None))
+    assert body["body"]["supervisedTuningSpec"] == {
+        "trainingDatasetUri": request_.train_uri,
+        "hyperParameters": {"epochCount": 3, "adapterSize": "ADAPTER_SIZE_FOUR"},
+    }
+
+
+def test_the_label_is_one_that_the_service_takes(request_):
+    assert all(character in "0123456789abcdef" for character in request_.digest)
+    assert 0 < len(request_.digest) <= 63
+
+
+def test_a_dataset_without_a_job_says_how_to_get_one(out):
+    prepared = dataset.load(str(out))
+    with pytest.raises(Exception, match=f"{out} has no tuning job yet; submit one with cliptune tune {out}"):
+        submit.submitted(prepared)

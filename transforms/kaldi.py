@@ -1,0 +1,88 @@
+"""Kaldi data folders: `wav.scp` and `text`, with `segments` and `utt2spk` if they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from transforms import storage
+from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms.manifest_row import Fields, Row
+
+
+def is_kaldi(folder: str) -> bool:
+    """Whether a folder is Kaldi's."""
+    return storage.exists(storage.join(folder, "wav.scp")) and storage.exists(storage.join(folder, "text"))
+
+
+def read(folder: str, name: str) -> Iterator[Row]:
+    """A row for every utterance, and for every text without one.
+
+    Utterances are the lines of `segments`, else of `wav.scp`. Commands in
+    `wav.scp` are not run.
+
+    Args:
+      folder: absolute path or gs:// URI.
+      name: as the user wrote it.
+
+    Raises:
+      UserError: a file of the folder cannot be read as a whole.
+    """
+    texts = {key: (number, text) for number, key, text in _lines(folder, "text", name)}
+    speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", name)}
+    if storage.exists(storage.join(folder, "segments")):
+        recordings = {key: path for _, key, path in _lines(folder, "wav.scp", name)}
+        utterances = ((n, key, _segment(rest, recordings)) for n, key, rest in _lines(folder, "segments", name))
+        file = "segments"
+    else:
+        utterances = ((n, key, {"audio": path}) for n, key, path in _lines(folder, "wav.scp", name))
+        file = "wav.scp"
+    left = dict.fromkeys(texts)
+    for number, key, fields in utterances:
+        left.pop(key, None)
+        text = texts[key][1] if key in texts else None
+        row = {"id": key, **fields, "text": text, "speaker": speakers.get(key)}
+        yield Row(number, row, _fault(fields), file=file)
+    for key in left:
+        number, text = texts[key]
+        fault = ClipRejected(RejectReason.MISSING_AUDIO, f"the utterance {key!r} is not in {file}")
+        yield Row(number, {"id": key, "text": text}, fault, file="text")
+
+
+def _lines(folder: str, file: str, name: str) -> Iterator[tuple[int, str, str]]:
+    """Number, key and the rest of each line; nothing for a file that is not there."""
+    uri = storage.join(folder, file)
+    if not storage.exists(uri):
+        return
+    with storage.open_read(uri) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                key, _, rest = line.decode("utf-8-sig").strip("\r\n").partition(" ")
+            except UnicodeDecodeError:
+                raise UserError(f"{name}/{file}:{number}: the line is not valid UTF-8") from None
+            if key.strip():
+                yield number, *_split(key, rest)
+
+
+def _split(key: str, rest: str) -> tuple[str, str]:
+    first, tab, more = key.partition("\t")  # some write a tab behind the key
+    return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
+
+
+def _segment(rest: str, recordings: dict[str, str]) -> Fields:
+    """The part of a recording that "RECORDING START END" names; END may be -1."""
+    recording, start, end = [*rest.split(), "", "", ""][:3]
+    fields: Fields = {"recording": recording, "audio": recordings.get(recording), "offset": start}
+    try:
+        length = float(end) - float(start)
+    except ValueError:
+        return {**fields, "duration": f"{start} to {end}"}  # refused as no number, with the words of the file
+    return fields if float(end) < 0 else {**fields, "duration": round(length, 6)}
+
+
+def _fault(fields: Fields) -> ClipRejected | None:
+    audio = fields.get("audio")
+    if audio is None:
+        return ClipRejected(RejectReason.MISSING_AUDIO, f"the recording {fields.get('recording')!r} is not in wav.scp")
+    if str(audio).rstrip().endswith("|"):
+        return ClipRejected(RejectReason.PATH_NOT_ALLOWED, "a command, not a path: Cliptune runs no commands")
+    return None

@@ -1,0 +1,44 @@
+"""One row of a manifest, and the names that the field gives to its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.clip import ClipRejected
+
+Fields = dict[str, Any]
+# The field's usual names of each column, tried in this order, in any case.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
+    "audio": (
+        "audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "wav", "wav_path",
+        "uri", "audio_uri", "audio_file", "file",
+    ),
+    "text": ("text", "transcript", "transcription", "sentence", "target", "normalized_text", "label"),
+    "prompt": ("prompt",),
+    "group": ("group", "speaker", "speaker_id", "client_id", "spk", "spk_id"),
+    "split": ("split", "subset"),
+    "offset": ("offset", "start"),
+    "duration": ("duration",),
+    "system_instruction": ("system_instruction", "systemInstruction"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as it stands in its manifest.
+
+    Attributes:
+      line: 1-based line (of Parquet and folders: row) where it begins.
+      fields: by column name.
+      fault: why it is no row; None if it is one.
+      text: the line itself where it is no row.
+      file: which file of a folder it stands in; "" for a manifest of one file.
+    """
+
+    line: int
+    fields: Fields
+    fault: ClipRejected | None = None
+    text: str = ""
+    file: str = ""
