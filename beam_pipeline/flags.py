@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from transforms import text
 from transforms.settings import AUDIO_FORMATS, DEFAULT_BITRATE, JSON_NAMES, LOSSY_FORMATS, OVER_DURATION, Settings
 
 DEFAULTS = Settings()
@@ -121,6 +122,13 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
 
 def _add_examples(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--prompt", default=DEFAULTS.prompt, help="text of the user turn (default: %(default)r)")
+    group.add_argument(
+        "--normalize_text",
+        type=lambda steps: tuple(step.strip() for step in steps.split(",") if step.strip()),
+        default=(),
+        metavar="STEPS",
+        help=f"what targets go through, in this order, separated by commas: {', '.join(text.STEPS)} (default: nothing)",
+    )
     group.add_argument("--json_names", choices=JSON_NAMES, default=DEFAULTS.json_names, help="default: %(default)s")
     group.add_argument(
         "--max_example_bytes",

@@ -23,7 +23,7 @@ FORBIDDEN = {
 }
 # Each file of transforms imports only from those before it.
 ORDER = [
-    *("clip", "settings", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
+    *("clip", "text", "settings", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
     *("conform", "encode", "example", "storage", "gcs", "assign", "plan"),
     *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard", "ledger", "report", "output"),
 ]

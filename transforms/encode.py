@@ -145,19 +145,32 @@ def verify(payload: Payload, samples: NDArray[np.int16], settings: Settings) -> 
     Raises:
       PayloadError: they differ.
     """
-    decoded, sample_rate = decode_payload(payload)
-    if sample_rate != settings.sample_rate or decoded.ndim != 1:
-        raise PayloadError(f"the payload has {sample_rate} Hz and shape {decoded.shape}")
+    decoded = verify_length(payload, len(samples), settings)
     if settings.audio_format not in LOSSY_FORMATS:
         if not np.array_equal(decoded, samples):
             raise PayloadError("the payload does not decode to the samples it was made from")
         return
-    longer = (len(decoded) - len(samples)) / sample_rate
-    if not -0.001 <= longer <= LOSSY_PADDING_SECONDS:
-        raise PayloadError(f"the payload is {longer:+.3f} s longer than the clip")
     louder = _level(decoded) - _level(samples)
     if abs(louder) > LOSSY_LEVEL_DB:
         raise PayloadError(f"the payload is {louder:+.1f} dB louder than the clip")
+
+
+def verify_length(payload: Payload, num_samples: int, settings: Settings) -> NDArray[np.int16]:
+    """Decodes a payload and compares its rate, channels and length.
+
+    Returns:
+      The decoded samples, int16, shape (num_samples,).
+
+    Raises:
+      PayloadError: they differ by more than a lossy codec's padding.
+    """
+    decoded, sample_rate = decode_payload(payload)
+    if sample_rate != settings.sample_rate or decoded.ndim != 1:
+        raise PayloadError(f"the payload has {sample_rate} Hz and shape {decoded.shape}")
+    longer = (len(decoded) - num_samples) / sample_rate
+    if not -0.001 <= longer <= (LOSSY_PADDING_SECONDS if settings.audio_format in LOSSY_FORMATS else 0):
+        raise PayloadError(f"the payload is {longer:+.3f} s longer than the clip")
+    return decoded
 
 
 def _level(samples: NDArray[np.int16]) -> float:

@@ -40,6 +40,12 @@ def line(clip: Clip, payload: Payload, settings: Settings) -> bytes:
     return b"".join((before, pybase64.b64encode(payload.content), after))
 
 
+def payload(line: bytes, mime_type: str) -> Payload:
+    """The payload of a line that `line` made."""
+    _, _, rest = line.partition(b'"data":"')
+    return Payload(pybase64.b64decode(rest[: rest.index(b'"')]), mime_type)
+
+
 def _frame(clip: Clip, mime_type: str, settings: Settings) -> tuple[bytes, bytes]:
     """What stands before and after the base64 of the payload."""
     spell = _SPELLINGS[settings.json_names]

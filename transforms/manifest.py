@@ -66,7 +66,8 @@ def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
     for pattern in patterns:
         for name in _matching(pattern, base):
             uri = storage.absolute(name, base)
-            found[uri] = Manifest(name, uri)
+            same = uri if storage.is_gcs(uri) else os.path.normpath(uri)
+            found.setdefault(same, Manifest(name, uri))
     return list(found.values())
 
 

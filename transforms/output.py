@@ -56,13 +56,15 @@ _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
     """What a run is: two runs with equal descriptions write the same bytes."""
-    return {
+    description = {
         "format_version": FORMAT_VERSION,
         "settings": asdict(settings),
         "decoders": decode.builds(),
         "manifest": {"rows": plan.rows, "digest": plan.rows_digest},
         "num_shards": plan.num_shards,
     }
+    as_read_back: dict[str, Any] = orjson.loads(orjson.dumps(description))  # tuples are lists there
+    return as_read_back
 
 
 def _earlier(output: str) -> dict[str, Any] | None:

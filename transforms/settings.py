@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from transforms import text
+
 AUDIO_FORMATS = ("flac", "wav", "mp3", "aac")
 LOSSY_FORMATS = ("mp3", "aac")
 DEFAULT_BITRATE = 64
@@ -28,6 +30,7 @@ class Settings:
       min_duration: shortest payload, in seconds, after trimming.
       over_duration: what becomes of longer clips: "reject" them or "trim" them at the limit.
       max_example_bytes: longest JSONL line, its newline included.
+      normalize_text: steps of `transforms.text` that targets go through, in this order; () for none.
       trim_silence: whether silence is cut at both ends.
       validation_fraction: share of the clips that becomes the validation split.
     """
@@ -41,6 +44,7 @@ class Settings:
     min_duration: float = 0.1
     over_duration: str = "reject"
     max_example_bytes: int = 20_000_000
+    normalize_text: tuple[str, ...] = ()
     trim_silence: bool = True
     validation_fraction: float = 0.1
 
@@ -56,6 +60,8 @@ class Settings:
         _require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
         _require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)
         self._check_bitrate()
+        for step in self.normalize_text:
+            _require(step in text.STEPS, "normalize_text", f"some of {', '.join(text.STEPS)}", step)
         _require(bool(self.prompt.strip()), "prompt", "some text", self.prompt)
 
     def _check_bitrate(self) -> None:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import orjson
 
-from transforms import assign, conform, decode, encode, example, manifest, storage
-from transforms.clip import Clip, ClipRejected, Outcome, rejected
+from transforms import assign, conform, decode, encode, example, manifest, storage, text
+from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, rejected
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import Settings
 from transforms.waveform import Waveform
@@ -113,6 +113,7 @@ def prepare_clip(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
 
 def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
     settings = target.settings
+    clip = _normalized(clip, settings)
     uri = storage.absolute(clip.uri, target.base)
     if clip.confined:
         manifest.check_allowed(uri, target.allowed)
@@ -141,6 +142,16 @@ def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
         trimmed_end_samples=conformed.trimmed_end_samples,
         target_chars=len(clip.target),
     )
+
+
+def _normalized(clip: Clip, settings: Settings) -> Clip:
+    if not settings.normalize_text:
+        return clip
+    normalized = text.normalize(clip.target, settings.normalize_text)
+    if not normalized.strip():
+        steps = ",".join(settings.normalize_text)
+        raise ClipRejected(RejectReason.MISSING_TEXT, f"nothing is left of the text {clip.target!r} after {steps}")
+    return replace(clip, target=normalized)
 
 
 def _decoded(clip: Clip, uri: str, settings: Settings) -> tuple[Waveform, bytes]:
@@ -193,6 +204,8 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, p
     digest = fingerprint(ordered, target.settings)
     sidecar = _committed(key, digest, target)
     if sidecar is not None:
+        if target.verify:
+            _verify_lines(key, sidecar, target)
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), reused=True)
@@ -284,6 +297,22 @@ def _committed(key: ShardKey, digest: str, target: Target) -> Sidecar | None:
     if sidecar.fingerprint != digest:
         return None
     return sidecar if key[0] == REJECTED or _intact(key, sidecar, target) else None
+
+
+def _verify_lines(key: ShardKey, sidecar: Sidecar, target: Target) -> None:
+    """Decodes the payloads of a shard that an earlier run wrote; each must have the samples that were noted.
+
+    Raises:
+      encode.PayloadError: one has not.
+    """
+    if key[0] == REJECTED:
+        return
+    accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
+    with storage.open_read(storage.join(target.output, target.shard_path(key))) as stream:
+        for outcome, line in zip(accepted, stream, strict=True):
+            encode.verify_length(
+                example.payload(line, outcome.mime_type or ""), outcome.num_samples or 0, target.settings
+            )
 
 
 def _intact(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:

@@ -306,6 +306,7 @@ def test_locate_takes_names_before_patterns(tmp_path):
     assert [m.name for m in manifest.locate(["*.jsonl", "b.jsonl"], str(tmp_path))] == [
         "a1.jsonl", "a[1].jsonl", "b.jsonl",
     ]  # fmt: skip
+    assert len(manifest.locate(["b.jsonl", "./b.jsonl", "./*b.jsonl"], str(tmp_path))) == 1
     for missing in ("none.jsonl", "none*.jsonl"):
         with pytest.raises(UserError, match="none"):
             manifest.locate([missing], str(tmp_path))

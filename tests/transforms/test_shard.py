@@ -96,6 +96,20 @@ def test_a_second_run_decodes_nothing(tmp_path, clips, monkeypatch):
     assert len(noted) == 11
 
 
+@pytest.mark.parametrize("audio_format", ["flac", "mp3"])
+def test_verify_decodes_what_an_earlier_run_wrote_too(tmp_path, clips, audio_format):
+    bitrate = {"flac": 0, "mp3": 32}[audio_format]
+    target = target_of(tmp_path, audio_format=audio_format, bitrate=bitrate)
+    write(("train", 0), clips, target)
+    verifying = replace(target, verify=True)
+    assert write(("train", 0), clips, verifying).reused
+    sidecar = shard.load_sidecar(storage.read_bytes(target.sidecar_uri(("train", 0))))
+    longer = tuple(replace(o, num_samples=o.num_samples and 2 * o.num_samples) for o in sidecar.outcomes)
+    storage.write_bytes(target.sidecar_uri(("train", 0)), shard.dump_sidecar(replace(sidecar, outcomes=longer)))
+    with pytest.raises(encode.PayloadError, match="longer than the clip"):
+        write(("train", 0), clips, verifying)
+
+
 @pytest.mark.parametrize("change", ["cut", "flip", "delete", "settings", "clip", "sidecar"])
 def test_whatever_changed_is_written_again(tmp_path, clips, change):
     target = target_of(tmp_path)

@@ -19,10 +19,10 @@ from tuning.tuner import TuningRequest
 from tuning.vertex import VertexTuner
 
 
-def prepare(folder, count=24, clips_per_shard=8, **settings):
-    """Writes `count` tones and a dataset of them below `folder`."""
+def prepare(folder, count=24, clips_per_shard=8, missing=(), **settings):
+    """Writes `count` tones, but for those `missing`, and a dataset of them below `folder`."""
     (folder / "clips").mkdir(parents=True)
-    for index in range(count):
+    for index in sorted({*range(count)} - {*missing}):
         soundfile.write(folder / f"clips/{index}.wav", tone(300 + 20 * index, 16_000, 0.5), 16_000, "PCM_16")
     clips = [Clip(f"c{i}", f"{i}.wav", f"this is text {i}", f"m.csv:{i + 2}") for i in range(count)]
     chosen = Settings(**settings)
