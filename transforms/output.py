@@ -38,6 +38,7 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> None:
         if not overwrite:
             raise UserError(f"{output} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
         _clear(output)
+    storage.sweep(output)
     # Not complete again until the run has ended.
     storage.delete(storage.join(output, DATASET_FILE))
     storage.write_bytes(storage.join(output, RUN_FILE), orjson.dumps(mine, option=_PRETTY))

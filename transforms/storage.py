@@ -8,14 +8,17 @@ Beside these, the plain `FileNotFoundError`, `IsADirectoryError` and `Permission
 from __future__ import annotations
 
 import errno
+import functools
 import glob
 import os
 import re
 import shutil
+import socket
 import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
@@ -203,6 +206,37 @@ def list_files(folder: str) -> list[str]:
     return sorted(found)
 
 
+def sweep(folder: str) -> None:
+    """Removes the half-written files that killed processes of this machine have left below a local folder.
+
+    Those of running processes, and of other machines that share the folder, stay. In gs:// there are none: an object
+    appears when it is whole.
+    """
+    if _remote(folder):
+        return
+    mine = f"{PART_PREFIX}{_machine()}-"
+    for top, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(mine) and not _is_running(name.removeprefix(mine).partition("-")[0]):
+                delete(join(top, name))
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Tells machines apart without naming them."""
+    return blake2b(socket.gethostname().encode(), digest_size=6).hexdigest()
+
+
 def match(pattern: str) -> list[str]:
     """The files that a glob of the user's matches, sorted: * and ? within a name, ** for folders at any depth."""
     if _remote(pattern):
@@ -297,7 +331,7 @@ def _write_local(path: str) -> Iterator[BinaryIO]:
     with _write_faults(path):
         folder = Path(path).parent
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{PART_PREFIX}{uuid.uuid4().hex}"
+        part = folder / f"{PART_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}"
         file = open(part, "xb")  # noqa: SIM115 -- closed below, where other errors are meant
     try:
         with _write_faults(path, only=_DISK_FAULTS), file:

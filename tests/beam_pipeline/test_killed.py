@@ -1,0 +1,96 @@
+"""Killed anywhere (SIGKILL), run again: the same bytes, nothing left over, and no finished shard decoded twice."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents
+from transforms import shard
+
+# Runs the command in a process that kills itself at one moment of its work.
+KILLED = """
+import functools, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import cliptune
+from beam_pipeline import launch
+from transforms import plan, storage
+
+moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])
+launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+seen = 0
+
+def reached(path):
+    global seen
+    seen += str(path).endswith(name)
+    if seen == count:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+replace, read = Path.replace, storage.read_audio
+
+def kill_before(self, target):
+    reached(target)
+    return replace(self, target)
+
+def kill_after(self, target):
+    result = replace(self, target)
+    reached(target)
+    return result
+
+def kill_reading(uri, max_bytes):
+    reached(uri)
+    return read(uri, max_bytes)
+
+if moment == "before":
+    Path.replace = kill_before
+elif moment == "after":
+    Path.replace = kill_after
+else:
+    storage.read_audio = kill_reading
+sys.exit(cliptune.main(["prepare", "--manifest", "m.jsonl", "--output", "out"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "name", "count"),
+    [
+        ("before", "run.json", 1),
+        ("after", "run.json", 1),
+        ("decoding", "", 1),
+        ("decoding", "", 10),
+        ("before", ".jsonl", 3),  # a shard is whole, and not yet under its name
+        ("after", ".jsonl", 3),
+        ("before", ".outcomes.json", 2),
+        ("after", ".outcomes.json", 4),
+        ("before", ".parquet", 1),
+        ("before", "rejected.jsonl", 1),
+        ("after", "report.json", 1),
+        ("before", "dataset.json", 1),
+        ("after", "dataset.json", 1),
+    ],
+)
+def test_a_killed_run_is_finished_by_the_next(
+    folder, prepare, reference, small_shards, monkeypatch, moment, name, count
+):
+    words = [sys.executable, "-c", KILLED, str(EXAMPLES.parent), moment, name, str(count)]
+    killed = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
+    finished = (folder / "out/dataset.json").exists()
+    assert finished == ((moment, name) == ("after", "dataset.json"))
+    committed = [path for path in (folder / "out").rglob("*.outcomes.json") if path.parent.name != "rejected"]
+    done = {outcome["clip_id"] for path in committed for outcome in json.loads(path.read_bytes())["outcomes"]}
+    decoded: list[str] = []
+    accept = shard._accept
+
+    def counted(clip, target):
+        decoded.append(clip.clip_id)
+        return accept(clip, target)
+
+    monkeypatch.setattr(shard, "_accept", counted)
+    monkeypatch.chdir(folder)
+    assert prepare("m.jsonl", "out").json["reused"] == len(done)
+    assert sorted(decoded) == sorted({row["id"] for row in SOME} - done)
+    assert contents(folder / "out") == contents(reference)
