@@ -178,7 +178,12 @@ def _clip_threads(args: argparse.Namespace, options: PipelineOptions) -> int:
             raise UsageError(f"--clip_threads must be positive, got {args.clip_threads}")
         return int(args.clip_threads)
     # Elsewhere the runner starts one worker process a core.
-    return len(os.sched_getaffinity(0)) if _embedded(options) else 1
+    return _cores() if _embedded(options) else 1
+
+
+def _cores() -> int:
+    """The cores that this process may use; not every system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _embedded(options: PipelineOptions) -> bool:

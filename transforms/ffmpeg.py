@@ -182,6 +182,7 @@ def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: 
 
 def _path(file: BinaryIO) -> str:
     """An open file as a path for a child process that inherits it: names are never interpreted."""
+    file.seek(0)  # where opening such a path is duplicating the descriptor, its position is shared
     return f"file:/dev/fd/{file.fileno()}"
 
 

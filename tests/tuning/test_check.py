@@ -1,5 +1,7 @@
 import gzip
 import json
+import random
+import tracemalloc
 
 import pytest
 
@@ -90,11 +92,36 @@ def test_the_first_thousand_problems_are_told_and_all_are_counted(tmp_path):
     assert (len(findings.problems), findings.counts["not_json"], findings.errors) == (1_000, 1_001, 1_001)
 
 
-def test_an_endless_line_does_not_fill_the_memory(tmp_path, monkeypatch):
+@pytest.mark.parametrize("length", [10_001, 25_000, 40_000])
+def test_an_endless_line_is_told_once_and_moves_no_line_number(tmp_path, monkeypatch, length):
     monkeypatch.setattr(check, "MAX_LINE_BYTES", 10_000)
-    findings = checked(tmp_path, lines(1) + b"x" * 25_000 + b"\n" + lines(2))
-    assert findings.counts["line_bytes"] >= 1
+    findings = checked(tmp_path, lines(1) + b"x" * length + b"\n" + lines(2) + b"{}\n")
+    assert rules(findings) == [("train.jsonl:2", "error", "line_bytes"), ("train.jsonl:4", "error", "schema")]
+    assert findings.splits["train"].examples == 4
+
+
+def test_an_endless_line_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "MAX_LINE_BYTES", 100_000)
+    (tmp_path / "train.jsonl").write_bytes(lines(1) + b"x" * 50_000_000)
+    tracemalloc.start()
+    findings = check.check([JsonlFile("train.jsonl", str(tmp_path / "train.jsonl"), "train")])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert not findings.ok
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize(("over", "expected"), [(0, []), (1, [("train.jsonl:1", "error", "line_bytes")])])
+def test_the_length_of_a_line_on_both_sides(tmp_path, monkeypatch, over, expected):
+    monkeypatch.setattr(check, "MAX_LINE_BYTES", len(lines(1)) - over)  # its newline included
+    assert rules(checked(tmp_path, lines(1))) == expected
+
+
+def test_a_compressed_file_is_told_once(tmp_path):
+    content = gzip.compress(random.Random(1).randbytes(50_000))
+    assert content.count(b"\n") > 10
+    counts = checked(tmp_path, content).counts
+    assert (counts["compressed"], set(counts) <= {"compressed", "no_examples"}) == (1, True)
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

@@ -7,8 +7,9 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from cliptune import main
+from tests.tuning.conftest import prepare
 from transforms import storage
-from tuning import emulator
+from tuning import emulator, join
 
 
 @pytest.fixture
@@ -214,3 +215,95 @@ def test_a_local_dataset_goes_to_the_staging_location_and_no_credentials_are_one
     assert "gcloud auth application-default login" in stderr
     joined = [uri for uri in storage.list_files(f"{bucket}/s") if uri.endswith("train.jsonl")]
     assert storage.read_bytes(joined[0]).count(b"\n") == 22
+
+
+def test_the_life_of_a_job_over_four_commands(run, out):
+    with emulator.running() as url:
+        submitted = only_json(run("tune", out, "--api_endpoint", url, "--no_watch")[1])
+        status, stdout, stderr = run("watch", out, "--api_endpoint", url)
+        end = only_json(stdout)
+        assert (status, end["name"], end["state"]) == (0, submitted["name"], "SUCCEEDED")
+        assert f"the tuned model answers at {end['endpoint']}" in stderr
+        again = only_json(run("tune", out, "--api_endpoint", url)[1])
+        assert again == end
+        jobs = httpx.get(f"{url}/v1beta1/projects/local-project/locations/us-central1/tuningJobs").json()["tuningJobs"]
+        assert [job["name"] for job in jobs] == [submitted["name"]]
+        told = only_json(run("predict", out, "--api_endpoint", url, "--split", "train", "--limit", 3)[1])
+    file = out / "tuning/predictions-train-tuned.jsonl"
+    assert told == {"model": end["endpoint"], "split": "train", "predictions": 3, "file": str(file)}
+    assert file.read_bytes().count(b"\n") == 3
+
+
+def test_a_service_that_is_away_does_not_cost_the_note_of_the_job(run, out):
+    with emulator.running() as url:
+        first = only_json(run("tune", out, "--api_endpoint", url, "--no_watch")[1])
+    assert run("tune", out, "--api_endpoint", "http://127.0.0.1:9", "--epochs", 9)[0] == 1
+    note = json.loads((out / "tuning/job.json").read_text())
+    assert note["job"]["name"] == first["name"]
+
+
+def test_a_refused_question_leaves_the_earlier_predictions(run, out):
+    run("tune", out, "--emulator")
+    run("predict", out, "--emulator")
+    before = {path.name: path.read_bytes() for path in (out / "tuning").iterdir()}
+    (out / "tuning/emulator.json").write_text("{}")  # the service has forgotten the endpoint
+    status, stdout, stderr = run("predict", out, "--emulator")
+    assert (status, stdout) == (1, "")
+    assert "404 NOT_FOUND" in stderr
+    after = {path.name: path.read_bytes() for path in (out / "tuning").iterdir()}
+    assert {**after, "emulator.json": b""} == {**before, "emulator.json": b""}
+
+
+def test_an_unfinished_dataset_says_how_to_finish_it(run, out):
+    (out / "dataset.json").unlink()
+    for command in ("check", "tune", "watch", "predict"):
+        status, stdout, stderr = run(command, out)
+        assert (status, stdout) == (1, "")
+        assert f"{out} holds an unfinished dataset; run the same cliptune prepare again" in stderr
+        assert stderr.count("\n") == 1
+
+
+def test_a_dataset_without_validation_is_tuned_without(run, tmp_path):
+    out = prepare(tmp_path, 4, validation_fraction=0.0)
+    words = ("tune", out, "--project", "p", "--staging_location", "gs://b/s", "--dry_run")
+    spec = only_json(run(*words)[1])["body"]["supervisedTuningSpec"]
+    assert spec.keys() == {"trainingDatasetUri", "hyperParameters"}
+    assert only_json(run("tune", out, "--emulator")[1])["state"] == "SUCCEEDED"
+    assert only_json(run("predict", out, "--emulator")[1])["predictions"] == 0
+
+
+def test_a_cut_dataset_is_tuned_on_what_is_left_and_says_so(run, out, monkeypatch):
+    monkeypatch.setitem(join.MAX_EXAMPLES, "train", 20)
+    status, stdout, stderr = run("tune", out, "--emulator")
+    assert (status, only_json(stdout)["data_stats"]["tuning_dataset_example_count"]) == (0, 20)
+    assert "warning: 2 of the train examples are left out" in stderr
+
+
+def test_text_that_no_terminal_takes_is_told_all_the_same(run, tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b'{"\\ud800": 1}\n{"\\u001b[2J": 1}\n{"[bold]x[/]": 1}\n')
+    status, stdout, stderr = run("check", tmp_path / "x.jsonl")
+    assert (status, only_json(stdout)["counts"]) == (1, {"schema": 3})
+    assert "\x1b" not in stderr
+    assert "[bold]x[/]" in stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["tune", "OUT", "--epoch", "3"], "unknown flag --epoch of tune; did you mean --epochs?"),
+        (["tune", "OUT", "--adapter-size=4"], "unknown flag --adapter-size of tune; did you mean --adapter_size?"),
+        (["check", "OUT", "--zzz"], "unknown flag --zzz of check; see cliptune check --help"),
+        (["watch", "OUT", "--project", "p"], "unknown flag --project of watch"),
+    ],
+)
+def test_an_unknown_flag_is_an_error_with_a_suggestion(run, out, words, told):
+    status, stdout, stderr = run(*(str(out) if word == "OUT" else word for word in words))
+    assert (status, stdout) == (2, "")
+    assert told in stderr
+
+
+@pytest.mark.parametrize("command", ["check", "tune", "watch", "predict"])
+def test_help_shows_the_command(run, command):
+    status, stdout, _ = run(command, "--help")
+    assert status == 0
+    assert f"cliptune {command}" in stdout

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
+from tests.tuning.conftest import prepare
 from transforms import storage
+from transforms.clip import UserError
 from tuning import check, dataset, join, models
 
 
@@ -77,3 +81,74 @@ def test_in_a_bucket_the_shards_are_composed(prepared, bucket):
         f"{bucket}/set/tuning/{name}" for name in ("joined.json", "train.jsonl", "validation.jsonl")
     ]
     assert joined(remote, remote.tuning_uri(""))[1]
+
+
+@pytest.mark.parametrize("where", ["a bucket", "a folder into a bucket"])
+@pytest.mark.parametrize("examples", [22, 21, 9, 8, 1])
+def test_a_cut_in_a_bucket_is_the_same_and_leaves_nothing_behind(prepared, bucket, monkeypatch, where, examples):
+    source = prepared
+    if where == "a bucket":
+        for uri in storage.list_files(prepared.uri):
+            storage.write_bytes(uri.replace(prepared.uri, f"{bucket}/set"), storage.read_bytes(uri))
+        source = dataset.load(f"{bucket}/set")
+    monkeypatch.setitem(join.MAX_EXAMPLES, "train", examples)
+    files, _ = joined(source, f"{bucket}/joined")
+    lines = shards(prepared, "train").splitlines(keepends=True)
+    assert storage.read_bytes(files["train"].uri) == b"".join(lines[:examples])
+    assert storage.list_files(f"{bucket}/joined") == [
+        f"{bucket}/joined/{name}" for name in ("joined.json", "train.jsonl", "validation.jsonl")
+    ]
+
+
+def test_the_validation_split_has_a_limit_of_its_own(prepared, tmp_path, monkeypatch):
+    monkeypatch.setitem(join.MAX_EXAMPLES, "validation", 1)
+    files, _ = joined(prepared, str(tmp_path))
+    first = shards(prepared, "validation").splitlines(keepends=True)[0]
+    assert (tmp_path / "validation.jsonl").read_bytes() == first
+    assert {split: (file.examples, file.left_out) for split, file in files.items()} == {
+        "train": (22, 0),
+        "validation": (1, 1),
+    }
+
+
+def test_the_files_of_another_dataset_are_replaced(prepared, tmp_path):
+    folder = str(tmp_path / "tuning")
+    joined(prepared, folder)
+    assert not joined(replace(prepared, fingerprint="another"), folder)[1]
+    assert joined(replace(prepared, fingerprint="another"), folder)[1]
+
+
+def test_another_limit_is_another_file(prepared, tmp_path, monkeypatch):
+    folder = tmp_path / "tuning"
+    joined(prepared, str(folder))
+    monkeypatch.setitem(join.MAX_EXAMPLES, "train", 5)
+    assert not joined(prepared, str(folder))[1]
+    assert (folder / "train.jsonl").read_bytes().count(b"\n") == 5
+
+
+def test_a_run_that_died_while_it_wrote_is_not_believed(prepared, tmp_path, monkeypatch):
+    folder = tmp_path / "tuning"
+    joined(prepared, str(folder))
+    (folder / "train.jsonl").unlink()
+
+    def die(sources, uri):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(storage, "concatenate", die)
+    with pytest.raises(ZeroDivisionError):
+        joined(prepared, str(folder))
+    assert not (folder / "joined.json").exists()
+
+
+def test_a_split_without_examples_has_no_file(tmp_path):
+    prepared = dataset.load(str(prepare(tmp_path, 4, validation_fraction=0.0)))
+    files, _ = joined(prepared, str(tmp_path / "tuning"))
+    assert files.keys() == {"train"}
+    assert sorted(path.name for path in (tmp_path / "tuning").iterdir()) == ["joined.json", "train.jsonl"]
+
+
+def test_a_shard_to_be_cut_that_is_not_there_is_one_line(prepared, out, monkeypatch):
+    monkeypatch.setitem(join.MAX_EXAMPLES, "train", 1)
+    (out / "train/train-00000-of-00003.jsonl").unlink()
+    with pytest.raises(UserError, match=r"is not as its dataset\.json says"):
+        join.plan(prepared, str(out / "tuning"))

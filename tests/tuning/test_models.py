@@ -41,6 +41,14 @@ def test_what_the_service_would_refuse_is_refused_here(model, location, adapter_
         models.refuse_wrong(model, location, adapter_size, today)
 
 
+@pytest.mark.parametrize("location", ["", "us central1", "us/central1", "evil.example#", "a.b", "us-central1\n"])
+@pytest.mark.parametrize("model", [PREVIEW, RETIRED], ids=lambda model: model.name)
+def test_what_is_no_location_is_refused(model, location):
+    """It becomes part of the host that the credentials are sent to; an empty one becomes 'global'."""
+    with pytest.raises(UserError, match="location"):
+        models.refuse_wrong(model, location, None, TODAY)
+
+
 @pytest.mark.parametrize(
     ("today", "warnings"), [(date(2026, 10, 19), 0), (date(2026, 10, 20), 1), (date(2027, 3, 30), 1)]
 )

@@ -55,6 +55,10 @@ GOOD = row()
 CAMEL = GOOD.replace(b"inline_data", b"inlineData").replace(b"mime_type", b"mimeType")
 URI_CAMEL = row(user(PROMPT, uri()), model(ANSWER)).replace(b"mime_type", b"mimeType")
 URI_CAMEL = URI_CAMEL.replace(b"file_data", b"fileData").replace(b"file_uri", b"fileUri")
+TWO_TYPES = {"inline_data": {**blob()["inline_data"], "mimeType": "audio/flac"}}
+NAMED = {"inline_data": {**blob()["inline_data"], "display_name": "x"}}
+NULL_BYTES = {"inline_data": {"mime_type": "audio/flac", "data": None}}
+PICTURE = blob(b"\x89PNG\r\n\x1a\n", "image/png")
 NO_BYTES = {"inline_data": {"mime_type": "audio/flac", "data": [1]}}
 
 VALID = {
@@ -76,6 +80,11 @@ VALID = {
     "no prompt": row(user(blob()), model(ANSWER)),
     "system instruction": row(systemInstruction={"parts": [{"text": "Be brief."}]}),
     "system_instruction with its role": row(system_instruction={"role": "system", "parts": [{"text": "Be brief."}]}),
+    "null system instruction": row(system_instruction=None),
+    "null in a part": row(user({**PROMPT, "inline_data": None}, blob()), model(ANSWER)),
+    "base64 without its end": GOOD.replace(b'=="', b'"').replace(b'="', b'"'),
+    "mp3 behind a tag": row(user(PROMPT, blob(b"ID3\x03\0\0\0\0\0\x0a" + bytes(10) + MP3, "audio/mp3")), model(ANSWER)),
+    "labels": row(labels={"a": "b"}),
     "two rounds": row(user(PROMPT, blob()), model(ANSWER), user(PROMPT), model(ANSWER)),
     "answer in two parts": row(user(PROMPT, blob()), model(ANSWER, ANSWER)),
     "unicode": row(user(PROMPT, blob()), model({"text": "Grüße 日本語 🎤 \u2028"})),
@@ -102,11 +111,24 @@ INVALID = {
     "empty contents": (b'{"contents":[]}', "contents"),
     "contents of another type": (b'{"contents":"hello"}', "schema"),
     "unknown key": (row(weight=2), "schema"),
+    "messages of another provider": (b'{"messages":[{"role":"user","content":"hi"}]}', "schema"),
+    "lone surrogate as a key": (b'{"\\ud800":1}', "schema"),
+    "escape sequence as a key": (b'{"\\u001b[2J":1}', "schema"),
+    "newline in a key": (b'{"a\\nb":1}', "schema"),
+    "NaN": (row(generation_config={"temperature": 1}).replace(b":1}", b":NaN}"), "schema"),
+    "a number of 5,000 digits": (b'{"contents":' + b"1" * 5_000 + b"}", "not_json"),
+    "comma at the end": (GOOD[:-1] + b",}", "not_json"),
+    "tab in a text": (GOOD.replace(b"hello", b"hel\tlo"), "not_json"),
+    "UTF-16": (GOOD.decode().encode("utf-16"), "not_utf8"),
     "unknown key in a part": (row(user(PROMPT, {**blob(), "note": 1}), model(ANSWER)), "schema"),
     "doubled key": (GOOD[:-1] + b',"contents":[]}', "not_json"),
     "both spellings": (row(system_instruction={"parts": [PROMPT]}, systemInstruction={"parts": [PROMPT]}), "schema"),
     "text and audio in one part": (row(user({**PROMPT, **blob()}), model(ANSWER)), "schema"),
     "text is a number": (row(user(PROMPT, blob()), model({"text": 7})), "schema"),
+    "both spellings in a blob": (row(user(PROMPT, TWO_TYPES), model(ANSWER)), "schema"),
+    "name of a blob": (row(user(PROMPT, NAMED), model(ANSWER)), "schema"),
+    "base64 over two lines": (GOOD.replace(b'"data":"ZkxhQ', b'"data":"Zkxh\\nQ'), "schema"),
+    "base64 in both alphabets": (GOOD.replace(b"+", b"-", 1), "schema"),
     "base64 with stray characters": (GOOD.replace(b'"data":"', b'"data":"$$$$'), "schema"),
     "base64 cut": (GOOD.replace(b'"data":"', b'"data":"A'), "schema"),
     "data is a list": (row(user(PROMPT, NO_BYTES), model(ANSWER)), "schema"),
@@ -115,6 +137,9 @@ INVALID = {
     "clip and URI": (row(user(PROMPT, blob(), uri()), model(ANSWER)), "audio_part"),
     "audio from the model": (row(user(PROMPT), model(ANSWER, blob())), "audio_part"),
     "audio in both rounds": (row(user(PROMPT, blob()), model(ANSWER), user(blob()), model(ANSWER)), "audio_part"),
+    "USER": (row({"role": "USER", "parts": [PROMPT, blob()]}, model(ANSWER)), "roles"),
+    "null role": (row({"role": None, "parts": [PROMPT, blob()]}, model(ANSWER)), "roles"),
+    "null parts": (row({"role": "user", "parts": None}, model(ANSWER)), "parts"),
     "model first": (row(model(ANSWER), user(PROMPT, blob())), "roles"),
     "user last": (row(user(PROMPT, blob()), model(ANSWER), user(PROMPT)), "roles"),
     "only a user": (row(user(PROMPT, blob())), "roles"),
@@ -135,12 +160,19 @@ INVALID = {
     "video": (row(user(PROMPT, blob(M4A, "video/mp4")), model(ANSWER)), "mime_type"),
     "flac called wav": (row(user(PROMPT, blob(FLAC, "audio/wav")), model(ANSWER)), "mime_type"),
     "wav called mp3": (row(user(PROMPT, blob(WAV, "audio/mp3")), model(ANSWER)), "mime_type"),
+    "type in capitals": (row(user(PROMPT, blob(FLAC, "Audio/FLAC")), model(ANSWER)), "mime_type"),
+    "picture besides": (row(user(PROMPT, blob(), PICTURE), model(ANSWER)), "audio_part"),
+    "null data": (row(user(PROMPT, NULL_BYTES), model(ANSWER)), "audio"),
     "no data": (row(user(PROMPT, blob(b"")), model(ANSWER)), "audio"),
     "text called flac": (row(user(PROMPT, blob(b"this is no sound at all")), model(ANSWER)), "audio"),
     "picture called flac": (row(user(PROMPT, blob(b"\x89PNG\r\n\x1a\n0000")), model(ANSWER)), "audio"),
     "damaged header": (row(user(PROMPT, blob(FLAC[:10] + bytes(60))), model(ANSWER)), "audio"),
     "no samples": (row(user(PROMPT, blob(_file("WAV", 0.0), "audio/wav")), model(ANSWER)), "audio"),
     "http address": (row(user(PROMPT, uri("http://b/a.flac")), model(ANSWER)), "file_uri"),
+    "https address": (row(user(PROMPT, uri("https://storage.googleapis.com/b/a.flac")), model(ANSWER)), "file_uri"),
+    "GS": (row(user(PROMPT, uri("GS://b/a.flac")), model(ANSWER)), "file_uri"),
+    "newline in a URI": (row(user(PROMPT, uri("gs://b/a\n.flac")), model(ANSWER)), "file_uri"),
+    "no URI": (row(user(PROMPT, {"file_data": {"mime_type": "audio/flac"}}), model(ANSWER)), "file_uri"),
     "local path": (row(user(PROMPT, uri("/a.flac")), model(ANSWER)), "file_uri"),
     "bucket only": (row(user(PROMPT, uri("gs://b")), model(ANSWER)), "file_uri"),
     "URI of a wrong type": (row(user(PROMPT, uri(mime="audio/aac")), model(ANSWER)), "mime_type"),
@@ -161,7 +193,14 @@ def test_invalid_rows_break_the_rule(name):
     assert rule in {problem.rule for problem in problems}
     assert {problem.severity for problem in problems} == {"error"}
     assert {problem.source for problem in problems} == {"f:1"}
-    assert all(problem.detail and "\n" not in problem.detail for problem in problems)
+    assert all(problem.detail.isprintable() for problem in problems)  # on a terminal, and as JSON
+    assert all(problem.detail and "SystemError" not in problem.detail for problem in problems)
+
+
+def test_what_is_told_of_audio_from_the_model_is_no_riddle():
+    problems, _ = check_line(INVALID["audio from the model"][0], "f:1")
+    (detail,) = [problem.detail for problem in problems if problem.rule == "audio_part"]
+    assert not detail.endswith("got 1")  # for one is what is asked for
 
 
 def test_the_table_is_a_table():

@@ -1,15 +1,19 @@
 """One request is one job: what `job.json` keeps, and how a job is found that it does not name."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import httpx
 import pytest
 
 from tests.tuning.conftest import answering
-from tuning import dataset, submit
+from transforms.clip import UserError
+from tuning import dataset, emulator, submit
+from tuning.emulated_jobs import Jobs
 from tuning.tuner import REQUEST_LABEL, ServiceError
-from tuning.vertex import VertexTuner
+from tuning.vertex import VertexTuner, location_of
 
 PATH = "/v1beta1/projects/p/locations/us-central1/tuningJobs"
 
@@ -38,14 +42,20 @@ def test_what_is_newly_known_of_a_job_leaves_the_request_alone(tuner, request_, 
     assert submit.submitted(prepared) == {**before, "job": {**before["job"], "state": "RUNNING"}}
 
 
-def test_a_job_is_found_by_its_label_behind_a_hundred_newer_ones(url, tuner, request_, prepared):
-    first = tuner.submit(request_)
+def test_a_job_is_found_by_its_label_behind_a_hundred_newer_ones(request_, prepared, tmp_path):
+    state = str(tmp_path / "jobs.json")
+    with emulator.running(state) as url:
+        first = VertexTuner("p", "us-central1", url).submit(request_)
+    jobs = Jobs(state)
     spec = {"trainingDatasetUri": request_.train_uri}
-    with httpx.Client(base_url=url) as client:
-        for _ in range(105):  # the client asks for pages of 100
-            client.post(PATH, json={"baseModel": request_.base_model, "supervisedTuningSpec": spec}).raise_for_status()
-    assert [job.labels for job in tuner.jobs()] == [{}] * 105 + [{REQUEST_LABEL: request_.digest}]
-    assert submit.submit_once(tuner, request_, prepared, ignore).name == first.name
+    for _ in range(105):  # the client asks for pages of 100
+        jobs.create(
+            "projects/p/locations/us-central1", {"baseModel": request_.base_model, "supervisedTuningSpec": spec}
+        )
+    with emulator.running(state) as url:
+        tuner = VertexTuner("p", "us-central1", url)
+        assert [job.labels for job in tuner.jobs()] == [{}] * 105 + [{REQUEST_LABEL: request_.digest}]
+        assert submit.submit_once(tuner, request_, prepared, ignore).name == first.name
 
 
 def test_of_a_failed_and_a_running_job_with_the_label_the_running_one_is_attached_to(url, tuner, request_, prepared):
@@ -113,5 +123,30 @@ def test_the_label_is_one_that_the_service_takes(request_):
 
 def test_a_dataset_without_a_job_says_how_to_get_one(out):
     prepared = dataset.load(str(out))
-    with pytest.raises(Exception, match=f"{out} has no tuning job yet; submit one with cliptune tune {out}"):
+    with pytest.raises(UserError, match=f"{out} has no tuning job yet; submit one with cliptune tune {out}"):
         submit.submitted(prepared)
+
+
+def test_the_client_does_not_warn_of_itself(out):
+    """In a process of its own: the client warns once, and pytest has filters."""
+    command = [sys.executable, "-m", "cliptune", "tune", str(out), "--project", "p", "--dry_run"]
+    command += ["--staging_location", "gs://b/s"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["method"] == "POST"
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "projects/p/locations/evil.example#/endpoints/1",
+        "projects/p/locations/evil.example?x=/endpoints/1",
+        "projects/p/locations/a b/endpoints/1",
+        "projects/p/locations//endpoints/1",
+        "my-endpoint",
+    ],
+)
+def test_a_location_cannot_lead_the_credentials_to_another_host(name):
+    """A location becomes a part of the host: one that is read from a name, or a note in a bucket, is not trusted."""
+    with pytest.raises(UserError):
+        location_of(name)

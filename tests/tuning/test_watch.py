@@ -26,7 +26,8 @@ def job_of(monkeypatch, tree):
 
 
 def test_each_change_is_told_and_noted_once(tuner, request_):
-    people, noted = console(), []
+    people = console()
+    noted: list[TuningJob] = []
     job = tuner.submit(request_)
     end = watch.watch(tuner, job, people, 0, noted.append)
     states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED, 3 checkpoints"]
