@@ -65,12 +65,15 @@ class Findings:
       counts: problems by rule.
       problems: the first `SHOWN_PROBLEMS` of them.
       errors: how many are errors.
+      bad_lines: lines with at least one error.
     """
 
     splits: dict[str, SplitFacts] = field(default_factory=lambda: {TRAIN: SplitFacts(), VALIDATION: SplitFacts()})
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     errors: int = 0
+    bad_lines: int = 0
+    _last_bad: str = ""
 
     @property
     def ok(self) -> bool:
@@ -85,7 +88,11 @@ class Findings:
     def add(self, problem: Problem) -> None:
         """Notes a problem."""
         self.counts[problem.rule] += 1
-        self.errors += problem.severity == ERROR
+        if problem.severity == ERROR:
+            self.errors += 1
+            on_line = not problem.source.endswith(":0") and problem.source != self._last_bad
+            self.bad_lines += on_line
+            self._last_bad = problem.source
         if len(self.problems) < SHOWN_PROBLEMS:
             self.problems.append(problem)
 
@@ -139,41 +146,71 @@ def check(files: Sequence[JsonlFile], advance: Callable[[int], None] = lambda am
 def _check_file(
     file: JsonlFile, totals: SplitFacts, held_out: dict[str, str], advance: Callable[[int], None]
 ) -> Iterator[Problem]:
-    digest, size, examples, line = sha256(), 0, 0, b""
+    seen = _Seen()
     try:
         with storage.open_read(file.uri) as stream:
-            for number, line in enumerate(itertools.islice(_lines(stream), file.max_lines), start=1):
-                source = f"{file.name}:{number}"
-                digest.update(line)
-                size, examples = size + len(line), number
-                problems, facts = _check_numbered(line, source, number)
+            if stream.read(len(_GZIP)) == _GZIP:
+                yield Problem(f"{file.name}:1", ERROR, "compressed", "the file is compressed; unpack it first")
+                return
+            stream.seek(0)
+            for line, size in itertools.islice(_lines(stream), file.max_lines):
+                seen.add(line, size)
+                source = f"{file.name}:{seen.examples}"
+                problems, facts = _check_numbered(line, source)
                 totals.tokens.add(facts)
                 yield from problems
                 yield from _leaks(file.split, facts, source, held_out)
-                advance(len(line))
+                advance(size)
     except FileNotFoundError:
-        yield Problem(f"{file.name}:0", ERROR, "missing_shard", "dataset.json lists this shard, and it is not there")
+        what = "dataset.json lists this shard" if file.shard else f"there is no {file.uri}"
+        yield Problem(f"{file.name}:0", ERROR, "missing_shard", f"{what}: it is not there")
         return
     except (IsADirectoryError, PermissionError, storage.NotARegularFileError) as fault:
         raise UserError(f"{file.name}: {fault.strerror}") from None
-    totals.examples += examples
-    totals.bytes += size
-    if line and not line.endswith(b"\n"):
-        yield Problem(f"{file.name}:{examples}", WARNING, "final_newline", "the last line does not end in a newline")
-    if file.shard and file.max_lines is None and (size, digest.hexdigest()) != (file.shard.bytes, file.shard.sha256):
-        detail = f"{size:,} bytes that are not those of dataset.json ({file.shard.bytes:,}); run cliptune prepare again"
+    totals.examples += seen.examples
+    totals.bytes += seen.size
+    yield from _file_faults(file, seen)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was read of a file."""
+
+    examples: int = 0
+    size: int = 0
+    last: bytes = b""
+    digest: Any = field(default_factory=sha256)
+
+    def add(self, line: bytes, size: int) -> None:
+        self.examples += 1
+        self.size += size
+        self.last = line[-1:]
+        self.digest.update(line)
+
+
+def _file_faults(file: JsonlFile, seen: _Seen) -> Iterator[Problem]:
+    if seen.last not in (b"", b"\n"):
+        detail = "the last line does not end in a newline"
+        yield Problem(f"{file.name}:{seen.examples}", WARNING, "final_newline", detail)
+    shard = file.shard
+    if shard and file.max_lines is None and (seen.size, seen.digest.hexdigest()) != (shard.bytes, shard.sha256):
+        detail = (
+            f"{seen.size:,} bytes that are not those of dataset.json ({shard.bytes:,}); run cliptune prepare again"
+        )
         yield Problem(f"{file.name}:0", ERROR, "changed_shard", detail)
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines with their ends; one that is too long comes in pieces, so that memory is bounded."""
+def _lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Lines with their ends, and their sizes; of one that is too long only the beginning, so that memory is bounded."""
     while line := stream.readline(MAX_LINE_BYTES + 1):
-        yield line
+        size, end = len(line), line
+        while len(line) > MAX_LINE_BYTES and end and not end.endswith(b"\n"):
+            end = stream.readline(1 << 20)
+            size += len(end)
+        yield line if size == len(line) else line + b"\n", size
 
 
-def _check_numbered(line: bytes, source: str, number: int) -> tuple[list[Problem], Facts]:
-    if number == 1 and line.startswith(_GZIP):
-        return [Problem(source, ERROR, "compressed", "the file is compressed; unpack it first")], Facts()
+def _check_numbered(line: bytes, source: str) -> tuple[list[Problem], Facts]:
     if len(line) > MAX_LINE_BYTES:
         detail = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
         return [Problem(source, ERROR, "line_bytes", detail)], Facts()

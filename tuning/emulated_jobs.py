@@ -88,16 +88,16 @@ class Jobs:
             self._save(job)
         return {}
 
-    def training_uri(self, model: str) -> str | None:
-        """The training file of a tuned endpoint; None for a base model."""
+    def training(self, model: str) -> tuple[str | None, str]:
+        """The training file and the job of a tuned endpoint; None and "" for a base model."""
         if "/publishers/google/models/" in model:
-            return None
+            return None, ""
         for job in self._jobs.values():
             tuned = job.get("tunedModel") or {}
             if model == tuned.get("model", "").partition("@")[0]:
                 raise EmulatorError(400, f"{model} is a model; generateContent takes its endpoint")
             if model in (tuned.get("endpoint"), *(point["endpoint"] for point in tuned.get("checkpoints", []))):
-                return str(job["supervisedTuningSpec"]["trainingDatasetUri"])
+                return str(job["supervisedTuningSpec"]["trainingDatasetUri"]), str(job["name"])
         raise EmulatorError(404, f"{model} was not found")
 
     def _find(self, name: str) -> Tree:
@@ -141,7 +141,7 @@ def _refuse(location: str, body: Tree, spec: Tree) -> None:
     size = parameters.get("adapterSize")
     if size is not None and sizes.get(size) not in model.adapter_sizes:
         raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
-    if int(parameters.get("epochCount") or 1) < 1:
+    if int(parameters.get("epochCount", 1)) < 1:
         raise EmulatorError(400, f"epochCount must be positive, got {parameters['epochCount']}.")
 
 
@@ -177,9 +177,10 @@ def _end(job: Tree) -> None:
     dropped = {problem.source: problem for problem in problems}
     if whole_file:
         _fail(job, f"The dataset is invalid: {whole_file[0].detail}")
-    elif len(dropped) > MAX_DROPPED_FRACTION * findings.examples:
+    elif findings.bad_lines > MAX_DROPPED_FRACTION * findings.examples:
         first = next(iter(dropped.values()))
-        _fail(job, f"{len(dropped)} examples are invalid, more than 10 %; the first: {first.source}: {first.detail}")
+        told = f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {first.source}: {first.detail}"
+        _fail(job, told)
     else:
         _succeed(job, findings, [f"{problem.rule}: {problem.detail}" for problem in dropped.values()])
 

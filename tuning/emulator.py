@@ -67,7 +67,7 @@ def application(state_uri: str | None = None) -> Starlette:
 
     def generate(request: Request, body: dict[str, Any]) -> dict[str, Any]:
         model = f"{_parent(request)}/{request.path_params['model']}"
-        return answer(jobs.training_uri(model), model, body)
+        return answer(*jobs.training(model), model, body)
 
     return Starlette(
         routes=[

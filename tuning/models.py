@@ -7,6 +7,7 @@ tried against the live service.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -98,6 +99,17 @@ def find(name: str) -> BaseModel:
     raise UserError(f"base_model {name!r} is not known to support tuning on audio; {hint}")
 
 
+def check_location(location: str) -> str:
+    """The location, if it is one: it becomes part of the host that credentials are sent to.
+
+    Raises:
+      UserError: it is not.
+    """
+    if not re.fullmatch(r"[a-z]+(-[a-z]+)*[0-9]*", location):
+        raise UserError(f"location {location!r} is none, such as us-central1")
+    return location
+
+
 def refuse_wrong(model: BaseModel, location: str, adapter_size: int | None, today: date) -> list[str]:
     """Refuses what the service would refuse, before money is spent.
 
@@ -107,6 +119,7 @@ def refuse_wrong(model: BaseModel, location: str, adapter_size: int | None, toda
     Raises:
       UserError: wrong location or adapter size, or a model that is shut down.
     """
+    check_location(location)
     if location == "global":
         raise UserError(f"location 'global' cannot tune; use {' or '.join(model.locations or _PREVIEW)}")
     if model.locations and location not in model.locations:

@@ -164,14 +164,21 @@ def parse(line: bytes) -> Row:
     except pydantic.ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the line"
-        raise SchemaError("schema", f"{where}: {first['msg']}") from None
+        raise SchemaError("schema", _printable(f"{where}: {first['msg']}")) from None
 
 
 def _own_words(message: str) -> str:
-    """The schema's complaint without the library's wrapping, cut to a readable length."""
+    """The schema's complaint without the library's wrapping, on one line that a terminal shows as it is."""
+    if "SystemError" in message:  # what protobuf makes of it in a name
+        return "a name holds half a surrogate pair, which is no character"
     text = re.sub(r"Failed to (?:parse \w+ field|load JSON): ", "", message)
     text = text.partition("\n")[0].replace('Message type "google.cloud.aiplatform.v1beta1.', '"').rstrip(". ")
-    return text if len(text) <= 300 else text[:300] + "…"
+    return _printable(text if len(text) <= 300 else text[:300] + "…")
+
+
+def _printable(text: str) -> str:
+    """Escapes what would move a cursor, or is no character at all: it is the file's, not ours."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _turn_faults(row: Row) -> Iterator[tuple[str, str]]:
@@ -220,8 +227,8 @@ def _measure(row: Row) -> tuple[Facts, list[tuple[str, str]]]:
     )
     audio = [(turn, part) for turn in row.contents for part in turn.parts or [] if part.inline_data or part.file_data]
     if len(audio) != 1 or audio[0][0].role != "user":
-        detail = f"an example must have exactly one audio part, in a user turn, got {len(audio)}"
-        return facts, [("audio_part", detail)]
+        found = ", ".join(f"one of the {turn.role} turn" for turn, _ in audio) or "none"
+        return facts, [("audio_part", f"an example must have exactly one audio part, in a user turn, got {found}")]
     part = audio[0][1]
     if part.file_data:
         return replace(facts, audio=part.file_data.file_uri), list(_uri_faults(part.file_data))

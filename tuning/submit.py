@@ -36,8 +36,14 @@ def submit_once(tuner: Tuner, request: TuningRequest, prepared: Dataset, tell: C
         tell(f"attached to {earlier.name}, submitted before for the same request ({earlier.state})")
         _note(prepared, request, earlier)
         return earlier
+    before = read_note(prepared)
     _note(prepared, request, None)
-    job = tuner.submit(request)
+    try:
+        job = tuner.submit(request)
+    except ServiceError as fault:
+        if not fault.transient and before is not None:  # refused, so there is no job but the one before
+            _write(prepared, before)
+        raise
     _note(prepared, request, job)
     tell(f"submitted {job.name}")
     return job
@@ -46,11 +52,15 @@ def submit_once(tuner: Tuner, request: TuningRequest, prepared: Dataset, tell: C
 def _find(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
     """A job of this request that runs or has succeeded; a failed one may be tried again."""
     noted = _noted(tuner, request, prepared)
-    if noted is not None:
-        candidates = [noted]
-    else:
-        candidates = [job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == request.digest]
-    return next((job for job in candidates if not job.ended or job.state in GOOD_ENDS), None)
+    if noted is not None and _counts(noted):
+        return noted
+    # A copy of the dataset may have tried again, and the note here not know.
+    labelled = (job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == request.digest)
+    return next(filter(_counts, labelled), None)
+
+
+def _counts(job: TuningJob) -> bool:
+    return not job.ended or job.state in GOOD_ENDS
 
 
 def _noted(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:

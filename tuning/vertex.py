@@ -16,6 +16,7 @@ from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
 from transforms.clip import UserError
+from tuning.models import check_location
 from tuning.tuner import REQUEST_LABEL, Answer, Question, ServiceError, TuningJob, TuningRequest
 
 TIMEOUT_MS = 120_000
@@ -42,7 +43,7 @@ class VertexTuner:
 
     def __init__(self, project: str, location: str, api_endpoint: str | None = None) -> None:
         self.project = project
-        self.location = location
+        self.location = check_location(location)
         self.api_endpoint = api_endpoint
         self._clients: dict[str, genai.Client] = {}
 
@@ -123,13 +124,13 @@ def location_of(name: str) -> tuple[str, str]:
     found = re.match(r"projects/([^/]+)/locations/([^/]+)/", name)
     if not found:
         raise UserError(f"{name!r} must be projects/…/locations/…/endpoints/…")
-    return found.group(1), found.group(2)
+    return found.group(1), check_location(found.group(2))
 
 
 def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
     validation = request.validation_uri
     # The SDK calls its whole tuning module experimental, at every call; we know, and pin its version.
-    warnings.filterwarnings("ignore", message=".*tuning implementation is experimental", category=UserWarning)
+    warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
     job: types.TuningJob = client.tunings.tune(
         base_model=request.base_model,
         training_dataset=types.TuningDataset(gcs_uri=request.train_uri),

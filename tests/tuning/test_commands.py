@@ -9,11 +9,14 @@ from google.auth.exceptions import DefaultCredentialsError
 from cliptune import main
 from tests.tuning.conftest import prepare
 from transforms import storage
-from tuning import emulator, join
+from tuning import commands, emulator, join, watch
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys, monkeypatch):
+    monkeypatch.setattr(commands, "EMULATOR_POLL_SECONDS", 0)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0)
+
     def call(*words):
         capsys.readouterr()
         try:
