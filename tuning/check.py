@@ -194,9 +194,7 @@ def _file_faults(file: JsonlFile, seen: _Seen) -> Iterator[Problem]:
         yield Problem(f"{file.name}:{seen.examples}", WARNING, "final_newline", detail)
     shard = file.shard
     if shard and file.max_lines is None and (seen.size, seen.digest.hexdigest()) != (shard.bytes, shard.sha256):
-        detail = (
-            f"{seen.size:,} bytes that are not those of dataset.json ({shard.bytes:,}); run cliptune prepare again"
-        )
+        detail = f"{seen.size:,} bytes that are not those of dataset.json ({shard.bytes:,}); run cliptune prepare again"
         yield Problem(f"{file.name}:0", ERROR, "changed_shard", detail)
 
 

@@ -41,7 +41,8 @@ def submit_once(tuner: Tuner, request: TuningRequest, prepared: Dataset, tell: C
     try:
         job = tuner.submit(request)
     except ServiceError as fault:
-        if not fault.transient and before is not None:  # refused, so there is no job but the one before
+        # An answer that refuses leaves the job before; without one the new job may run, and is found by its label.
+        if fault.code is not None and before is not None:
             _write(prepared, before)
         raise
     _note(prepared, request, job)

@@ -20,13 +20,18 @@ class ServiceError(Exception):
 
     Attributes:
       transient: whether the same call may succeed later.
-      missing: whether there is nothing under the name that was asked for.
+      code: HTTP status of the answer; None if there was no answer that can be told.
     """
 
-    def __init__(self, message: str, transient: bool = False, missing: bool = False) -> None:
-        super().__init__(message, transient, missing)
+    def __init__(self, message: str, transient: bool = False, code: int | None = None) -> None:
+        super().__init__(message, transient, code)
         self.transient = transient
-        self.missing = missing
+        self.code = code
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is nothing under the name that was asked for."""
+        return self.code == 404
 
     def __str__(self) -> str:
         return str(self.args[0])

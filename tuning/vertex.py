@@ -83,7 +83,7 @@ class VertexTuner:
         resource = _RESOURCE.fullmatch(model)
         if resource and resource.group(3) == "models":
             raise UserError(f"{model} is a model; ask its endpoint, projects/…/locations/…/endpoints/…")
-        client = self._client(resource.group(2) if resource else self.location)
+        client = self._client(check_location(resource.group(2)) if resource else self.location)
         config = types.GenerateContentConfig(
             system_instruction=question.system_instruction,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
@@ -187,4 +187,4 @@ def _faults(doing: str) -> Iterator[None]:
 def _raise_api_error(doing: str, fault: errors.APIError) -> NoReturn:
     told = " ".join(str(fault.message or "no message").split())[:500]
     message = f"cannot {doing}: {fault.code} {fault.status}: {told}"
-    raise ServiceError(message, fault.code in _TRANSIENT, fault.code == 404) from fault
+    raise ServiceError(message, fault.code in _TRANSIENT, fault.code) from fault

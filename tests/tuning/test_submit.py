@@ -12,7 +12,7 @@ from tests.tuning.conftest import answering
 from transforms.clip import UserError
 from tuning import dataset, emulator, submit
 from tuning.emulated_jobs import Jobs
-from tuning.tuner import REQUEST_LABEL, ServiceError
+from tuning.tuner import REQUEST_LABEL, Question, ServiceError
 from tuning.vertex import VertexTuner, location_of
 
 PATH = "/v1beta1/projects/p/locations/us-central1/tuningJobs"
@@ -89,6 +89,18 @@ def test_a_refused_request_does_not_lose_the_job_that_runs(tuner, request_, prep
     assert submit.submitted(prepared)["job"]["name"] == running.name
 
 
+@pytest.mark.parametrize("code", [400, 403, 429, 503])
+def test_whatever_the_refusal_there_is_still_the_job_before_to_watch(tuner, request_, prepared, monkeypatch, code):
+    """Most often it is 429: a project may run one job at a time."""
+    running = submit.submit_once(tuner, request_, prepared, ignore)
+    other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    refusal = httpx.Response(code, json={"error": {"code": code, "message": "no"}})
+    answering(other, monkeypatch, lambda request: refusal if request.method == "POST" else httpx.Response(200, json={}))
+    with pytest.raises(ServiceError, match=f"cannot create the tuning job: {code}"):
+        submit.submit_once(other, replace(request_, epochs=9), prepared, ignore)
+    assert submit.submitted(prepared)["job"]["name"] == running.name
+
+
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_create_is_sent_once_whatever_the_answer(request_, monkeypatch, code):
     tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
@@ -150,3 +162,9 @@ def test_a_location_cannot_lead_the_credentials_to_another_host(name):
     """A location becomes a part of the host: one that is read from a name, or a note in a bucket, is not trusted."""
     with pytest.raises(UserError):
         location_of(name)
+
+
+def test_an_endpoint_cannot_either():
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="location"):
+        tuner.ask("projects/p/locations/evil.example#/endpoints/1", Question(["hello"]))
