@@ -13,7 +13,7 @@ from apache_beam.typehints import with_output_types
 
 from beam_pipeline.progress import ProgressFile
 from transforms import assign, manifest, report, shard
-from transforms.clip import Clip, Outcome, RejectReason, rejected
+from transforms.clip import Clip, Outcome, RejectReason, pack, rejected, unpack
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import REJECTED, Plan, ShardKey
 from transforms.shard import ClipPool, ShardResult, Target
@@ -94,19 +94,20 @@ class Deduplicate(beam.PTransform):
     """Keeps one clip of every id; the others become rejections."""
 
     @staticmethod
-    def _with_id(clip: Clip) -> tuple[str, Clip]:
-        return clip.clip_id, clip
+    def _with_id(clip: Clip) -> tuple[str, bytes]:
+        return clip.clip_id, pack(clip)
 
     def expand(self, clips: PCollection) -> beam.pvalue.DoOutputsTuple:
-        grouped = clips | beam.Map(self._with_id).with_output_types(tuple[str, Clip]) | beam.GroupByKey()
+        grouped = clips | beam.Map(self._with_id).with_output_types(tuple[str, bytes]) | beam.GroupByKey()
         return grouped | beam.ParDo(_KeepFirst()).with_outputs(REJECTS, main=CLIPS)
 
 
 @with_output_types(Clip)
 class _KeepFirst(beam.DoFn):
-    def process(self, element: tuple[str, Iterable[Clip]]) -> Iterator[Clip | TaggedOutput]:
+    def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Clip | TaggedOutput]:
+        clips = [row for row in map(unpack, element[1]) if isinstance(row, Clip)]
         # By contents first, so that the order of the manifests does not choose the clip.
-        first, *others = sorted(element[1], key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
+        first, *others = sorted(clips, key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
         yield first
         for clip in others:
             detail = f"the id {clip.clip_id!r} is taken by {first.source}"
@@ -120,12 +121,12 @@ class KeyByShard(beam.PTransform):
         super().__init__()
         self.plan = plan
 
-    def _with_key(self, clip: Clip) -> tuple[ShardKey, Clip]:
+    def _with_key(self, clip: Clip) -> tuple[ShardKey, bytes]:
         split = assign.split_of(clip, self.plan.validation_keys)
-        return (split, assign.shard_index(clip.clip_id, self.plan.num_shards[split])), clip
+        return (split, assign.shard_index(clip.clip_id, self.plan.num_shards[split])), pack(clip)
 
     def expand(self, clips: PCollection) -> PCollection:
-        return clips | beam.Map(self._with_key).with_output_types(tuple[ShardKey, Clip | Outcome | None])
+        return clips | beam.Map(self._with_key).with_output_types(tuple[ShardKey, bytes])
 
 
 class KeyRejects(beam.PTransform):
@@ -135,22 +136,22 @@ class KeyRejects(beam.PTransform):
         super().__init__()
         self.plan = plan
 
-    def _with_key(self, outcome: Outcome) -> tuple[ShardKey, Outcome]:
-        return (REJECTED, assign.shard_index(outcome.source, self.plan.num_shards[REJECTED])), outcome
+    def _with_key(self, outcome: Outcome) -> tuple[ShardKey, bytes]:
+        return (REJECTED, assign.shard_index(outcome.source, self.plan.num_shards[REJECTED])), pack(outcome)
 
     def expand(self, outcomes: PCollection) -> PCollection:
-        return outcomes | beam.Map(self._with_key).with_output_types(tuple[ShardKey, Clip | Outcome | None])
+        return outcomes | beam.Map(self._with_key).with_output_types(tuple[ShardKey, bytes])
 
 
 class EmptyShards(beam.PTransform):
     """Gives every shard one empty row, so that a shard without clips is written too."""
 
     @staticmethod
-    def _without_row(key: ShardKey) -> tuple[ShardKey, None]:
-        return key, None
+    def _without_row(key: ShardKey) -> tuple[ShardKey, bytes]:
+        return key, b""
 
     def expand(self, keys: PCollection) -> PCollection:
-        return keys | beam.Map(self._without_row).with_output_types(tuple[ShardKey, Clip | Outcome | None])
+        return keys | beam.Map(self._without_row).with_output_types(tuple[ShardKey, bytes])
 
 
 class WriteShards(beam.PTransform):
@@ -177,9 +178,9 @@ class _WriteShard(beam.DoFn):
         # Two a thread: one being prepared, one ready while the line before it is written.
         self.pool = ClipPool(self.executor, 2 * threads, self.progress.note)
 
-    def process(self, element: tuple[ShardKey, Iterable[Clip | Outcome | None]]) -> Iterator[ShardResult]:
+    def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
         key, rows = element
-        result = shard.write_shard(key, [row for row in rows if row is not None], self.job.target, self.pool)
+        result = shard.write_shard(key, [unpack(row) for row in rows if row], self.job.target, self.pool)
         # On this thread: a counter incremented from another one is lost.
         # A bundle that runs again finds its own shard, which no earlier run has made.
         REUSED.inc(result.rows if result.reused and key in self.job.committed else 0)

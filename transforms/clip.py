@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
+
+import orjson
 
 
 class RejectReason(StrEnum):
@@ -193,6 +197,23 @@ class Outcome:
     trimmed_end_samples: int | None = None
     target_chars: int | None = None
     row: str | None = None
+
+
+_CLIP_VALUES = attrgetter(*(field.name for field in fields(Clip)))
+_OUTCOME_VALUES = attrgetter(*(field.name for field in fields(Outcome)))
+
+
+def pack(row: Clip | Outcome) -> bytes:
+    """The row as few bytes, to wait in a shuffle: the records themselves would take ten times as much memory there."""
+    values = _CLIP_VALUES(row) if isinstance(row, Clip) else _OUTCOME_VALUES(row)
+    # Half of a clip's bytes repeat what its original row says.
+    return zlib.compress(orjson.dumps([type(row).__name__, *values]), level=1)
+
+
+def unpack(content: bytes) -> Clip | Outcome:
+    """The inverse of `pack`."""
+    kind, *values = orjson.loads(zlib.decompress(content))
+    return Clip(*values) if kind == Clip.__name__ else Outcome(*values)
 
 
 def rejected(clip: Clip, reason: RejectReason, detail: str) -> Outcome:

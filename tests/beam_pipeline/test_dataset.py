@@ -27,7 +27,7 @@ from beam_pipeline.dataset import (
     WriteShards,
 )
 from transforms import assign, manifest, output
-from transforms.clip import Clip, Outcome
+from transforms.clip import Clip, Outcome, pack
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import Plan, ShardKey, make_plan
 from transforms.report import AccountingError
@@ -98,7 +98,7 @@ def test_of_clips_with_one_id_the_same_is_kept_in_any_order(order, pipeline):
 
 def test_clips_are_keyed_by_split_and_shard(pipeline):
     clips = [Clip(f"c{i}", "a.wav", "t", split="validation" if i == 0 else "train") for i in range(9)]
-    expected = [((clip.split, assign.shard_index(clip.clip_id, SHARDS[clip.split])), clip) for clip in clips]
+    expected = [((clip.split, assign.shard_index(clip.clip_id, SHARDS[clip.split])), pack(clip)) for clip in clips]
     assert len({key for key, _ in expected}) == 3
     assert_that(pipeline | beam.Create(clips) | KeyByShard(PLAN), equal_to(expected))
 
@@ -108,13 +108,13 @@ def test_clips_of_a_chosen_group_go_to_validation(pipeline):
     plan = Plan(3, "", {"train": 1, "validation": 1, "rejected": 1}, frozenset({assign.split_key(clips[0])}))
     keys = [("validation", 0), ("validation", 0), ("train", 0)]
     keyed = pipeline | beam.Create(clips) | KeyByShard(plan)
-    assert_that(keyed, equal_to(list(zip(keys, clips, strict=True))))
+    assert_that(keyed, equal_to(list(zip(keys, map(pack, clips), strict=True))))
 
 
 def test_rejects_are_keyed_by_their_source(pipeline):
     plan = Plan(9, "", {"rejected": 3}, frozenset())
     outcomes = [Outcome("", f"m:{line}", None, "rejected") for line in range(9)]
-    expected = [(("rejected", assign.shard_index(outcome.source, 3)), outcome) for outcome in outcomes]
+    expected = [(("rejected", assign.shard_index(outcome.source, 3)), pack(outcome)) for outcome in outcomes]
     assert len({key for key, _ in expected}) == 3
     assert_that(pipeline | beam.Create(outcomes) | KeyRejects(plan), equal_to(expected))
 
@@ -122,22 +122,22 @@ def test_rejects_are_keyed_by_their_source(pipeline):
 def test_every_shard_has_an_empty_row(pipeline):
     keys = PLAN.shard_keys()
     assert keys == [("train", 0), ("train", 1), ("validation", 0), ("rejected", 0)]
-    assert_that(pipeline | beam.Create(keys) | EmptyShards(), equal_to([(key, None) for key in keys]))
+    assert_that(pipeline | beam.Create(keys) | EmptyShards(), equal_to([(key, b"") for key in keys]))
 
 
 def rows_of(job):
     """What reaches WriteShards: clips and outcomes by shard, and an empty row for each shard."""
-    keyed: list[tuple[ShardKey, Clip | Outcome | None]] = [(key, None) for key in job.plan.shard_keys()]
+    keyed: list[tuple[ShardKey, bytes]] = [(key, b"") for key in job.plan.shard_keys()]
     for row in manifest.read(job.manifests[0], job.manifest_settings):
         index = assign.shard_index(row.clip_id, job.plan.num_shards["train"])
-        keyed.append((("train", index) if isinstance(row, Clip) else ("rejected", 0), row))
+        keyed.append((("train", index) if isinstance(row, Clip) else ("rejected", 0), pack(row)))
     return keyed
 
 
 @pytest.mark.parametrize("earlier_runs", [0, 1])
 def test_shards_are_written_once_and_reused_after(job, earlier_runs):
     rows = rows_of(job)
-    counts = {key: sum(key == other and row is not None for other, row in rows) for key, _ in rows}
+    counts = {key: sum(key == other and row != b"" for other, row in rows) for key, _ in rows}
     for run in range(earlier_runs + 1):
         pipeline = beam.Pipeline(FnApiRunner())
         results = pipeline | beam.Create(rows) | WriteShards(job)
@@ -191,7 +191,7 @@ def test_references_cross_the_stages_and_audio_never_does(job, crossing):
     with beam.Pipeline(FnApiRunner()) as pipeline:
         dataset.build(pipeline, job)
     for index in range(COUNT):
-        references = [element for element in crossing["shuffle"] if f"text {index}".encode() in element]
+        references = [element for element in crossing["shuffle"] if _packed(job, index) in element]
         assert len(references) == 2  # once by id, once by shard
     written = sum(_bytes(job, key) for key in job.plan.shard_keys())
     assert written > COUNT * SECONDS * 16_000
@@ -199,6 +199,10 @@ def test_references_cross_the_stages_and_audio_never_does(job, crossing):
     every = crossing["list"] + crossing["shuffle"]
     assert max(map(len, every)) < 500
     assert sum(map(len, every)) < written / 20
+
+
+def _packed(job, index):
+    return pack(list(manifest.read(job.manifests[0], job.manifest_settings))[index])
 
 
 def _bytes(job, key):
@@ -219,8 +223,8 @@ def test_what_is_grouped_is_declared():
     dataset.build(pipeline, job)
     kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}
     assert kinds.keys() == {"Deduplicate", "ShardKeys", "WriteShards", "FinishDataset"}
-    assert kinds["Deduplicate"] == convert_to_beam_type(tuple[str, Clip])
-    assert kinds["WriteShards"] == convert_to_beam_type(tuple[tuple[str, int], Clip | Outcome | None])
+    assert kinds["Deduplicate"] == convert_to_beam_type(tuple[str, bytes])
+    assert kinds["WriteShards"] == convert_to_beam_type(tuple[tuple[str, int], bytes])
     assert kinds["FinishDataset"] == convert_to_beam_type(tuple[None, ShardResult])
 
 
