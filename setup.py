@@ -11,10 +11,12 @@ WORKER = [
     "google-cloud-storage>=3.4,<4",
     "google-crc32c>=1.5,<2",
     "imageio-ffmpeg>=0.6,<0.9",
+    "jsonschema>=4.18,<5",
     "numpy>=1.26,<3",
     "orjson>=3.9,<4",
     "pyarrow>=15,<26",
     "pybase64>=1.4,<2",
+    "pyyaml>=6,<7",
     "rich>=13,<16",
     "soundfile>=0.13.1,<0.15",
     "soxr>=0.5,<2",
@@ -33,6 +35,8 @@ TEST = [
     "pyarrow-stubs>=17",
     "pytest>=8.3,<10",
     "ruff>=0.11,<1",
+    "types-jsonschema>=4.18",
+    "types-PyYAML>=6",
 ]
 
 setup(

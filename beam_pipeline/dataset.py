@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -12,10 +13,11 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints import with_output_types
 
 from beam_pipeline.progress import ProgressFile
-from transforms import assign, manifest, report, shard
+from transforms import assign, manifest, repeats, report, shard
 from transforms.clip import Clip, Outcome, RejectReason, pack, rejected, unpack
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import REJECTED, Plan, ShardKey
+from transforms.repeats import Use
 from transforms.shard import ClipPool, ShardResult, Target
 
 CLIPS = "clips"
@@ -65,7 +67,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     clips = unique[CLIPS] | KeyByShard(job.plan)
     rejects = (rows[REJECTS], unique[REJECTS]) | beam.Flatten() | KeyRejects(job.plan)
     every_shard = pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys()) | EmptyShards()
-    return (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job) | FinishDataset(job)
+    written = (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job)
+    if job.target.settings.dedupe == "audio":
+        written = written | DropRepeats(job.target)
+    return written | FinishDataset(job)
 
 
 class ReadManifests(beam.PTransform):
@@ -189,6 +194,38 @@ class _WriteShard(beam.DoFn):
     def teardown(self) -> None:
         self.executor.shutdown(wait=False, cancel_futures=True)
         self.progress.close()
+
+
+class DropRepeats(beam.PTransform):
+    """Of clips with the same audio keeps one, once all shards are written."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.target = target
+
+    @staticmethod
+    def _keyed(result: ShardResult) -> tuple[ShardKey, ShardResult]:
+        return result.key, result
+
+    def _uses(self, result: ShardResult) -> Iterator[tuple[str, Use]]:
+        return repeats.uses(result.key, self.target)
+
+    @staticmethod
+    def _repeats(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
+        return repeats.repeats(element[1])
+
+    def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
+        key, found = element
+        repeats.drop(key, dict(found["dropped"]), self.target)
+        result: ShardResult = found["results"][0]
+        return result
+
+    def expand(self, results: PCollection) -> PCollection:
+        uses = results | beam.FlatMap(self._uses).with_output_types(tuple[str, Use]) | "SameAudio" >> beam.GroupByKey()
+        dropped = uses | beam.FlatMap(self._repeats).with_output_types(tuple[ShardKey, tuple[str, str]])
+        keyed = results | beam.Map(self._keyed).with_output_types(tuple[ShardKey, ShardResult])
+        both = {"results": keyed, "dropped": dropped} | beam.CoGroupByKey()
+        return both | beam.Map(self._drop).with_output_types(ShardResult)
 
 
 class FinishDataset(beam.PTransform):

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 
 from transforms import text
-from transforms.settings import AUDIO_FORMATS, DEFAULT_BITRATE, JSON_NAMES, LOSSY_FORMATS, OVER_DURATION, Settings
+from transforms.manifest_row import ALIASES
+from transforms.settings import (
+    AUDIO_FORMATS,
+    DEDUPE,
+    DEFAULT_BITRATE,
+    JSON_NAMES,
+    LOSSY_FORMATS,
+    OVER_DURATION,
+    Settings,
+    Task,
+)
 
 DEFAULTS = Settings()
 
@@ -80,10 +91,9 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_columns(group: argparse._ArgumentGroup) -> None:
-    for column, aliases in (("id", "id, utt_id"), ("audio", "audio_path, file_name"), ("text", "text, sentence")):
-        group.add_argument(
-            f"--{column}_column", metavar="NAME", help=f"default: found by its usual names ({aliases} …)"
-        )
+    for column, aliases in ALIASES.items():
+        usual = ", ".join(aliases[:3]) + (" …" if len(aliases) > 3 else "")
+        group.add_argument(f"--{column}_column", metavar="NAME", help=f"default: found by its usual names: {usual}")
 
 
 def _add_audio(group: argparse._ArgumentGroup) -> None:
@@ -123,11 +133,22 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
 def _add_examples(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--prompt", default=DEFAULTS.prompt, help="text of the user turn (default: %(default)r)")
     group.add_argument(
+        "--tasks",
+        metavar="FILE",
+        help="YAML file of several tasks, each with its prompt and kind of target; rows name theirs in a task column",
+    )
+    group.add_argument(
         "--normalize_text",
         type=lambda steps: tuple(step.strip() for step in steps.split(",") if step.strip()),
         default=(),
         metavar="STEPS",
         help=f"what targets go through, in this order, separated by commas: {', '.join(text.STEPS)} (default: nothing)",
+    )
+    group.add_argument(
+        "--dedupe",
+        choices=DEDUPE,
+        default=DEFAULTS.dedupe,
+        help="audio: of clips with the same audio keep one of each task (default: report them)",
     )
     group.add_argument("--json_names", choices=JSON_NAMES, default=DEFAULTS.json_names, help="default: %(default)s")
     group.add_argument(
@@ -146,8 +167,8 @@ def _add_examples(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def settings_from(args: argparse.Namespace) -> Settings:
-    """The settings that the flags name.
+def settings_from(args: argparse.Namespace, tasks: Sequence[Task] = ()) -> Settings:
+    """The settings that the flags name, with the tasks of the file that --tasks names.
 
     Raises:
       ValueError: one of them breaks a rule; the text names the flag.
@@ -155,7 +176,14 @@ def settings_from(args: argparse.Namespace) -> Settings:
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)}
     if values["bitrate"] is None:
         values["bitrate"] = DEFAULT_BITRATE if args.audio_format in LOSSY_FORMATS else 0
+    values["tasks"] = tuple(tasks)
     return Settings(**values)
+
+
+def columns_from(args: argparse.Namespace) -> dict[str, str]:
+    """The columns that flags name, by their key in `ALIASES`."""
+    named = {column: getattr(args, f"{column}_column") for column in ALIASES}
+    return {column: name for column, name in named.items() if name is not None}
 
 
 def prepare_flags() -> list[str]:

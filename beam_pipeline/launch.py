@@ -32,11 +32,12 @@ from rich.console import Console
 
 from beam_pipeline import progress, summary
 from beam_pipeline.dataset import REUSED, Job, build
-from beam_pipeline.flags import prepare_flags, settings_from
-from transforms import manifest, output, storage
+from beam_pipeline.flags import columns_from, prepare_flags, settings_from
+from transforms import manifest, output, storage, tasks
 from transforms.clip import UserError
 from transforms.manifest import ManifestSettings
 from transforms.plan import make_plan
+from transforms.settings import Task
 from transforms.shard import Target
 
 DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
@@ -81,7 +82,7 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> dict[str, Any]:
     options = beam_options(beam_flags)
     check_runner(options)
-    job = make_job(args, options)
+    job = make_job(args, options, console)
     output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
     reused = run(job.after(output.committed(job.target)), options, console)
     report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
@@ -128,30 +129,30 @@ def check_runner(options: PipelineOptions) -> None:
         raise UsageError(f"--runner={name}: {told}")
 
 
-def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
+def make_job(args: argparse.Namespace, options: PipelineOptions, console: Console) -> Job:
     """Reads the manifests once, to count them, and fixes all that the workers need.
 
     Raises:
       UsageError: a flag's value breaks its rule.
       UserError: a manifest cannot be used.
     """
+    base = str(Path.cwd())  # workers may have another one
     try:
-        settings = settings_from(args)
+        settings = settings_from(args, _tasks(args.tasks, base) if args.tasks else ())
     except ValueError as fault:
         raise UsageError(f"--{fault}") from None
     if not 0 <= args.max_rejected_fraction <= 1:
         raise UsageError(f"--max_rejected_fraction must be from 0 to 1, got {args.max_rejected_fraction:g}")
-    base = str(Path.cwd())  # workers may have another one
     manifests = manifest.locate(args.manifest, base)
     rows = ManifestSettings(
         audio_root=args.audio_root,
         allow_path=tuple(args.allow_path),
-        id_column=args.id_column,
-        audio_column=args.audio_column,
-        text_column=args.text_column,
+        columns=columns_from(args),
+        tasks=settings.tasks,
     )
     _refuse_own_output(manifests, storage.absolute(args.output, base), args.output)
-    plan = make_plan((row for each in manifests for row in manifest.read(each, rows)), settings)
+    every_row = (row for each in manifests for row in manifest.read(each, rows))
+    plan = make_plan(progress.counted(every_row, console), settings)
     target = Target(
         output=storage.absolute(args.output, base),
         base=base,
@@ -161,6 +162,15 @@ def make_job(args: argparse.Namespace, options: PipelineOptions) -> Job:
         verify=args.verify,
     )
     return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
+
+
+def _tasks(name: str, base: str) -> tuple[Task, ...]:
+    try:
+        return tasks.load(storage.read_bytes(storage.absolute(name, base)), name)
+    except FileNotFoundError:
+        raise UserError(f"--tasks {name}: there is no such file") from None
+    except OSError as fault:
+        raise UserError(f"--tasks {name}: {fault.strerror}") from None
 
 
 def _refuse_own_output(manifests: Sequence[manifest.Manifest], uri: str, name: str) -> None:

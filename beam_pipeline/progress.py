@@ -11,10 +11,11 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,6 +25,9 @@ from transforms.clip import Outcome
 _MARK = struct.Struct("<?I")  # accepted?, samples of the payload
 _POLL_SECONDS = 0.2
 _LINE_SECONDS = 30.0
+_ROWS_A_STEP = 1_000
+
+T = TypeVar("T")
 
 
 class ProgressFile:
@@ -81,6 +85,21 @@ def shown(path: Path, rows: int, sample_rate: int, console: Console) -> Iterator
         thread.join()
 
 
+def counted(rows: Iterable[T], console: Console) -> Iterator[T]:
+    """The rows as they are, with their number shown while they are read."""
+    last = time.monotonic()
+    told = TextColumn("reading manifests  {task.completed:,} rows")
+    with Progress(told, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        for number, row in enumerate(rows, start=1):
+            if number % _ROWS_A_STEP == 0:
+                bar.update(task, completed=number)
+                if not console.is_terminal and time.monotonic() - last >= _LINE_SECONDS:
+                    last = time.monotonic()
+                    console.print(f"reading manifests: {number:,} rows")
+            yield row
+
+
 def _tallies(path: Path, done: threading.Event) -> Iterator[Tally]:
     """The tally, again and again, until the run is done."""
     tally = Tally()
@@ -100,7 +119,7 @@ def _bar(path: Path, rows: int, sample_rate: int, console: Console, done: thread
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("clips  {task.fields[rate]:.0f}/s  {task.fields[hours]:.2f} h  {task.fields[rejected]} rejected"),
+        TextColumn("clips  {task.fields[rate]:.1f}/s  {task.fields[hours]:.2f} h  {task.fields[rejected]} rejected"),
         TimeRemainingColumn(),
     )
     start = time.monotonic()
@@ -120,5 +139,5 @@ def _lines(path: Path, rows: int, sample_rate: int, console: Console, done: thre
             last = now
             rate, hours = tally.clips / (now - start), tally.samples / sample_rate / 3600
             console.print(
-                f"{tally.clips} of {rows} clips, {rate:.0f}/s, {hours:.2f} h of audio, {tally.rejected} rejected"
+                f"{tally.clips} of {rows} clips, {rate:.1f}/s, {hours:.2f} h of audio, {tally.rejected} rejected"
             )

@@ -23,9 +23,9 @@ FORBIDDEN = {
 }
 # Each file of transforms imports only from those before it.
 ORDER = [
-    *("clip", "text", "settings", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
+    *("clip", "text", "settings", "tasks", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
     *("conform", "encode", "example", "storage", "gcs", "assign", "plan"),
-    *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard", "ledger", "report", "output"),
+    *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard", "repeats", "ledger", "report", "output"),
 ]
 # storage loads its gs:// half when the first such URI is used, and that half is written in storage's terms.
 LAZY = ("storage", "gcs")

@@ -17,7 +17,10 @@ class RejectReason(StrEnum):
     MISSING_AUDIO = "missing_audio_path"
     MISSING_TEXT = "missing_text"
     BAD_FIELD = "bad_field"
+    UNKNOWN_TASK = "unknown_task"
+    BAD_TARGET = "bad_target"
     DUPLICATE_ID = "duplicate_id"
+    DUPLICATE_AUDIO = "duplicate_audio"
     PATH_NOT_ALLOWED = "path_not_allowed"
     NOT_FOUND = "not_found"
     NOT_A_FILE = "not_a_regular_file"
@@ -42,7 +45,10 @@ MEANINGS: dict[RejectReason, str] = {
     RejectReason.MISSING_AUDIO: "The row names no audio, or a text has no audio file beside it.",
     RejectReason.MISSING_TEXT: "The row has no text, or an audio file has no text beside it.",
     RejectReason.BAD_FIELD: "A field has another type or value than it may have.",
+    RejectReason.UNKNOWN_TASK: "The row names no task, or one that the tasks file does not have.",
+    RejectReason.BAD_TARGET: "The text is not what its task expects: one of its labels, or JSON as its schema says.",
     RejectReason.DUPLICATE_ID: "Another row has the same id; the first by path and text is kept.",
+    RejectReason.DUPLICATE_AUDIO: "With --dedupe=audio: another clip of the same task has the same audio.",
     RejectReason.PATH_NOT_ALLOWED: "The path leaves the allowed folders, or has a scheme other than gs://.",
     RejectReason.NOT_FOUND: "There is no file of exactly this name.",
     RejectReason.NOT_A_FILE: "The path names a folder, pipe, socket, device, bucket or a loop of links.",
@@ -67,7 +73,10 @@ REMEDIES: dict[RejectReason, str] = {
     RejectReason.MISSING_AUDIO: "Fill the audio column of the row, or name it with --audio_column.",
     RejectReason.MISSING_TEXT: "Fill the text column of the row, or name it with --text_column.",
     RejectReason.BAD_FIELD: "Give the field the type or value that the detail names.",
+    RejectReason.UNKNOWN_TASK: "Name a task of the --tasks file in the row's task column.",
+    RejectReason.BAD_TARGET: "Correct the text as the detail says, or the task in the --tasks file.",
     RejectReason.DUPLICATE_ID: "Give every row an id of its own.",
+    RejectReason.DUPLICATE_AUDIO: "Nothing to do, unless the other clip is the wrong one: then remove that row.",
     RejectReason.PATH_NOT_ALLOWED: "Move the file below the manifest's folder, or pass --allow_path=FOLDER.",
     RejectReason.NOT_FOUND: "Correct the path, or pass --audio_root if paths are relative to another folder.",
     RejectReason.NOT_A_FILE: "Point the row at a regular file, not a folder, pipe, socket or device.",
@@ -121,6 +130,7 @@ class Clip:
       row: the original row as one JSON object, for `rejected.jsonl`.
       prompt: what the user turn says beside the audio.
       system_instruction: text of the system turn; "" for none.
+      task: what the example teaches, of a dataset with several tasks; "" for the only one.
       group: clips of one group (speaker, recording) share a split; "" for the clip alone.
       split: "train" or "validation" when the manifest says so, else "".
       offset: seconds from the start of the recording where the clip begins; None for the whole recording.
@@ -135,6 +145,7 @@ class Clip:
     row: str = ""
     prompt: str = ""
     system_instruction: str = ""
+    task: str = ""
     group: str = ""
     split: str = ""
     offset: float | None = None
@@ -171,7 +182,9 @@ class Outcome:
       trimmed_start_samples: samples cut from the start, at the dataset's rate.
       trimmed_end_samples: samples cut from the end, at the dataset's rate.
       target_chars: characters (code points) of the target.
-      row: the original row as JSON, kept for rejected rows only.
+      task: what the example teaches; None in a dataset without tasks.
+      group: of the clip; None for a clip alone.
+      row: the original row as JSON, of rejected rows and of those that may still be dropped.
     """
 
     clip_id: str
@@ -196,6 +209,8 @@ class Outcome:
     trimmed_start_samples: int | None = None
     trimmed_end_samples: int | None = None
     target_chars: int | None = None
+    task: str | None = None
+    group: str | None = None
     row: str | None = None
 
 
@@ -226,5 +241,7 @@ def rejected(clip: Clip, reason: RejectReason, detail: str) -> Outcome:
         reason=reason.value,
         detail=detail,
         target_chars=len(clip.target),
+        task=clip.task or None,
+        group=clip.group or None,
         row=clip.row,
     )

@@ -40,6 +40,8 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("trimmed_start_samples", pa.int64()),
     pa.field("trimmed_end_samples", pa.int64()),
     pa.field("target_chars", pa.int64()),
+    pa.field("task", pa.string()),
+    pa.field("group", pa.string()),
 ]
 SCHEMA = pa.schema(_COLUMNS)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
-from transforms import storage
+from transforms import storage, tasks
 from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError
 from transforms.manifest_formats import read_rows
 from transforms.manifest_row import ALIASES, Fields, Row
+from transforms.settings import Task
 
 SPLITS = {
     "train": "train", "training": "train",
@@ -42,16 +43,14 @@ class ManifestSettings:
     Attributes:
       audio_root: where relative audio paths start; None for their manifest's folder.
       allow_path: folders that audio may lie in besides.
-      id_column: name of the column; None to look for its aliases. The same for the others.
-      audio_column: see id_column.
-      text_column: see id_column.
+      columns: names of columns, by their key in `ALIASES`; for the others their aliases are looked for.
+      tasks: that rows may name; () for a dataset without a tasks file.
     """
 
     audio_root: str | None = None
     allow_path: tuple[str, ...] = ()
-    id_column: str | None = None
-    audio_column: str | None = None
-    text_column: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
 
 
 def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
@@ -121,12 +120,10 @@ def _columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> 
       UserError: there is none for the audio, or one named by a flag is missing.
     """
     found = {}
-    for column in ("id", "audio", "text"):
-        if column == "id" and settings.id_column is None:
-            continue  # rows may do without one
+    for column in dict.fromkeys(("audio", "text", *settings.columns)):  # rows may do without the others
         name = _name_of(column, fields, settings)
         if name is None:
-            chosen = _chosen(column, settings)
+            chosen = settings.columns.get(column)
             wanted = repr(chosen) if chosen else f"{column}: {', '.join(ALIASES[column])}"
             there = ", ".join(list(fields)[:12]) or "none"
             raise UserError(f"{manifest.name}: missing column {wanted}; it has {there}. Name it with --{column}_column")
@@ -134,14 +131,9 @@ def _columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> 
     return found
 
 
-def _chosen(column: str, settings: ManifestSettings) -> str | None:
-    chosen: str | None = getattr(settings, f"{column}_column", None)
-    return chosen
-
-
 def _name_of(column: str, fields: Fields, settings: ManifestSettings) -> str | None:
     """The name that `column` has in this row; None if it has none."""
-    chosen = _chosen(column, settings)
+    chosen = settings.columns.get(column)
     if chosen is not None:
         return chosen if chosen in fields else None
     lower = {name.lower(): name for name in reversed(fields)}
@@ -160,7 +152,10 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
       ClipRejected: a field is missing or of the wrong type.
     """
     path = _text("audio", fields, settings, RejectReason.MISSING_AUDIO)
-    target = _text("text", fields, settings, RejectReason.MISSING_TEXT)
+    task_name = _optional("task", fields, settings).strip()
+    task = tasks.find(task_name, settings.tasks)
+    target = _text("text", fields, settings, RejectReason.MISSING_TEXT, task)
+    tasks.check_target(task, target)
     offset, duration = _segment(fields, settings)
     return Clip(
         clip_id=_clip_id(fields, settings, path, offset, duration),
@@ -168,9 +163,12 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         target=target,
         source=source,
         row=_row_json(fields),
-        prompt=_optional("prompt", fields, settings),
-        system_instruction=_optional("system_instruction", fields, settings),
-        group=_optional("group", fields, settings),
+        prompt=_optional("prompt", fields, settings) or (task.prompt if task else ""),
+        system_instruction=_optional("system_instruction", fields, settings)
+        or (task.system_instruction if task else ""),
+        task=task.name if task else task_name,
+        # What one recording teaches in several tasks belongs into one split.
+        group=_optional("group", fields, settings) or (_place(path, offset, duration) if task_name else ""),
         split=_split(fields, settings),
         offset=offset,
         duration=duration,
@@ -180,8 +178,10 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     )
 
 
-def _text(column: str, fields: Fields, settings: ManifestSettings, reason: RejectReason) -> str:
-    value = _value(column, fields, settings)
+def _text(
+    column: str, fields: Fields, settings: ManifestSettings, reason: RejectReason, task: Task | None = None
+) -> str:
+    value = tasks.target_text(task, _value(column, fields, settings))
     word = {"audio": "the audio path", "text": "the text (transcript)"}[column]
     if value is None:
         raise ClipRejected(reason, f"{word} is missing: the row has no {column} field, or it is null")
@@ -218,13 +218,17 @@ def _clip_id(
 ) -> str:
     clip_id = _optional("id", fields, settings)
     if not clip_id:
-        # The path tells clips of equal base names in two folders apart.
-        return path if offset is None else f"{path}@{offset:g}+{'' if duration is None else f'{duration:g}'}"
+        return _place(path, offset, duration)
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(
             RejectReason.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}"
         )
     return clip_id
+
+
+def _place(path: str, offset: float | None, duration: float | None) -> str:
+    """Where the audio is, as the row has it; the path tells clips of equal base names in two folders apart."""
+    return path if offset is None else f"{path}@{offset:g}+{'' if duration is None else f'{duration:g}'}"
 
 
 def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, float | None]:

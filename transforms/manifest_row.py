@@ -17,6 +17,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "text": ("text", "transcript", "transcription", "sentence", "target", "normalized_text", "label"),
     "prompt": ("prompt",),
+    "task": ("task", "task_name", "taskname"),
     "group": ("group", "speaker", "speaker_id", "client_id", "spk", "spk_id"),
     "split": ("split", "subset"),
     "offset": ("offset", "start"),

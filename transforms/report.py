@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any, BinaryIO
@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 import orjson
 
 from transforms import assign, decode, ledger, storage
-from transforms.clip import REMEDIES, Outcome, RejectReason
-from transforms.plan import REJECTED, Plan
+from transforms.clip import REMEDIES, Outcome, RejectReason, UserError
+from transforms.plan import REJECTED, Plan, ShardKey
+from transforms.repeats import audio_of
 from transforms.settings import Settings
 from transforms.shard import FORMAT_VERSION, ShardResult, Sidecar, Target, load_sidecar
 
@@ -51,6 +52,10 @@ class Count:
     reasons: Counter[str] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     examples_of_reason: dict[str, list[str]] = field(default_factory=dict)
+    tasks: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    first_repeated: list[str] = field(default_factory=list)
+    _audio: set[int] = field(default_factory=set)
     digest: Any = field(default_factory=lambda: blake2b(digest_size=32))
 
     @property
@@ -68,7 +73,9 @@ class Count:
         if outcome.status == "accepted" and outcome.split:
             self.splits[outcome.split].add(outcome)
             self.formats[outcome.source_format or "unknown"] += 1
+            self.tasks[outcome.task or ""] += 1
             self.digest.update(f"{outcome.split}:{outcome.line_sha256}\n".encode())
+            self._add_audio(audio_of(outcome.audio_sha256, outcome.task))
             return
         reason = outcome.reason or "unknown"
         self.reasons[reason] += 1
@@ -76,8 +83,17 @@ class Count:
         if len(shown) < EXAMPLES_PER_REASON:
             shown.append(f"{outcome.source}: {outcome.detail}")
 
+    def _add_audio(self, audio: str) -> None:
+        key = hash(audio)  # 64 bits, for there is one of every clip
+        if key not in self._audio:
+            self._audio.add(key)
+            return
+        self.repeated += 1
+        if len(self.first_repeated) < EXAMPLES_PER_REASON and audio not in self.first_repeated:
+            self.first_repeated.append(audio)
 
-def finish(results: Iterable[ShardResult], plan: Plan, target: Target) -> dict[str, Any]:
+
+def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[str, Any]:
     """Writes all that describes the dataset as a whole, `dataset.json` last.
 
     Reads every sidecar once, in the dataset's order, and holds one at a time.
@@ -88,29 +104,42 @@ def finish(results: Iterable[ShardResult], plan: Plan, target: Target) -> dict[s
 
     Raises:
       AccountingError: accepted and rejected rows are not the manifest's rows.
+      UserError: another run has written into the same output meanwhile.
     """
+    fingerprints = {result.key: result.fingerprint for result in results}
     rows = sum(result.rows for result in results)
     if rows != plan.rows or not rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the shards account for {rows}")
     count = Count({assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()})
     with storage.write(storage.join(target.output, "rejected.jsonl")) as letters:
-        outcomes = _count(_outcomes(plan, target, count), count, letters)
+        outcomes = _count(_outcomes(plan, target, count, fingerprints), count, letters)
         written = ledger.write_ledger(outcomes, storage.join(target.output, "ledger"), plan.rows)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
-    report = _report(count, plan, target.settings)
+    report = {**_report(count, plan, target.settings), "repeated_audio": _repeated_audio(count, target)}
+    report["warnings"] = _warnings(count, plan)
     _write_json(target, "report.json", report)
     _write_json(target, "dataset.json", _dataset(count, plan, target.settings))
     return report
 
 
-def _outcomes(plan: Plan, target: Target, count: Count) -> Iterator[Outcome]:
+def _outcomes(plan: Plan, target: Target, count: Count, fingerprints: Mapping[ShardKey, str]) -> Iterator[Outcome]:
     """Every outcome, shard by shard; notes each shard's size and hash on the way."""
     for key in plan.shard_keys():
-        sidecar = load_sidecar(storage.read_bytes(target.sidecar_uri(key)))
+        sidecar = _sidecar(key, target, fingerprints[key])
         if key[0] != REJECTED:
             count.splits[key[0]].shards.append(_shard_entry(target.shard_path(key), sidecar))
         yield from sidecar.outcomes
+
+
+def _sidecar(key: ShardKey, target: Target, fingerprint: str) -> Sidecar:
+    try:
+        sidecar = load_sidecar(storage.read_bytes(target.sidecar_uri(key)))
+        if sidecar.fingerprint == fingerprint:
+            return sidecar
+    except (FileNotFoundError, ValueError):
+        pass
+    raise UserError(f"another run has written into {target.output} while this one ran; run this command again alone")
 
 
 def _shard_entry(path: str, sidecar: Sidecar) -> dict[str, Any]:
@@ -149,8 +178,8 @@ def _report(count: Count, plan: Plan, settings: Settings) -> dict[str, Any]:
         "fingerprint": count.digest.hexdigest(),
         "splits": splits,
         "source_formats": dict(sorted(count.formats.items())),
+        "tasks": {task: {"examples": number, "prompts": plan.prompts.get(task, 0)} for task, number in _tasks(count)},
         "reasons": {reason: _reason_report(reason, count) for reason, _ in _by_frequency(count.reasons)},
-        "warnings": _warnings(count),
     }
 
 
@@ -178,8 +207,32 @@ def _by_frequency(reasons: Counter[str]) -> list[tuple[str, int]]:
     return sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _warnings(count: Count) -> list[str]:
+def _tasks(count: Count) -> list[tuple[str, int]]:
+    return sorted((task, number) for task, number in count.tasks.items() if task)
+
+
+def _repeated_audio(count: Count, target: Target) -> dict[str, Any]:
+    """How many clips repeat another one's audio in the same task, with the sources of the first few."""
+    shown: dict[str, list[str]] = {audio: [] for audio in count.first_repeated}
+    for row in ledger.read_ledger(storage.join(target.output, "ledger")) if shown else ():
+        audio = audio_of(row["audio_sha256"], row["task"])
+        if row["status"] == "accepted" and audio in shown:
+            shown[audio].append(str(row["source"]))
+    return {"clips": count.repeated, "examples": list(shown.values())}
+
+
+def _warnings(count: Count, plan: Plan) -> list[str]:
     warnings = []
+    if count.repeated:
+        told = f"{count.repeated:,} clips have the same audio as another one"
+        warnings.append(f"{told}; --dedupe=audio keeps one of each")
+    if plan.torn_groups:
+        told = f"the manifest puts clips of {plan.torn_groups:,} groups into both splits"
+        warnings.append(f"{told}; cliptune check refuses that")
+    for task, number in plan.prompts.items():
+        if number > 1:
+            whose = f"task {task} has" if task else "the rows have"
+            warnings.append(f"{whose} {number:,} different prompts; a task is learned best with one, word for word")
     if not count.splits[assign.TRAIN].examples:
         warnings.append("the train split is empty: nothing can be tuned with this dataset")
     if not count.splits[assign.VALIDATION].examples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from transforms import text
 
@@ -13,7 +14,31 @@ DEFAULT_BITRATE = 64
 _LOSSY_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 JSON_NAMES = ("snake_case", "camelCase")
 OVER_DURATION = ("reject", "trim")
+DEDUPE = ("none", "audio")
+# Kinds of target.
+TEXT, LABELS, JSON = "text", "labels", "json"
 DEFAULT_PROMPT = "Transcribe this audio clip exactly as it is spoken."
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing that the model is taught.
+
+    Attributes:
+      name: as rows name it in their `task` column.
+      prompt: text of the user turn, word for word the same in every example of the task.
+      target: kind of target: "text", one of "labels", or "json".
+      labels: the targets there may be, of kind "labels".
+      schema: JSON Schema (2020-12) of the targets, of kind "json"; None for any JSON.
+      system_instruction: text of the system turn; "" for none.
+    """
+
+    name: str
+    prompt: str
+    target: str = TEXT
+    labels: tuple[str, ...] = ()
+    schema: Any = None
+    system_instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +55,9 @@ class Settings:
       min_duration: shortest payload, in seconds, after trimming.
       over_duration: what becomes of longer clips: "reject" them or "trim" them at the limit.
       max_example_bytes: longest JSONL line, its newline included.
+      tasks: what the dataset teaches; () for one task, without a tasks file.
       normalize_text: steps of `transforms.text` that targets go through, in this order; () for none.
+      dedupe: what becomes of clips with the same audio: "none" for nothing, "audio" to keep one of each task.
       trim_silence: whether silence is cut at both ends.
       validation_fraction: share of the clips that becomes the validation split.
     """
@@ -44,7 +71,9 @@ class Settings:
     min_duration: float = 0.1
     over_duration: str = "reject"
     max_example_bytes: int = 20_000_000
+    tasks: tuple[Task, ...] = ()
     normalize_text: tuple[str, ...] = ()
+    dedupe: str = "none"
     trim_silence: bool = True
     validation_fraction: float = 0.1
 
@@ -59,6 +88,7 @@ class Settings:
         )
         _require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
         _require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)
+        _require(self.dedupe in DEDUPE, "dedupe", f"one of {DEDUPE}", self.dedupe)
         self._check_bitrate()
         for step in self.normalize_text:
             _require(step in text.STEPS, "normalize_text", f"some of {', '.join(text.STEPS)}", step)

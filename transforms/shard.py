@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import orjson
 
-from transforms import assign, conform, decode, encode, example, manifest, storage, text
+from transforms import assign, conform, decode, encode, example, manifest, storage, tasks, text
 from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, rejected
 from transforms.plan import REJECTED, ShardKey
-from transforms.settings import Settings
+from transforms.settings import TEXT, Settings
 from transforms.waveform import Waveform
 
 FORMAT_VERSION = 1
@@ -80,11 +80,13 @@ class ShardResult:
       key: split and index.
       rows: clips that were assigned to the shard.
       reused: whether an earlier run had written it.
+      fingerprint: what its sidecar must bear.
     """
 
     key: ShardKey
     rows: int
     reused: bool
+    fingerprint: str
 
 
 def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
@@ -141,11 +143,16 @@ def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
         trimmed_start_samples=conformed.trimmed_start_samples,
         trimmed_end_samples=conformed.trimmed_end_samples,
         target_chars=len(clip.target),
+        task=clip.task or None,
+        group=clip.group or None,
+        # A clip that is dropped later becomes a dead letter, which holds its row.
+        row=clip.row if settings.dedupe == "audio" else None,
     )
 
 
 def _normalized(clip: Clip, settings: Settings) -> Clip:
-    if not settings.normalize_text:
+    task = tasks.find(clip.task, settings.tasks)
+    if not settings.normalize_text or (task is not None and task.target != TEXT):
         return clip
     normalized = text.normalize(clip.target, settings.normalize_text)
     if not normalized.strip():
@@ -208,7 +215,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, p
             _verify_lines(key, sidecar, target)
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
-        return ShardResult(key, len(sidecar.outcomes), reused=True)
+        return ShardResult(key, len(sidecar.outcomes), True, digest)
     if key[0] == REJECTED:
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
@@ -216,7 +223,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, p
         clips = [row for row in ordered if isinstance(row, Clip)]
         sidecar = _write_lines(key, clips, digest, target, pool)
     storage.write_bytes(target.sidecar_uri(key), dump_sidecar(sidecar))
-    return ShardResult(key, len(sidecar.outcomes), reused=False)
+    return ShardResult(key, len(sidecar.outcomes), False, digest)
 
 
 def _place(row: Clip | Outcome) -> tuple[int, str]:

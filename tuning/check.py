@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from transforms import storage
 from transforms.clip import UserError
+from transforms.ledger import read_ledger
 from tuning import dataset, models
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 from tuning.estimate import Tokens
@@ -33,6 +34,7 @@ class JsonlFile:
       split: "train" or "validation".
       shard: what `dataset.json` says of it; None for a file from elsewhere.
       max_lines: how many of its lines count; None for all.
+      ledger: folder of the dataset's ledger; "" for a file from elsewhere.
     """
 
     name: str
@@ -40,11 +42,13 @@ class JsonlFile:
     split: str
     shard: Shard | None = None
     max_lines: int | None = None
+    ledger: str = ""
 
     @classmethod
     def of(cls, prepared: Dataset, split: str, shard: Shard) -> JsonlFile:
         """A shard of a dataset."""
-        return cls(storage.join(prepared.name, shard.path), storage.join(prepared.uri, shard.path), split, shard)
+        name, uri = (storage.join(folder, shard.path) for folder in (prepared.name, prepared.uri))
+        return cls(name, uri, split, shard, ledger=storage.join(prepared.uri, "ledger"))
 
 
 @dataclass(slots=True)
@@ -138,7 +142,8 @@ def check(files: Sequence[JsonlFile], advance: Callable[[int], None] = lambda am
     for file in files:
         for problem in _check_file(file, findings.splits[file.split], held_out, advance):
             findings.add(problem)
-    for problem in _limits(files, findings):
+    torn = (problem for folder in sorted({file.ledger for file in files} - {""}) for problem in _torn_groups(folder))
+    for problem in itertools.chain(torn, _limits(files, findings)):
         findings.add(problem)
     return findings
 
@@ -224,6 +229,25 @@ def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> I
     elif facts.audio in held_out:
         detail = f"the audio is also in the validation split, at {held_out[facts.audio]}"
         yield Problem(source, ERROR, "audio_in_both_splits", detail)
+
+
+def _torn_groups(folder: str) -> Iterator[Problem]:
+    """A speaker or recording in both splits: the model is then judged by what it has learned by heart."""
+    held_out: dict[object, object] = {}
+    for row in _grouped(folder, VALIDATION):
+        held_out.setdefault(row["group"], row["source"])
+    for row in _grouped(folder, TRAIN):
+        other = held_out.pop(row["group"], None)
+        if other is not None:
+            detail = f"group {row['group']!r} is in both splits, at {other} too; mark all its rows for one split"
+            yield Problem(str(row["source"]), ERROR, "group_in_both_splits", detail)
+
+
+def _grouped(folder: str, split: str) -> Iterator[dict[str, object]]:
+    columns = ["source", "status", "split", "group"]
+    for row in read_ledger(folder, columns):
+        if row["status"] == "accepted" and row["split"] == split and row.get("group"):
+            yield row
 
 
 def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]:

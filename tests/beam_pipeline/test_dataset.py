@@ -141,7 +141,8 @@ def test_shards_are_written_once_and_reused_after(job, earlier_runs):
     for run in range(earlier_runs + 1):
         pipeline = beam.Pipeline(FnApiRunner())
         results = pipeline | beam.Create(rows) | WriteShards(job)
-        assert_that(results, equal_to([ShardResult(key, count, run > 0) for key, count in counts.items()]))
+        facts = results | beam.Map(lambda result: (result.key, result.rows, result.reused))
+        assert_that(facts, equal_to([(key, count, run > 0) for key, count in counts.items()]))
         pipeline.run().wait_until_finish()
     for key, count in counts.items():
         assert len(load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).outcomes) == count
@@ -156,7 +157,7 @@ def _counts_are(report, expected):
 
 
 def test_a_lost_shard_is_no_dataset(job, tmp_path):
-    results = [ShardResult(key, 1, False) for key in job.plan.shard_keys()[:-1]]
+    results = [ShardResult(key, 1, False, "") for key in job.plan.shard_keys()[:-1]]
     account = pytest.raises(AccountingError, match=f"have 10 rows, the shards account for {len(results)}")
     with account, beam.Pipeline(FnApiRunner()) as pipeline:
         pipeline | beam.Create(results) | FinishDataset(job)
@@ -213,7 +214,7 @@ def test_a_record_has_no_field_for_audio():
     """None for bytes, none for a list; text and counts only."""
     kinds = {kind for record in (Clip, Outcome) for kind in typing.get_type_hints(record).values()}
     assert kinds == {str, bool, str | None, int | None, float | None}
-    assert set(typing.get_type_hints(ShardResult).values()) == {tuple[str, int], int, bool}
+    assert set(typing.get_type_hints(ShardResult).values()) == {tuple[str, int], int, bool, str}
 
 
 def test_what_is_grouped_is_declared():

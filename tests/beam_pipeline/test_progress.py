@@ -126,8 +126,8 @@ def test_without_a_terminal_there_is_a_line_every_30_seconds(tmp_path, monkeypat
     clock = [100, 129.9, 130, 159.9, 160]
     lines = told(tmp_path / "p", 1_000, clock, [[HOUR], [HOUR, REJECTED], [HOUR], 596 * [accepted(0)]], monkeypatch)
     assert lines == [
-        "3 of 1000 clips, 0/s, 2.00 h of audio, 1 rejected",
-        "600 of 1000 clips, 10/s, 3.00 h of audio, 1 rejected",
+        "3 of 1000 clips, 0.1/s, 2.00 h of audio, 1 rejected",
+        "600 of 1000 clips, 10.0/s, 3.00 h of audio, 1 rejected",
     ]
 
 

@@ -165,7 +165,7 @@ def test_columns_are_found_by_the_names_of_the_field(tmp_path, header, clip):
 
 def test_columns_can_be_named(tmp_path):
     content = "key2;x\n".replace(";", ",") + "a.wav,hello\n"
-    assert summary(read(written(tmp_path, content), audio_column="key2", text_column="x")) == [
+    assert summary(read(written(tmp_path, content), columns={"audio": "key2", "text": "x"})) == [
         ("a.wav", "a.wav", "hello")
     ]
 

@@ -44,12 +44,14 @@ def write(key, rows, target, window=4, on_outcome=lambda outcome: None):
 
 def test_a_shard_is_its_clips_in_hash_order(tmp_path, clips):
     target = target_of(tmp_path)
-    assert write(("train", 0), clips, target) == ShardResult(("train", 0), 11, reused=False)
+    result = write(("train", 0), clips, target)
+    in_order = sorted(clips, key=lambda clip: assign.order_key(clip.clip_id))
+    digest = shard.fingerprint(in_order, target.settings)
+    assert result == ShardResult(("train", 0), 11, reused=False, fingerprint=digest)
     content = (tmp_path / "out/train/train-00000-of-00001.jsonl").read_bytes()
     examples = [json.loads(line) for line in content.split(b"\n")[:-1]]
-    expected = sorted(clips, key=lambda clip: assign.order_key(clip.clip_id))
     assert [e["contents"][1]["parts"][0]["text"] for e in examples] == [
-        c.target for c in expected if c.uri != "bad.wav"
+        c.target for c in in_order if c.uri != "bad.wav"
     ]
     blob = examples[0]["contents"][0]["parts"][1]["inline_data"]
     samples, rate = encode.decode_payload(Payload(pybase64.b64decode(blob["data"]), blob["mime_type"]))
