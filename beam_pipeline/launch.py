@@ -224,7 +224,8 @@ def run(job: Job, options: PipelineOptions, console: Console) -> int:
             raise
         raise UserError(_without_step(told[-1])) from None
     counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
-    return sum(counter.result for counter in counters)
+    # A job server tells a counter that was never above zero as None.
+    return sum(counter.result or 0 for counter in counters)
 
 
 def _without_step(text: str) -> str:
