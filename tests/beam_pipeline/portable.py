@@ -26,7 +26,10 @@ class _TwoWorkers(fn_runner.FnApiRunner):
 
 
 def _worker_pool() -> tuple[grpc.Server, str]:
-    """Starts worker processes on request, as long as the server is kept; unlike the stock pool's server it listens on this machine only."""
+    """Starts worker processes on request, as long as the server is kept.
+
+    Unlike the stock pool's server, this one listens on this machine only.
+    """
     server = grpc.server(shared_unbounded_instance())
     port = server.add_insecure_port("127.0.0.1:0")
     pool = BeamFnExternalWorkerPoolServicer(use_process=True)

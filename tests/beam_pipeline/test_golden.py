@@ -1,4 +1,4 @@
-"""The dataset's format, pinned: a change of these hashes changes every user's dataset, and needs a new FORMAT_VERSION."""
+"""The dataset's format, pinned: who changes these hashes changes every user's dataset, and FORMAT_VERSION too."""
 
 import json
 from hashlib import sha256
@@ -12,20 +12,20 @@ from tests.beam_pipeline.conftest import ledger, write_manifest
 SPLITS = ("train", "validation")
 GOLDEN: dict[str, dict[str, str]] = {
     "flac": {
-        "train": "3f263b945d41c842",
-        "validation": "e3b0c44298fc1c14",
+        "train": "fd1420d210452431",
+        "validation": "45bb21e5aea50843",
         "shards": "e60c378b60f33b83",
-        "rejected.jsonl": "b71a02b5756b5f81",
-        "ledger": "0112c22bafa70be1",
-        "fingerprint": "5fe3739d3a2b348e",
+        "rejected.jsonl": "a6fc4aca53084d40",
+        "ledger": "2c1280041ecdda45",
+        "fingerprint": "f14107123b6f552d",
     },
     "wav": {
-        "train": "7cb29204d5bd4cc7",
-        "validation": "e3b0c44298fc1c14",
+        "train": "647ef030b2634d5f",
+        "validation": "3ab109512533b83c",
         "shards": "e60c378b60f33b83",
-        "rejected.jsonl": "b71a02b5756b5f81",
-        "ledger": "0ef473ff0ef29391",
-        "fingerprint": "c9c4dbdb164fe99b",
+        "rejected.jsonl": "a6fc4aca53084d40",
+        "ledger": "38b0aac839a4e067",
+        "fingerprint": "c16038a88f153d8e",
     },
 }
 
@@ -52,10 +52,8 @@ def test_the_format(tmp_path, prepare, small_shards, monkeypatch, audio_format):
         for index in range(24)
     ]
     rows[3]["prompt"], rows[4]["system_instruction"] = "Was wird gesagt?", "Be brief."
-    rows += [
-        {"id": "nowhere", "audio": "nowhere.wav", "text": "x"},
-        {"id": "clip-1", "audio": "2.wav", "text": "taken"},
-    ]
+    rows.append({**rows[0], "id": "nowhere", "audio": "nowhere.wav"})
+    rows.append({**rows[2], "id": "clip-1"})
     write_manifest(tmp_path / "m.jsonl", rows)
     names = {"flac": "snake_case", "wav": "camelCase"}[audio_format]
     flags = [f"--audio_format={audio_format}", f"--json_names={names}", "--max_rejected_fraction=1"]
