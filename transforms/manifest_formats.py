@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import zlib
@@ -239,7 +240,7 @@ def _delimited_row(number: int, header: list[str], cells: list[str]) -> Row:
         line.encode()
     except UnicodeEncodeError:
         return _bad_row(number, _printable(line), "the row is not valid UTF-8 (invalid encoding)")
-    return Row(number, dict(zip(header, cells, strict=False)))
+    return Row(number, dict(itertools.zip_longest(header, cells)))
 
 
 def _printable(text: str) -> str:
