@@ -47,9 +47,9 @@ class Job:
     progress_path: str = ""
     committed: frozenset[ShardKey] = frozenset()
 
-    def after(self, committed: frozenset[ShardKey]) -> Job:
-        """The same job, following an earlier run."""
-        return replace(self, committed=committed)
+    def claimed(self, claim: str, committed: frozenset[ShardKey]) -> Job:
+        """The same job, whose output is its own and holds what an earlier run has finished."""
+        return replace(self, target=replace(self.target, claim=claim), committed=committed)
 
     def with_progress(self, path: str) -> Job:
         """The same job, noting its progress in a local file."""

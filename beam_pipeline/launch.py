@@ -83,8 +83,8 @@ def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Conso
     options = beam_options(beam_flags)
     check_runner(options)
     job = make_job(args, options, console)
-    output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
-    reused = run(job.after(output.committed(job.target)), options, console)
+    claim = output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
+    reused = run(job.claimed(claim, output.committed(job.target)), options, console)
     report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
     return {**report, "reused": reused}
 

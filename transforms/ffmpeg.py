@@ -204,11 +204,17 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
         )
         # prlimit rather than preexec_fn, which is not safe in a process with threads.
         if hasattr(resource, "prlimit"):
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_LOG_BYTES, MAX_LOG_BYTES))
+            _limit(process.pid, resource.RLIMIT_AS, MAX_MEMORY_BYTES)
+            _limit(process.pid, resource.RLIMIT_FSIZE, MAX_LOG_BYTES)
         output = _output(process, timeout)
         log.seek(0)
         return process.returncode, output, log.read(1 << 20)
+
+
+def _limit(pid: int, kind: int, most: int) -> None:
+    hard = resource.getrlimit(kind)[1]  # a user may have a lower limit already, which cannot be raised
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.prlimit(pid, kind, (most, most))
 
 
 def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:

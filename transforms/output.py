@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -12,20 +13,22 @@ from transforms import decode, storage
 from transforms.clip import UserError
 from transforms.plan import Plan, ShardKey
 from transforms.settings import Settings
-from transforms.shard import FORMAT_VERSION, Target
+from transforms.shard import FORMAT_VERSION, RUN_FILE, Target
 
-RUN_FILE = "run.json"
 DATASET_FILE = "dataset.json"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
 _FILES = (DATASET_FILE, "report.json", "rejected.jsonl", RUN_FILE)
 _FOLDERS = ("train/", "validation/", "rejected/", "ledger/")
 
 
-def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> None:
+def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> str:
     """Makes `output` this run's: empty, begun by the same run, or cleared.
 
     A run that was killed left `run.json` and perhaps shards; the same run goes
     on from there. Anything else is not mixed with new shards.
+
+    Returns:
+      The claim: sha256 of `run.json`, hexadecimal. Two runs of the same description share it.
 
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
@@ -41,7 +44,9 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> None:
     storage.sweep(output)
     # Not complete again until the run has ended.
     storage.delete(storage.join(output, DATASET_FILE))
-    storage.write_bytes(storage.join(output, RUN_FILE), orjson.dumps(mine, option=_PRETTY))
+    content = orjson.dumps(mine, option=_PRETTY)
+    storage.write_bytes(storage.join(output, RUN_FILE), content)
+    return sha256(content).hexdigest()
 
 
 def committed(target: Target) -> frozenset[ShardKey]:
@@ -89,7 +94,12 @@ def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:
     """What changed, as "settings.sample_rate (16000, now 8000)"."""
     old, new = dict(_flat(earlier)), dict(_flat(mine))
     changed = [name for name in sorted(old | new) if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} ({old.get(name)}, now {new.get(name)})" for name in changed)
+    return ", ".join(f"{name} ({_short(old.get(name))}, now {_short(new.get(name))})" for name in changed)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

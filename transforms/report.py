@@ -111,6 +111,7 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
     if rows != plan.rows or not rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the shards account for {rows}")
     count = Count({assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()})
+    target.check_claim()
     with storage.write(storage.join(target.output, "rejected.jsonl")) as letters:
         outcomes = _count(_outcomes(plan, target, count, fingerprints), count, letters)
         written = ledger.write_ledger(outcomes, storage.join(target.output, "ledger"), plan.rows)
@@ -118,6 +119,7 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = {**_report(count, plan, target.settings), "repeated_audio": _repeated_audio(count, target)}
     report["warnings"] = _warnings(count, plan)
+    target.check_claim()
     _write_json(target, "report.json", report)
     _write_json(target, "dataset.json", _dataset(count, plan, target.settings))
     return report

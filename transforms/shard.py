@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import orjson
 
 from transforms import assign, conform, decode, encode, example, manifest, storage, tasks, text
-from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, rejected
+from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError, rejected
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import TEXT, Settings
 from transforms.waveform import Waveform
 
 FORMAT_VERSION = 1
+RUN_FILE = "run.json"
 # A longer recording should be cut first; the cap keeps a few clips in memory bounded.
 MAX_AUDIO_BYTES = 512 << 20
 
@@ -36,6 +37,7 @@ class Target:
       num_shards: shards of each split.
       settings: what decides the bytes.
       verify: whether every payload is decoded again and compared.
+      claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
     """
 
     output: str
@@ -44,6 +46,22 @@ class Target:
     num_shards: dict[str, int]
     settings: Settings
     verify: bool = False
+    claim: str = ""
+
+    def check_claim(self) -> None:
+        """Refuses to write into an output that another run has taken over.
+
+        Raises:
+          UserError: its `run.json` is not this run's.
+        """
+        if not self.claim:
+            return
+        try:
+            found = sha256(storage.read_bytes(storage.join(self.output, RUN_FILE))).hexdigest()
+        except FileNotFoundError:
+            found = ""
+        if found != self.claim:
+            raise UserError(f"another run has taken {self.output} over while this one ran; nothing more is written")
 
     def shard_path(self, key: ShardKey) -> str:
         """The shard's path below `output`."""
@@ -217,6 +235,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, p
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
     if key[0] == REJECTED:
+        target.check_claim()
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
     else:
@@ -245,6 +264,7 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Targ
             file_hash.update(line)
             outcomes.append(placed)
             pool.on_outcome(placed)
+        target.check_claim()  # the file takes its name at the end of this block
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes))
 
 

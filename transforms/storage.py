@@ -30,7 +30,7 @@ PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # What a name can have wrong so that no file can be under it: too long, through a file, a loop of links.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
-_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 class StorageError(Exception):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents
+from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from transforms import shard
 
 # Runs the command in a process that kills itself at one moment of its work.
@@ -50,7 +50,7 @@ elif moment == "after":
     Path.replace = kill_after
 else:
     storage.read_audio = kill_reading
-sys.exit(cliptune.main(["prepare", "--manifest", "m.jsonl", "--output", "out"]))
+sys.exit(cliptune.main(["prepare", "--manifest", "m.jsonl", "--output", "out", *sys.argv[5:]]))
 """
 
 
@@ -94,3 +94,26 @@ def test_a_killed_run_is_finished_by_the_next(
     assert prepare("m.jsonl", "out").json["reused"] == len(done)
     assert sorted(decoded) == sorted({row["id"] for row in SOME} - done)
     assert contents(folder / "out") == contents(reference)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", [".jsonl", ".outcomes.json"])
+@pytest.mark.parametrize("rewritten", [1, 2])
+def test_a_run_killed_while_it_drops_repeated_audio_too(
+    folder, prepare, small_shards, monkeypatch, moment, name, rewritten
+):
+    """Once every shard is written, those with a clip to drop are written again."""
+    twice = [{**row, "id": f"{row['id']}-again"} for row in SOME[:4]]
+    write_manifest(folder / "m.jsonl", [*SOME, *twice])
+    flags = ["--dedupe=audio", "--max_rejected_fraction=1", "--validation_fraction=0"]
+    shards = -(-(len(SOME) + len(twice)) // 4)
+    # Sidecars: one more, of the rows without a clip.
+    count = shards + rewritten + (name == ".outcomes.json")
+    words = [sys.executable, "-c", KILLED, str(EXAMPLES.parent), moment, name, str(count), *flags]
+    killed = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
+    monkeypatch.chdir(folder)
+    calm = prepare("m.jsonl", "calm", *flags)
+    assert calm.json["reasons"] == {"duplicate_audio": 4}
+    assert prepare("m.jsonl", "out", *flags).json["reused"] >= len(SOME) - 4
+    assert contents(folder / "out") == contents(folder / "calm")

@@ -173,3 +173,21 @@ def test_a_fault_of_the_body_passes_and_ends_the_display(tmp_path):
     with pytest.raises(ZeroDivisionError), progress.shown(tmp_path / "p", 5, 16_000, Console(file=io.StringIO())):
         raise ZeroDivisionError
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("terminal", "told"), [(True, "reading manifests  2,000 rows"), (False, "")])
+def test_rows_are_counted_while_they_are_read(terminal, told):
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=terminal, color_system=None, _environ={})
+    assert list(progress.counted(iter(range(2_500)), console)) == list(range(2_500))
+    assert told in screen.getvalue()
+    assert bool(screen.getvalue()) == terminal
+
+
+def test_a_long_count_tells_a_line_every_30_seconds(monkeypatch):
+    clock = iter([0.0, 29.9, 30.0, 31.0, 60.0])
+    monkeypatch.setattr("beam_pipeline.progress.time.monotonic", lambda: next(clock))
+    screen = io.StringIO()
+    for _ in progress.counted(range(3_000), Console(file=screen)):
+        pass
+    assert screen.getvalue().splitlines() == ["reading manifests: 2,000 rows"]
