@@ -47,9 +47,9 @@ class Job:
     progress_path: str = ""
     committed: frozenset[ShardKey] = frozenset()
 
-    def claimed(self, claim: str, committed: frozenset[ShardKey]) -> Job:
+    def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
         """The same job, whose output is its own and holds what an earlier run has finished."""
-        return replace(self, target=replace(self.target, claim=claim), committed=committed)
+        return replace(self, target=replace(self.target, claim=claim, audio_there=audio_there), committed=committed)
 
     def with_progress(self, path: str) -> Job:
         """The same job, noting its progress in a local file."""

@@ -10,6 +10,7 @@ from transforms import text
 from transforms.manifest_row import ALIASES
 from transforms.settings import (
     AUDIO_FORMATS,
+    AUDIO_PARTS,
     DEDUPE,
     DEFAULT_BITRATE,
     JSON_NAMES,
@@ -126,6 +127,18 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
         dest="trim_silence",
         action="store_false",
         help="do not trim silence at the ends of clips",
+    )
+    group.add_argument(
+        "--audio_part",
+        choices=AUDIO_PARTS,
+        default=DEFAULTS.audio_part,
+        help="inline: as base64 in the examples; uri: as files in OUT/audio that they refer to (default: %(default)s)",
+    )
+    group.add_argument(
+        "--audio_uri",
+        default="",
+        metavar="gs://…",
+        help="with --audio_part=uri: where the service will find OUT/audio, of an OUT on this machine",
     )
     group.add_argument("--verify", action="store_true", help="decode every payload again and compare it")
 

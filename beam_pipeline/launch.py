@@ -84,7 +84,7 @@ def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Conso
     check_runner(options)
     job = make_job(args, options, console)
     claim = output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
-    reused = run(job.claimed(claim, output.committed(job.target)), options, console)
+    reused = run(job.claimed(claim, *output.left_by_earlier_runs(job.target)), options, console)
     report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
     return {**report, "reused": reused}
 
@@ -137,6 +137,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
       UserError: a manifest cannot be used.
     """
     base = str(Path.cwd())  # workers may have another one
+    args.audio_uri = _audio_uri(args)
     try:
         settings = settings_from(args, _tasks(args.tasks, base) if args.tasks else ())
     except ValueError as fault:
@@ -162,6 +163,17 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
         verify=args.verify,
     )
     return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
+
+
+def _audio_uri(args: argparse.Namespace) -> str:
+    """Where the examples' audio is for the service, which reads from buckets only."""
+    uri = str(args.audio_uri).rstrip("/")
+    if args.audio_part != "uri" or uri:
+        return uri
+    if not storage.is_gcs(args.output):
+        told = f"--audio_part=uri: the service reads audio from a bucket, and --output {args.output} is none"
+        raise UserError(f"{told}; write to gs://…, or say with --audio_uri where OUT/audio will be copied to")
+    return f"{args.output.rstrip('/')}/audio"
 
 
 def _tasks(name: str, base: str) -> tuple[Task, ...]:

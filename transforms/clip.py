@@ -174,6 +174,7 @@ class Outcome:
       mime_type: of the payload.
       audio_bytes: size of the payload before base64.
       audio_sha256: of the payload, hexadecimal.
+      audio_crc32c: of the payload, base64 as in gs:// metadata; None unless it is a file of its own.
       source_format: what the source bytes are, e.g. "wav/pcm_16", "mp4/aac".
       source_sample_rate: Hz.
       source_channels: channels before the downmix.
@@ -201,6 +202,7 @@ class Outcome:
     mime_type: str | None = None
     audio_bytes: int | None = None
     audio_sha256: str | None = None
+    audio_crc32c: str | None = None
     source_format: str | None = None
     source_sample_rate: int | None = None
     source_channels: int | None = None

@@ -25,7 +25,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from transforms.clip import UserError
-from transforms.storage import GCS_SCHEME, StorageError, shown
+from transforms.storage import GCS_SCHEME, StorageError, crc32c, shown
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -119,6 +119,33 @@ def write(uri: str) -> Iterator[BinaryIO]:
         file.seek(0)
         with _faults(uri, writing=True):
             blob.upload_from_file(file, size=length, timeout=TIMEOUT, retry=RETRY, checksum="crc32c")
+
+
+def write_once(uri: str, content: bytes, mime_type: str, look_first: bool) -> None:
+    """Uploads `content` unless an object of this name has it: then nothing is written."""
+    blob = _blob(uri)
+    if look_first and _has(uri, content, mime_type):
+        return
+    for only_new in (0, None):
+        with _faults(uri, writing=True), suppress(api.PreconditionFailed):
+            blob.upload_from_string(
+                content, content_type=mime_type, if_generation_match=only_new,
+                timeout=TIMEOUT, retry=RETRY, checksum="crc32c",
+            )  # fmt: skip
+            return
+        # There is one. If it is not the right one, it is replaced.
+        if _has(uri, content, mime_type):
+            return
+
+
+def _has(uri: str, content: bytes, mime_type: str) -> bool:
+    blob = _blob(uri)
+    try:
+        with _faults(uri):
+            blob.reload(timeout=TIMEOUT, retry=RETRY)
+    except FileNotFoundError:
+        return False
+    return bool(blob.crc32c == crc32c(content) and blob.content_type == mime_type)
 
 
 def size(uri: str) -> int:

@@ -18,7 +18,7 @@ from transforms.shard import FORMAT_VERSION, RUN_FILE, Target
 DATASET_FILE = "dataset.json"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
 _FILES = (DATASET_FILE, "report.json", "rejected.jsonl", RUN_FILE)
-_FOLDERS = ("train/", "validation/", "rejected/", "ledger/")
+_FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
 
 
 def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> str:
@@ -49,11 +49,13 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> str:
     return sha256(content).hexdigest()
 
 
-def committed(target: Target) -> frozenset[ShardKey]:
-    """The shards that have a sidecar: an earlier run of the same description finished them."""
-    there = set(storage.list_files(target.output))
+def left_by_earlier_runs(target: Target) -> tuple[frozenset[ShardKey], bool]:
+    """The shards with a sidecar, which an earlier run of the same description finished; and whether there is audio."""
+    folders = (storage.join(target.output, split) for split in target.num_shards)
+    there = {uri for folder in folders for uri in storage.list_files(folder)}
     keys = ((split, index) for split, count in target.num_shards.items() for index in range(count))
-    return frozenset(key for key in keys if target.sidecar_uri(key) in there)
+    finished = frozenset(key for key in keys if target.sidecar_uri(key) in there)
+    return finished, storage.is_folder(target.audio_folder())
 
 
 _CHOICES = "choose another --output, or pass --overwrite to replace it"

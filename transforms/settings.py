@@ -14,6 +14,7 @@ DEFAULT_BITRATE = 64
 _LOSSY_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 JSON_NAMES = ("snake_case", "camelCase")
 OVER_DURATION = ("reject", "trim")
+AUDIO_PARTS = ("inline", "uri")
 DEDUPE = ("none", "audio")
 # Kinds of target.
 TEXT, LABELS, JSON = "text", "labels", "json"
@@ -50,6 +51,8 @@ class Settings:
       sample_rate: of every payload, in Hz.
       audio_format: container and codec of the payload, one of `AUDIO_FORMATS`.
       bitrate: of a lossy payload, in kbit/s; 0 for the lossless formats.
+      audio_part: how an example carries its audio: "inline" as base64, or "uri" as the URI of a file beside the shards.
+      audio_uri: with "uri", the folder in a bucket where the service finds these files; "" otherwise.
       json_names: spelling of the examples' field names.
       max_duration: longest payload, in seconds, after trimming.
       min_duration: shortest payload, in seconds, after trimming.
@@ -66,6 +69,8 @@ class Settings:
     sample_rate: int = 16_000
     audio_format: str = "flac"
     bitrate: int = 0
+    audio_part: str = "inline"
+    audio_uri: str = ""
     json_names: str = "snake_case"
     max_duration: float = 30.0
     min_duration: float = 0.1
@@ -80,6 +85,10 @@ class Settings:
     def __post_init__(self) -> None:
         _require(8_000 <= self.sample_rate <= 48_000, "sample_rate", "between 8000 and 48000 Hz", self.sample_rate)
         _require(self.audio_format in AUDIO_FORMATS, "audio_format", f"one of {AUDIO_FORMATS}", self.audio_format)
+        _require(self.audio_part in AUDIO_PARTS, "audio_part", f"one of {AUDIO_PARTS}", self.audio_part)
+        if self.audio_uri:
+            _require(self.audio_part == "uri", "audio_uri", "left out without audio_part=uri", self.audio_uri)
+            _require(self.audio_uri.startswith("gs://"), "audio_uri", "a folder in gs://", self.audio_uri)
         _require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
         _require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
         _require(0 < self.max_duration <= 3_600, "max_duration", "above 0 and at most 3600 s", self.max_duration)

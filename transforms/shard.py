@@ -37,6 +37,7 @@ class Target:
       num_shards: shards of each split.
       settings: what decides the bytes.
       verify: whether every payload is decoded again and compared.
+      audio_there: whether an earlier run has written audio files into the output.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
     """
 
@@ -46,7 +47,17 @@ class Target:
     num_shards: dict[str, int]
     settings: Settings
     verify: bool = False
+    audio_there: bool = False
     claim: str = ""
+
+    def audio_folder(self) -> str:
+        """Where audio files go, with `audio_part="uri"`."""
+        return storage.join(self.output, "audio")
+
+    def write_audio(self, payload: encode.Payload) -> None:
+        """Writes a payload as a file of its own, named by its contents: two runs, or two clips, may write the same."""
+        uri = storage.join(self.audio_folder(), example.audio_path(payload, self.settings))
+        storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
 
     def check_claim(self) -> None:
         """Refuses to write into an output that another run has taken over.
@@ -143,6 +154,9 @@ def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
     if target.verify:
         encode.verify(payload, conformed.samples, settings)
     line = example.line(clip, payload, settings)
+    by_uri = settings.audio_part == "uri"
+    if by_uri:
+        target.write_audio(payload)
     return line, Outcome(
         clip_id=clip.clip_id,
         source=clip.source,
@@ -153,6 +167,7 @@ def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
         mime_type=payload.mime_type,
         audio_bytes=len(payload.content),
         audio_sha256=sha256(payload.content).hexdigest(),
+        audio_crc32c=storage.crc32c(payload.content) if by_uri else None,
         source_format=wave.source_format,
         source_sample_rate=wave.sample_rate,
         source_channels=wave.samples.shape[1],
@@ -337,9 +352,15 @@ def _verify_lines(key: ShardKey, sidecar: Sidecar, target: Target) -> None:
     accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
     with storage.open_read(storage.join(target.output, target.shard_path(key))) as stream:
         for outcome, line in zip(accepted, stream, strict=True):
-            encode.verify_length(
-                example.payload(line, outcome.mime_type or ""), outcome.num_samples or 0, target.settings
-            )
+            encode.verify_length(_payload(line, outcome, target), outcome.num_samples or 0, target.settings)
+
+
+def _payload(line: bytes, outcome: Outcome, target: Target) -> encode.Payload:
+    mime_type = outcome.mime_type or ""
+    if target.settings.audio_part == "inline":
+        return example.payload(line, mime_type)
+    path = f"{(outcome.audio_sha256 or '')[:2]}/{outcome.audio_sha256}.{target.settings.audio_format}"
+    return encode.Payload(storage.read_bytes(storage.join(target.audio_folder(), path)), mime_type)
 
 
 def _intact(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:

@@ -7,6 +7,7 @@ Beside these, the plain `FileNotFoundError`, `IsADirectoryError` and `Permission
 
 from __future__ import annotations
 
+import base64
 import errno
 import functools
 import glob
@@ -22,6 +23,8 @@ from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
+
+import google_crc32c
 
 from transforms.clip import ClipRejected, RejectReason, UserError
 
@@ -161,6 +164,29 @@ def write_bytes(uri: str, content: bytes) -> None:
     """Writes a whole file; raises what `write` raises."""
     with write(uri) as file:
         file.write(content)
+
+
+def write_once(uri: str, content: bytes, mime_type: str, look_first: bool = False) -> None:
+    """Writes a file that is named by its contents, unless it is there.
+
+    Args:
+      uri: local path or gs:// URI.
+      content: of the file.
+      mime_type: content type of an object in gs://.
+      look_first: whether it is likely to be there: asking is then cheaper than sending it in vain.
+
+    Raises:
+      UserError, StorageError: as `write`.
+    """
+    if _remote(uri):
+        _gcs().write_once(uri, content, mime_type, look_first)
+    elif not exists(uri) or read_bytes(uri) != content:
+        write_bytes(uri, content)
+
+
+def crc32c(content: bytes) -> str:
+    """The checksum of `content` as gs:// metadata has it: base64 of four bytes, the highest first."""
+    return base64.b64encode(int(google_crc32c.value(content)).to_bytes(4, "big")).decode()
 
 
 def exists(uri: str) -> bool:

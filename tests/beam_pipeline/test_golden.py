@@ -16,7 +16,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "validation": "45bb21e5aea50843",
         "shards": "e60c378b60f33b83",
         "rejected.jsonl": "a6fc4aca53084d40",
-        "ledger": "2c1280041ecdda45",
+        "ledger": "be01ea8a90562108",
         "fingerprint": "f14107123b6f552d",
     },
     "wav": {
@@ -24,7 +24,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "validation": "3ab109512533b83c",
         "shards": "e60c378b60f33b83",
         "rejected.jsonl": "a6fc4aca53084d40",
-        "ledger": "38b0aac839a4e067",
+        "ledger": "c998fbea6681950e",
         "fingerprint": "c16038a88f153d8e",
     },
 }
