@@ -25,7 +25,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from transforms.clip import UserError
-from transforms.storage import GCS_SCHEME, StorageError, crc32c, shown
+from transforms.storage import GCS_SCHEME, ListedObject, StorageError, crc32c, shown
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -167,6 +167,14 @@ def list_files(folder: str) -> list[str]:
     return sorted(f"{GCS_SCHEME}{bucket}/{name}" for name in _names(folder) if not name.endswith("/"))
 
 
+def list_objects(folder: str) -> Iterator[ListedObject]:
+    """Every object below the prefix with its facts, sorted by name."""
+    bucket, _ = _split(folder)
+    for blob in _blobs(folder, "items(name,size,crc32c,contentType),nextPageToken"):
+        uri = f"{GCS_SCHEME}{bucket}/{blob.name}"
+        yield ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
+
+
 def match(pattern: str) -> list[str]:
     """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""
     wildcard = _WILDCARD.search(pattern)
@@ -245,15 +253,19 @@ def _blob(uri: str) -> Blob:
 
 
 def _names(folder: str, max_results: int | None = None) -> Iterator[str]:
+    return (str(blob.name) for blob in _blobs(folder, "items(name),nextPageToken", max_results))
+
+
+def _blobs(folder: str, fields: str, max_results: int | None = None) -> Iterator[Blob]:
     bucket, name = _split(folder)
     prefix = f"{name.rstrip('/')}/" if name.rstrip("/") else ""
     try:
         with _faults(folder):
             blobs = _client(os.environ.get("STORAGE_EMULATOR_HOST")).list_blobs(
-                bucket, prefix=prefix, max_results=max_results, fields="items(name),nextPageToken",
+                bucket, prefix=prefix, max_results=max_results, fields=fields,
                 timeout=TIMEOUT, retry=RETRY,
             )  # fmt: skip
-            yield from (str(blob.name) for blob in blobs)
+            yield from blobs
     except FileNotFoundError as error:
         raise UserError(f"there is no bucket {GCS_SCHEME}{bucket}") from error
 

@@ -19,6 +19,7 @@ import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
@@ -261,6 +262,33 @@ def _is_running(pid: str) -> bool:
 def _machine() -> str:
     """Tells machines apart without naming them."""
     return blake2b(socket.gethostname().encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object in gs://, as a list of its folder tells of it.
+
+    Attributes:
+      uri: its gs:// URI.
+      size: bytes.
+      crc32c: of its contents, as `crc32c` has it.
+      content_type: as it was uploaded with.
+    """
+
+    uri: str
+    size: int
+    crc32c: str
+    content_type: str
+
+
+def list_objects(folder: str) -> Iterator[ListedObject]:
+    """What is below a gs:// folder, sorted by name, streamed: one request lists a thousand.
+
+    Raises:
+      UserError, StorageError: as `open_read`.
+    """
+    objects: Iterator[ListedObject] = _gcs().list_objects(folder)
+    return objects
 
 
 def match(pattern: str) -> list[str]:

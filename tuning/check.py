@@ -17,6 +17,7 @@ from tuning import dataset, models
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 from tuning.estimate import Tokens
 from tuning.rows import ERROR, WARNING, Facts, Problem, check_line
+from tuning.uris import Reference, check_references
 
 SHOWN_PROBLEMS = 1_000
 # 100 MB of audio are 134 MB of base64; nothing legal is longer than this.
@@ -127,29 +128,39 @@ def files_of(path: str) -> list[JsonlFile]:
     return [JsonlFile.of(prepared, split, shard) for split in (VALIDATION, TRAIN) for shard in prepared.splits[split]]
 
 
-def check(files: Sequence[JsonlFile], advance: Callable[[int], None] = lambda amount: None) -> Findings:
-    """Checks files line by line; memory grows with the validation split only.
+def check(
+    files: Sequence[JsonlFile], advance: Callable[[int], None] = lambda amount: None, look_up: bool = False
+) -> Findings:
+    """Checks files line by line; memory grows with the validation split, and with the URIs that examples point to.
 
     Args:
       files: those of the validation split come first.
       advance: called with the bytes of each line, for progress.
+      look_up: whether to ask buckets for the audio that examples point to.
 
     Raises:
       UserError, StorageError: a file cannot be read at all.
     """
     findings = Findings()
     held_out: dict[str, str] = {}  # audio of the validation split → its source
+    references: dict[str, Reference] = {}
     for file in files:
-        for problem in _check_file(file, findings.splits[file.split], held_out, advance):
+        for problem in _check_file(file, findings.splits[file.split], held_out, references, advance):
             findings.add(problem)
-    torn = (problem for folder in sorted({file.ledger for file in files} - {""}) for problem in _torn_groups(folder))
-    for problem in itertools.chain(torn, _limits(files, findings)):
+    ledger = next((file.ledger for file in files), "")
+    seen = check_references(references, ledger) if look_up else ()
+    torn = _torn_groups(ledger) if ledger else ()
+    for problem in itertools.chain(seen, torn, _limits(files, findings)):
         findings.add(problem)
     return findings
 
 
 def _check_file(
-    file: JsonlFile, totals: SplitFacts, held_out: dict[str, str], advance: Callable[[int], None]
+    file: JsonlFile,
+    totals: SplitFacts,
+    held_out: dict[str, str],
+    references: dict[str, Reference],
+    advance: Callable[[int], None],
 ) -> Iterator[Problem]:
     seen = _Seen()
     try:
@@ -165,6 +176,8 @@ def _check_file(
                 totals.tokens.add(facts)
                 yield from problems
                 yield from _leaks(file.split, facts, source, held_out)
+                if facts.audio and facts.mime_type and facts.audio.startswith("gs://"):
+                    references.setdefault(facts.audio, Reference(source, facts.mime_type))
                 advance(size)
     except FileNotFoundError:
         what = "dataset.json lists this shard" if file.shard else f"there is no {file.uri}"

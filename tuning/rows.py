@@ -77,6 +77,7 @@ class Facts:
       text_chars: of all texts, prompt and target together.
       text_bytes: the same in UTF-8: no text has more tokens than bytes.
       audio: sha256 of the payload, or the URI; None without audio.
+      mime_type: of audio that a URI points to; "" of audio in the line.
       prompt: the user turn's text.
     """
 
@@ -84,6 +85,7 @@ class Facts:
     text_chars: int = 0
     text_bytes: int = 0
     audio: str | None = None
+    mime_type: str = ""
     prompt: str = ""
 
     @property
@@ -231,7 +233,8 @@ def _measure(row: Row) -> tuple[Facts, list[tuple[str, str]]]:
         return facts, [("audio_part", f"an example must have exactly one audio part, in a user turn, got {found}")]
     part = audio[0][1]
     if part.file_data:
-        return replace(facts, audio=part.file_data.file_uri), list(_uri_faults(part.file_data))
+        facts = replace(facts, audio=part.file_data.file_uri, mime_type=part.file_data.mime_type or "")
+        return facts, list(_uri_faults(part.file_data))
     blob = part.inline_data or types.Blob()
     content = blob.data or b""
     seconds, faults = _payload_faults(content, blob.mime_type or "")
