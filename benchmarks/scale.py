@@ -2,6 +2,7 @@
 
     python -m benchmarks.scale                  3,000 and 30,000 rows
     python -m benchmarks.scale 3000 30000 300000
+    python -m benchmarks.scale --overhead 30000 how much of it is not reading, decoding and encoding
 
 The bundled recordings are repeated under new ids, so every row is read, decoded and encoded. Time is given twice:
 on the clock, and of the processor (ffmpeg's included), which other work on the same machine hardly changes.
@@ -19,6 +20,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+# The same run with every recording read from memory and a payload that is made beforehand: what is left is overhead.
+WITHOUT_AUDIO = """
+import sys
+import cliptune
+from transforms import encode, shard
+from transforms.conform import Conformed
+from transforms.waveform import Waveform
+import numpy as np
+
+tone = (3000 * np.sin(np.arange(16000) / 5)).astype(np.int16)
+payload = encode.encode(tone, shard.Settings())
+shard._decoded = lambda *args: (Waveform(tone[:, None] / 32768, 16000, "wav/pcm_16"), b"x")
+shard.conform.conform = lambda *args: Conformed(tone, 0, 0)
+encode.pass_through = lambda *args: payload
+sys.exit(cliptune.main(sys.argv[1:]))
+"""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -43,12 +60,12 @@ class Run:
     accepted: int
 
 
-def run(folder: Path, rows: int) -> Run:
+def run(folder: Path, rows: int, program: tuple[str, str] = ("-m", "cliptune")) -> Run:
     """Prepares a dataset of `rows` rows."""
     manifest = folder / f"{rows}.jsonl"
     write_manifest(manifest, rows)
-    words = [sys.executable, "-m", "cliptune", "prepare"]
-    words += ["--manifest", str(manifest), "--output", str(folder / f"out-{rows}")]
+    words = [sys.executable, *program, "prepare"]
+    words += ["--manifest", str(manifest), "--output", str(folder / f"out-{rows}-{program[0]}")]
     start = time.monotonic()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=EXAMPLES.parent)
     assert process.stdout is not None
@@ -81,5 +98,15 @@ def main(counts: list[int]) -> None:
             print(f"| {' | '.join(words)} |", flush=True)
 
 
+def overhead(rows: int) -> None:
+    """Prints the share of the processor time that is not spent on audio."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole, rest = (run(Path(folder), rows, program) for program in (("-m", "cliptune"), ("-c", WITHOUT_AUDIO)))
+    print(f"{rows:,} rows: {100 * rest.cpu_seconds / whole.cpu_seconds:.1f} % of the processor time is not for audio")
+
+
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [3_000, 30_000])
+    if sys.argv[1:2] == ["--overhead"]:
+        overhead(int(sys.argv[2]))
+    else:
+        main([int(word) for word in sys.argv[1:]] or [3_000, 30_000])
