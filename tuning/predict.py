@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any
 
-import orjson
-
 from transforms import ledger, storage
-from transforms.shard import map_ordered
+from transforms.clip import Clip, UserError
+from transforms.settings import Settings
+from transforms.shard import Target, map_ordered, prepare_clip
 from tuning import rows
+from tuning.answers import Prediction
 from tuning.dataset import Dataset
 from tuning.models import MODELS
 from tuning.tuner import Question, Tuner
@@ -20,25 +22,6 @@ from tuning.tuner import Question, Tuner
 # Online quotas of tuned models are small; a few questions in flight hide the network.
 CONCURRENCY = 4
 _LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One answer.
-
-    Attributes:
-      clip_id: of the clip asked about.
-      source: "manifest:line" of the clip.
-      target: what the manifest says.
-      prediction: what the model says; None if it said nothing.
-      finish_reason: why the model stopped; None if not told.
-    """
-
-    clip_id: str
-    source: str
-    target: str
-    prediction: str | None
-    finish_reason: str | None
 
 
 def predict(
@@ -49,6 +32,7 @@ def predict(
     split: str,
     limit: int | None,
     answered: Callable[[Prediction], None],
+    known: Container[tuple[str, str, str]] = (),
 ) -> int:
     """Asks about the first `limit` clips of a split; examples are in hash order, so that is a uniform sample.
 
@@ -60,33 +44,83 @@ def predict(
       split: "train" or "validation".
       limit: None for all clips.
       answered: called with each prediction, in order.
+      known: questions (`Prediction.question`) that are not asked again.
 
     Returns:
-      The number of predictions.
+      The number of questions.
 
     Raises:
       ServiceError: the service refused a question.
       UserError: the dataset is not as `dataset.json` says.
     """
-    thinking = MODELS[base_model].thinking if base_model in MODELS else {}
+    thinking = thinking_of(base_model)
 
-    def ask(question: tuple[dict[str, Any], bytes]) -> Prediction:
-        clip, line = question
+    def ask(example: tuple[dict[str, Any], bytes, str]) -> Prediction:
+        clip, line, digest = example
         try:
             row = rows.parse(line)
         except rows.SchemaError:
             raise prepared.changed() from None
         target = "".join(part.text or "" for part in row.contents[-1].parts or [])
         answer = tuner.ask(model, Question(row.contents[:-1], row.system_instruction, thinking))
-        return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason)
+        return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason, model, digest)
 
     count = 0
     with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask") as executor:
-        examples = itertools.islice(_examples(prepared, split), limit)
+        examples = (
+            (clip, line, digest)
+            for clip, line in itertools.islice(_examples(prepared, split), limit)
+            if (model, clip["clip_id"], digest := sha256(line).hexdigest()) not in known
+        )
         for prediction in map_ordered(executor, ask, examples, 2 * CONCURRENCY):
             answered(prediction)
             count += 1
     return count
+
+
+def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:
+    """Those of a model about clips that the split still has, as they are."""
+    if not predictions:
+        return []
+    try:
+        clips = ledger.read_ledger(storage.join(prepared.uri, "ledger"), ["clip_id", "split", "line_sha256"])
+        questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
+    except (FileNotFoundError, ValueError):
+        raise prepared.changed() from None
+    return [each for each in predictions if each.question in questions]
+
+
+def thinking_of(base_model: str) -> Mapping[str, str | int]:
+    """How a model tuned from `base_model` is kept from thinking; nothing for one that is not known."""
+    return MODELS[base_model].thinking if base_model in MODELS else {}
+
+
+def question_about(file: str, prepared: Dataset, base_model: str) -> Question:
+    """The question about a recording, conformed exactly as those that the model was tuned on.
+
+    Raises:
+      UserError: it cannot be used; the text is the reason that a ledger would give.
+    """
+    settings = _settings(prepared)
+    uri = storage.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    clip = Clip(clip_id=file, uri=uri, target="", source=file, confined=False)
+    line, outcome = prepare_clip(clip, Target(prepared.uri, prepared.uri, (), {}, settings))
+    if not line:
+        raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
+    row = rows.parse(line)
+    return Question(row.contents[:-1], row.system_instruction, thinking_of(base_model))
+
+
+def _settings(prepared: Dataset) -> Settings:
+    # There is no text to normalise, and no bucket to put the audio in.
+    asked: dict[str, Any] = {
+        "normalize_text": (),
+        **({"audio_part": "inline"} if "audio_part" in prepared.settings else {}),
+    }
+    try:
+        return Settings(**{**prepared.settings, **asked})
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"{prepared.name}/dataset.json: settings of another version ({fault})") from None
 
 
 def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -107,8 +141,3 @@ def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], byt
 def _lines(uri: str) -> Iterator[bytes]:
     with storage.open_read(uri) as stream:
         yield from stream
-
-
-def dump(prediction: Prediction) -> bytes:
-    """The prediction as a line of `predictions-….jsonl`."""
-    return orjson.dumps(asdict(prediction), option=orjson.OPT_APPEND_NEWLINE)
