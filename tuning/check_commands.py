@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from transforms import storage
 from tuning import check as checker
@@ -40,12 +38,12 @@ def check(args: argparse.Namespace, console: Console) -> int:
 
 def _show_table(train: Tokens, prices: dict[str, Price], console: Console) -> list[dict[str, object]]:
     estimates = estimate.table(train, prices)
-    table = Table("base model", *(f"{epochs} epochs" for epochs in TABLE_EPOCHS), "price", box=box.SIMPLE)
+    console.print("epochs" + " " * 17 + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
     for start in range(0, len(estimates), len(TABLE_EPOCHS)):
         of_model = estimates[start : start + len(TABLE_EPOCHS)]
-        table.add_row(of_model[0].base_model, *(each.range for each in of_model), of_model[0].note)
-    # A table that is cut off tells nothing, whatever the width of a log.
-    console.print(table, width=max(console.width, 200), no_wrap=True, crop=False)
+        console.print(f"{of_model[0].base_model:<23}" + "".join(f"{each.range:>18}" for each in of_model))
+    for note in dict.fromkeys(f"{each.base_model}: {each.note}" for each in estimates if each.cost is not None):
+        console.print(f"  {note}")
     return [each.as_dict() for each in estimates]
 
 
