@@ -1,6 +1,7 @@
 """`tune`, `watch`, `jobs` and `cancel` as a user types them: knobs, ends, exit statuses, examples left out."""
 
 import io
+import json
 import re
 from typing import Any
 
@@ -322,3 +323,48 @@ def test_the_requests_that_a_command_sends(run, out):
         assert httpx.get(f"{url}/emulator").json()["requests"] == {"list": 1, "create": 1, "get": 3}
         run("tune", out, f"--api_endpoint={url}")
         assert httpx.get(f"{url}/emulator").json()["requests"] == {"list": 1, "create": 1, "get": 4}
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "told"),
+    [
+        (
+            "MAX_VALIDATION_SHARE",
+            0.05,
+            "2 validation examples, over 30 % of the 22 for training; prepare with a smaller",
+        ),
+        ("MAX_TOKENS_PER_EXAMPLE", 5, "tokens, over the limit of 5"),
+        ("MAX_AUDIO_SECONDS", 0.25, "s of audio, over the limit of 0.25 s"),
+    ],
+)
+def test_a_dataset_over_a_limit_is_not_submitted(run, out, playing, monkeypatch, limit, value, told):
+    monkeypatch.setattr(models, "VALIDATION_SHARE_FROM", 10)
+    monkeypatch.setattr(models, limit, value)
+    status, stdout, stderr = run("tune", out, playing())
+    assert (status, only_json(stdout)["ok"]) == (1, False)
+    assert told in stderr
+    assert not (out / "tuning").exists()
+
+
+def test_a_validation_split_over_its_cap_can_be_left_out(run, out, playing, monkeypatch):
+    monkeypatch.setattr(models, "VALIDATION_SHARE_FROM", 10)
+    monkeypatch.setattr(models, "MAX_VALIDATION_SHARE", 0.05)
+    status, stdout, _ = run("tune", out, playing(), "--no_validation")
+    assert (status, only_json(stdout)["state"]) == (0, "SUCCEEDED")
+    assert not (out / "tuning/validation.jsonl").exists()
+
+
+def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
+    """The lines do not tell how long the audio is; the same dataset inline costs the same."""
+    inline = only_json(run("check", out)[1])["estimate"]
+    for shard in out.glob("*/*.jsonl"):
+        lines = [json.loads(line) for line in shard.read_text().splitlines()]
+        for number, line in enumerate(lines):
+            part = {"file_data": {"mime_type": "audio/flac", "file_uri": f"gs://b/{shard.stem}/{number}.flac"}}
+            line["contents"][0]["parts"][1] = part
+        shard.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _, stdout, stderr = run("check", out)
+    by_uri = only_json(stdout)["estimate"]
+    assert by_uri["lower_cost"] <= inline["cost"] <= by_uri["upper_cost"]
+    assert by_uri["tokens"] == pytest.approx(inline["tokens"], rel=0.01)
+    assert "whose length the file does not tell" not in stderr
