@@ -7,8 +7,6 @@ the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -54,7 +52,7 @@ def dump(prediction: Prediction) -> bytes:
 
 
 class Answers:
-    """The predictions file, open for more.
+    """The predictions file, open for more; whatever happens in its block, the answers are kept.
 
     Args:
       uri: local path or gs:// URI.
@@ -79,13 +77,14 @@ class Answers:
         if self._unwritten >= BUCKET_EVERY:
             self._write()
 
-    def _open(self) -> None:
+    def __enter__(self) -> Answers:
         # What is there is written anew first: a kill in the middle of a line has left half of one.
         self._write()
         if not storage.is_gcs(self._uri):
-            self._stream = Path(self._uri).open("ab")  # noqa: SIM115 -- closed by _close
+            self._stream = Path(self._uri).open("ab")
+        return self
 
-    def _close(self) -> None:
+    def __exit__(self, *fault: object) -> None:
         if self._stream:
             self._stream.close()
         elif self._unwritten:
@@ -94,17 +93,6 @@ class Answers:
     def _write(self) -> None:
         storage.write_bytes(self._uri, b"".join(self._lines))
         self._unwritten = 0
-
-
-@contextmanager
-def kept(uri: str, earlier: list[Prediction]) -> Iterator[Answers]:
-    """Opens the file with what it already holds; whatever happens in the body, the answers are kept."""
-    answers = Answers(uri, earlier)
-    answers._open()
-    try:
-        yield answers
-    finally:
-        answers._close()
 
 
 def read(uri: str) -> list[Prediction]:

@@ -14,6 +14,7 @@ from tuning import answers, dataset, submit
 from tuning import predict as asker
 from tuning import watch as watcher
 from tuning.answers import Prediction
+from tuning.clock import CLOCK
 from tuning.console import UsageError, print_json, progress
 from tuning.dataset import Dataset
 from tuning.exits import Exit
@@ -59,7 +60,7 @@ def _about_split(args: argparse.Namespace, prepared: Dataset, asked: Asked, cons
     total = min(prepared.examples(args.split), args.limit or prepared.examples(args.split))
     earlier = asker.still_asked(answers.read(uri), asked.model, prepared, args.split)
     said: list[Prediction] = []
-    with answers.kept(uri, earlier) as file, progress(console, "asking", total) as advance:
+    with answers.Answers(uri, earlier) as file, progress(console, "asking", total) as advance:
 
         def answered(prediction: Prediction) -> None:
             file.add(prediction)
@@ -70,7 +71,9 @@ def _about_split(args: argparse.Namespace, prepared: Dataset, asked: Asked, cons
                 console.print(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
 
         known = {each.question for each in earlier}
-        asker.predict(asked.tuner, asked.model, asked.base_model, prepared, args.split, args.limit, answered, known)
+        asker.predict(
+            asked.tuner, asked.model, asked.base_model, prepared, args.split, args.limit, answered, known, CLOCK
+        )
     _tell(args.split, [*earlier, *said], len(said), asked.model, prepared.shown(uri), console)
     return Exit.DONE
 
@@ -103,7 +106,7 @@ def _about_files(files: list[str], prepared: Dataset, asked: Asked, console: Con
         except UserError as fault:
             console.print(f"cliptune predict: {fault}")
             continue
-        answer = asked.tuner.ask(asked.model, question)
+        answer = asker.ask_patiently(asked.tuner, asked.model, question, CLOCK)
         console.print(f"{file}\n  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         said.append({"audio": file, "prediction": answer.text, "finish_reason": answer.finish_reason})
     print_json({"model": asked.model, "answers": said})
@@ -129,7 +132,7 @@ def _asked(args: argparse.Namespace, prepared: Dataset, url: str | None) -> Aske
 
 def _tuned(tuner: VertexTuner, prepared: Dataset, name: str) -> TuningJob:
     """The job of the dataset, which must have a model to ask."""
-    job = TuningJob(**submit.submitted(prepared)["job"])
+    job = submit.noted_job(prepared)
     if not job.endpoint:
         job = tuner.get(job.name)
         submit.update_note(prepared, job)

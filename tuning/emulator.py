@@ -158,7 +158,7 @@ def running(state_uri: str | None = None, port: int = 0, played: Scenario | None
     try:
         # Bound here, so that the port is known and requests wait until the server is up.
         listener = socket.create_server(("127.0.0.1", port))
-    except (OSError, OverflowError) as fault:
+    except OSError as fault:
         raise UserError(f"port {port} cannot be used: {fault}; choose another by --port") from None
     with listener:
         # "critical": a cut answer is what was asked for, no error.

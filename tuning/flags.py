@@ -187,7 +187,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `emulator`."""
     parser.description = EMULATOR_DESCRIPTION
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s; 0 for any free one"
+        "--port", type=_port, default=DEFAULT_PORT, metavar="N", help="default: %(default)s; 0 for any free one"
     )
     parser.add_argument("--state_file", metavar="FILE", help="keep the jobs in this file between two runs")
     parser.add_argument("--scenario", metavar="FILE", help="JSON that says what goes wrong, and how jobs go")
@@ -273,6 +273,13 @@ def _url(text: str) -> str:
     return text
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got {text}")
+    return number
+
+
 def _name(text: str) -> str:
     if not 0 < len(text) <= 128:
         raise argparse.ArgumentTypeError(f"must have 1 to 128 characters, got {len(text)}")
@@ -297,5 +304,5 @@ def _account(text: str) -> str:
 
 
 # argparse names the type in its message: "invalid number value: 'x'".
-_count.__name__ = "whole number"
+_count.__name__ = _port.__name__ = "whole number"
 _positive.__name__ = "number"

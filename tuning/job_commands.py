@@ -28,7 +28,8 @@ def watch(args: argparse.Namespace, console: Console) -> int:
     saved = submit.submitted(prepared)
     with api_endpoint(args, prepared, console) as url:
         tuner = VertexTuner(saved["request"]["project"], saved["request"]["location"], url)
-        return finish(tuner, tuner.get(saved["job"]["name"]), prepared, args, console)
+        job = watcher.refreshed(tuner, submit.noted_job(prepared), console, pace(args))
+        return finish(tuner, job, prepared, args, console)
 
 
 def finish(tuner: VertexTuner, job: TuningJob, prepared: Dataset, args: argparse.Namespace, console: Console) -> int:
@@ -42,6 +43,8 @@ def finish(tuner: VertexTuner, job: TuningJob, prepared: Dataset, args: argparse
     print_json({**job.as_dict(), "dropped": [each.as_dict() for each in lost]})
     if job.ended:
         console.print(watcher.verdict(job))
+        if job.experiment:
+            console.print(f"its metrics are in the experiment {job.experiment}")
     else:
         console.print(f"not ended after {args.timeout:g} s; the job goes on: cliptune watch {args.output}")
     return watcher.exit_status(job)

@@ -15,12 +15,16 @@ from transforms.settings import Settings
 from transforms.shard import Target, map_ordered, prepare_clip
 from tuning import rows
 from tuning.answers import Prediction
+from tuning.clock import CLOCK, Clock, backoff
 from tuning.dataset import Dataset
 from tuning.models import MODELS
-from tuning.tuner import Question, Tuner
+from tuning.tuner import Answer, Question, ServiceError, Tuner
 
 # Online quotas of tuned models are small; a few questions in flight hide the network.
 CONCURRENCY = 4
+# A question that meets a full quota, or a service that is away, is asked again: some 2 s later, then 4, 8 …
+ATTEMPTS = 8
+MAX_BACKOFF_SECONDS = 60.0
 _LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
 
 
@@ -33,6 +37,7 @@ def predict(
     limit: int | None,
     answered: Callable[[Prediction], None],
     known: Container[tuple[str, str, str]] = (),
+    clock: Clock = CLOCK,
 ) -> int:
     """Asks about the first `limit` clips of a split; examples are in hash order, so that is a uniform sample.
 
@@ -45,6 +50,7 @@ def predict(
       limit: None for all clips.
       answered: called with each prediction, in order.
       known: questions (`Prediction.question`) that are not asked again.
+      clock: that passes before a question is asked again.
 
     Returns:
       The number of questions.
@@ -62,7 +68,7 @@ def predict(
         except rows.SchemaError:
             raise prepared.changed() from None
         target = "".join(part.text or "" for part in row.contents[-1].parts or [])
-        answer = tuner.ask(model, Question(row.contents[:-1], row.system_instruction, thinking))
+        answer = ask_patiently(tuner, model, Question(row.contents[:-1], row.system_instruction, thinking), clock)
         return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason, model, digest)
 
     count = 0
@@ -76,6 +82,22 @@ def predict(
             answered(prediction)
             count += 1
     return count
+
+
+def ask_patiently(tuner: Tuner, model: str, question: Question, clock: Clock) -> Answer:
+    """The answer; a question costs nothing to repeat, so it is, while the service is full or away.
+
+    Raises:
+      ServiceError: the service refused, or was away for too long.
+    """
+    for failures in range(1, ATTEMPTS):
+        try:
+            return tuner.ask(model, question)
+        except ServiceError as fault:
+            if not fault.transient:
+                raise
+        clock.sleep(backoff(failures, MAX_BACKOFF_SECONDS))
+    return tuner.ask(model, question)
 
 
 def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:

@@ -203,6 +203,14 @@ def _is_note(tree: object) -> bool:
     return named and {"project", "location", "base_model"} <= request.keys() and isinstance(tree.get("digest"), str)
 
 
+def noted_job(prepared: Dataset) -> TuningJob:
+    """The job that was submitted, as last seen; raises what `submitted` raises."""
+    saved = submitted(prepared)["job"]
+    # A note of another version may know more, or less.
+    known = {name: saved[name] for name in TuningJob.__slots__ if name in saved}
+    return TuningJob(**{"state": "UNSPECIFIED", **known})
+
+
 def submitted(prepared: Dataset) -> dict[str, Any]:
     """The note of a job that was submitted.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from rich.console import Console
 
 from transforms import storage
 from transforms.clip import UserError
 from tuning import dataset, estimate, join, models, submit
+from tuning.check import Findings
 from tuning.check_commands import check_files, show_estimate, show_findings, train_tokens
 from tuning.console import UsageError, print_json
 from tuning.dataset import TRAIN, Dataset
@@ -29,7 +30,6 @@ def tune(args: argparse.Namespace, console: Console) -> int:
     prepared = dataset.load(args.output)
     project, location = project_and_location(args)
     _refuse_wrong(args, location)
-    prices = estimate.given_prices(args.prices, args.base_model, args.price_per_million)
     folder = _joined_folder(args, prepared)
     plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not args.no_validation]
     findings = check_files(join.files_to_check(prepared, plans), console)
@@ -38,24 +38,39 @@ def tune(args: argparse.Namespace, console: Console) -> int:
         print_json(findings.as_dict())
         return Exit.FAILED
     _show_left_out(plans, console)
+    _price(args, findings, prepared, console)
+    request = _request(args, project, location, prepared, plans)
+    if args.dry_run:
+        return _dry_run(args, request)
+    _join(prepared, plans, folder, console)
+    return _submit(args, request, prepared, console)
+
+
+def _price(args: argparse.Namespace, findings: Findings, prepared: Dataset, console: Console) -> None:
+    """Shows what the job will cost, and refuses it if that is too much."""
+    prices = estimate.given_prices(args.prices, args.base_model, args.price_per_million)
     train = train_tokens(findings, prepared)
     cost = estimate.estimate(train, models.find(args.base_model), args.epochs, prices.get(args.base_model))
     show_estimate(train, cost, console)
     if args.max_cost is not None:
         cost.refuse_over(args.max_cost)
-    request = _request(args, project, location, prepared, plans)
-    if args.dry_run:
-        return _dry_run(args, request)
-    _join(prepared, plans, folder, console)
+
+
+def _submit(args: argparse.Namespace, request: TuningRequest, prepared: Dataset, console: Console) -> int:
     with api_endpoint(args, prepared, console) as url:
-        tuner = VertexTuner(project, location, url)
+        tuner = VertexTuner(request.project, request.location, url)
         patience = Patience(args.wait_for_quota, args.timeout)
         job = submit.submit_once(tuner, request, prepared, console.print, patience)
-        if args.no_watch and not job.ended:
-            print_json(job.as_dict())
-            console.print(f"accepted: {job.name} ({job.state}); follow it with cliptune watch {args.output}")
-            return Exit.DONE
-        return finish(tuner, job, prepared, args, console)
+        if not args.no_watch or job.ended:
+            return finish(tuner, job, prepared, args, console)
+    print_json(job.as_dict())
+    console.print(f"accepted: {job.name} ({job.state}); follow it with cliptune watch {args.output}")
+    return Exit.DONE
+
+
+def today() -> date:
+    """The day that decides which models are retired."""
+    return datetime.now(UTC).date()
 
 
 def _refuse_wrong(args: argparse.Namespace, location: str) -> None:
@@ -65,8 +80,7 @@ def _refuse_wrong(args: argparse.Namespace, location: str) -> None:
             f"base_model names what a model was first tuned from; give {args.base_model} by --from_model, beside it"
         )
     model = models.find(args.base_model)
-    today = datetime.now(UTC).date()
-    models.refuse_wrong(model, location, args.adapter_size, today, args.kms_key, args.allow_retired)
+    models.refuse_wrong(model, location, args.adapter_size, today(), args.kms_key, args.allow_retired)
     if args.from_model:
         _refuse_from_model(args.from_model, location)
     elif args.from_checkpoint:

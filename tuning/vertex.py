@@ -20,9 +20,6 @@ from tuning.models import check_location
 from tuning.tuner import REQUEST_LABEL, Answer, Question, ServiceError, TuningJob, TuningRequest
 
 TIMEOUT_MS = 120_000
-# A question that meets a full quota, or a service that is away, is asked again: 1 s later, then 2, 4 … and at most 60.
-ASK_ATTEMPTS = 8
-ASK_DELAY_SECONDS = 1.0
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 # The service takes the enum's name; an int raises in the SDK, an unknown string passes silently.
 _ADAPTER_SIZES = {
@@ -103,11 +100,6 @@ class VertexTuner:
         config = types.GenerateContentConfig(
             system_instruction=question.system_instruction,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
-            http_options=types.HttpOptions(
-                retry_options=types.HttpRetryOptions(
-                    attempts=ASK_ATTEMPTS, initial_delay=ASK_DELAY_SECONDS, jitter=ASK_DELAY_SECONDS
-                )
-            ),
         )
         with _faults(f"ask {model}"):
             response = client.models.generate_content(model=model, contents=list(question.contents), config=config)

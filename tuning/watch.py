@@ -67,7 +67,7 @@ def watch(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, noted: Cal
             status.update(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
             clock.sleep(_wait(wait, elapsed, pace))
             wait = min(1.5 * wait, pace.poll_seconds)
-            job = _get(tuner, job, console, pace, start)
+            job = refreshed(tuner, job, console, pace, start)
 
 
 def _wait(wait: float, elapsed: float, pace: Pace) -> float:
@@ -75,9 +75,20 @@ def _wait(wait: float, elapsed: float, pace: Pace) -> float:
     return jittered(wait) if pace.timeout is None else min(jittered(wait), max(0.0, pace.timeout - elapsed))
 
 
-def _get(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, start: float) -> TuningJob:
-    """The job, asked for again and again while the service is away; as last seen when the time is over."""
-    failures = 0
+def refreshed(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, start: float | None = None) -> TuningJob:
+    """The job, asked for again and again while the service is away.
+
+    Args:
+      tuner: the service.
+      job: as last seen, which is what is returned when the time is over.
+      console: for people: a line at each failure.
+      pace: how long.
+      start: since when, by the pace's clock; None for now.
+
+    Raises:
+      ServiceError: the job cannot be read, or the service was away for too long.
+    """
+    failures, start = 0, pace.clock.now() if start is None else start
     while True:
         try:
             return tuner.get(job.name)

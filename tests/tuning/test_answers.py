@@ -12,12 +12,13 @@ import pytest
 import soundfile
 
 from tests.sounds import tone
-from tests.tuning.conftest import answering, prepare
+from tests.tuning.conftest import NO_TIME, answering, prepare
 from tests.tuning.test_commands import only_json, run
 from tests.tuning.test_predict import ENDPOINT, echo, says
 from transforms import storage
-from tuning import answers, dataset, emulator, predict, vertex
+from tuning import answers, ask_commands, dataset, emulator, predict
 from tuning.answers import Prediction
+from tuning.clock import Clock
 from tuning.vertex import VertexTuner
 
 __all__ = ["run"]  # a fixture
@@ -35,17 +36,17 @@ def uri(request, tmp_path):
 
 
 def test_what_was_kept_is_read_again(uri):
-    with answers.kept(uri, []) as file:
+    with answers.Answers(uri, []) as file:
         for number in range(3):
             file.add(prediction(number))
     assert answers.read(uri) == [prediction(number) for number in range(3)]
-    with answers.kept(uri, answers.read(uri)) as file:
+    with answers.Answers(uri, answers.read(uri)) as file:
         file.add(prediction(3))
     assert answers.read(uri) == [prediction(number) for number in range(4)]
 
 
 def test_answers_are_kept_whatever_happens_next(uri):
-    with pytest.raises(KeyboardInterrupt), answers.kept(uri, []) as file:
+    with pytest.raises(KeyboardInterrupt), answers.Answers(uri, []) as file:
         file.add(prediction(0))
         raise KeyboardInterrupt
     assert answers.read(uri) == [prediction(0)]
@@ -53,14 +54,14 @@ def test_answers_are_kept_whatever_happens_next(uri):
 
 def test_an_answer_is_in_the_file_at_once(tmp_path):
     uri = str(tmp_path / "p.jsonl")
-    with answers.kept(uri, []) as file:
+    with answers.Answers(uri, []) as file:
         file.add(prediction(0))
         assert answers.read(uri) == [prediction(0)]  # so a kill loses nothing
 
 
 def test_in_a_bucket_answers_are_written_by_the_hundred(bucket):
     uri = f"{bucket}/p.jsonl"
-    with answers.kept(uri, []) as file:
+    with answers.Answers(uri, []) as file:
         for number in range(150):
             file.add(prediction(number))
         assert len(answers.read(uri)) == 100
@@ -70,7 +71,7 @@ def test_in_a_bucket_answers_are_written_by_the_hundred(bucket):
 @pytest.mark.parametrize("cut", [1, 10, 60])
 def test_half_a_line_is_mended(uri, cut):
     storage.write_bytes(uri, answers.dump(prediction(0)) + answers.dump(prediction(1))[:-cut])
-    with answers.kept(uri, answers.read(uri)) as file:
+    with answers.Answers(uri, answers.read(uri)) as file:
         file.add(prediction(2))
     assert storage.read_bytes(uri) == answers.dump(prediction(0)) + answers.dump(prediction(2))
 
@@ -136,7 +137,8 @@ def test_a_dataset_made_anew_is_asked_about_anew(prepared, tmp_path):
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_question_that_meets_a_full_quota_is_asked_again(out, run, monkeypatch, status):
-    monkeypatch.setattr(vertex, "ASK_DELAY_SECONDS", 0.0)
+    waits: list[float] = []
+    monkeypatch.setattr(ask_commands, "CLOCK", Clock(lambda: 0.0, waits.append))
     with emulator.running() as url:
         run("tune", out, "--api_endpoint", url)
         httpx.put(f"{url}/emulator", json={"faults": [{"method": "generate", "count": 5, "status": status}]})
@@ -146,7 +148,18 @@ def test_a_question_that_meets_a_full_quota_is_asked_again(out, run, monkeypatch
         httpx.put(f"{url}/emulator", json={"faults": faults})
         found, stdout, stderr = run("predict", out, "--api_endpoint", url, "--split", "train", "--limit", 1)
         assert (found, stdout, f": {status} " in stderr) == (1, "", True)
-        assert httpx.get(f"{url}/emulator").json()["requests"] == {"generate": vertex.ASK_ATTEMPTS}
+        assert httpx.get(f"{url}/emulator").json()["requests"] == {"generate": predict.ATTEMPTS}
+    limits = [2, 4, 8, 16, 32, 60, 60]
+    assert [limit / 2 <= wait <= limit for wait, limit in zip(waits[-7:], limits, strict=True)] == [True] * 7
+
+
+def test_a_question_whose_connection_is_cut_is_asked_again(out, run, monkeypatch):
+    monkeypatch.setattr(ask_commands, "CLOCK", NO_TIME)
+    with emulator.running() as url:
+        run("tune", out, "--api_endpoint", url)
+        httpx.put(f"{url}/emulator", json={"faults": [{"method": "generate", "count": 3, "cut": "before"}]})
+        assert only_json(run("predict", out, "--api_endpoint", url)[1])["predictions"] == 2
+        assert httpx.get(f"{url}/emulator").json()["requests"] == {"generate": 5}
 
 
 def test_questions_are_asked_some_at_a_time(prepared, monkeypatch):
@@ -206,6 +219,16 @@ def trained_on(run, out):
     return answers.read(str(out / "tuning/predictions-train-tuned.jsonl"))
 
 
+def test_a_question_about_a_recording_is_asked_again_too(out, run, monkeypatch):
+    monkeypatch.setattr(ask_commands, "CLOCK", NO_TIME)
+    soundfile.write(out / "good.flac", tone(440, 44_100, 1.0), 44_100)
+    with emulator.running() as url:
+        run("tune", out, "--api_endpoint", url)
+        httpx.put(f"{url}/emulator", json={"faults": [{"method": "generate", "count": 2, "status": 429}]})
+        status, stdout, _ = run("predict", out, "--api_endpoint", url, "--audio", out / "good.flac")
+    assert (status, len(only_json(stdout)["answers"])) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("none.wav", "not_found: "), ("text.wav", "text.wav: "), ("silent.wav", "silent: "), ("long.wav", "too_long: ")],
@@ -247,8 +270,8 @@ def test_ctrl_c_keeps_the_answers(run, out, monkeypatch):
     run("tune", out, "--emulator")
     real = predict.predict
 
-    def interrupted(tuner, model, base_model, prepared, split, limit, answered, known):
-        real(tuner, model, base_model, prepared, split, 1, answered, known)
+    def interrupted(tuner, model, base_model, prepared, split, limit, answered, known, clock):
+        real(tuner, model, base_model, prepared, split, 1, answered, known, clock)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(predict, "predict", interrupted)

@@ -9,13 +9,15 @@ from google.auth.exceptions import DefaultCredentialsError
 from cliptune import main
 from tests.tuning.conftest import prepare
 from transforms import storage
-from tuning import emulator, join, service
+from tuning import emulator, join, service, tune_command
+from tuning.models import FACTS_DATE
 
 
 @pytest.fixture
 def run(capsys, monkeypatch):
     monkeypatch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
     monkeypatch.setattr(service, "POLL_SECONDS", 0)
+    monkeypatch.setattr(tune_command, "today", lambda: FACTS_DATE)  # some models retire
 
     def call(*words):
         capsys.readouterr()
@@ -150,6 +152,12 @@ def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
         (["predict", "OUT"], 1, "no tuning job yet"),
         (["predict", "OUT", "--model", "my-endpoint", "--emulator"], 1, "must be projects/"),
         (["tune", "OUT", "--api_endpoint", "http://127.0.0.1:9"], 1, "no answer from the service"),
+        (["emulator", "--scenario", "nowhere.json"], 1, "scenario nowhere.json: No such file"),
+        (["emulator", "--port", "65536"], 2, "must be from 0 to 65535, got 65536"),
+        (["cancel", "OUT"], 1, "no tuning job yet"),
+        (["jobs", "OUT"], 1, "no tuning job yet"),
+        (["jobs"], 2, "--project is needed"),
+        (["predict", "OUT", "--model", "base", "--checkpoint", "1"], 2, "leave --model out"),
         (["check", "s3://b/x.jsonl"], 1, "s3:// is not supported"),
     ],
 )

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from tests.tuning.conftest import NO_TIME
 from tests.tuning.test_commands import only_json, run
 from tuning import dataset, dropped, emulator, models, service, submit, watch
 from tuning.clock import Clock
@@ -314,6 +315,25 @@ def test_watching_a_service_with_faults_by_the_real_client(run, out, playing, mo
     assert status == 0
     assert stderr.count("asking again in") == 4
     assert sum(wait > 0 for wait in waits) == 4
+
+
+def test_watch_waits_for_a_service_that_is_away_from_the_beginning(run, out, playing, monkeypatch):
+    monkeypatch.setattr("tuning.job_commands.pace", lambda args: Pace(0, None, NO_TIME))
+    url = playing(faults=(Fault(method="get", status=503, count=3),))
+    run("tune", out, url, "--no_watch")
+    status, _, stderr = run("watch", out, url)
+    assert (status, stderr.count("asking again in")) == (0, 3)
+
+
+def test_a_note_of_another_version_is_read_as_far_as_it_goes(run, out, playing):
+    url = playing()
+    job = only_json(run("tune", out, url)[1])
+    path = out / "tuning/job.json"
+    note = json.loads(path.read_text())
+    note["job"] = {"name": job["name"], "endpoint": job["endpoint"], "colour": "blue"}
+    path.write_text(json.dumps(note))
+    assert only_json(run("predict", out, url)[1])["model"] == job["endpoint"]
+    assert only_json(run("watch", out, url)[1])["state"] == "SUCCEEDED"
 
 
 def test_the_requests_that_a_command_sends(run, out):

@@ -128,6 +128,27 @@ def test_a_failed_job_with_a_model_as_the_service_tells_it(monkeypatch):
     assert (job.tuned_model, job.endpoint, job.error) == (model["model"], None, "Failed to create endpoint")
 
 
+@pytest.mark.parametrize(
+    ("tree", "line"),
+    [
+        ({"state": "JOB_STATE_RUNNING", "tuningJobState": "TUNING_JOB_STATE_WAITING_FOR_CAPACITY"},
+         "RUNNING (waiting for capacity)"),
+        ({"state": "JOB_STATE_RUNNING", "tuningJobState": "TUNING_JOB_STATE_TUNING",
+          "tuningJobMetadata": {"completedEpochCount": "2"}, "tunedModel": {"checkpoints": [{"checkpointId": "1"}]}},
+         "RUNNING (tuning), 2 epochs done, 1 checkpoints"),
+        ({"state": "JOB_STATE_SUCCEEDED", "tuningJobState": "TUNING_JOB_STATE_POST_PROCESSING"}, "SUCCEEDED"),
+        ({"state": "JOB_STATE_PAUSED"}, "PAUSED"),
+    ],
+)  # fmt: skip
+def test_how_far_a_job_is_as_the_service_tells_it(monkeypatch, tree, line):
+    assert watch.progress(job_of(monkeypatch, {"name": NAME, **tree})) == line
+
+
+def test_where_the_metrics_of_a_job_are(monkeypatch):
+    experiment = "projects/p/locations/us-central1/metadataStores/default/contexts/tuning-experiment-7"
+    assert job_of(monkeypatch, {"name": NAME, "experiment": experiment}).experiment == experiment
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3_661, "61 min 1 s")])
 def test_times_are_told_in_minutes(seconds, text):
     assert watch._elapsed(seconds) == text
