@@ -14,6 +14,7 @@ from tuning.check_commands import check
 from tuning.console import UsageError, open_console
 from tuning.exits import Exit
 from tuning.job_commands import cancel, jobs, watch
+from tuning.service import same_service
 from tuning.tune_command import tune
 from tuning.tuner import ServiceError
 
@@ -37,10 +38,17 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"cliptune {args.command}: {fault}")
         return Exit.FAILED
     except KeyboardInterrupt:
-        console.print(
-            f"cliptune {args.command}: {INTERRUPTED.get(args.command, 'stopped').format(out=vars(args).get('output'))}"
-        )
+        console.print(f"cliptune {args.command}: stopped{_what_goes_on(args)}")
         return Exit.INTERRUPTED
+
+
+def _what_goes_on(args: argparse.Namespace) -> str:
+    if args.command == "predict":
+        return "; the answers so far are kept, and the same command goes on where it stopped"
+    if args.command not in ("tune", "watch"):
+        return ""
+    where = f"{args.output}{same_service(args)}"
+    return f"; a submitted job goes on: follow it with cliptune watch {where}, end it with cliptune cancel {where}"
 
 
 def _emulator(args: argparse.Namespace, console: Console) -> int:
@@ -57,13 +65,4 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "cancel": cancel,
     "predict": predict,
     "emulator": _emulator,
-}
-
-_JOB_GOES_ON = (
-    "stopped; a submitted job goes on: follow it with cliptune watch {out}, end it with cliptune cancel {out}"
-)
-INTERRUPTED = {
-    "tune": _JOB_GOES_ON,
-    "watch": _JOB_GOES_ON,
-    "predict": "stopped; the answers so far are kept, and the same command goes on where it stopped",
 }

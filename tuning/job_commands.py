@@ -15,7 +15,7 @@ from tuning import watch as watcher
 from tuning.console import print_json
 from tuning.dataset import Dataset
 from tuning.exits import Exit
-from tuning.service import api_endpoint, pace, project_and_location
+from tuning.service import api_endpoint, pace, project_and_location, same_service
 from tuning.tuner import TuningJob
 from tuning.vertex import VertexTuner, location_of
 
@@ -46,7 +46,8 @@ def finish(tuner: VertexTuner, job: TuningJob, prepared: Dataset, args: argparse
         if job.experiment:
             console.print(f"its metrics are in the experiment {job.experiment}")
     else:
-        console.print(f"not ended after {args.timeout:g} s; the job goes on: cliptune watch {args.output}")
+        again = f"cliptune watch {args.output}{same_service(args)}"
+        console.print(f"not ended after {args.timeout:g} s; the job goes on: {again}")
     return watcher.exit_status(job)
 
 
@@ -77,7 +78,7 @@ def jobs(args: argparse.Namespace, console: Console) -> int:
         found = list(itertools.islice(VertexTuner(project, args.location or location, url).jobs(), args.limit))
     for job in found:
         console.print(f"{job.create_time or '':.19}  {watcher.line(job)}  {job.display_name or ''}")
-    console.print(f"{len(found):,} jobs in {project}, {args.location or location}")
+    console.print(f"jobs in {project}, {args.location or location}: {len(found):,}")
     print_json({"jobs": [job.as_dict() for job in found]})
     return Exit.DONE
 

@@ -42,6 +42,14 @@ def is_local(args: argparse.Namespace) -> bool:
     return bool(args.emulator or args.api_endpoint)
 
 
+def same_service(args: argparse.Namespace) -> str:
+    """The flags that lead another command to the same service, with a space before them."""
+    if getattr(args, "emulator", False):
+        return " --emulator"
+    url = getattr(args, "api_endpoint", None)
+    return f" --api_endpoint={url}" if url else ""
+
+
 def project_and_location(args: argparse.Namespace) -> tuple[str, str]:
     """Where jobs are, from the flags.
 

@@ -17,7 +17,7 @@ from tuning.console import UsageError, print_json
 from tuning.dataset import TRAIN, Dataset
 from tuning.exits import Exit
 from tuning.job_commands import finish
-from tuning.service import api_endpoint, is_local, project_and_location
+from tuning.service import api_endpoint, is_local, project_and_location, same_service
 from tuning.submit import Patience
 from tuning.tuner import REQUEST_LABEL, TuningRequest
 from tuning.vertex import VertexTuner, location_of
@@ -64,7 +64,8 @@ def _submit(args: argparse.Namespace, request: TuningRequest, prepared: Dataset,
         if not args.no_watch or job.ended:
             return finish(tuner, job, prepared, args, console)
     print_json(job.as_dict())
-    console.print(f"accepted: {job.name} ({job.state}); follow it with cliptune watch {args.output}")
+    again = f"cliptune watch {args.output}{same_service(args)}"
+    console.print(f"accepted: {job.name} ({job.state}); follow it with {again}")
     return Exit.DONE
 
 

@@ -16,6 +16,7 @@ from tuning.clock import Clock
 from tuning.emulated_jobs import _camel
 from tuning.exits import MEANINGS, Exit
 from tuning.scenario import Fault, Scenario
+from tuning.submit import Patience
 from tuning.tuner import TuningJob
 from tuning.watch import Pace
 
@@ -184,7 +185,7 @@ def test_watching_ends_after_its_timeout_and_the_job_goes_on(run, out, playing, 
     url = playing(states=["RUNNING"] * 100)
     status, stdout, stderr = run("tune", out, url, "--timeout", 60)
     assert (status, only_json(stdout)["state"]) == (Exit.STILL_RUNNING, "RUNNING")
-    assert f"not ended after 60 s; the job goes on: cliptune watch {out}" in stderr
+    assert f"not ended after 60 s; the job goes on: cliptune watch {out} {url}\n" in stderr
 
 
 @pytest.mark.parametrize("command", ["tune", "watch"])
@@ -199,8 +200,8 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_attach_or_cancel(run, out, playin
     monkeypatch.setattr("tuning.job_commands.pace", lambda args: Pace(clock=Clock(lambda: 0.0, interrupt)))
     status, stdout, stderr = run(command, out, url)
     assert (status, stdout) == (Exit.INTERRUPTED, "")
-    assert f"cliptune watch {out}" in stderr.splitlines()[-1]
-    assert f"cliptune cancel {out}" in stderr.splitlines()[-1]
+    assert f"cliptune watch {out} {url}," in stderr.splitlines()[-1]
+    assert stderr.endswith(f"cliptune cancel {out} {url}\n")
     (job,) = only_json(run("jobs", url)[1])["jobs"]
     assert job["state"] == "RUNNING"
 
@@ -388,3 +389,18 @@ def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
     assert by_uri["lower_cost"] <= inline["cost"] <= by_uri["upper_cost"]
     assert by_uri["tokens"] == pytest.approx(inline["tokens"], rel=0.01)
     assert "whose length the file does not tell" not in stderr
+
+
+def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeypatch):
+    waits: list[float] = []
+    clock = Clock(lambda: 0.0, waits.append)
+    monkeypatch.setattr("tuning.tune_command.Patience", lambda quota, seconds: Patience(quota, seconds, clock))
+    url = playing(quota=1)
+    first = only_json(run("tune", out, url, "--no_watch")[1])
+    status, stdout, stderr = run("tune", out, url, "--epochs", 9)
+    assert (status, stdout, waits) == (1, "", [])
+    assert "429 RESOURCE_EXHAUSTED" in stderr
+    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--wait_for_quota")
+    assert (status, only_json(stdout)["state"]) == (0, "SUCCEEDED")
+    assert only_json(stdout)["name"] != first["name"]
+    assert len(waits) == stderr.count("the quota is full, trying again in") > 0

@@ -91,21 +91,16 @@ def test_a_service_that_is_not_there_is_not_asked_whether_it_has_the_job(request
 
 
 class Hours:
-    """A clock whose hours pass while a job that fills the quota goes on."""
+    """A clock whose hours pass at once."""
 
-    def __init__(self, tuner, job):
+    def __init__(self):
         self.seconds = 0.0
         self.waits: list[float] = []
-        self.tuner, self.job = tuner, job
+        self.clock = Clock(lambda: self.seconds, self.sleep)
 
     def sleep(self, seconds):
         self.seconds += seconds
         self.waits.append(seconds)
-        self.tuner.get(self.job.name)
-
-    @property
-    def clock(self):
-        return Clock(lambda: self.seconds, self.sleep)
 
 
 @pytest.fixture
@@ -118,11 +113,11 @@ def full():
 def test_a_full_quota_is_waited_for(full, request_, prepared):
     other = full.submit(replace(request_, epochs=9))
     lines: list[str] = []
-    hours = Hours(full, other)
+    hours = Hours()
     job = submit.submit_once(full, request_, prepared, lines.append, Patience(quota=True, clock=hours.clock))
     assert full.get(other.name).ended
     assert [each.name for each in full.jobs()] == [job.name, other.name]
-    assert len(hours.waits) == 3  # pending, running, ended
+    assert len(hours.waits) == 3  # the other job is pending, runs, has ended
     assert all(60 <= wait <= 120 for wait in hours.waits)
     assert sum("429 RESOURCE_EXHAUSTED" in line and "the quota is full" in line for line in lines) == 3
 
@@ -130,7 +125,7 @@ def test_a_full_quota_is_waited_for(full, request_, prepared):
 @pytest.mark.parametrize("patience", [Patience(), Patience(quota=True, seconds=100.0)])
 def test_a_full_quota_is_not_waited_for_unasked_nor_for_longer_than_asked(full, request_, prepared, patience):
     other = full.submit(replace(request_, epochs=9))
-    hours = Hours(full, other)
+    hours = Hours()
     with pytest.raises(ServiceError, match=r"429 RESOURCE_EXHAUSTED.*global_concurrent_tuning_jobs"):
         submit.submit_once(full, request_, prepared, ignore, replace(patience, clock=hours.clock))
     assert hours.seconds <= 100
