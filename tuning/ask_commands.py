@@ -47,11 +47,13 @@ def predict(args: argparse.Namespace, console: Console) -> int:
     """Asks a model."""
     if args.checkpoint and args.model:
         raise UsageError("--checkpoint is one of the dataset's own job; leave --model out")
+    if (args.prompt or args.system_instruction) and not args.audio:
+        raise UsageError("--prompt and --system_instruction go with --audio; clips of the dataset have their own")
     prepared = dataset.load(args.output)
     with api_endpoint(args, prepared, console) as url:
         asked = _asked(args, prepared, url)
         if args.audio:
-            return _about_files(args.audio, prepared, asked, console)
+            return _about_files(args, prepared, asked, console)
         return _about_split(args, prepared, asked, console)
 
 
@@ -97,12 +99,12 @@ def _tell(split: str, told: list[Prediction], asked: int, model: str, uri: str, 
     )
 
 
-def _about_files(files: list[str], prepared: Dataset, asked: Asked, console: Console) -> int:
+def _about_files(args: argparse.Namespace, prepared: Dataset, asked: Asked, console: Console) -> int:
     """One recording after the other; those that cannot be used are told, and the others asked about."""
     said: list[dict[str, Any]] = []
-    for file in files:
+    for file in args.audio:
         try:
-            question = asker.question_about(file, prepared, asked.base_model)
+            question = asker.question_about(file, prepared, asked.base_model, args.prompt, args.system_instruction)
         except UserError as fault:
             console.print(f"cliptune predict: {fault}")
             continue
@@ -110,7 +112,7 @@ def _about_files(files: list[str], prepared: Dataset, asked: Asked, console: Con
         console.print(f"{file}\n  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         said.append({"audio": file, "prediction": answer.text, "finish_reason": answer.finish_reason})
     print_json({"model": asked.model, "answers": said})
-    return Exit.DONE if len(said) == len(files) else Exit.FAILED
+    return Exit.DONE if len(said) == len(args.audio) else Exit.FAILED
 
 
 def _asked(args: argparse.Namespace, prepared: Dataset, url: str | None) -> Asked:

@@ -1,29 +1,20 @@
-"""The jobs of the emulator: what is accepted, how it moves on, and how it ends."""
+"""The jobs of the emulator: what is accepted, and how it moves on."""
 
 from __future__ import annotations
 
-import itertools
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from transforms import storage
 from transforms.clip import UserError
-from tuning import check, models
-from tuning.check import Findings, JsonlFile
-from tuning.dataset import TRAIN, VALIDATION
-from tuning.scenario import Scenario, Stage
+from tuning import emulated_training, models
+from tuning.emulated_training import now
+from tuning.scenario import Stage
 from tuning.tuner import TERMINAL
 
-# D: more than a tenth of the examples dropped fails the job.
-MAX_DROPPED_FRACTION = 0.1
-# Examples a training step sees; the service does not tell its own.
-_BATCH = 16
 _ENDED = {f"JOB_STATE_{state}" for state in TERMINAL}
-# The service names a sample only of the examples that it left out.
-_NAMED_DROPPED = 100
 
 Tree = dict[str, Any]
 
@@ -69,8 +60,8 @@ class Jobs:
             "baseModel": base_model,
             "name": f"{parent}/tuningJobs/{number}",
             "state": f"JOB_STATE_{self._stage.scenario.states[0]}",
-            "createTime": _now(),
-            "updateTime": _now(),
+            "createTime": now(),
+            "updateTime": now(),
         }
         return self._save(job)
 
@@ -79,9 +70,9 @@ class Jobs:
         job = self._find(name)
         if job["state"] in _ENDED:
             return job
-        job["updateTime"] = _now()
+        job["updateTime"] = now()
         if job["state"] == "JOB_STATE_CANCELLING":
-            job.update(state="JOB_STATE_CANCELLED", endTime=_now())
+            job.update(state="JOB_STATE_CANCELLED", endTime=now())
         else:
             self._advance(job)
         return self._save(job)
@@ -94,11 +85,11 @@ class Jobs:
         step = self._steps.get(job["name"], here) + 1
         self._steps[job["name"]] = step
         if step >= len(walk):
-            _end(job, self._stage.scenario)
+            emulated_training.end(job, self._stage.scenario)
             return
         job["state"] = walk[step]
         if job["state"] == "JOB_STATE_RUNNING":
-            job.setdefault("startTime", _now())
+            job.setdefault("startTime", now())
 
     def page(self, parent: str, size: int, token: str) -> Tree:
         """A page of jobs, the newest first."""
@@ -119,7 +110,7 @@ class Jobs:
         """Makes a checkpoint the one that the endpoint of a tuned model answers with."""
         job = self._of_model(model)
         wanted = str(_camel(body).get("defaultCheckpointId"))
-        points = {point["checkpointId"]: point["endpoint"] for point in job["tunedModel"]["checkpoints"]}
+        points = {point["checkpointId"]: point["endpoint"] for point in job["tunedModel"].get("checkpoints", [])}
         if wanted not in points:
             raise EmulatorError(400, f"Checkpoint {wanted} does not exist in {model}.")
         job["tunedModel"]["endpoint"] = points[wanted]
@@ -144,9 +135,10 @@ class Jobs:
             return str(body.get("baseModel"))
         earlier = _camel(body["preTunedModel"])
         job = self._of_model(str(earlier.get("tunedModelName")))
-        known = [point["checkpointId"] for point in job["tunedModel"]["checkpoints"]]
-        if earlier.get("checkpointId", known[-1]) not in known:
-            raise EmulatorError(400, f"Checkpoint {earlier['checkpointId']} does not exist.")
+        known = [point["checkpointId"] for point in job["tunedModel"].get("checkpoints", [])]
+        wanted = earlier.get("checkpointId")
+        if wanted is not None and wanted not in known:
+            raise EmulatorError(400, f"Checkpoint {wanted} does not exist.")
         return str(job["baseModel"])
 
     def _of_model(self, model: str) -> Tree:
@@ -220,87 +212,6 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
 _WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}
 
 
-def _end(job: Tree, scenario: Scenario) -> None:
-    """Reads the files and decides how the job ends."""
-    job["endTime"] = _now()
-    if scenario.end is not None and scenario.end not in ("NO_ENDPOINT", "PARTIALLY_SUCCEEDED"):
-        job.update(state=f"JOB_STATE_{scenario.end}", error={"code": 13, "message": scenario.error})
-        return
-    try:
-        findings = check.check([JsonlFile(uri, uri, split) for split, uri in _uris(job["supervisedTuningSpec"])])
-    except (UserError, storage.StorageError) as fault:
-        _fail(job, f"Failed to read the dataset: {fault}")
-        return
-    problems = [problem for problem in findings.problems if problem.severity == "error"]
-    whole_file = [problem for problem in problems if problem.source.endswith(":0")]
-    first = {problem.source: problem for problem in reversed(problems)}
-    if whole_file:
-        _fail(job, f"The dataset is invalid: {whole_file[0].detail}")
-    elif findings.bad_lines > MAX_DROPPED_FRACTION * findings.examples:
-        worst = problems[0]
-        told = f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {worst.source}: {worst.detail}"
-        _fail(job, told)
-    else:
-        train = job["supervisedTuningSpec"]["trainingDatasetUri"].removeprefix("file://")
-        dropped = dict.fromkeys(scenario.drop, "The example is invalid.")
-        for source, problem in first.items():
-            file, _, line = source.rpartition(":")
-            if file == train:
-                dropped[int(line)] = f"{problem.rule}: {problem.detail}"
-        _succeed(job, findings, dict(sorted(dropped.items())))
-        if scenario.end == "PARTIALLY_SUCCEEDED":
-            job["state"] = "JOB_STATE_PARTIALLY_SUCCEEDED"
-        elif scenario.end == "NO_ENDPOINT":
-            del job["tunedModel"]["endpoint"], job["tunedModel"]["checkpoints"]
-            _fail(job, f"Failed to create endpoint: {scenario.error}")
-
-
-def _uris(spec: Tree) -> list[tuple[str, str]]:
-    both = ((VALIDATION, spec.get("validationDatasetUri")), (TRAIN, spec.get("trainingDatasetUri")))
-    return [(split, uri.removeprefix("file://")) for split, uri in both if uri]
-
-
-def _fail(job: Tree, message: str) -> None:
-    job.update(state="JOB_STATE_FAILED", error={"code": 3, "message": message})
-
-
-def _succeed(job: Tree, findings: Findings, dropped: dict[int, str]) -> None:
-    parent, _, number = job["name"].partition("/tuningJobs/")
-    train = findings.splits[TRAIN]
-    epochs = int((job["supervisedTuningSpec"].get("hyperParameters") or {}).get("epochCount") or 1)
-    steps = -(-train.examples // _BATCH)
-    checkpoints = [
-        {
-            "checkpointId": str(epoch),
-            "epoch": str(epoch),
-            "step": str(epoch * steps),
-            "endpoint": f"{parent}/endpoints/{number}{epoch:02d}",
-        }
-        for epoch in range(1, epochs + 1)
-    ]
-    if job["supervisedTuningSpec"].get("exportLastCheckpointOnly"):
-        checkpoints = checkpoints[-1:]
-    named = dict(itertools.islice(dropped.items(), _NAMED_DROPPED))
-    job.update(
-        state="JOB_STATE_SUCCEEDED",
-        tunedModel={
-            "model": f"{parent}/models/{number}@1",
-            "endpoint": checkpoints[-1]["endpoint"],
-            "checkpoints": checkpoints,
-        },
-        tuningDataStats={
-            "supervisedTuningDataStats": {
-                "tuningDatasetExampleCount": str(train.examples),
-                "tuningStepCount": str(epochs * steps),
-                "totalBillableTokenCount": str(epochs * train.tokens.expected),
-                "totalTruncatedExampleCount": str(len(dropped)),
-                "truncatedExampleIndices": [str(line) for line in named],
-                "droppedExampleReasons": list(named.values()),
-            }
-        },
-    )
-
-
 def _camel(tree: Tree) -> Tree:
     """Names as the service's answers spell them; the client mixes both spellings. Labels stay as they are."""
     return {
@@ -312,7 +223,3 @@ def _camel(tree: Tree) -> Tree:
 def _camel_name(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in others)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

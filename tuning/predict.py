@@ -117,16 +117,24 @@ def thinking_of(base_model: str) -> Mapping[str, str | int]:
     return MODELS[base_model].thinking if base_model in MODELS else {}
 
 
-def question_about(file: str, prepared: Dataset, base_model: str) -> Question:
+def question_about(
+    file: str, prepared: Dataset, base_model: str, prompt: str = "", system_instruction: str = ""
+) -> Question:
     """The question about a recording, conformed exactly as those that the model was tuned on.
+
+    Args:
+      file: local path or gs:// URI.
+      prepared: the dataset, whose settings are used.
+      base_model: as in `predict`.
+      prompt: "" for the dataset's own.
+      system_instruction: "" for none.
 
     Raises:
       UserError: it cannot be used; the text is the reason that a ledger would give.
     """
-    settings = _settings(prepared)
     uri = storage.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
-    clip = Clip(clip_id=file, uri=uri, target="", source=file, confined=False)
-    line, outcome = prepare_clip(clip, Target(prepared.uri, prepared.uri, (), {}, settings))
+    clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
+    line, outcome = prepare_clip(clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared)))
     if not line:
         raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
     row = rows.parse(line)

@@ -16,6 +16,7 @@ from tests.tuning.conftest import NO_TIME, answering, prepare
 from tests.tuning.test_commands import only_json, run
 from tests.tuning.test_predict import ENDPOINT, echo, says
 from transforms import storage
+from transforms.settings import DEFAULT_PROMPT
 from tuning import answers, ask_commands, dataset, emulator, predict
 from tuning.answers import Prediction
 from tuning.clock import Clock
@@ -212,6 +213,24 @@ def test_a_recording_is_asked_about_as_it_would_have_been_trained_on(run, prepar
     assert [each["prediction"] for each in said] == [f"this is text {file.stem}" for file in files]
     assert [each["audio"] for each in said] == [str(file) for file in files]
     assert f"{files[0]}\n  prediction: this is text {files[0].stem}" in stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "prompt", "system"),
+    [
+        ((), DEFAULT_PROMPT, None),
+        (("What is said?",), "What is said?", None),
+        (("What is said?", "Be brief."), "What is said?", "Be brief."),
+    ],
+)
+def test_the_prompt_is_the_datasets_unless_told(prepared, out, words, prompt, system):
+    soundfile.write(out / "good.flac", tone(440, 44_100, 1.0), 44_100)
+    question = predict.question_about(str(out / "good.flac"), prepared, "gemini-3.1-flash-lite", *words)
+    (turn,) = question.contents
+    assert [part.text for part in turn.parts] == [prompt, None]
+    assert turn.parts[1].inline_data.mime_type == "audio/flac"
+    assert (question.system_instruction.parts[0].text if question.system_instruction else None) == system
+    assert question.thinking == {"thinking_level": "MINIMAL"}
 
 
 def trained_on(run, out):

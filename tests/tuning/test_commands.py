@@ -157,6 +157,7 @@ def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
         (["cancel", "OUT"], 1, "no tuning job yet"),
         (["jobs", "OUT"], 1, "no tuning job yet"),
         (["jobs"], 2, "--project is needed"),
+        (["predict", "OUT", "--prompt", "x"], 2, "go with --audio"),
         (["predict", "OUT", "--model", "base", "--checkpoint", "1"], 2, "leave --model out"),
         (["check", "s3://b/x.jsonl"], 1, "s3:// is not supported"),
     ],
