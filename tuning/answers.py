@@ -66,11 +66,10 @@ class Answers:
         self._unwritten = 0
 
     def add(self, prediction: Prediction) -> None:
-        """Keeps an answer."""
+        """Keeps an answer; raises StorageError when the disk is full."""
         line = dump(prediction)
         if self._stream:
-            self._stream.write(line)
-            self._stream.flush()
+            self._append(line, self._stream)
             return
         self._lines.append(line)
         self._unwritten += 1
@@ -89,6 +88,13 @@ class Answers:
             self._stream.close()
         elif self._unwritten:
             self._write()
+
+    def _append(self, line: bytes, stream: BinaryIO) -> None:
+        try:
+            stream.write(line)
+            stream.flush()
+        except OSError as fault:
+            raise storage.StorageError(f"{self._uri}: {fault.strerror}") from fault
 
     def _write(self) -> None:
         storage.write_bytes(self._uri, b"".join(self._lines))

@@ -1,5 +1,7 @@
 """Answers are kept as they come: a killed run is gone on with, and only what is missing is asked."""
 
+import errno
+import io
 import itertools
 import json
 import signal
@@ -58,6 +60,17 @@ def test_an_answer_is_in_the_file_at_once(tmp_path):
     with answers.Answers(uri, []) as file:
         file.add(prediction(0))
         assert answers.read(uri) == [prediction(0)]  # so a kill loses nothing
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    class Full(io.BytesIO):
+        def write(self, content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = answers.Answers(str(tmp_path / "p.jsonl"), [])
+    file._stream = Full()
+    with pytest.raises(storage.StorageError, match=r"p\.jsonl: No space left on device"):
+        file.add(prediction(0))
 
 
 def test_in_a_bucket_answers_are_written_by_the_hundred(bucket):
