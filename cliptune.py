@@ -1,4 +1,4 @@
-"""The front door: `cliptune prepare | check | tune | watch | predict`, each imported only when called."""
+"""The front door: `cliptune prepare | check | tune | watch | predict …`, each imported only when called."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune check dataset
   cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
   cliptune watch dataset
+  cliptune jobs dataset
+  cliptune cancel dataset
   cliptune predict dataset --limit 10
+  cliptune emulator --port 8085
 
 `cliptune COMMAND --help` says more about each."""
 
-EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected."
+EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected; of jobs, see cliptune watch --help."
 
 # What each command is for, and the flags it takes; none of them imports Beam or the Vertex SDK.
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
@@ -31,7 +34,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("say whether Google will accept a dataset, and what it will cost", tuning_flags.add_check_arguments),
     "tune": ("join, check, price and submit a dataset as a tuning job", tuning_flags.add_tune_arguments),
     "watch": ("follow a tuning job to its end", tuning_flags.add_watch_arguments),
+    "jobs": ("list tuning jobs", tuning_flags.add_jobs_arguments),
+    "cancel": ("cancel a tuning job", tuning_flags.add_cancel_arguments),
     "predict": ("ask the tuned model about clips of the dataset", tuning_flags.add_predict_arguments),
+    "emulator": ("serve a local stand-in for the tuning service", tuning_flags.add_emulator_arguments),
 }
 
 

@@ -276,7 +276,7 @@ def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]
         (TRAIN, train, models.MAX_TRAIN_EXAMPLES),
         (VALIDATION, validation, models.MAX_VALIDATION_EXAMPLES),
     ):
-        severity, fate = (WARNING, "; tune will leave the rest out") if joined_later else (ERROR, "")
+        severity, fate = (WARNING, "; tune will leave the rest out") if joined_later else (ERROR, "; leave some out")
         if facts.bytes > models.MAX_FILE_BYTES:
             detail = f"the {split} split has {facts.bytes:,} bytes, over the limit of {models.MAX_FILE_BYTES:,}{fate}"
             yield Problem(names[split], severity, "file_bytes", detail)
@@ -289,9 +289,12 @@ def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]
 
 def _validation_shares(source: str, train: SplitFacts, validation: SplitFacts) -> Iterator[Problem]:
     share = models.MAX_VALIDATION_SHARE * train.examples
+    remedy = "prepare with a smaller --validation_fraction, or tune with --no_validation"
     if train.examples > models.VALIDATION_SHARE_FROM and validation.examples > share:
-        detail = f"{validation.examples:,} validation examples, over 30 % of the {train.examples:,} for training"
+        detail = (
+            f"{validation.examples:,} validation examples, over 30 % of the {train.examples:,} for training; {remedy}"
+        )
         yield Problem(source, ERROR, "validation_examples", detail)
     if validation.bytes > models.MAX_VALIDATION_BYTES_SHARE * train.bytes:
-        detail = f"{validation.bytes:,} bytes of validation, over 25 % of the {train.bytes:,} for training"
+        detail = f"{validation.bytes:,} bytes of validation, over 25 % of the {train.bytes:,} for training; {remedy}"
         yield Problem(source, WARNING, "validation_bytes", detail)

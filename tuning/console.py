@@ -1,20 +1,32 @@
-"""What commands tell people while they work: on stderr, a bar on a terminal, else a line now and then."""
+"""What commands tell: people on stderr, with a bar on a terminal, else a line now and then; machines on stdout."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 LINE_SECONDS = 30.0
 
 
+class UsageError(Exception):
+    """The command line itself is wrong: exit status 2."""
+
+
 def open_console() -> Console:
     """The console for people; stdout is for machines."""
     return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+def print_json(tree: dict[str, Any]) -> None:
+    """The one line of stdout."""
+    sys.stdout.write(orjson.dumps(tree).decode() + "\n")
 
 
 @contextmanager

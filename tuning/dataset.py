@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -39,16 +41,24 @@ class Dataset:
       uri: the folder, absolute or gs://.
       fingerprint: of all examples, hexadecimal.
       splits: shards of "train" and "validation", in order.
+      settings: that the dataset was made with, as `dataset.json` has them.
+      audio_seconds: of all clips of a split.
     """
 
     name: str
     uri: str
     fingerprint: str
     splits: dict[str, tuple[Shard, ...]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    audio_seconds: Mapping[str, float] = field(default_factory=dict)
 
     def examples(self, split: str) -> int:
         """Lines of a split."""
         return sum(shard.examples for shard in self.splits[split])
+
+    def mean_seconds(self, split: str) -> float:
+        """How long a clip of a split is on average."""
+        return self.audio_seconds.get(split, 0.0) / max(1, self.examples(split))
 
     def tuning_uri(self, name: str) -> str:
         """A file of the tuning half, below the dataset's folder."""
@@ -75,10 +85,12 @@ def load(name: str) -> Dataset:
         splits = {
             split: tuple(Shard(**shard) for shard in tree["splits"][split]["shards"]) for split in (TRAIN, VALIDATION)
         }
-        return Dataset(name, uri, tree["fingerprint"], splits)
+        rate = tree["settings"]["sample_rate"]
+        seconds = {split: tree["splits"][split]["audio_samples"] / rate for split in splits}
+        return Dataset(name, uri, tree["fingerprint"], splits, tree["settings"], seconds)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(_why_missing(name, uri)) from None
-    except (orjson.JSONDecodeError, KeyError, TypeError) as fault:
+    except (orjson.JSONDecodeError, KeyError, TypeError, ZeroDivisionError) as fault:
         raise UserError(f"{name}/dataset.json is damaged ({fault}); run cliptune prepare again") from None
 
 

@@ -1,25 +1,20 @@
-"""The jobs of the emulator: what is accepted, how it moves on, and how it ends."""
+"""The jobs of the emulator: what is accepted, and how it moves on."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from transforms import storage
 from transforms.clip import UserError
-from tuning import check, models
-from tuning.check import Findings, JsonlFile
-from tuning.dataset import TRAIN, VALIDATION
+from tuning import emulated_training, models
+from tuning.emulated_training import now
+from tuning.scenario import Stage
+from tuning.tuner import TERMINAL
 
-# D: more than a tenth of the examples dropped fails the job.
-MAX_DROPPED_FRACTION = 0.1
-# Examples a training step sees; the service does not tell its own.
-_BATCH = 16
-_ENDED = {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"}
-_STATUS = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+_ENDED = {f"JOB_STATE_{state}" for state in TERMINAL}
 
 Tree = dict[str, Any]
 
@@ -30,14 +25,12 @@ class EmulatorError(Exception):
     Attributes:
       code: HTTP status.
       message: for a person.
-      status: the code's name in Google's APIs.
     """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
-        self.status = _STATUS[code]
 
 
 class Jobs:
@@ -45,33 +38,58 @@ class Jobs:
 
     Args:
       state_uri: a file that keeps them; None to forget them.
+      stage: the scenario that is played; None for one where nothing goes wrong.
     """
 
-    def __init__(self, state_uri: str | None = None) -> None:
+    def __init__(self, state_uri: str | None = None, stage: Stage | None = None) -> None:
         self._state_uri = state_uri
+        self._stage = stage or Stage()
+        self._steps: dict[str, int] = {}  # how often each job was asked about
         self._jobs: dict[str, Tree] = _load(state_uri) if state_uri is not None else {}
 
     def create(self, parent: str, body: Tree) -> Tree:
         """Accepts a job, or refuses what the service documents as refused at once."""
         body = _camel(body)
         spec = body.get("supervisedTuningSpec") or {}
-        _refuse(parent.rpartition("/")[2], body, spec)
+        base_model = self._base_model(body)
+        _refuse(parent.rpartition("/")[2], base_model, body, spec)
+        self._refuse_over_quota(parent)
         number = 1_000_000_000_000_000_001 + len(self._jobs)
         job = {
             **body,
+            "baseModel": base_model,
             "name": f"{parent}/tuningJobs/{number}",
-            "state": "JOB_STATE_QUEUED",
-            "createTime": _now(),
-            "updateTime": _now(),
+            "state": f"JOB_STATE_{self._stage.scenario.states[0]}",
+            "createTime": now(),
+            "updateTime": now(),
         }
         return self._save(job)
 
     def get(self, name: str) -> Tree:
         """The job, one state further than when it was last asked for."""
         job = self._find(name)
-        before = dict(job)
-        _advance(job)
-        return self._save(job) if job != before else job
+        if job["state"] in _ENDED:
+            return job
+        job["updateTime"] = now()
+        if job["state"] == "JOB_STATE_CANCELLING":
+            job.update(state="JOB_STATE_CANCELLED", endTime=now())
+        else:
+            self._advance(job)
+        return self._save(job)
+
+    def _advance(self, job: Tree) -> None:
+        """One state on; after the last, when the files are read, to the end."""
+        walk = [f"JOB_STATE_{state}" for state in self._stage.scenario.states]
+        # After a restart, or another scenario: from where the job is.
+        here = walk.index(job["state"]) if job["state"] in walk else len(walk) - 1
+        step = self._steps.get(job["name"], here) + 1
+        self._steps[job["name"]] = step
+        if step >= len(walk):
+            emulated_training.end(job, self._stage.scenario)
+            return
+        job["state"] = walk[step]
+        if job["state"] == "JOB_STATE_RUNNING":
+            job.setdefault("startTime", now())
 
     def page(self, parent: str, size: int, token: str) -> Tree:
         """A page of jobs, the newest first."""
@@ -81,12 +99,23 @@ class Jobs:
         return {**page, "nextPageToken": str(start + size)} if start + size < len(mine) else page
 
     def cancel(self, name: str) -> Tree:
-        """Ends a job that has not ended."""
+        """Ends a job that has not ended, as the service does: not at once."""
         job = self._find(name)
         if job["state"] not in _ENDED:
-            job.update(state="JOB_STATE_CANCELLED", endTime=_now())
+            job["state"] = "JOB_STATE_CANCELLING"
             self._save(job)
         return {}
+
+    def set_default_checkpoint(self, model: str, body: Tree) -> Tree:
+        """Makes a checkpoint the one that the endpoint of a tuned model answers with."""
+        job = self._of_model(model)
+        wanted = str(_camel(body).get("defaultCheckpointId"))
+        points = {point["checkpointId"]: point["endpoint"] for point in job["tunedModel"].get("checkpoints", [])}
+        if wanted not in points:
+            raise EmulatorError(400, f"Checkpoint {wanted} does not exist in {model}.")
+        job["tunedModel"]["endpoint"] = points[wanted]
+        self._save(job)
+        return {"name": model, "defaultCheckpointId": wanted}
 
     def training(self, model: str) -> tuple[str | None, str]:
         """The training file and the job of a tuned endpoint; None and "" for a base model."""
@@ -99,6 +128,39 @@ class Jobs:
             if model in (tuned.get("endpoint"), *(point["endpoint"] for point in tuned.get("checkpoints", []))):
                 return str(job["supervisedTuningSpec"]["trainingDatasetUri"]), str(job["name"])
         raise EmulatorError(404, f"{model} was not found")
+
+    def _base_model(self, body: Tree) -> str:
+        """What is tuned; of a tuned model that is tuned further, what that one was tuned from."""
+        if not body.get("preTunedModel"):
+            return str(body.get("baseModel"))
+        earlier = _camel(body["preTunedModel"])
+        job = self._of_model(str(earlier.get("tunedModelName")))
+        known = [point["checkpointId"] for point in job["tunedModel"].get("checkpoints", [])]
+        wanted = earlier.get("checkpointId")
+        if wanted is not None and wanted not in known:
+            raise EmulatorError(400, f"Checkpoint {wanted} does not exist.")
+        return str(job["baseModel"])
+
+    def _of_model(self, model: str) -> Tree:
+        for job in self._jobs.values():
+            name = (job.get("tunedModel") or {}).get("model", "")
+            if name and model in (name, name.partition("@")[0]):
+                return job
+        raise EmulatorError(404, f"{model} was not found")
+
+    def _refuse_over_quota(self, parent: str) -> None:
+        # The quota is one for all locations of a project.
+        project = "/".join(parent.split("/")[:2])
+        running = [
+            job for job in self._jobs.values() if job["name"].startswith(f"{project}/") and job["state"] not in _ENDED
+        ]
+        quota = self._stage.scenario.quota
+        if quota is None or len(running) < quota:
+            return
+        for job in running:  # else nobody who waits for the quota would ever get it
+            self.get(job["name"])
+        metric = "aiplatform.googleapis.com/global_concurrent_tuning_jobs"
+        raise EmulatorError(429, f"The following quota metrics exceed quota limits: {metric}")
 
     def _find(self, name: str) -> Tree:
         if name not in self._jobs:
@@ -124,10 +186,10 @@ def _load(state_uri: str) -> dict[str, Tree]:
     return jobs
 
 
-def _refuse(location: str, body: Tree, spec: Tree) -> None:
-    model = models.MODELS.get(str(body.get("baseModel")))
+def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
+    model = models.MODELS.get(base_model)
     if model is None:
-        raise EmulatorError(400, f"Base model {body.get('baseModel')} is not supported.")
+        raise EmulatorError(400, f"Base model {base_model} is not supported.")
     if location == "global" or (model.locations and location not in model.locations):
         raise EmulatorError(400, f"Tuning of {model.name} is not supported in location {location}.")
     for field in ("trainingDatasetUri", "validationDatasetUri"):
@@ -141,90 +203,13 @@ def _refuse(location: str, body: Tree, spec: Tree) -> None:
     size = parameters.get("adapterSize")
     if size is not None and sizes.get(size) not in model.adapter_sizes:
         raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
+    if body.get("encryptionSpec") and not model.cmek:
+        raise EmulatorError(400, f"CMEK is not supported by {model.name}.")
     if int(parameters.get("epochCount", 1)) < 1:
         raise EmulatorError(400, f"epochCount must be positive, got {parameters['epochCount']}.")
 
 
 _WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}
-
-
-def _advance(job: Tree) -> None:
-    """One state on: queued, pending, running (when the files are read), succeeded or failed."""
-    state = job["state"]
-    if state in _ENDED:
-        return
-    job["updateTime"] = _now()
-    if state == "JOB_STATE_QUEUED":
-        job["state"] = "JOB_STATE_PENDING"
-    elif state == "JOB_STATE_PENDING":
-        job.update(state="JOB_STATE_RUNNING", startTime=_now())
-    else:
-        _end(job)
-
-
-def _end(job: Tree) -> None:
-    """Reads the files and decides how the job ends."""
-    job["endTime"] = _now()
-    spec = job["supervisedTuningSpec"]
-    files = [JsonlFile(uri, uri, split) for split, uri in _uris(spec)]
-    try:
-        findings = check.check(files)
-    except (UserError, storage.StorageError) as fault:
-        _fail(job, f"Failed to read the dataset: {fault}")
-        return
-    problems = [problem for problem in findings.problems if problem.severity == "error"]
-    whole_file = [problem for problem in problems if problem.source.endswith(":0")]
-    dropped = {problem.source: problem for problem in problems}
-    if whole_file:
-        _fail(job, f"The dataset is invalid: {whole_file[0].detail}")
-    elif findings.bad_lines > MAX_DROPPED_FRACTION * findings.examples:
-        first = next(iter(dropped.values()))
-        told = f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {first.source}: {first.detail}"
-        _fail(job, told)
-    else:
-        _succeed(job, findings, [f"{problem.rule}: {problem.detail}" for problem in dropped.values()])
-
-
-def _uris(spec: Tree) -> list[tuple[str, str]]:
-    both = ((VALIDATION, spec.get("validationDatasetUri")), (TRAIN, spec.get("trainingDatasetUri")))
-    return [(split, uri.removeprefix("file://")) for split, uri in both if uri]
-
-
-def _fail(job: Tree, message: str) -> None:
-    job.update(state="JOB_STATE_FAILED", error={"code": 3, "message": message})
-
-
-def _succeed(job: Tree, findings: Findings, dropped: list[str]) -> None:
-    parent, _, number = job["name"].partition("/tuningJobs/")
-    train = findings.splits[TRAIN]
-    epochs = int((job["supervisedTuningSpec"].get("hyperParameters") or {}).get("epochCount") or 1)
-    steps = -(-train.examples // _BATCH)
-    checkpoints = [
-        {
-            "checkpointId": str(epoch),
-            "epoch": str(epoch),
-            "step": str(epoch * steps),
-            "endpoint": f"{parent}/endpoints/{number}{epoch:02d}",
-        }
-        for epoch in range(1, epochs + 1)
-    ]
-    job.update(
-        state="JOB_STATE_SUCCEEDED",
-        tunedModel={
-            "model": f"{parent}/models/{number}@1",
-            "endpoint": checkpoints[-1]["endpoint"],
-            "checkpoints": checkpoints,
-        },
-        tuningDataStats={
-            "supervisedTuningDataStats": {
-                "tuningDatasetExampleCount": str(train.examples),
-                "tuningStepCount": str(epochs * steps),
-                "totalBillableTokenCount": str(epochs * train.tokens.expected),
-                "totalTruncatedExampleCount": "0",
-                "droppedExampleReasons": dropped,
-            }
-        },
-    )
 
 
 def _camel(tree: Tree) -> Tree:
@@ -238,7 +223,3 @@ def _camel(tree: Tree) -> Tree:
 def _camel_name(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in others)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """What is known of the base models that can be tuned: data, with its date and its sources.
 
-Marks: D documented by Google, R reported by users, ? not known. None of it was
-tried against the live service.
+`SOURCES` says of every field of `BaseModel`, and of every limit, who says so.
+None of it was tried against the live service.
 """
 
 from __future__ import annotations
@@ -16,24 +16,43 @@ from types import MappingProxyType
 from transforms.clip import UserError
 
 FACTS_DATE = date(2026, 11, 1)
-TUNING_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning"
+_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs"
+TUNING_DOCS = f"{_DOCS}/models/gemini-use-supervised-tuning"
 
-# Limits of a tuning dataset (D, TUNING_DOCS).
+# Limits of a tuning dataset.
 MAX_FILE_BYTES = 1_000_000_000
 MAX_TRAIN_EXAMPLES = 300_000
 MAX_VALIDATION_EXAMPLES = 5_000
-# R: at most 30 % of the training examples, once these are more than 1,000.
+# At most 30 % of the training examples, once these are more than 1,000.
 MAX_VALIDATION_SHARE = 0.30
 VALIDATION_SHARE_FROM = 1_000
-# R: one of Google's own sources says 25 % of the training bytes.
+# One of Google's own sources says 25 % of the training bytes.
 MAX_VALIDATION_BYTES_SHARE = 0.25
 MAX_TOKENS_PER_EXAMPLE = 131_072
 MAX_AUDIO_SECONDS = 3_600
 MAX_AUDIO_BYTES = 100_000_000
 
-# D: the audio types that Gemini on Vertex AI takes.
+# The audio types that Gemini on Vertex AI takes.
 _MIME_NAMES = "x-aac flac mp3 m4a mpeg mpga mp4 ogg pcm wav webm"
 MIME_TYPES = frozenset(f"audio/{name}" for name in _MIME_NAMES.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who says so, and when it was read.
+
+    Attributes:
+      mark: "documented" by Google, "reported" by users, or "unverified".
+      where: an address, or in words.
+      read: the day.
+    """
+
+    mark: str
+    where: str
+    read: date = FACTS_DATE
+
+    def __str__(self) -> str:
+        return f"{self.mark}, {self.where}, {self.read:%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +61,56 @@ class BaseModel:
 
     Attributes:
       name: as requests name it.
-      adapter_sizes: ranks it can be tuned with (D).
-      locations: where it can be tuned; empty for every regional location (D).
+      adapter_sizes: ranks it can be tuned with.
+      locations: where it can be tuned; empty for every regional location.
+      serving_locations: where the tuned model answers; empty for where it was tuned.
       price_per_million: US dollars for a million training tokens; None if not known.
-      price_source: a mark and a date.
-      thinking: how to switch thinking off, or nearly, in google-genai's words (D).
-      retired_for_new: from this day on new projects cannot tune it.
+      thinking: how to switch thinking off, or nearly, in google-genai's words.
+      cmek: whether a tuning job can be encrypted with a key of the customer's.
+      retired_for_new: from this day on projects that never tuned it cannot.
       shut_down: from this day on nobody can.
     """
 
     name: str
     adapter_sizes: tuple[int, ...]
     locations: tuple[str, ...]
+    serving_locations: tuple[str, ...]
     price_per_million: float | None
-    price_source: str
     thinking: Mapping[str, str | int]
+    cmek: bool = True
     retired_for_new: date | None = None
     shut_down: date | None = None
 
 
+_TUNING = Source("documented", TUNING_DOCS)
+_LIFECYCLE = Source("documented", f"{_DOCS}/learn/model-versions")
+_USERS = Source("reported", "users' bills and forum posts")
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        "name": _TUNING,
+        "adapter_sizes": _TUNING,
+        "locations": _TUNING,
+        "serving_locations": _TUNING,
+        "price_per_million": _USERS,
+        "thinking": Source("documented", f"{_DOCS}/thinking"),
+        "cmek": _TUNING,
+        "retired_for_new": _LIFECYCLE,
+        "shut_down": _LIFECYCLE,
+        "MAX_FILE_BYTES": _TUNING,
+        "MAX_TRAIN_EXAMPLES": _TUNING,
+        "MAX_VALIDATION_EXAMPLES": _TUNING,
+        "MAX_VALIDATION_SHARE": _USERS,
+        "MAX_VALIDATION_BYTES_SHARE": Source("unverified", "one of Google's samples, against the others"),
+        "MAX_TOKENS_PER_EXAMPLE": _TUNING,
+        "MAX_AUDIO_SECONDS": _TUNING,
+        "MAX_AUDIO_BYTES": _TUNING,
+        "MIME_TYPES": Source("documented", f"{_DOCS}/multimodal/audio-understanding"),
+    }
+)
+
 _ALL_SIZES = (1, 2, 4, 8, 16)
-_PREVIEW = ("us-central1", "europe-west4")
+_TWO_REGIONS = ("us-central1", "europe-west4")
+_US_EU = ("us", "eu")
 _RETIRED = date(2026, 10, 20)
 _LEVEL: Mapping[str, str | int] = {"thinking_level": "MINIMAL"}
 _BUDGET: Mapping[str, str | int] = {"thinking_budget": 0}
@@ -72,14 +120,12 @@ MODELS: Mapping[str, BaseModel] = MappingProxyType(
     {
         model.name: model
         for model in (
-            BaseModel("gemini-3.5-flash", _ALL_SIZES, _PREVIEW, None, "?", _LEVEL),
-            BaseModel("gemini-3.1-flash-lite", _ALL_SIZES, _PREVIEW, 3.0, "R, 2026-11", _LEVEL),
-            BaseModel("gemini-3.5-flash-lite", _ALL_SIZES, _PREVIEW, None, "?", _LEVEL),
-            BaseModel("gemini-2.5-flash", _ALL_SIZES, (), 5.0, "R, 2026-11", _BUDGET, _RETIRED, date(2027, 3, 31)),
-            BaseModel("gemini-2.5-flash-lite", _ALL_SIZES, (), 1.5, "R, 2026-11", _BUDGET, _RETIRED, date(2027, 1, 28)),
-            BaseModel(
-                "gemini-2.5-pro", (1, 2, 4, 8), (), 25.0, "R, 2026-11", _LEAST_BUDGET, _RETIRED, date(2027, 3, 31)
-            ),
+            BaseModel("gemini-3.5-flash", _ALL_SIZES, _TWO_REGIONS, _US_EU, None, _LEVEL),
+            BaseModel("gemini-3.1-flash-lite", _ALL_SIZES, _TWO_REGIONS, _US_EU, 3.0, _LEVEL, cmek=False),
+            BaseModel("gemini-3.5-flash-lite", _ALL_SIZES, _TWO_REGIONS, _US_EU, None, _LEVEL),
+            BaseModel("gemini-2.5-flash", _ALL_SIZES, (), (), 5.0, _BUDGET, True, _RETIRED, date(2027, 3, 31)),
+            BaseModel("gemini-2.5-flash-lite", _ALL_SIZES, (), (), 1.5, _BUDGET, True, _RETIRED, date(2027, 1, 28)),
+            BaseModel("gemini-2.5-pro", (1, 2, 4, 8), (), (), 25.0, _LEAST_BUDGET, True, _RETIRED, date(2027, 3, 31)),
         )
     }
 )
@@ -110,25 +156,57 @@ def check_location(location: str) -> str:
     return location
 
 
-def refuse_wrong(model: BaseModel, location: str, adapter_size: int | None, today: date) -> list[str]:
+def refuse_wrong(
+    model: BaseModel,
+    location: str,
+    adapter_size: int | None,
+    today: date,
+    kms_key: str | None = None,
+    allow_retired: bool = False,
+) -> None:
     """Refuses what the service would refuse, before money is spent.
 
-    Returns:
-      Warnings: what may be refused, depending on the project.
+    Args:
+      model: what would be tuned.
+      location: where.
+      adapter_size: rank; None for the service's own.
+      today: decides which models are retired.
+      kms_key: of the customer's own; None without one.
+      allow_retired: whether the project says that it has tuned a retired model before.
 
     Raises:
-      UserError: wrong location or adapter size, or a model that is shut down.
+      UserError: wrong location, adapter size or key, or a retired model; the text says what to do instead.
     """
     check_location(location)
-    if location == "global":
-        raise UserError(f"location 'global' cannot tune; use {' or '.join(model.locations or _PREVIEW)}")
-    if model.locations and location not in model.locations:
-        raise UserError(f"{model.name} cannot be tuned in location {location!r}; use {' or '.join(model.locations)}")
+    _refuse_location(model, location)
     if adapter_size is not None and adapter_size not in model.adapter_sizes:
         sizes = ", ".join(map(str, model.adapter_sizes))
         raise UserError(f"adapter_size of {model.name} must be one of {sizes}, got {adapter_size}")
     if model.shut_down and today >= model.shut_down:
-        raise UserError(f"{model.name} was shut down on {model.shut_down}; use {DEFAULT_MODEL}")
-    if model.retired_for_new and today >= model.retired_for_new:
-        return [f"{model.name} is retired for projects that never tuned it, since {model.retired_for_new}"]
-    return []
+        raise UserError(f"{model.name} was shut down on {model.shut_down}; use --base_model {DEFAULT_MODEL}")
+    if model.retired_for_new and today >= model.retired_for_new and not allow_retired:
+        raise UserError(
+            f"{model.name} is retired since {model.retired_for_new} for projects that never tuned it; use "
+            f"--base_model {DEFAULT_MODEL}, or --allow_retired if this project has"
+        )
+    if kms_key is not None:
+        _refuse_key(model, location, kms_key)
+
+
+def _refuse_location(model: BaseModel, location: str) -> None:
+    places = " or ".join(model.locations or _TWO_REGIONS)
+    if location == "global" or (location in _US_EU):
+        raise UserError(f"location {location!r} cannot tune, only a region can; use --location {places}")
+    if model.locations and location not in model.locations:
+        raise UserError(f"{model.name} cannot be tuned in location {location!r}; use --location {places}")
+
+
+def _refuse_key(model: BaseModel, location: str, kms_key: str) -> None:
+    if not model.cmek:
+        able = ", ".join(other.name for other in MODELS.values() if other.cmek and not other.retired_for_new)
+        raise UserError(f"{model.name} takes no kms_key; leave it out, or use another --base_model: {able}")
+    found = re.fullmatch(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+", kms_key)
+    if not found:
+        raise UserError(f"kms_key must be projects/…/locations/…/keyRings/…/cryptoKeys/…, got {kms_key!r}")
+    if found.group(1) != location:
+        raise UserError(f"kms_key must be in the job's location {location!r}, got {found.group(1)!r}; use a key there")

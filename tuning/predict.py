@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any
 
-import orjson
-
 from transforms import ledger, storage
-from transforms.shard import map_ordered
+from transforms.clip import Clip, UserError
+from transforms.settings import Settings
+from transforms.shard import Target, map_ordered, prepare_clip
 from tuning import rows
+from tuning.answers import Prediction
+from tuning.clock import CLOCK, Clock, backoff
 from tuning.dataset import Dataset
 from tuning.models import MODELS
-from tuning.tuner import Question, Tuner
+from tuning.tuner import Answer, Question, ServiceError, Tuner
 
 # Online quotas of tuned models are small; a few questions in flight hide the network.
 CONCURRENCY = 4
+# A question that meets a full quota, or a service that is away, is asked again: some 2 s later, then 4, 8 …
+ATTEMPTS = 8
+MAX_BACKOFF_SECONDS = 60.0
 _LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One answer.
-
-    Attributes:
-      clip_id: of the clip asked about.
-      source: "manifest:line" of the clip.
-      target: what the manifest says.
-      prediction: what the model says; None if it said nothing.
-      finish_reason: why the model stopped; None if not told.
-    """
-
-    clip_id: str
-    source: str
-    target: str
-    prediction: str | None
-    finish_reason: str | None
 
 
 def predict(
@@ -49,6 +36,8 @@ def predict(
     split: str,
     limit: int | None,
     answered: Callable[[Prediction], None],
+    known: Container[tuple[str, str, str]] = (),
+    clock: Clock = CLOCK,
 ) -> int:
     """Asks about the first `limit` clips of a split; examples are in hash order, so that is a uniform sample.
 
@@ -60,33 +49,108 @@ def predict(
       split: "train" or "validation".
       limit: None for all clips.
       answered: called with each prediction, in order.
+      known: questions (`Prediction.question`) that are not asked again.
+      clock: that passes before a question is asked again.
 
     Returns:
-      The number of predictions.
+      The number of questions.
 
     Raises:
       ServiceError: the service refused a question.
       UserError: the dataset is not as `dataset.json` says.
     """
-    thinking = MODELS[base_model].thinking if base_model in MODELS else {}
+    thinking = thinking_of(base_model)
 
-    def ask(question: tuple[dict[str, Any], bytes]) -> Prediction:
-        clip, line = question
+    def ask(example: tuple[dict[str, Any], bytes, str]) -> Prediction:
+        clip, line, digest = example
         try:
             row = rows.parse(line)
         except rows.SchemaError:
             raise prepared.changed() from None
         target = "".join(part.text or "" for part in row.contents[-1].parts or [])
-        answer = tuner.ask(model, Question(row.contents[:-1], row.system_instruction, thinking))
-        return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason)
+        answer = ask_patiently(tuner, model, Question(row.contents[:-1], row.system_instruction, thinking), clock)
+        return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason, model, digest)
 
     count = 0
     with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask") as executor:
-        examples = itertools.islice(_examples(prepared, split), limit)
+        examples = (
+            (clip, line, digest)
+            for clip, line in itertools.islice(_examples(prepared, split), limit)
+            if (model, clip["clip_id"], digest := sha256(line).hexdigest()) not in known
+        )
         for prediction in map_ordered(executor, ask, examples, 2 * CONCURRENCY):
             answered(prediction)
             count += 1
     return count
+
+
+def ask_patiently(tuner: Tuner, model: str, question: Question, clock: Clock) -> Answer:
+    """The answer; a question costs nothing to repeat, so it is, while the service is full or away.
+
+    Raises:
+      ServiceError: the service refused, or was away for too long.
+    """
+    for failures in range(1, ATTEMPTS):
+        try:
+            return tuner.ask(model, question)
+        except ServiceError as fault:
+            if not fault.transient:
+                raise
+        clock.sleep(backoff(failures, MAX_BACKOFF_SECONDS))
+    return tuner.ask(model, question)
+
+
+def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:
+    """Those of a model about clips that the split still has, as they are."""
+    if not predictions:
+        return []
+    try:
+        clips = ledger.read_ledger(storage.join(prepared.uri, "ledger"), ["clip_id", "split", "line_sha256"])
+        questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
+    except (FileNotFoundError, ValueError):
+        raise prepared.changed() from None
+    return [each for each in predictions if each.question in questions]
+
+
+def thinking_of(base_model: str) -> Mapping[str, str | int]:
+    """How a model tuned from `base_model` is kept from thinking; nothing for one that is not known."""
+    return MODELS[base_model].thinking if base_model in MODELS else {}
+
+
+def question_about(
+    file: str, prepared: Dataset, base_model: str, prompt: str = "", system_instruction: str = ""
+) -> Question:
+    """The question about a recording, conformed exactly as those that the model was tuned on.
+
+    Args:
+      file: local path or gs:// URI.
+      prepared: the dataset, whose settings are used.
+      base_model: as in `predict`.
+      prompt: "" for the dataset's own.
+      system_instruction: "" for none.
+
+    Raises:
+      UserError: it cannot be used; the text is the reason that a ledger would give.
+    """
+    uri = storage.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
+    line, outcome = prepare_clip(clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared)))
+    if not line:
+        raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
+    row = rows.parse(line)
+    return Question(row.contents[:-1], row.system_instruction, thinking_of(base_model))
+
+
+def _settings(prepared: Dataset) -> Settings:
+    # There is no text to normalise, and no bucket to put the audio in.
+    asked: dict[str, Any] = {
+        "normalize_text": (),
+        **({"audio_part": "inline"} if "audio_part" in prepared.settings else {}),
+    }
+    try:
+        return Settings(**{**prepared.settings, **asked})
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"{prepared.name}/dataset.json: settings of another version ({fault})") from None
 
 
 def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -107,8 +171,3 @@ def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], byt
 def _lines(uri: str) -> Iterator[bytes]:
     with storage.open_read(uri) as stream:
         yield from stream
-
-
-def dump(prediction: Prediction) -> bytes:
-    """The prediction as a line of `predictions-….jsonl`."""
-    return orjson.dumps(asdict(prediction), option=orjson.OPT_APPEND_NEWLINE)

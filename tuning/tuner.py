@@ -21,12 +21,19 @@ class ServiceError(Exception):
     Attributes:
       transient: whether the same call may succeed later.
       code: HTTP status of the answer; None if there was no answer that can be told.
+      sent: whether the request may have reached the service.
     """
 
-    def __init__(self, message: str, transient: bool = False, code: int | None = None) -> None:
-        super().__init__(message, transient, code)
+    def __init__(self, message: str, transient: bool = False, code: int | None = None, sent: bool = True) -> None:
+        super().__init__(message, transient, code, sent)
         self.transient = transient
         self.code = code
+        self.sent = sent
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether what was asked for may have been done all the same: no answer, or none of a working service."""
+        return self.sent and (self.code is None or self.code == 408 or self.code >= 500)
 
     @property
     def missing(self) -> bool:
@@ -39,12 +46,12 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TuningRequest:
-    """All that decides a tuned model.
+    """All that is asked of the service.
 
     Attributes:
       project: that pays.
       location: where to tune.
-      base_model: its name.
+      base_model: its name; of a model that is tuned further, what that one was tuned from.
       fingerprint: of the dataset.
       train_uri: the joined training split.
       validation_uri: the joined validation split; None without one.
@@ -52,6 +59,12 @@ class TuningRequest:
       adapter_size: rank; None for the service's own.
       learning_rate_multiplier: None for the service's own.
       display_name: of the tuned model.
+      from_model: a tuned model that is tuned further, "projects/…/models/…"; None for the base model itself.
+      from_checkpoint: of `from_model`; None for its default checkpoint.
+      last_checkpoint_only: whether only the last checkpoint is kept.
+      kms_key: that encrypts the tuned model; None for Google's own.
+      service_account: that reads the files; None for the service's agent.
+      labels: of the job, besides our own.
     """
 
     project: str
@@ -64,12 +77,18 @@ class TuningRequest:
     adapter_size: int | None
     learning_rate_multiplier: float | None
     display_name: str
+    from_model: str | None = None
+    from_checkpoint: str | None = None
+    last_checkpoint_only: bool = False
+    kms_key: str | None = None
+    service_account: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Names the request: equal for two requests that would tune the same model, wherever their files are."""
         content = asdict(self)
-        for name in ("train_uri", "validation_uri", "display_name"):
+        for name in ("train_uri", "validation_uri", "display_name", "service_account", "labels"):
             del content[name]
         content["validated"] = self.validation_uri is not None
         return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
@@ -86,9 +105,14 @@ class TuningJob:
       labels: of the job.
       tuned_model: resource name of the model; None until there is one.
       endpoint: where the tuned model answers; None until there is one.
-      checkpoints: of the tuned model, with epoch, step and endpoint.
+      checkpoints: of the tuned model, with id, epoch, step and endpoint.
       data_stats: what the service counted in the dataset.
       error: its message, of a failed job.
+      detail: what a running job waits for or does, e.g. "WAITING_FOR_QUOTA"; None if not told.
+      epochs_done: None if not told.
+      experiment: where its metrics are; None if not told.
+      display_name: of the tuned model.
+      create_time: ISO 8601; None if not told.
     """
 
     name: str
@@ -100,11 +124,21 @@ class TuningJob:
     checkpoints: tuple[dict[str, Any], ...] = ()
     data_stats: dict[str, Any] | None = None
     error: str | None = None
+    detail: str | None = None
+    epochs_done: int | None = None
+    experiment: str | None = None
+    display_name: str | None = None
+    create_time: str | None = None
 
     @property
     def ended(self) -> bool:
         """Whether the state is final."""
         return self.state in TERMINAL
+
+    @property
+    def answers(self) -> bool:
+        """Whether there is a tuned model that can be asked."""
+        return self.state in GOOD_ENDS and self.endpoint is not None
 
     def as_dict(self) -> dict[str, Any]:
         """For job.json and the line of JSON on stdout."""
@@ -153,6 +187,12 @@ class Tuner(Protocol):
 
     def get(self, name: str) -> TuningJob:
         """The job of this name."""
+
+    def cancel(self, name: str) -> None:
+        """Asks for the end of the job of this name."""
+
+    def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
+        """Makes a checkpoint the one that the tuned model's endpoint answers with."""
 
     def ask(self, model: str, question: Question) -> Answer:
         """The model's answer."""

@@ -29,6 +29,7 @@ _ADAPTER_SIZES = {
     8: types.AdapterSize.ADAPTER_SIZE_EIGHT,
     16: types.AdapterSize.ADAPTER_SIZE_SIXTEEN,
 }
+_LOGIN = "run: gcloud auth application-default login"
 _RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/(endpoints|models)/([^/@]+)")
 
 
@@ -78,6 +79,18 @@ class VertexTuner:
         with _faults(f"read {name}"):
             return _job(self._client(self.location).tunings.get(name=name))
 
+    def cancel(self, name: str) -> None:
+        """Asks for the end of the job; the service takes a while."""
+        with _faults(f"cancel {name}"):
+            self._client(self.location).tunings.cancel(name=name)
+
+    def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
+        """Makes a checkpoint the one that the tuned model's endpoint answers with."""
+        with _faults(f"make {checkpoint} the default checkpoint of {model}"):
+            self._client(self.location).models.update(
+                model=model, config=types.UpdateModelConfig(default_checkpoint_id=checkpoint)
+            )
+
     def ask(self, model: str, question: Question) -> Answer:
         """Asks an endpoint in its own location, or a base model by its name."""
         resource = _RESOURCE.fullmatch(model)
@@ -87,13 +100,10 @@ class VertexTuner:
         config = types.GenerateContentConfig(
             system_instruction=question.system_instruction,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
-            http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=5)),
         )
         with _faults(f"ask {model}"):
             response = client.models.generate_content(model=model, contents=list(question.contents), config=config)
-        candidates = response.candidates or []
-        reason = candidates[0].finish_reason if candidates else None
-        return Answer(response.text if candidates else None, reason.name if reason else None)
+        return _answer(response)
 
     def _client(self, location: str) -> genai.Client:
         if location not in self._clients:
@@ -127,23 +137,41 @@ def location_of(name: str) -> tuple[str, str]:
     return found.group(1), check_location(found.group(2))
 
 
+def _answer(response: types.GenerateContentResponse) -> Answer:
+    candidates = response.candidates or []
+    if not candidates:
+        blocked = response.prompt_feedback.block_reason if response.prompt_feedback else None
+        return Answer(None, f"BLOCKED_{blocked.name}" if blocked else None)
+    reason = candidates[0].finish_reason
+    return Answer(response.text, reason.name if reason else None)
+
+
 def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
-    validation = request.validation_uri
     # The SDK calls its whole tuning module experimental, at every call; we know, and pin its version.
     warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
     job: types.TuningJob = client.tunings.tune(
-        base_model=request.base_model,
+        base_model=request.from_model or request.base_model,  # the SDK tells them apart by "projects/"
         training_dataset=types.TuningDataset(gcs_uri=request.train_uri),
-        config=types.CreateTuningJobConfig(
-            validation_dataset=types.TuningValidationDataset(gcs_uri=validation) if validation else None,
-            tuned_model_display_name=request.display_name,
-            epoch_count=request.epochs,
-            adapter_size=_ADAPTER_SIZES[request.adapter_size] if request.adapter_size is not None else None,
-            learning_rate_multiplier=request.learning_rate_multiplier,
-            labels={REQUEST_LABEL: request.digest},
-        ),
+        config=_config(request),
     )
     return job
+
+
+def _config(request: TuningRequest) -> types.CreateTuningJobConfig:
+    validation, account = request.validation_uri, request.service_account
+    return types.CreateTuningJobConfig(
+        validation_dataset=types.TuningValidationDataset(gcs_uri=validation) if validation else None,
+        tuned_model_display_name=request.display_name,
+        epoch_count=request.epochs,
+        adapter_size=_ADAPTER_SIZES[request.adapter_size] if request.adapter_size is not None else None,
+        learning_rate_multiplier=request.learning_rate_multiplier,
+        export_last_checkpoint_only=request.last_checkpoint_only or None,
+        pre_tuned_model_checkpoint_id=request.from_checkpoint,
+        encryption_spec=types.EncryptionSpec(kms_key_name=request.kms_key) if request.kms_key else None,
+        labels={**request.labels, REQUEST_LABEL: request.digest},
+        # The SDK has no field for it.
+        http_options=types.HttpOptions(extra_body={"serviceAccount": account}) if account else None,
+    )
 
 
 def _job(job: types.TuningJob) -> TuningJob:
@@ -151,6 +179,8 @@ def _job(job: types.TuningJob) -> TuningJob:
         raise ValueError("a job without a name")
     model, stats = job.tuned_model, job.tuning_data_stats
     supervised = stats.supervised_tuning_data_stats if stats else None
+    # Older clients, which we support too, do not have these two.
+    doing, told = getattr(job, "tuning_job_state", None), getattr(job, "tuning_job_metadata", None)
     return TuningJob(
         name=job.name,
         state=job.state.value.removeprefix("JOB_STATE_") if job.state else "UNSPECIFIED",
@@ -163,6 +193,11 @@ def _job(job: types.TuningJob) -> TuningJob:
         ),
         data_stats=supervised.model_dump(mode="json", exclude_none=True) if supervised else None,
         error=job.error.message if job.error else None,
+        detail=doing.name.removeprefix("TUNING_JOB_STATE_") if doing else None,
+        epochs_done=told.completed_epoch_count if told else None,
+        experiment=job.experiment,
+        display_name=job.tuned_model_display_name,
+        create_time=job.create_time.isoformat() if job.create_time else None,
     )
 
 
@@ -174,17 +209,26 @@ def _faults(doing: str) -> Iterator[None]:
     except errors.APIError as fault:
         _raise_api_error(doing, fault)
     except httpx.HTTPError as fault:
-        raise ServiceError(f"cannot {doing}: no answer from the service ({type(fault).__name__})", True) from fault
+        sent = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        told = f"cannot {doing}: no answer from the service ({type(fault).__name__})"
+        raise ServiceError(told, True, sent=sent) from fault
     except (ValueError, TypeError) as fault:  # no JSON, or JSON of another shape
         raise ServiceError(f"cannot {doing}: the answer is not that of the tuning service") from fault
     except auth.TransportError as fault:
-        raise ServiceError(f"cannot {doing}: no connection to Google's sign-in service", True) from fault
+        raise ServiceError(f"cannot {doing}: no connection to Google's sign-in service", True, sent=False) from fault
     except auth.GoogleAuthError as fault:
-        hint = "run: gcloud auth application-default login"
-        raise UserError(f"cannot {doing}: no valid Google Cloud credentials; {hint}") from fault
+        raise UserError(f"cannot {doing}: no valid Google Cloud credentials; {_LOGIN}") from fault
 
 
 def _raise_api_error(doing: str, fault: errors.APIError) -> NoReturn:
-    told = " ".join(str(fault.message or "no message").split())[:500]
-    message = f"cannot {doing}: {fault.code} {fault.status}: {told}"
+    if fault.code == 401:
+        raise UserError(f"cannot {doing}: the credentials are not valid any more; {_LOGIN}") from fault
+    told = _without_secrets(" ".join(str(fault.message or "no message").split())[:500])
+    hint = "; the account needs roles/aiplatform.user on the project" if fault.code == 403 else ""
+    message = f"cannot {doing}: {fault.code} {fault.status}: {told}{hint}"
     raise ServiceError(message, fault.code in _TRANSIENT, fault.code) from fault
+
+
+def _without_secrets(text: str) -> str:
+    """Whatever a server repeats of a token or a signed URL stays out of our lines."""
+    return re.sub(r"(ya29\.|Bearer\s+|[?&][^=\s]*(?:Signature|Credential|token)=)[^\s&]+", r"\1…", text, flags=re.I)

@@ -2,71 +2,118 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rich.console import Console
 
-from tuning.tuner import GOOD_ENDS, ServiceError, Tuner, TuningJob
+from tuning.clock import CLOCK, Clock, backoff, jittered
+from tuning.exits import Exit
+from tuning.tuner import ServiceError, Tuner, TuningJob
 
 # Often at first, when a refused dataset shows; a job then runs for hours.
 FIRST_POLL_SECONDS = 1.0
 POLL_SECONDS = 30.0
+# Without a terminal a line now and then, so that a log does not look dead.
+NEWS_SECONDS = 600.0
 # A job runs for hours: a service that is away for half of one is waited for.
 MAX_FAILURES = 60
 MAX_BACKOFF_SECONDS = 60.0
 
 
-def watch(
-    tuner: Tuner, job: TuningJob, console: Console, poll_seconds: float, noted: Callable[[TuningJob], None]
-) -> TuningJob:
-    """Polls until the job has ended.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a job is followed.
+
+    Attributes:
+      poll_seconds: the longest time between two questions.
+      timeout: seconds after which it is left alone; None for never.
+      clock: that passes meanwhile.
+    """
+
+    poll_seconds: float = POLL_SECONDS
+    timeout: float | None = None
+    clock: Clock = CLOCK
+
+
+def watch(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, noted: Callable[[TuningJob], None]) -> TuningJob:
+    """Polls until the job has ended, or the time is over.
 
     Args:
       tuner: the service.
       job: as last seen.
-      console: for people: a line at each change of state, and the time on a terminal.
-      poll_seconds: the longest time between two questions.
+      console: for people: a line at each change, and the time on a terminal.
+      pace: how often, and how long.
       noted: called with the job at each change.
 
     Raises:
       ServiceError: the job cannot be read, or the service was away for too long.
     """
-    start = time.monotonic()
-    told, wait = "", min(FIRST_POLL_SECONDS, poll_seconds)
+    clock = pace.clock
+    start = last = clock.now()
+    told, wait = "", min(FIRST_POLL_SECONDS, pace.poll_seconds)
     with console.status("watching", spinner="line") as status:
         while True:
-            if _line(job) != told:
-                told = _line(job)
+            elapsed = clock.now() - start
+            if line(job) != told:
+                told, last = line(job), clock.now()
                 console.print(told)
                 noted(job)
-            if job.ended:
+            elif clock.now() - last >= NEWS_SECONDS and not console.is_terminal:
+                last = clock.now()
+                console.print(f"{told}, for {_elapsed(elapsed)} now")
+            if job.ended or (pace.timeout is not None and elapsed >= pace.timeout):
                 return job
-            status.update(f"{job.state}, {_elapsed(time.monotonic() - start)}; Ctrl-C leaves the job running")
-            time.sleep(wait)
-            wait = min(1.5 * wait, poll_seconds)
-            job = _get(tuner, job.name, console)
+            status.update(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
+            clock.sleep(_wait(wait, elapsed, pace))
+            wait = min(1.5 * wait, pace.poll_seconds)
+            job = refreshed(tuner, job, console, pace, start)
 
 
-def _get(tuner: Tuner, name: str, console: Console) -> TuningJob:
-    """The job, asked for again and again while the service is away."""
-    failures = 0
+def _wait(wait: float, elapsed: float, pace: Pace) -> float:
+    """Jittered, and not beyond the timeout."""
+    return jittered(wait) if pace.timeout is None else min(jittered(wait), max(0.0, pace.timeout - elapsed))
+
+
+def refreshed(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, start: float | None = None) -> TuningJob:
+    """The job, asked for again and again while the service is away.
+
+    Args:
+      tuner: the service.
+      job: as last seen, which is what is returned when the time is over.
+      console: for people: a line at each failure.
+      pace: how long.
+      start: since when, by the pace's clock; None for now.
+
+    Raises:
+      ServiceError: the job cannot be read, or the service was away for too long.
+    """
+    failures, start = 0, pace.clock.now() if start is None else start
     while True:
         try:
-            return tuner.get(name)
+            return tuner.get(job.name)
         except ServiceError as fault:
             failures += 1
             if not fault.transient or failures > MAX_FAILURES:
                 raise
-            wait = min(MAX_BACKOFF_SECONDS, 2.0**failures) * random.uniform(0.5, 1)
+            if pace.timeout is not None and pace.clock.now() - start >= pace.timeout:
+                return job
+            wait = backoff(failures, MAX_BACKOFF_SECONDS)
             console.print(f"{fault}; asking again in {wait:.0f} s")
-        time.sleep(wait)
+        pace.clock.sleep(wait)
 
 
-def _line(job: TuningJob) -> str:
-    epochs = f", {len(job.checkpoints)} checkpoints" if job.checkpoints else ""
-    return f"{job.name}: {job.state}{epochs}"
+def progress(job: TuningJob) -> str:
+    """How far a job is: its state, what it waits for, epochs and checkpoints."""
+    detail = f" ({job.detail.replace('_', ' ').lower()})" if job.detail and not job.ended else ""
+    epochs = f", {job.epochs_done} epochs done" if job.epochs_done else ""
+    points = f", {len(job.checkpoints)} checkpoints" if job.checkpoints else ""
+    return f"{job.state}{detail}{epochs}{points}"
+
+
+def line(job: TuningJob) -> str:
+    """The job in one line."""
+    return f"{job.name}: {progress(job)}"
 
 
 def _elapsed(seconds: float) -> str:
@@ -76,8 +123,19 @@ def _elapsed(seconds: float) -> str:
 
 def verdict(job: TuningJob) -> str:
     """What the end of a job means, for people."""
-    if job.state in GOOD_ENDS and job.endpoint:
+    if job.answers:
         return f"the tuned model answers at {job.endpoint}"
     if job.tuned_model and not job.endpoint:
         return f"the model {job.tuned_model} exists but has no endpoint: {job.error or 'deploy it in the console'}"
     return f"the job ended as {job.state}: {job.error or 'the service gave no reason'}"
+
+
+def exit_status(job: TuningJob) -> Exit:
+    """What a script is told of a job."""
+    if not job.ended:
+        return Exit.STILL_RUNNING
+    if job.answers:
+        return Exit.DONE
+    if job.tuned_model and not job.endpoint:
+        return Exit.NO_ENDPOINT
+    return Exit.JOB_CANCELLED if job.state == "CANCELLED" else Exit.JOB_FAILED

@@ -15,6 +15,7 @@ from transforms.plan import make_plan
 from transforms.settings import Settings
 from transforms.shard import ClipPool, Target
 from tuning import dataset, emulator, join
+from tuning.clock import Clock
 from tuning.tuner import TuningRequest
 from tuning.vertex import VertexTuner
 
@@ -92,6 +93,9 @@ def request_(prepared):
         learning_rate_multiplier=0.5,
         display_name="ours",
     )
+
+
+NO_TIME = Clock(lambda: 0.0, lambda seconds: None)
 
 
 def answering(tuner, monkeypatch, answer):

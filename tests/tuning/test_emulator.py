@@ -224,6 +224,7 @@ def test_the_counts_of_a_job_are_those_of_the_check(tuned):
         "tuningStepCount": "2",
         "totalBillableTokenCount": str(tokens),
         "totalTruncatedExampleCount": "0",
+        "truncatedExampleIndices": [],
         "droppedExampleReasons": [],
     }
 
@@ -242,7 +243,7 @@ def test_the_real_client_hears_the_same(tuner, tuned):
 
 
 def test_it_runs_on_its_own_until_it_is_stopped(tmp_path):
-    command = [sys.executable, "-m", "tuning.emulator", "--port", "0", "--state_file", str(tmp_path / "jobs.json")]
+    command = [sys.executable, "-m", "cliptune", "emulator", "--port", "0", "--state_file", str(tmp_path / "jobs.json")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         url = process.stderr.readline().strip()

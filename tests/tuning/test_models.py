@@ -1,15 +1,19 @@
+from contextlib import nullcontext
+from dataclasses import fields
 from datetime import date
 
 import pytest
 
 from transforms.clip import UserError
 from tuning import models
-from tuning.estimate import Tokens, estimate
+from tuning.estimate import Price, Tokens, estimate
 from tuning.rows import Facts
 
 TODAY = date(2026, 11, 1)
 PREVIEW = models.MODELS["gemini-3.1-flash-lite"]
+CMEK = models.MODELS["gemini-3.5-flash"]
 RETIRED = models.MODELS["gemini-2.5-pro"]
+KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
 @pytest.mark.parametrize(
@@ -28,11 +32,12 @@ def test_an_unknown_model_is_refused_with_a_suggestion(name, told):
 @pytest.mark.parametrize(
     ("model", "location", "adapter_size", "today", "told"),
     [
-        (PREVIEW, "global", 4, TODAY, "use us-central1 or europe-west4"),
+        (PREVIEW, "global", 4, TODAY, "use --location us-central1 or europe-west4"),
         (PREVIEW, "asia-east1", 4, TODAY, "cannot be tuned in location 'asia-east1'"),
         (PREVIEW, "us-central1", 3, TODAY, "must be one of 1, 2, 4, 8, 16, got 3"),
+        (PREVIEW, "eu", 4, TODAY, "'eu' cannot tune, only a region can; use --location us-central1 or europe-west4"),
         (RETIRED, "us-central1", 16, TODAY, "must be one of 1, 2, 4, 8, got 16"),
-        (RETIRED, "us-central1", 8, date(2027, 3, 31), "was shut down on 2027-03-31; use gemini"),
+        (RETIRED, "us-central1", 8, date(2027, 3, 31), "was shut down on 2027-03-31; use --base_model gemini"),
         (RETIRED, "global", 8, TODAY, "global"),
     ],
 )
@@ -50,14 +55,50 @@ def test_what_is_no_location_is_refused(model, location):
 
 
 @pytest.mark.parametrize(
-    ("today", "warnings"), [(date(2026, 10, 19), 0), (date(2026, 10, 20), 1), (date(2027, 3, 30), 1)]
+    ("today", "allowed", "refused"),
+    [
+        (date(2026, 10, 19), False, False),
+        (date(2026, 10, 20), False, True),
+        (date(2026, 10, 20), True, False),
+        (date(2027, 3, 30), True, False),
+        (date(2027, 3, 31), True, True),  # nobody can any more
+    ],
 )
-def test_a_model_that_retires_is_warned_about(today, warnings):
-    assert len(models.refuse_wrong(RETIRED, "asia-east1", 8, today)) == warnings
+def test_a_model_that_retires_is_refused_to_those_who_never_tuned_it(today, allowed, refused):
+    with pytest.raises(UserError, match=r"--base_model|shut down") if refused else nullcontext():
+        models.refuse_wrong(RETIRED, "asia-east1", 8, today, allow_retired=allowed)
 
 
-def test_a_good_choice_has_no_warning():
-    assert models.refuse_wrong(PREVIEW, "europe-west4", None, TODAY) == []
+@pytest.mark.parametrize(
+    ("model", "key", "told"),
+    [
+        (PREVIEW, KEY, "takes no kms_key; leave it out, or use another --base_model: gemini-3.5-flash"),
+        (CMEK, "my-key", "must be projects/…/locations/…/keyRings/…/cryptoKeys/…, got 'my-key'"),
+        (
+            CMEK,
+            KEY.replace("us-central1", "europe-west4"),
+            "must be in the job's location 'us-central1', got 'europe-west4'",
+        ),
+        (CMEK, KEY, None),
+        (PREVIEW, None, None),
+    ],
+)
+def test_a_key_of_ones_own(model, key, told):
+    with pytest.raises(UserError, match=told) if told else nullcontext():
+        models.refuse_wrong(model, "us-central1", 4, TODAY, key)
+
+
+def test_a_good_choice_is_not_refused():
+    models.refuse_wrong(PREVIEW, "europe-west4", None, TODAY)
+
+
+def test_every_fact_has_a_source_with_its_date():
+    assert {field.name for field in fields(models.BaseModel)} <= set(models.SOURCES)
+    limits = {name for name in vars(models) if name.startswith(("MAX_", "MIME_"))}
+    assert limits == {name for name in models.SOURCES if name.isupper()}
+    for source in models.SOURCES.values():
+        assert source.mark in ("documented", "reported", "unverified")
+        assert (source.read, bool(source.where)) == (models.FACTS_DATE, True)
 
 
 def tokens():
@@ -76,7 +117,7 @@ def test_the_estimate_is_tokens_times_epochs_times_price():
 
 
 def test_the_users_own_price_wins():
-    cost = estimate(tokens(), PREVIEW, epochs=1, price_per_million=10.0)
+    cost = estimate(tokens(), PREVIEW, 1, Price(10.0, "price given by --price_per_million"))
     assert cost.cost == pytest.approx(0.33001)
     assert "--price_per_million" in cost.note
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.tuning.conftest import answering, prepare
 from transforms import ledger, storage
-from tuning import dataset, models, predict, rows
-from tuning.predict import Prediction
+from tuning import answers, dataset, models, predict, rows
+from tuning.answers import Prediction
 from tuning.tuner import Answer, Question, ServiceError
 from tuning.vertex import VertexTuner
 
@@ -144,7 +144,7 @@ def test_rejected_clips_shift_nobody(tmp_path, far, monkeypatch):
         (says(None, "MAX_TOKENS"), Answer(None, "MAX_TOKENS")),
         (says(None, "SAFETY"), Answer(None, "SAFETY")),
         (says(None, "RECITATION"), Answer(None, "RECITATION")),
-        ({"promptFeedback": {"blockReason": "SAFETY"}}, Answer(None, None)),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, Answer(None, "BLOCKED_SAFETY")),
         ({}, Answer(None, None)),
         ({"candidates": []}, Answer(None, None)),
     ],
@@ -170,12 +170,13 @@ def test_thoughts_are_not_the_answer(far, monkeypatch):
 def test_a_refused_question_ends_the_run_with_one_line(far, prepared, monkeypatch):
     error = {"error": {"code": 403, "message": "no\n permission", "status": "PERMISSION_DENIED"}}
     answering(far, monkeypatch, lambda request: httpx.Response(403, json=error))
-    with pytest.raises(ServiceError, match=f"^cannot ask {ENDPOINT}: 403 PERMISSION_DENIED: no permission$"):
+    refused = "403 PERMISSION_DENIED: no permission; the account needs roles/aiplatform.user on the project"
+    with pytest.raises(ServiceError, match=f"^cannot ask {ENDPOINT}: {refused}$"):
         predicted(far, prepared)
 
 
 def test_a_prediction_is_one_line_whatever_was_said():
-    line = predict.dump(Prediction("c", "m.csv:2", "a\nb", "x\u2028\ny 🎤", None))
+    line = answers.dump(Prediction("c", "m.csv:2", "a\nb", "x\u2028\ny 🎤", None))
     assert line.count(b"\n") == 1
     assert json.loads(line) == {
         "clip_id": "c",
@@ -183,6 +184,8 @@ def test_a_prediction_is_one_line_whatever_was_said():
         "target": "a\nb",
         "prediction": "x\u2028\ny 🎤",
         "finish_reason": None,
+        "model": "",
+        "line_sha256": "",
     }
 
 

@@ -8,10 +8,11 @@ from dataclasses import asdict, replace
 import httpx
 import pytest
 
-from tests.tuning.conftest import answering
+from tests.tuning.conftest import NO_TIME, answering
 from transforms.clip import UserError
 from tuning import dataset, emulator, submit
 from tuning.emulated_jobs import Jobs
+from tuning.submit import Patience
 from tuning.tuner import REQUEST_LABEL, Question, ServiceError
 from tuning.vertex import VertexTuner, location_of
 
@@ -97,7 +98,7 @@ def test_whatever_the_refusal_there_is_still_the_job_before_to_watch(tuner, requ
     refusal = httpx.Response(code, json={"error": {"code": code, "message": "no"}})
     answering(other, monkeypatch, lambda request: refusal if request.method == "POST" else httpx.Response(200, json={}))
     with pytest.raises(ServiceError, match=f"cannot create the tuning job: {code}"):
-        submit.submit_once(other, replace(request_, epochs=9), prepared, ignore)
+        submit.submit_once(other, replace(request_, epochs=9), prepared, ignore, Patience(clock=NO_TIME))
     assert submit.submitted(prepared)["job"]["name"] == running.name
 
 

@@ -17,6 +17,7 @@ from transforms import encode
 from transforms.clip import UserError
 from transforms.settings import Settings
 from tuning import emulator, rows, submit, watch
+from tuning.clock import Clock
 from tuning.tuner import Answer, Question, ServiceError, TuningJob
 from tuning.vertex import VertexTuner
 
@@ -29,7 +30,7 @@ def quiet():
 
 def followed(tuner, job):
     seen = []
-    end = watch.watch(tuner, job, quiet(), 0, lambda job: seen.append(job.state))
+    end = watch.watch(tuner, job, quiet(), watch.Pace(0), lambda job: seen.append(job.state))
     return end, seen
 
 
@@ -205,23 +206,6 @@ def test_a_lost_note_is_made_up_for_by_the_label(tuner, request_, prepared, out)
     assert submit.submit_once(tuner, request_, prepared, print).name == first.name
 
 
-def test_an_answer_that_was_lost_is_made_up_for_by_the_label(tuner, request_, prepared, monkeypatch, out):
-    submitted = tuner.submit
-
-    def lose(request):
-        submitted(request)
-        raise ServiceError("the connection was cut", transient=True)
-
-    monkeypatch.setattr(tuner, "submit", lose)
-    with pytest.raises(ServiceError):
-        submit.submit_once(tuner, request_, prepared, print)
-    note = json.loads((out / "tuning/job.json").read_text())
-    assert (note["digest"], note["job"]) == (request_.digest, None)
-    monkeypatch.setattr(tuner, "submit", submitted)
-    submit.submit_once(tuner, request_, prepared, print)
-    assert len(list(tuner.jobs())) == 1
-
-
 def test_another_request_is_another_job(tuner, request_, prepared):
     first = submit.submit_once(tuner, request_, prepared, print)
     second = submit.submit_once(tuner, replace(request_, epochs=5), prepared, print)
@@ -300,22 +284,29 @@ class Flaky(VertexTuner):
         return TuningJob(name, answer)
 
 
-def test_watching_survives_a_service_that_is_away(monkeypatch):
+def paced(waits, poll=30.0):
+    return watch.Pace(poll, clock=Clock(lambda: 0.0, waits.append))
+
+
+def test_watching_survives_a_service_that_is_away():
     waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
     away = ServiceError("503", transient=True)
-    end = watch.watch(Flaky([away, away, "RUNNING", away, "SUCCEEDED"]), TuningJob("j", "QUEUED"), quiet(), 30, print)
+    flaky = Flaky([away, away, "RUNNING", away, "SUCCEEDED"])
+    end = watch.watch(flaky, TuningJob("j", "QUEUED"), quiet(), paced(waits), print)
     assert end.state == "SUCCEEDED"
-    poll, first, second, again, third = waits
-    assert (poll, again) == (1.0, 1.5)
-    assert [1 <= first <= 2, 2 <= second <= 4, 1 <= third <= 2] == [True] * 3
+    limits = [1.0, 2.0, 4.0, 1.5, 2.0]  # a poll, two back-offs, a poll, a back-off
+    assert [limit / 2 <= wait <= limit for wait, limit in zip(waits, limits, strict=True)] == [True] * 5
 
 
-@pytest.mark.parametrize("fault", [ServiceError("403 PERMISSION_DENIED"), *[ServiceError("503", True)] * 1])
-def test_watching_gives_up_at_once_or_in_the_end(monkeypatch, fault):
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+@pytest.mark.parametrize(
+    ("fault", "asked"), [(ServiceError("403 PERMISSION_DENIED"), 1), (ServiceError("503", True), 61)]
+)
+def test_watching_gives_up_at_once_or_in_the_end(fault, asked):
+    answers = [fault] * 100
+    flaky = Flaky(answers)
     with pytest.raises(ServiceError):
-        watch.watch(Flaky([fault] * 100), TuningJob("j", "QUEUED"), quiet(), 0, print)
+        watch.watch(flaky, TuningJob("j", "QUEUED"), quiet(), paced([]), print)
+    assert len(list(flaky.answers)) == 100 - asked
 
 
 def test_a_model_without_an_endpoint_is_told():

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from tests.tuning.conftest import answering
 from tuning import watch
+from tuning.clock import Clock
 from tuning.tuner import TERMINAL, TuningJob
 from tuning.vertex import VertexTuner
+from tuning.watch import Pace
 
 NAME = "projects/p/locations/us-central1/tuningJobs/7"
 
@@ -29,7 +31,7 @@ def test_each_change_is_told_and_noted_once(tuner, request_):
     people = console()
     noted: list[TuningJob] = []
     job = tuner.submit(request_)
-    end = watch.watch(tuner, job, people, 0, noted.append)
+    end = watch.watch(tuner, job, people, Pace(0), noted.append)
     states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED, 3 checkpoints"]
     assert people.file.getvalue().splitlines() == [f"{job.name}: {state}" for state in states]
     assert [job.state for job in noted] == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
@@ -39,7 +41,7 @@ def test_each_change_is_told_and_noted_once(tuner, request_):
 def test_a_job_that_has_ended_is_not_asked_about_again():
     people = console()
     end = TuningJob(NAME, "FAILED", error="no")
-    assert watch.watch(VertexTuner("p", "l", "http://127.0.0.1:9"), end, people, 0, lambda job: None) is end
+    assert watch.watch(VertexTuner("p", "l", "http://127.0.0.1:9"), end, people, Pace(0), lambda job: None) is end
     assert people.file.getvalue() == f"{NAME}: FAILED\n"
 
 
@@ -53,7 +55,7 @@ def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
     )
     answering(tuner, monkeypatch, lambda request: httpx.Response(200, json=next(trees)))
     people = console()
-    watch.watch(tuner, tuner.get(NAME), people, 0, lambda job: None)
+    watch.watch(tuner, tuner.get(NAME), people, Pace(0), lambda job: None)
     assert people.file.getvalue().splitlines() == [
         f"{NAME}: RUNNING",
         f"{NAME}: RUNNING, 1 checkpoints",
@@ -63,11 +65,12 @@ def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
 
 
 @pytest.mark.parametrize("poll", [10, 2, 0.5])
-def test_the_time_between_two_questions_grows_to_its_limit(monkeypatch, tuner, request_, poll):
+def test_the_time_between_two_questions_grows_to_its_limit(tuner, request_, poll):
     waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    watch.watch(tuner, tuner.submit(request_), console(), poll, lambda job: None)
-    assert waits == [min(wait, poll) for wait in (1, 1.5, 2.25)]
+    pace = Pace(poll, clock=Clock(lambda: 0.0, waits.append))
+    watch.watch(tuner, tuner.submit(request_), console(), pace, lambda job: None)
+    limits = [min(wait, poll) for wait in (1, 1.5, 2.25)]
+    assert [limit / 2 <= wait <= limit for wait, limit in zip(waits, limits, strict=True)] == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,27 @@ def test_a_failed_job_with_a_model_as_the_service_tells_it(monkeypatch):
     tree = {"name": NAME, "state": "JOB_STATE_FAILED", "tunedModel": model, "error": error}
     job = job_of(monkeypatch, tree)
     assert (job.tuned_model, job.endpoint, job.error) == (model["model"], None, "Failed to create endpoint")
+
+
+@pytest.mark.parametrize(
+    ("tree", "line"),
+    [
+        ({"state": "JOB_STATE_RUNNING", "tuningJobState": "TUNING_JOB_STATE_WAITING_FOR_CAPACITY"},
+         "RUNNING (waiting for capacity)"),
+        ({"state": "JOB_STATE_RUNNING", "tuningJobState": "TUNING_JOB_STATE_TUNING",
+          "tuningJobMetadata": {"completedEpochCount": "2"}, "tunedModel": {"checkpoints": [{"checkpointId": "1"}]}},
+         "RUNNING (tuning), 2 epochs done, 1 checkpoints"),
+        ({"state": "JOB_STATE_SUCCEEDED", "tuningJobState": "TUNING_JOB_STATE_POST_PROCESSING"}, "SUCCEEDED"),
+        ({"state": "JOB_STATE_PAUSED"}, "PAUSED"),
+    ],
+)  # fmt: skip
+def test_how_far_a_job_is_as_the_service_tells_it(monkeypatch, tree, line):
+    assert watch.progress(job_of(monkeypatch, {"name": NAME, **tree})) == line
+
+
+def test_where_the_metrics_of_a_job_are(monkeypatch):
+    experiment = "projects/p/locations/us-central1/metadataStores/default/contexts/tuning-experiment-7"
+    assert job_of(monkeypatch, {"name": NAME, "experiment": experiment}).experiment == experiment
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3_661, "61 min 1 s")])

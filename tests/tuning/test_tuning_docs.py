@@ -1,0 +1,127 @@
+"""README's and docs/tuning.md's commands, typed as they stand there; their tables, held against the code."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cliptune import build_parser
+from tests.tuning.test_commands import run
+from tuning import emulator, models, scenario
+from tuning.exits import MEANINGS
+
+__all__ = ["run"]  # a fixture
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TUNING = (ROOT / "docs/tuning.md").read_text(encoding="utf-8")
+
+
+def commands_of(text, heading):
+    """The indented commands below a heading."""
+    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    (below,) = [part for part in section if part.startswith(f"{heading}\n")]
+    return re.findall(r"^    (\w.*)$", below, re.MULTILINE)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder like a checkout, where one may write."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def typed(run, command):
+    status, stdout, stderr = run(*shlex.split(command)[1:])
+    assert status == 0, f"{command}\n{stderr}"
+    return json.loads(stdout)
+
+
+def test_the_readme_can_be_followed_without_an_account(run, checkout):
+    commands = commands_of(README, "Tune, first without an account")
+    told = {command: typed(run, command) for command in commands}
+    assert [command.split()[1] for command in commands] == [
+        *("prepare", "check", "tune", "watch", "jobs", "predict", "predict", "predict"),
+    ]
+    results = list(told.values())
+    assert len(results[1]["estimates"]) == 30
+    assert [results[2]["state"], results[3]["name"]] == ["SUCCEEDED", results[2]["name"]]
+    assert [job["name"] for job in results[4]["jobs"]] == [results[2]["name"]]
+    assert results[5]["predictions"] > 0
+    assert results[6]["model"] == "gemini-3.1-flash-lite"
+    assert len(results[7]["answers"]) == 1
+
+
+def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
+    """Word for word, but for the names that a reader puts in, and where the service is."""
+    commands = commands_of(README, "Tune against Google Cloud")
+    assert commands[0] == "gcloud auth application-default login"
+    results = {}
+    with emulator.running() as url:
+        for command in commands[1:]:
+            line = command.replace("gs://BUCKET", bucket).replace("PROJECT", "my-project")
+            line = line.replace("clips.jsonl", "examples/manifest.jsonl")
+            name = line.split()[1]
+            results[f"{name} --dry_run" if "--dry_run" in line else name] = typed(
+                run, line if name in ("prepare", "check") else f"{line} --api_endpoint={url}"
+            )
+    request, job = results["tune --dry_run"], results["tune"]
+    assert request["url"].endswith("/projects/my-project/locations/us-central1/tuningJobs")
+    assert request["body"]["supervisedTuningSpec"]["trainingDatasetUri"] == f"{bucket}/dataset/tuning/train.jsonl"
+    assert (job["state"], results["watch"]["name"]) == ("SUCCEEDED", job["name"])
+    assert [each["name"] for each in results["jobs"]["jobs"]] == [job["name"]]
+    assert results["predict"]["model"] == job["endpoint"]
+
+
+def rows(text, columns):
+    return [
+        tuple(cell.strip() for cell in line.strip("|").split("|"))
+        for line in re.findall(r"^\|(.*)\|$", text, re.MULTILINE)
+        if line.count("|") == columns - 1 and not line.startswith("--")
+    ]
+
+
+def test_the_table_of_models_is_the_code():
+    told = [row for row in rows(TUNING, 8) if row[0] in models.MODELS]
+    assert told == [
+        (
+            model.name,
+            ", ".join(map(str, model.adapter_sizes)),
+            ", ".join(model.locations) or "every region",
+            ", ".join(model.serving_locations) or "where it was tuned",
+            "not known" if model.price_per_million is None else f"{model.price_per_million:g}",
+            "yes" if model.cmek else "no",
+            str(model.retired_for_new or ""),
+            str(model.shut_down or ""),
+        )
+        for model in models.MODELS.values()
+    ]
+
+
+def test_the_table_of_sources_is_the_code():
+    told = [row for row in rows(TUNING, 4) if row[0].strip("`") in models.SOURCES]
+    sources = models.SOURCES.items()
+    assert told == [(f"`{name}`", source.mark, source.where, str(source.read)) for name, source in sources]
+
+
+def test_the_table_of_exit_statuses_is_the_code():
+    told = [row for row in rows(TUNING, 2) if row[0].isdigit()]
+    assert told == [(str(status.value), meaning) for status, meaning in MEANINGS.items()]
+
+
+def test_the_scenario_in_the_docs_is_one_and_every_field_is_described():
+    (block,) = re.findall(r"```json\n(.*?)```", TUNING, re.DOTALL)
+    assert len(scenario.parse(block.encode(), "docs").faults) == 3
+    described = {name.strip("`") for row in rows(TUNING, 2) for name in row[0].split(", ")}
+    assert set(scenario.Scenario.model_fields) <= described
+
+
+def test_every_command_in_the_docs_parses():
+
+    commands = list(re.findall(r"^    (cliptune .*)$", TUNING, re.MULTILINE))
+    assert len(commands) > 10
+    for command in commands:
+        assert build_parser().parse_args(shlex.split(command)[1:]).command == command.split()[1]
