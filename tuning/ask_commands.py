@@ -47,14 +47,27 @@ def predict(args: argparse.Namespace, console: Console) -> int:
     """Asks a model."""
     if args.checkpoint and args.model:
         raise UsageError("--checkpoint is one of the dataset's own job; leave --model out")
-    if (args.prompt or args.system_instruction) and not args.audio:
-        raise UsageError("--prompt and --system_instruction go with --audio; clips of the dataset have their own")
+    if (args.prompt or args.task or args.system_instruction) and not args.audio:
+        raise UsageError("--task, --prompt and --system_instruction go with --audio; clips of the dataset have theirs")
     prepared = dataset.load(args.output)
+    _choose_task(args, prepared)
     with api_endpoint(args, prepared, console) as url:
         asked = _asked(args, prepared, url)
         if args.audio:
             return _about_files(args, prepared, asked, console)
         return _about_split(args, prepared, asked, console)
+
+
+def _choose_task(args: argparse.Namespace, prepared: Dataset) -> None:
+    """Fills in what a task asks with; of several tasks, one must be chosen."""
+    tasks = {task["name"]: task for task in prepared.settings.get("tasks") or ()}
+    if not args.audio or args.prompt or not (tasks or args.task):
+        return
+    name = args.task or (next(iter(tasks)) if len(tasks) == 1 else "")
+    if name not in tasks:
+        raise UsageError(f"--task must be one of {', '.join(tasks) or 'none: the dataset has no tasks'}, got {name!r}")
+    args.prompt = tasks[name]["prompt"]
+    args.system_instruction = args.system_instruction or tasks[name]["system_instruction"]
 
 
 def _about_split(args: argparse.Namespace, prepared: Dataset, asked: Asked, console: Console) -> int:

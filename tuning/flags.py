@@ -183,6 +183,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument(
         "--audio", action="append", default=[], metavar="FILE", help="ask about this recording instead; repeatable"
     )
+    ask.add_argument("--task", default="", metavar="NAME", help="with --audio: ask as in this task of the dataset")
     ask.add_argument("--prompt", default="", metavar="TEXT", help="with --audio (default: the dataset's own)")
     ask.add_argument("--system_instruction", default="", metavar="TEXT", help="with --audio (default: none)")
     _add_service(parser.add_argument_group("service"), located=False)

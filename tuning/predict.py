@@ -142,11 +142,8 @@ def question_about(
 
 
 def _settings(prepared: Dataset) -> Settings:
-    # There is no text to normalise, and no bucket to put the audio in.
-    asked: dict[str, Any] = {
-        "normalize_text": (),
-        **({"audio_part": "inline"} if "audio_part" in prepared.settings else {}),
-    }
+    # There is no text to normalise or to check, and no bucket to put the audio in.
+    asked: dict[str, Any] = {"normalize_text": (), "tasks": (), "audio_part": "inline", "audio_uri": ""}
     try:
         return Settings(**{**prepared.settings, **asked})
     except (TypeError, ValueError) as fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from datetime import UTC, date, datetime
 
@@ -23,6 +24,8 @@ from tuning.tuner import REQUEST_LABEL, TuningRequest
 from tuning.vertex import VertexTuner, location_of
 
 MAX_LABELS = 64
+# Of MP3, in kbit/s: less is hard to understand, more is not heard in speech.
+BITRATES = (16, 24, 32, 40, 48, 56, 64)
 
 
 def tune(args: argparse.Namespace, console: Console) -> int:
@@ -37,7 +40,7 @@ def tune(args: argparse.Namespace, console: Console) -> int:
     if not findings.ok:
         print_json(findings.as_dict())
         return Exit.FAILED
-    _show_left_out(plans, console)
+    _show_left_out(plans, prepared, console)
     _price(args, findings, prepared, console)
     request = _request(args, project, location, prepared, plans)
     if args.dry_run:
@@ -111,13 +114,30 @@ def _joined_folder(args: argparse.Namespace, prepared: Dataset) -> str:
     return storage.join(args.staging_location, prepared.fingerprint[:16])
 
 
-def _show_left_out(plans: list[join.Plan], console: Console) -> None:
+def _remedy(plan: join.Plan, prepared: Dataset) -> str:
+    """What would let more examples in, if that is anything but a limit on their number."""
+    split = plan.joined.split
+    settings = prepared.settings
+    if plan.joined.examples >= join.MAX_EXAMPLES[split] or settings.get("audio_part") == "uri":
+        return ""
+    whole = sum(shard.bytes for shard in prepared.splits[split])
+    seconds = prepared.audio_seconds.get(split, 0.0)
+    remedies = ["--audio_part=uri"]
+    # Base64 makes four bytes of three; what is left of the lines is their texts.
+    kbps = int(8 * 0.75 * 0.95 * models.MAX_FILE_BYTES / seconds / 1000) if seconds else 0
+    fitting = [rate for rate in BITRATES if rate <= kbps and rate < (settings.get("bitrate") or math.inf)]
+    if fitting:
+        remedies.insert(0, f"--audio_format=mp3 --bitrate={fitting[-1]}")
+    return f"; of {whole:,} bytes all would fit when prepared with {' or '.join(remedies)}"
+
+
+def _show_left_out(plans: list[join.Plan], prepared: Dataset, console: Console) -> None:
     for plan in plans:
         if plan.joined.left_out:
             split = plan.joined.split
             console.print(
                 f"warning: {plan.joined.left_out:,} of the {split} examples are left out: one file holds at most "
-                f"{models.MAX_FILE_BYTES:,} bytes and {join.MAX_EXAMPLES[split]:,} examples"
+                f"{models.MAX_FILE_BYTES:,} bytes and {join.MAX_EXAMPLES[split]:,} examples{_remedy(plan, prepared)}"
             )
 
 

@@ -9,7 +9,7 @@ from google.auth.exceptions import DefaultCredentialsError
 from cliptune import main
 from tests.tuning.conftest import prepare
 from transforms import storage
-from tuning import emulator, join, service, tune_command
+from tuning import dataset, emulator, join, models, service, tune_command
 from tuning.models import FACTS_DATE
 
 
@@ -297,6 +297,26 @@ def test_a_cut_dataset_is_tuned_on_what_is_left_and_says_so(run, out, monkeypatc
     status, stdout, stderr = run("tune", out, "--emulator")
     assert (status, only_json(stdout)["data_stats"]["tuning_dataset_example_count"]) == (0, 20)
     assert "warning: 2 of the train examples are left out" in stderr
+    assert "would fit" not in stderr  # a limit on the number of examples, which nothing but fewer of them can meet
+
+
+@pytest.mark.parametrize(
+    ("room", "settings", "told"),
+    [
+        (0.9, {}, "--audio_format=mp3 --bitrate=64 or --audio_part=uri"),
+        (0.3, {}, "--audio_format=mp3 --bitrate=16 or --audio_part=uri"),
+        (0.15, {}, "prepared with --audio_part=uri"),
+        (0.9, {"audio_format": "mp3", "bitrate": 32}, "--audio_format=mp3 --bitrate=24 or --audio_part=uri"),
+    ],
+)
+def test_what_would_make_more_fit_is_said(run, tmp_path, monkeypatch, room, settings, told):
+    out = prepare(tmp_path, **settings)
+    whole = sum(shard.bytes for shard in dataset.load(str(out)).splits["train"])
+    monkeypatch.setattr(models, "MAX_FILE_BYTES", int(room * whole))
+    status, _, stderr = run("tune", out, "--emulator", "--no_validation")
+    assert status == 0
+    assert f"of the train examples are left out: one file holds at most {int(room * whole):,} bytes" in stderr
+    assert told in stderr, stderr
 
 
 def test_text_that_no_terminal_takes_is_told_all_the_same(run, tmp_path):
@@ -319,7 +339,7 @@ def test_text_that_no_terminal_takes_is_told_all_the_same(run, tmp_path):
 def test_an_unknown_flag_is_an_error_with_a_suggestion(run, out, words, told):
     status, stdout, stderr = run(*(str(out) if word == "OUT" else word for word in words))
     assert (status, stdout) == (2, "")
-    assert told in stderr
+    assert told in stderr, stderr
 
 
 @pytest.mark.parametrize("command", ["check", "tune", "watch", "predict"])
