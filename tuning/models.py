@@ -17,7 +17,7 @@ from transforms.clip import UserError
 
 FACTS_DATE = date(2026, 11, 1)
 _DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs"
-TUNING_DOCS = f"{_DOCS}/models/gemini-use-supervised-tuning"
+TUNING_DOCS = f"{_DOCS}/models/gemini-supervised-tuning"
 
 # Limits of a tuning dataset.
 MAX_FILE_BYTES = 1_000_000_000
