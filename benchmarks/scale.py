@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale                  3,000 and 30,000 rows
     python -m benchmarks.scale 3000 30000 300000
-    python -m benchmarks.scale --overhead 30000 how much of it is not reading, decoding and encoding
+    python -m benchmarks.scale overhead 30000 how much of it is not reading, decoding and encoding
 
 The bundled recordings are repeated under new ids, so every row is read, decoded and encoded. Time is given twice:
 on the clock, and of the processor (ffmpeg's included), which other work on the same machine hardly changes.
@@ -106,7 +106,7 @@ def overhead(rows: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--overhead"]:
+    if sys.argv[1:2] == ["overhead"]:
         overhead(int(sys.argv[2]))
     else:
         main([int(word) for word in sys.argv[1:]] or [3_000, 30_000])
