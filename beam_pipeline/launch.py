@@ -7,6 +7,7 @@ import difflib
 import logging
 import os
 import re
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ from transforms.settings import Task
 from transforms.shard import Target
 
 DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
+JOB_SERVER_SECONDS = 10.0
 EMBEDDED_RUNNERS = ("", "DirectRunner", "FnApiRunner")
 
 
@@ -114,6 +116,7 @@ def check_runner(options: PipelineOptions) -> None:
 
     Raises:
       UsageError: with all that Beam has to say, in one line.
+      UserError: there is no job server where there should be one.
     """
     if _embedded(options):
         return
@@ -122,11 +125,23 @@ def check_runner(options: PipelineOptions) -> None:
         errors = PipelineOptionsValidator(options, create_runner(name)).validate()
     except (ValueError, ImportError, AttributeError) as fault:
         raise UsageError(f"--runner={name}: {' '.join(str(fault).split())}") from None
-    if name == "PortableRunner" and not options.view_as(PortableOptions).job_endpoint:
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if name == "PortableRunner" and not endpoint:
         errors = [*errors, "Missing required option: job_endpoint."]
     if errors:
         told = " ".join(re.sub(r"option: (\w+)", r"option: --\1", " ".join(error.split())) for error in errors)
         raise UsageError(f"--runner={name}: {told}")
+    if endpoint and endpoint != "embed":
+        _check_job_server(endpoint)
+
+
+def _check_job_server(endpoint: str) -> None:
+    """Refuses an address at which nothing answers: Beam would wait for it, and say nothing."""
+    host, _, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), JOB_SERVER_SECONDS).close()
+    except (OSError, ValueError, OverflowError):
+        raise UserError(f"--job_endpoint={endpoint}: no job server answers at this HOST:PORT") from None
 
 
 def make_job(args: argparse.Namespace, options: PipelineOptions, console: Console) -> Job:

@@ -31,6 +31,7 @@ from transforms.clip import ClipRejected, RejectReason, UserError
 from transforms.settings import JSON, LABELS, TEXT, Task
 
 _SHOWN_CHARS = 60
+MAX_SHOWN_LABELS = 100  # characters
 
 
 def find(name: str, tasks: Sequence[Task]) -> Task | None:
@@ -81,7 +82,9 @@ def check_target(task: Task | None, target: str) -> None:
 def _check_label(task: Task, target: str) -> None:
     if target not in task.labels:
         shown = f"{target[:_SHOWN_CHARS]!r}{_suggestion(target, task.labels)}"
-        _refuse(f"the target of task {task.name} must be one of its {len(task.labels)} labels, got {shown}")
+        every = ", ".join(task.labels)
+        labels = f"one of {every}" if len(every) <= MAX_SHOWN_LABELS else f"one of its {len(task.labels)} labels"
+        _refuse(f"the target of task {task.name} must be {labels}, got {shown}")
 
 
 def _check_json(task: Task, target: str) -> None:

@@ -190,6 +190,14 @@ def test_an_output_that_may_not_be_written(folder, prepare, nobody):
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("endpoint", ["localhost:1", "localhost", "nowhere.invalid:80", "localhost:99999"])
+def test_a_job_server_that_is_not_there(folder, prepare, endpoint):
+    flags = ["--runner=PortableRunner", f"--job_endpoint={endpoint}", "--environment_type=LOOPBACK"]
+    run = prepare(folder / "m.jsonl", folder / "out", *flags)
+    assert_one_line(run, f"--job_endpoint={endpoint}: no job server answers at this HOST:PORT")
+    assert not (folder / "out").exists()
+
+
 def test_a_bad_clip_costs_one_row(folder, prepare):
     (folder / SOME[0]["audio_path"]).write_text("this is no sound")
     (folder / SOME[1]["audio_path"]).unlink()

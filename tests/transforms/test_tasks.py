@@ -151,9 +151,14 @@ def test_a_target_of_its_kind_passes(task, target):
 @pytest.mark.parametrize(
     ("task", "target", "told"),
     [
-        (LANGUAGE, "En", "the target of task language must be one of its 3 labels, got 'En' (did you mean 'en'?)"),
+        (LANGUAGE, "En", "the target of task language must be one of en, es, no, got 'En' (did you mean 'en'?)"),
         (LANGUAGE, "en ", "got 'en ' (did you mean 'en'?)"),
-        (LANGUAGE, "zulu", "must be one of its 3 labels, got 'zulu'"),
+        (LANGUAGE, "zulu", "must be one of en, es, no, got 'zulu'"),
+        (
+            Task("m", "?", "labels", tuple(f"label {n}" for n in range(40))),
+            "x",
+            "must be one of its 40 labels, got 'x'",
+        ),
         (BOOKING, "room 7", "the target of task booking must be JSON, got 'room 7'"),
         (BOOKING, '{"room": 7', "must be JSON, got '{\"room\": 7'"),
         (ANYTHING, "NaN", "must be JSON, got 'NaN'"),
