@@ -139,7 +139,7 @@ def _add_job(job: argparse._ArgumentGroup) -> None:
         help="tune projects/…/models/… further, which --base_model was tuned into",
     )
     job.add_argument("--from_checkpoint", metavar="ID", help="of --from_model (default: its default checkpoint)")
-    job.add_argument("--last_checkpoint_only", action="store_true", help="keep no checkpoint but the last")
+    job.add_argument("--export_last_checkpoint_only", action="store_true", help="keep no checkpoint but the last")
     job.add_argument("--allow_retired", action="store_true", help="this project has tuned the retired model before")
     job.add_argument(
         "--staging_location", metavar="GS", help="gs:// folder that the joined files of a local dataset go to"

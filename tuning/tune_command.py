@@ -166,7 +166,7 @@ def _request(
         display_name=args.display_name or f"cliptune-{prepared.fingerprint[:8]}",
         from_model=args.from_model,
         from_checkpoint=args.from_checkpoint,
-        last_checkpoint_only=args.last_checkpoint_only,
+        export_last_checkpoint_only=args.export_last_checkpoint_only,
         kms_key=args.kms_key,
         service_account=args.service_account,
         labels=dict(args.label),

@@ -61,7 +61,7 @@ class TuningRequest:
       display_name: of the tuned model.
       from_model: a tuned model that is tuned further, "projects/…/models/…"; None for the base model itself.
       from_checkpoint: of `from_model`; None for its default checkpoint.
-      last_checkpoint_only: whether only the last checkpoint is kept.
+      export_last_checkpoint_only: whether only the last checkpoint is kept.
       kms_key: that encrypts the tuned model; None for Google's own.
       service_account: that reads the files; None for the service's agent.
       labels: of the job, besides our own.
@@ -79,7 +79,7 @@ class TuningRequest:
     display_name: str
     from_model: str | None = None
     from_checkpoint: str | None = None
-    last_checkpoint_only: bool = False
+    export_last_checkpoint_only: bool = False
     kms_key: str | None = None
     service_account: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

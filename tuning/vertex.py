@@ -165,7 +165,7 @@ def _config(request: TuningRequest) -> types.CreateTuningJobConfig:
         epoch_count=request.epochs,
         adapter_size=_ADAPTER_SIZES[request.adapter_size] if request.adapter_size is not None else None,
         learning_rate_multiplier=request.learning_rate_multiplier,
-        export_last_checkpoint_only=request.last_checkpoint_only or None,
+        export_last_checkpoint_only=request.export_last_checkpoint_only or None,
         pre_tuned_model_checkpoint_id=request.from_checkpoint,
         encryption_spec=types.EncryptionSpec(kms_key_name=request.kms_key) if request.kms_key else None,
         labels={**request.labels, REQUEST_LABEL: request.digest},

@@ -53,7 +53,7 @@ def dry_run(run, out, *words):
         (["--adapter_size", 8], "supervisedTuningSpec.hyperParameters.adapterSize", "ADAPTER_SIZE_EIGHT"),
         (["--learning_rate_multiplier", 0.5], "supervisedTuningSpec.hyperParameters.learningRateMultiplier", 0.5),
         (["--no_validation"], "supervisedTuningSpec.validationDatasetUri", None),
-        (["--last_checkpoint_only"], "supervisedTuningSpec.exportLastCheckpointOnly", True),
+        (["--export_last_checkpoint_only"], "supervisedTuningSpec.exportLastCheckpointOnly", True),
         ([], "supervisedTuningSpec.exportLastCheckpointOnly", None),
         (["--display_name", "Ours, v2"], "tunedModelDisplayName", "Ours, v2"),
         (["--label", "team=speech", "--label", "env=dev-1"], "labels.team", "speech"),
@@ -277,7 +277,15 @@ def test_the_default_checkpoint_is_the_one_that_answers(run, out, playing):
 def test_a_tuned_model_can_be_tuned_further(run, out, playing):
     url = playing()
     first = only_json(run("tune", out, url)[1])
-    words = ("--from_model", first["tuned_model"], "--from_checkpoint", "1", "--epochs", 1, "--last_checkpoint_only")
+    words = (
+        "--from_model",
+        first["tuned_model"],
+        "--from_checkpoint",
+        "1",
+        "--epochs",
+        1,
+        "--export_last_checkpoint_only",
+    )
     second = only_json(run("tune", out, url, *words)[1])
     assert (second["state"], len(second["checkpoints"])) == ("SUCCEEDED", 1)
     assert second["name"] != first["name"]
