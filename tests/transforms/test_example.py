@@ -1,4 +1,5 @@
 import json
+from hashlib import sha256
 
 import pytest
 from google.cloud.aiplatform_v1beta1.types import GeminiExample
@@ -57,3 +58,23 @@ def test_the_limit_counts_the_whole_line(over, accepted):
     else:
         with pytest.raises(ClipRejected, match=f"{size} bytes.*max_example_bytes={size - 1}"):
             example.line(CLIP, PAYLOAD, settings)
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        ("snake_case", '{"file_data":{"mime_type":"audio/flac","file_uri":"%s"}}'),
+        ("camelCase", '{"fileData":{"mimeType":"audio/flac","fileUri":"%s"}}'),
+    ],
+)
+def test_the_line_that_points_to_its_audio(names, part):
+    settings = Settings(prompt="Transcribe.", audio_part="uri", audio_uri="gs://b/d/audio", json_names=names)
+    digest = sha256(PAYLOAD.content).hexdigest()
+    uri = f"gs://b/d/audio/{digest[:2]}/{digest}.flac"
+    line = example.line(CLIP, PAYLOAD, settings)
+    assert line.decode() == (
+        '{"contents":[{"role":"user","parts":[{"text":"Transcribe."},'
+        + part % uri
+        + ']},{"role":"model","parts":[{"text":"the target"}]}]}\n'
+    )
+    json_format.Parse(line, GeminiExample.pb()())
