@@ -29,6 +29,7 @@ def show(report: dict[str, Any], output: str, console: Console) -> None:
     _show_reasons(report, output, console)
     for warning in report["warnings"]:
         console.print(f"warning: {warning}")
+    console.print(f"report:  {output.rstrip('/')}/report.html")
     console.print(f"dataset: {output}")
 
 

@@ -17,7 +17,7 @@ from transforms.shard import FORMAT_VERSION, RUN_FILE, Target
 
 DATASET_FILE = "dataset.json"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
-_FILES = (DATASET_FILE, "report.json", "rejected.jsonl", RUN_FILE)
+_FILES = (DATASET_FILE, "report.json", "report.html", "rejected.jsonl", RUN_FILE)
 _FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
 
 

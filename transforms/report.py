@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from transforms import assign, decode, ledger, storage
+from transforms import assign, decode, ledger, page, storage
 from transforms.clip import REMEDIES, Outcome, RejectReason, UserError
 from transforms.plan import REJECTED, Plan, ShardKey
 from transforms.repeats import audio_of
@@ -49,8 +49,10 @@ class Count:
     """Totals of a dataset."""
 
     splits: dict[str, SplitCount]
+    sample_rate: int
     reasons: Counter[str] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
+    durations: Counter[int] = field(default_factory=Counter)
     examples_of_reason: dict[str, list[str]] = field(default_factory=dict)
     tasks: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
@@ -73,6 +75,7 @@ class Count:
         if outcome.status == "accepted" and outcome.split:
             self.splits[outcome.split].add(outcome)
             self.formats[outcome.source_format or "unknown"] += 1
+            self.durations[(outcome.num_samples or 0) // self.sample_rate] += 1
             self.tasks[outcome.task or ""] += 1
             self.digest.update(f"{outcome.split}:{outcome.line_sha256}\n".encode())
             self._add_audio(audio_of(outcome.audio_sha256, outcome.task))
@@ -110,7 +113,8 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
     rows = sum(result.rows for result in results)
     if rows != plan.rows or not rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the shards account for {rows}")
-    count = Count({assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()})
+    splits = {assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}
+    count = Count(splits, target.settings.sample_rate)
     target.check_claim()
     with storage.write(storage.join(target.output, "rejected.jsonl")) as letters:
         outcomes = _count(_outcomes(plan, target, count, fingerprints), count, letters)
@@ -121,6 +125,7 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
     report["warnings"] = _warnings(count, plan)
     target.check_claim()
     _write_json(target, "report.json", report)
+    storage.write_bytes(storage.join(target.output, "report.html"), page.page(report).encode())
     _write_json(target, "dataset.json", _dataset(count, plan, target.settings))
     return report
 
@@ -179,6 +184,7 @@ def _report(count: Count, plan: Plan, settings: Settings) -> dict[str, Any]:
         "rejected": count.rejected,
         "fingerprint": count.digest.hexdigest(),
         "splits": splits,
+        "durations": {str(seconds): clips for seconds, clips in sorted(count.durations.items())},
         "source_formats": dict(sorted(count.formats.items())),
         "tasks": {task: {"examples": number, "prompts": plan.prompts.get(task, 0)} for task, number in _tasks(count)},
         "reasons": {reason: _reason_report(reason, count) for reason, _ in _by_frequency(count.reasons)},

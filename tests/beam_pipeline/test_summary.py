@@ -32,12 +32,13 @@ def told(tree, output="out"):
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
-def test_a_run_without_a_flaw_is_told_in_five_lines():
+def test_a_run_without_a_flaw_is_told_in_six_lines():
     assert told(report()) == [
         "split       examples  shards    audio      bytes",
         "train          1,234      20  1.5 min  1,234,567",
         "validation         0       0  0.0 min          0",
         "1,234 accepted + 0 rejected = 1,234 manifest rows",
+        "report:  out/report.html",
         "dataset: out",
     ]
 
@@ -52,6 +53,7 @@ def test_the_three_commonest_reasons_and_where_the_others_are():
         "  3 × truncated: Mend truncated.",
         "      m:3: it is truncated",
         "  all of them: gs://b/out/rejected.jsonl",
+        "report:  gs://b/out/report.html",
         "dataset: gs://b/out/",
     ]
 
@@ -59,7 +61,7 @@ def test_the_three_commonest_reasons_and_where_the_others_are():
 def test_warnings_and_what_was_reused_are_told():
     lines = told(report(reused=1_000, warnings=["the train split is empty", "another"]))
     assert "1,000 of 1,234 clips were ready from an earlier run and reused" in lines
-    assert lines[-3:] == ["warning: the train split is empty", "warning: another", "dataset: out"]
+    assert lines[-4:-2] == ["warning: the train split is empty", "warning: another"]
 
 
 @pytest.mark.parametrize("reused", [0, 1])
