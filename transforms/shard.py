@@ -243,9 +243,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, p
     ordered = sorted(rows, key=_place)
     digest = fingerprint(ordered, target.settings)
     sidecar = _committed(key, digest, target)
-    if sidecar is not None:
-        if target.verify:
-            _verify_lines(key, sidecar, target)
+    if sidecar is not None and (not target.verify or _verified(key, sidecar, target)):
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
@@ -341,26 +339,38 @@ def _committed(key: ShardKey, digest: str, target: Target) -> Sidecar | None:
     return sidecar if key[0] == REJECTED or _intact(key, sidecar, target) else None
 
 
-def _verify_lines(key: ShardKey, sidecar: Sidecar, target: Target) -> None:
+def _verified(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:
     """Decodes the payloads of a shard that an earlier run wrote; each must have the samples that were noted.
 
+    Returns:
+      False if an audio file beside the shard is missing or changed: then the shard is to be made again.
+
     Raises:
-      encode.PayloadError: one has not.
+      encode.PayloadError: a payload has other samples.
     """
     if key[0] == REJECTED:
-        return
+        return True
     accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
     with storage.open_read(storage.join(target.output, target.shard_path(key))) as stream:
         for outcome, line in zip(accepted, stream, strict=True):
-            encode.verify_length(_payload(line, outcome, target), outcome.num_samples or 0, target.settings)
+            payload = _payload(line, outcome, target)
+            if payload is None:
+                return False
+            encode.verify_length(payload, outcome.num_samples or 0, target.settings)
+    return True
 
 
-def _payload(line: bytes, outcome: Outcome, target: Target) -> encode.Payload:
+def _payload(line: bytes, outcome: Outcome, target: Target) -> encode.Payload | None:
+    """The payload of an accepted clip; None if it is a file that is missing or has other contents."""
     mime_type = outcome.mime_type or ""
     if target.settings.audio_part == "inline":
         return example.payload(line, mime_type)
     path = f"{(outcome.audio_sha256 or '')[:2]}/{outcome.audio_sha256}.{target.settings.audio_format}"
-    return encode.Payload(storage.read_bytes(storage.join(target.audio_folder(), path)), mime_type)
+    try:
+        content = storage.read_bytes(storage.join(target.audio_folder(), path))
+    except FileNotFoundError:
+        return None
+    return encode.Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
 
 
 def _intact(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:

@@ -124,6 +124,20 @@ def test_a_damaged_file_is_replaced(folder, prepare, bucket, uploads):
     assert set(uploads) <= {damaged.removeprefix(f"{bucket}/")}
 
 
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_verify_mends_files_that_are_missing_or_changed(folder, prepare, bucket, damage):
+    prepare(folder / "m.jsonl", f"{bucket}/d", "--audio_part=uri")
+    first = files(f"{bucket}/d")
+    (damaged, *_) = storage.list_files(f"{bucket}/d/audio")
+    storage.delete(damaged)
+    if damage == "changed":
+        storage.write_once(damaged, b"no audio", "audio/flac")
+    assert prepare(folder / "m.jsonl", f"{bucket}/d", "--audio_part=uri").json["reused"] == len(SOME)
+    assert files(f"{bucket}/d") != first
+    assert prepare(folder / "m.jsonl", f"{bucket}/d", "--audio_part=uri", "--verify").json["reused"] < len(SOME)
+    assert files(f"{bucket}/d") == first
+
+
 KILLED = """
 import functools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
