@@ -115,7 +115,7 @@ def _download(blob: Blob, into: _Checked) -> None:
 def _decompress(into: _Checked) -> None:
     """Replaces a file that was uploaded compressed for the way (Content-Encoding: gzip) by what it stands for."""
     into.file.seek(0)
-    with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file) as packed:
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file, mode="rb") as packed:
         target = _Checked(cast(BinaryIO, plain), into.limit)
         try:
             shutil.copyfileobj(packed, target, 1 << 20)

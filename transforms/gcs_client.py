@@ -196,5 +196,5 @@ def _missing(uri: str) -> Exception:
 @functools.cache  # once a bucket, not once a missing clip; what raises is not kept
 def _check_bucket(endpoint: str | None, name: str) -> None:
     # Listing needs a permission that every reader has; looking at the bucket itself needs another role.
-    listed = bucket_of(f"{GCS_SCHEME}{name}").list_blobs(max_results=1, timeout=TIMEOUT, retry=RETRY)
-    next(iter(listed), None)
+    bucket = bucket_of(f"{GCS_SCHEME}{name}")
+    again_if_damaged(lambda: list(bucket.list_blobs(max_results=1, timeout=TIMEOUT, retry=RETRY)))
