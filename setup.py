@@ -8,7 +8,7 @@ from setuptools import setup
 WORKER = [
     "apache-beam[gcp]>=2.76,<2.78",
     "ffmpeg-python>=0.2,<0.3",
-    "google-cloud-storage>=3.4,<4",
+    "google-cloud-storage>=3.4.1,<4",
     "google-crc32c>=1.5,<2",
     "imageio-ffmpeg>=0.6,<0.9",
     "jsonschema>=4.18,<5",

@@ -8,6 +8,8 @@ import urllib.request
 import pytest
 from gcp_storage_emulator.server import create_server
 
+from tests.gcs_proxy import Proxy
+
 
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=400, metavar="N", help="damaged files to try (default: %(default)s)")
@@ -50,11 +52,27 @@ def bucket(storage_emulator, monkeypatch):
     server, address = storage_emulator
     server.wipe()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-    urllib.request.urlopen(
-        urllib.request.Request(
-            f"{address}/storage/v1/b?project=test",
-            data=b'{"name": "cliptune-test"}',
-            headers={"Content-Type": "application/json"},
-        )
-    ).close()
+    make_bucket(address, "cliptune-test")
     return "gs://cliptune-test"
+
+
+@pytest.fixture
+def gcs(storage_emulator, monkeypatch):
+    """A proxy in front of the emulator that can break requests; STORAGE_EMULATOR_HOST points to it.
+
+    Buckets: "cliptune-test", "other" and "pays".
+    """
+    server, address = storage_emulator
+    server.wipe()
+    for name in ("cliptune-test", "other", "pays"):
+        make_bucket(address, name)
+    proxy = Proxy(address)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.address)
+    yield proxy
+    proxy.stop()
+
+
+def make_bucket(address: str, name: str) -> None:
+    body = f'{{"name": "{name}"}}'.encode()
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{address}/storage/v1/b?project=test", body, headers)).close()

@@ -24,19 +24,9 @@ FORBIDDEN = {
 # Each file of transforms imports only from those before it.
 ORDER = [
     *("clip", "text", "settings", "tasks", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
-    *("conform", "encode", "example", "storage", "gcs", "assign", "plan"),
-    *(
-        "manifest_row",
-        "kaldi",
-        "manifest_formats",
-        "manifest",
-        "shard",
-        "repeats",
-        "ledger",
-        "page",
-        "report",
-        "output",
-    ),
+    *("conform", "encode", "example", "storage", "gcs_client", "gcs", "assign", "plan"),
+    *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard"),
+    *("repeats", "ledger", "page", "report", "output"),
 ]
 # storage loads its gs:// half when the first such URI is used, and that half is written in storage's terms.
 LAZY = ("storage", "gcs")

@@ -1,83 +1,158 @@
 """The gs:// half of `transforms.storage`, loaded when the first gs:// URI is used.
 
-Google's client retries 408, 429, 5xx and broken connections itself, so there is no retry loop here, only a deadline.
-With STORAGE_EMULATOR_HOST in the environment the client goes there, without credentials.
+Every object that is read whole has its crc32c compared before a byte of it is used, and every object that is written
+carries its own, so that the service refuses what was damaged on the way.
 """
 
 from __future__ import annotations
 
-import errno
-import functools
+import base64
+import gzip
 import io
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-import requests
+import google_crc32c
 from google.api_core import exceptions as api
-from google.auth import exceptions as auth
-from google.cloud.storage import Blob, Client
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-from google.cloud.storage.retry import DEFAULT_RETRY
+from google.cloud.storage import Blob
+from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.clip import UserError
+from transforms import gcs_client
+from transforms.gcs_client import again_if_damaged, blob_of, bucket_of, faults, read_blob, split
 from transforms.storage import GCS_SCHEME, ListedObject, StorageError, crc32c, shown
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import WriteableBuffer
 
-TIMEOUT = (3.05, 30.0)  # seconds to connect, seconds between two bytes
-RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for one try: this bounds all of them
 IN_MEMORY = 8 << 20  # larger objects wait on disk, so that memory does not grow with them
 RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is read
+UPLOAD_BYTES = 16 << 20  # of a larger file are sent at a time: what a broken connection costs
 COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
+_Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
 _WILDCARD = re.compile(r"[*?\[]")
+
+T = TypeVar("T")
 
 
 def open_read(uri: str) -> BinaryIO:
     """The whole object, its crc32c checked, as a seekable file."""
-    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed by the caller's own `with`
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 -- closed by the caller's own `with`
     try:
-        with _faults(uri):
-            _blob(uri).download_to_file(file, timeout=TIMEOUT, retry=RETRY, checksum="crc32c")
+        read_blob(uri, lambda blob: _download(blob, _Checked(file)))
     except BaseException:
         file.close()
         raise
     file.seek(0)
-    return cast(BinaryIO, file)
+    return file
 
 
 def read_at_most(uri: str, num_bytes: int) -> bytes:
     """The object's contents, its crc32c checked; `num_bytes` zeros instead if it has that many or more."""
-    buffer = _Bounded(num_bytes)
+    file = io.BytesIO()
     try:
-        with _faults(uri):
-            _blob(uri).download_to_file(buffer, timeout=TIMEOUT, retry=RETRY, checksum="crc32c")
+        read_blob(uri, lambda blob: _download(blob, _Checked(file, num_bytes)))
     except _FullError:
         return bytes(num_bytes)
-    return buffer.getvalue()
+    return file.getvalue()
+
+
+class _FullError(Exception):
+    """More bytes came than were asked for."""
+
+
+class _Checked:
+    """Passes a download on to a file, counts and hashes it, and stops it when it grows too long.
+
+    The client compares checksums too, but not of a download that it had to resume.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int | None = None) -> None:
+        self.file = file
+        self.limit = limit
+        self.length = 0
+        self._crc32c = _Crc32c()
+        file.seek(0)
+        file.truncate()
+
+    def write(self, content: bytes) -> int:
+        self.length += len(content)
+        if self.limit is not None and self.length >= self.limit:
+            raise _FullError
+        self._crc32c.update(content)
+        return self.file.write(content)
+
+    def crc32c(self) -> str:
+        return base64.b64encode(self._crc32c.digest()).decode()
+
+
+def _download(blob: Blob, into: _Checked) -> None:
+    """Fetches an object as it is stored, and compares its crc32c.
+
+    Raises:
+      DataCorruption: it differs, or the object was replaced meanwhile.
+    """
+    try:
+        blob.download_to_file(
+            into, raw_download=True, checksum=None, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
+        )
+        if blob.crc32c is None:  # a resumed download need not say it
+            blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
+    except api.NotFound as error:
+        if not into.length:
+            raise
+        raise DataCorruption(None, "the object was replaced while it was read") from error
+    if blob.crc32c != into.crc32c():
+        raise DataCorruption(None, f"the crc32c of what came is {into.crc32c()}, of the object {blob.crc32c}")
+    if blob.content_encoding == "gzip":
+        _decompress(into)
+
+
+def _decompress(into: _Checked) -> None:
+    """Replaces a file that was uploaded compressed for the way (Content-Encoding: gzip) by what it stands for."""
+    into.file.seek(0)
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file, mode="rb") as packed:
+        target = _Checked(cast(BinaryIO, plain), into.limit)
+        try:
+            shutil.copyfileobj(packed, target, 1 << 20)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            return  # it is not what it claims to be: whoever reads it will say so
+        plain.seek(0)
+        into.file.seek(0)
+        into.file.truncate()
+        shutil.copyfileobj(plain, into.file, 1 << 20)
 
 
 def open_range(uri: str) -> BinaryIO:
-    """The object as a seekable file that fetches what is read of it, of one generation throughout."""
-    return cast(BinaryIO, io.BufferedReader(_Range(uri), RANGE_BYTES))
+    """The object as a seekable file that fetches what is read of it, of one generation throughout.
+
+    Parts have no checksum to compare. So an object that one part would hold is fetched whole.
+    """
+    blob = read_blob(uri, _looked_at)
+    if int(blob.size) <= RANGE_BYTES or blob.content_encoding:
+        return open_read(uri)
+    return cast(BinaryIO, io.BufferedReader(_Range(uri, blob), RANGE_BYTES))
+
+
+def _looked_at(blob: Blob) -> Blob:
+    blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
+    return blob
 
 
 class _Range(io.RawIOBase):
     """Reads parts of an object."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, blob: Blob) -> None:
         super().__init__()
         self._uri = uri
-        blob = _blob(uri)
-        with _faults(uri):
-            blob.reload(timeout=TIMEOUT, retry=RETRY)
-            # Another recording may be uploaded under the name meanwhile.
-            self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
+        # Another recording may be uploaded under the name meanwhile.
+        self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
         self._size = int(blob.size)
         self._at = 0
 
@@ -99,88 +174,160 @@ class _Range(io.RawIOBase):
         end = min(self._at + len(view), self._size)
         if end <= self._at:
             return 0
-        with _faults(self._uri):
-            # The client compares checksums of whole objects only.
-            content = self._blob.download_as_bytes(
-                start=self._at, end=end - 1, timeout=TIMEOUT, retry=RETRY, checksum=None
-            )
+        try:
+            with faults(self._uri):
+                content = again_if_damaged(lambda: self._part(end))
+        except FileNotFoundError as error:
+            raise StorageError(f"{shown(self._uri)}: the object was replaced while it was read") from error
         view[: len(content)] = content
         self._at += len(content)
         return len(content)
 
+    def _part(self, end: int) -> bytes:
+        content: bytes = self._blob.download_as_bytes(
+            start=self._at, end=end - 1, checksum=None, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
+        )
+        if len(content) != end - self._at:
+            raise DataCorruption(None, f"{len(content)} bytes came instead of {end - self._at}")
+        return content
+
 
 @contextmanager
 def write(uri: str) -> Iterator[BinaryIO]:
-    """A temporary file, uploaded under the name when the block ends well."""
-    blob = _blob(uri)
+    """A temporary file, uploaded under the name when the block ends well.
+
+    If another process has written the object since the block began, it keeps what it has written.
+    """
+    with faults(uri, writing=True):
+        before = _generation(uri)
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
         yield cast(BinaryIO, file)
-        length = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        with _faults(uri, writing=True):
-            blob.upload_from_file(file, size=length, timeout=TIMEOUT, retry=RETRY, checksum="crc32c")
+        with faults(uri, writing=True):
+            again_if_damaged(lambda: _upload(uri, cast(BinaryIO, file), before))
+
+
+def _generation(uri: str) -> int:
+    """The object's generation; 0, as in the service's preconditions, if there is none."""
+    try:
+        return int(again_if_damaged(lambda: _looked_at(blob_of(uri))).generation)
+    except api.NotFound:
+        return 0
+
+
+def _upload(uri: str, file: BinaryIO, before: int) -> None:
+    """Uploads the file if the object is still of generation `before`.
+
+    Raises:
+      DataCorruption: the service found another crc32c and has kept nothing.
+      StorageError: another process has written the object meanwhile.
+    """
+    length, crc32c = _measured(file)
+    blob = blob_of(uri)
+    blob.chunk_size = UPLOAD_BYTES
+    try:
+        blob.upload_from_file(
+            file,
+            size=length,
+            rewind=True,
+            if_generation_match=before,
+            checksum="crc32c",
+            crc32c_checksum_value=crc32c,
+            timeout=gcs_client.TIMEOUT,
+            retry=gcs_client.RETRY,
+        )
+    except api.PreconditionFailed as error:
+        # Ours, if the answer to an earlier try was lost.
+        there = again_if_damaged(lambda: _looked_at(blob_of(uri)))
+        if (there.crc32c, int(there.size)) != (crc32c, length):
+            raise StorageError(f"{shown(uri)}: another process has written this object meanwhile") from error
+    except api.BadRequest as error:
+        if "doesn't match calculated" not in str(error):
+            raise
+        raise DataCorruption(None, "the service refused what came: another crc32c") from error
+
+
+def _measured(file: BinaryIO) -> tuple[int, str]:
+    """The file's length in bytes and its crc32c, as the service writes it."""
+    checksum, length = _Crc32c(), 0
+    file.seek(0)
+    while block := file.read(1 << 20):
+        checksum.update(block)
+        length += len(block)
+    return length, base64.b64encode(checksum.digest()).decode()
 
 
 def write_once(uri: str, content: bytes, mime_type: str, look_first: bool) -> None:
     """Uploads `content` unless an object of this name has it: then nothing is written."""
-    blob = _blob(uri)
-    if look_first and _has(uri, content, mime_type):
-        return
-    for only_new in (0, None):
-        with _faults(uri, writing=True), suppress(api.PreconditionFailed):
-            blob.upload_from_string(
-                content, content_type=mime_type, if_generation_match=only_new,
-                timeout=TIMEOUT, retry=RETRY, checksum="crc32c",
-            )  # fmt: skip
+    with faults(uri, writing=True):
+        if look_first and _has(uri, content, mime_type):
             return
-        # There is one. If it is not the right one, it is replaced.
-        if _has(uri, content, mime_type):
-            return
+        # There may be one. If it is not the right one, it is replaced.
+        if not _put(uri, content, mime_type, 0) and not _has(uri, content, mime_type):
+            _put(uri, content, mime_type, None)
+
+
+def _put(uri: str, content: bytes, mime_type: str, generation: int | None) -> bool:
+    """Uploads, if the object is of this generation; whether it was."""
+
+    def upload() -> bool:
+        try:
+            blob_of(uri).upload_from_string(
+                content,
+                content_type=mime_type,
+                if_generation_match=generation,
+                checksum="crc32c",
+                timeout=gcs_client.TIMEOUT,
+                retry=gcs_client.RETRY,
+            )
+        except api.PreconditionFailed:
+            return False
+        return True
+
+    return again_if_damaged(upload)
 
 
 def _has(uri: str, content: bytes, mime_type: str) -> bool:
-    blob = _blob(uri)
+    """Whether there is an object of this name with these contents and this type."""
     try:
-        with _faults(uri):
-            blob.reload(timeout=TIMEOUT, retry=RETRY)
-    except FileNotFoundError:
+        blob = again_if_damaged(lambda: _looked_at(blob_of(uri)))
+    except api.NotFound:
         return False
     return bool(blob.crc32c == crc32c(content) and blob.content_type == mime_type)
 
 
 def size(uri: str) -> int:
     """The object's length in bytes, or FileNotFoundError."""
-    blob = _blob(uri)
-    with _faults(uri):
-        blob.reload(timeout=TIMEOUT, retry=RETRY)
-    return int(blob.size)
+    return int(read_blob(uri, _looked_at).size)
 
 
 def has_objects(folder: str) -> bool:
     """Whether anything is below the prefix."""
-    return next(_names(folder, max_results=1), None) is not None
+    return bool(_names(folder, max_results=1))
 
 
 def list_files(folder: str) -> list[str]:
     """Every object below the prefix, sorted, without the empty "folders" that the console makes."""
-    bucket, _ = _split(folder)
+    bucket, _ = split(folder)
     return sorted(f"{GCS_SCHEME}{bucket}/{name}" for name in _names(folder) if not name.endswith("/"))
 
 
-def list_objects(folder: str) -> Iterator[ListedObject]:
-    """Every object below the prefix with its facts, sorted by name."""
-    bucket, _ = _split(folder)
-    for blob in _blobs(folder, "items(name,size,crc32c,contentType),nextPageToken"):
+def list_objects(folder: str, at_most: int) -> list[ListedObject]:
+    """The first `at_most` objects below the prefix with their facts, sorted by name."""
+    bucket, _ = split(folder)
+
+    def told(blob: Blob) -> ListedObject:
         uri = f"{GCS_SCHEME}{bucket}/{blob.name}"
-        yield ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
+        return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
+
+    return _listed(folder, "name,size,crc32c,contentType", told, at_most)
 
 
 def match(pattern: str) -> list[str]:
     """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""
     wildcard = _WILDCARD.search(pattern)
     fixed = pattern[: wildcard.start()] if wildcard else pattern
-    _, wanted = _split(pattern)
-    bucket, _ = _split(fixed)
+    _, wanted = split(pattern)
+    bucket, _ = split(fixed)
     names = _names(fixed[: fixed.rindex("/")])
     found = (name for name in names if not name.endswith("/") and _matches(name.split("/"), wanted.split("/")))
     return sorted(f"{GCS_SCHEME}{bucket}/{name}" for name in found)
@@ -188,13 +335,13 @@ def match(pattern: str) -> list[str]:
 
 def delete(uri: str) -> None:
     """Deletes the object; no error when there is none."""
-    with suppress(FileNotFoundError), _faults(uri):
-        _blob(uri).delete(timeout=TIMEOUT, retry=RETRY)
+    with suppress(FileNotFoundError), faults(uri, writing=True):
+        blob_of(uri).delete(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
 
 
 def same_bucket(uris: Sequence[str]) -> bool:
     """Whether all lie in one bucket: only then can the server compose them."""
-    return len({_split(uri)[0] for uri in uris}) == 1
+    return len({split(uri)[0] for uri in uris}) == 1
 
 
 def compose(sources: Sequence[str], destination: str) -> None:
@@ -214,67 +361,35 @@ def compose(sources: Sequence[str], destination: str) -> None:
 
 
 def _compose_once(sources: Sequence[str], destination: str) -> str:
-    blob = _blob(destination)
+    blob = blob_of(destination)
     blob.content_type = "application/octet-stream"  # the server asks for one
-    with _faults(destination, writing=True):
-        blob.compose([_blob(uri) for uri in sources], timeout=TIMEOUT, retry=RETRY)
+    parts = [blob_of(uri) for uri in sources]
+    with faults(destination, writing=True):
+        # No precondition: the sources decide the bytes, so a second try makes the same object.
+        again_if_damaged(lambda: blob.compose(parts, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY))
     return destination
 
 
-class _FullError(Exception):
-    """More bytes came than were asked for."""
+def _names(folder: str, max_results: int | None = None) -> list[str]:
+    return _listed(folder, "name", lambda blob: str(blob.name), max_results)
 
 
-class _Bounded(io.BytesIO):
-    """Stops a download that grows too long, whatever length its metadata claims."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def write(self, content: ReadableBuffer, /) -> int:
-        if self.tell() + len(memoryview(content)) >= self._limit:
-            raise _FullError
-        return super().write(content)
-
-
-@functools.cache
-def _client(endpoint: str | None) -> Client:
-    # `endpoint` is the cache key only: the library reads STORAGE_EMULATOR_HOST by itself.
-    return Client()
-
-
-def _blob(uri: str) -> Blob:
-    bucket, name = _split(uri)
-    if not name:
-        raise IsADirectoryError(errno.EISDIR, "a bucket, not a regular file", uri)
-    with _faults(uri):
-        return _client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket).blob(name)
-
-
-def _names(folder: str, max_results: int | None = None) -> Iterator[str]:
-    return (str(blob.name) for blob in _blobs(folder, "items(name),nextPageToken", max_results))
-
-
-def _blobs(folder: str, fields: str, max_results: int | None = None) -> Iterator[Blob]:
-    bucket, name = _split(folder)
+def _listed(folder: str, fields: str, told: Callable[[Blob], T], max_results: int | None) -> list[T]:
+    _, name = split(folder)
     prefix = f"{name.rstrip('/')}/" if name.rstrip("/") else ""
-    try:
-        with _faults(folder):
-            blobs = _client(os.environ.get("STORAGE_EMULATOR_HOST")).list_blobs(
-                bucket, prefix=prefix, max_results=max_results, fields=fields,
-                timeout=TIMEOUT, retry=RETRY,
-            )  # fmt: skip
-            yield from blobs
-    except FileNotFoundError as error:
-        raise UserError(f"there is no bucket {GCS_SCHEME}{bucket}") from error
 
+    def listed() -> list[T]:
+        blobs = bucket_of(folder).list_blobs(
+            prefix=prefix,
+            max_results=max_results,
+            fields=f"items({fields}),nextPageToken",
+            timeout=gcs_client.TIMEOUT,
+            retry=gcs_client.RETRY,
+        )
+        return [told(blob) for blob in blobs]
 
-def _split(uri: str) -> tuple[str, str]:
-    bucket, _, name = uri.removeprefix(GCS_SCHEME).partition("/")
-    if not bucket:
-        raise UserError(f"{shown(uri)}: the bucket's name is missing after gs://")
-    return bucket, name
+    with faults(folder):
+        return again_if_damaged(listed)
 
 
 def _matches(names: list[str], patterns: list[str]) -> bool:
@@ -283,28 +398,3 @@ def _matches(names: list[str], patterns: list[str]) -> bool:
     if patterns[0] == "**":
         return _matches(names, patterns[1:]) or _matches(names[1:], patterns)
     return fnmatchcase(names[0], patterns[0]) and _matches(names[1:], patterns[1:])
-
-
-@contextmanager
-def _faults(uri: str, writing: bool = False) -> Iterator[None]:
-    """Names the client's exceptions by who can mend them."""
-    bucket, _ = _split(uri)
-    try:
-        yield
-    except api.NotFound as error:
-        if writing:
-            raise UserError(f"cannot write {shown(uri)}: there is no bucket {GCS_SCHEME}{bucket}") from error
-        raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error
-    except api.Forbidden as error:
-        role = "roles/storage.objectUser" if writing else "roles/storage.objectViewer"
-        raise UserError(f"no permission for {GCS_SCHEME}{bucket}: grant this account {role} on the bucket") from error
-    except auth.TransportError as error:
-        raise StorageError(f"{shown(uri)}: no connection to Google's sign-in service") from error
-    except (api.Unauthorized, auth.GoogleAuthError) as error:
-        hint = "run: gcloud auth application-default login"
-        raise UserError(f"{shown(uri)}: no valid Google Cloud credentials; {hint}") from error
-    except (api.GoogleAPIError, InvalidResponse, DataCorruption, requests.RequestException, ConnectionError) as error:
-        told = " ".join(str(error).split())[:300]  # one line: the client's own run over many
-        raise StorageError(f"{shown(uri)}: {type(error).__name__}: {told}") from error
-    except UnicodeEncodeError as error:  # a lone surrogate, which no object name can hold
-        raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error

@@ -34,6 +34,7 @@ PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # What a name can have wrong so that no file can be under it: too long, through a file, a loop of links.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
+_billing_project = ""
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -43,6 +44,20 @@ class StorageError(Exception):
 
 class NotARegularFileError(OSError):
     """The name is a pipe, socket or device, which has no end that could be waited for."""
+
+
+def bill(project: str) -> None:
+    """Has this process's requests to gs:// paid by `project`, as a requester-pays bucket asks; "" for the default.
+
+    Like the credentials, it is the process's own: every worker is told when it starts.
+    """
+    global _billing_project  # noqa: PLW0603 -- else all that reads a file would have to carry it
+    _billing_project = project
+
+
+def billing_project() -> str:
+    """The project that pays for requests to gs://; "" for the bucket's own."""
+    return _billing_project
 
 
 def is_gcs(uri: str) -> bool:
@@ -281,13 +296,13 @@ class ListedObject:
     content_type: str
 
 
-def list_objects(folder: str) -> Iterator[ListedObject]:
-    """What is below a gs:// folder, sorted by name, streamed: one request lists a thousand.
+def list_objects(folder: str, at_most: int) -> list[ListedObject]:
+    """The first `at_most` objects below a gs:// folder, sorted by name: one request lists a thousand.
 
     Raises:
       UserError, StorageError: as `open_read`.
     """
-    objects: Iterator[ListedObject] = _gcs().list_objects(folder)
+    objects: list[ListedObject] = _gcs().list_objects(folder, at_most)
     return objects
 
 

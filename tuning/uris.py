@@ -76,14 +76,13 @@ def _listed(uris: list[str]) -> dict[str, ListedObject]:
     Raises:
       UserError: they may not be listed, or hold so much else that looking on would take too long.
     """
-    wanted, found, seen = set(uris), {}, 0
+    wanted, found = set(uris), {}
+    room = max(MIN_LISTED, MAX_LISTED_FOR_EACH * len(uris))
     for folder in _folders(uris):
-        for each in storage.list_objects(folder):
-            seen += 1
-            if each.uri in wanted:
-                found[each.uri] = each
-            if seen > max(MIN_LISTED, MAX_LISTED_FOR_EACH * len(uris)):
-                raise UserError(f"{folder} holds over {seen - 1:,} objects")
+        listed = storage.list_objects(folder, room + 1)
+        if len(listed) > room:
+            raise UserError(f"{folder} holds over {room:,} objects")
+        found.update({each.uri: each for each in listed if each.uri in wanted})
     return found
 
 

@@ -370,7 +370,7 @@ def test_a_flipped_byte_on_the_way_is_noticed(bucket, monkeypatch):
         return response
 
     monkeypatch.setattr(requests.Session, "request", flip)
-    with pytest.raises(storage.StorageError, match="Checksum mismatch"):
+    with pytest.raises(storage.StorageError, match="the crc32c of what came"):
         storage.read_audio(f"{bucket}/a.wav", LIMIT)
 
 

@@ -78,9 +78,9 @@ def test_a_thousand_clips_take_few_requests(put, bucket, monkeypatch):
     lists: list[str] = []
     listed = storage.list_objects
 
-    def noted(folder):
+    def noted(folder, at_most):
         lists.append(folder)
-        return listed(folder)
+        return listed(folder, at_most)
 
     monkeypatch.setattr(storage, "list_objects", noted)
     assert found(references(*names)) == []
@@ -96,9 +96,11 @@ def test_nothing_is_asked_about_no_references(monkeypatch):
 def test_listed_objects_have_their_facts(put, bucket):
     put("x/a.flac", b"hello")
     put("x/b.wav", b"", "audio/wav")
-    assert [(each.uri, each.size, each.crc32c, each.content_type) for each in storage.list_objects(f"{bucket}/x")] == [
+    assert [
+        (each.uri, each.size, each.crc32c, each.content_type) for each in storage.list_objects(f"{bucket}/x", 9)
+    ] == [
         (f"{bucket}/x/a.flac", 5, "mnG7TA==", "audio/flac"),
         (f"{bucket}/x/b.wav", 0, "AAAAAA==", "audio/wav"),
     ]
     with pytest.raises(UserError):
-        list(storage.list_objects("gs://no-such-bucket/x"))
+        storage.list_objects("gs://no-such-bucket/x", 9)
