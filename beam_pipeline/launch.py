@@ -82,6 +82,7 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> dict[str, Any]:
     options = beam_options(beam_flags)
     check_runner(options)
+    storage.bill(args.billing_project)
     job = make_job(args, options, console)
     claim = output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
     reused = run(job.claimed(claim, output.committed(job.target)), options, console)
@@ -161,7 +162,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
         settings=settings,
         verify=args.verify,
     )
-    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
+    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options), args.billing_project)
 
 
 def _tasks(name: str, base: str) -> tuple[Task, ...]:

@@ -60,6 +60,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `check`."""
     parser.description, parser.epilog = CHECK_DESCRIPTION, CHECK_EPILOG
     parser.add_argument("path", metavar="PATH", help="dataset folder or JSONL file, local or gs://")
+    _add_billing(parser)
     _add_price(parser.add_argument_group("estimate"))
 
 
@@ -104,6 +105,13 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT", help="dataset folder of cliptune prepare, local or gs://")
+    _add_billing(parser)
+
+
+def _add_billing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--billing_project", default="", metavar="P", help="project that pays for requests to requester-pays buckets"
+    )
 
 
 def _add_price(group: argparse._ArgumentGroup) -> None:
