@@ -13,7 +13,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints import with_output_types
 
 from beam_pipeline.progress import ProgressFile
-from transforms import assign, manifest, repeats, report, shard
+from transforms import assign, manifest, repeats, report, shard, storage
 from transforms.clip import Clip, Outcome, RejectReason, pack, rejected, unpack
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import REJECTED, Plan, ShardKey
@@ -35,6 +35,7 @@ class Job:
       plan: what the launcher counted.
       target: what the dataset is and where it goes.
       clip_threads: clips prepared at a time by one worker.
+      billing_project: what every worker tells `storage.bill`.
       progress_path: a local file to note finished clips in, or "" for none.
       committed: shards that an earlier run had finished when this one began.
     """
@@ -44,6 +45,7 @@ class Job:
     plan: Plan
     target: Target
     clip_threads: int
+    billing_project: str = ""
     progress_path: str = ""
     committed: frozenset[ShardKey] = frozenset()
 
@@ -62,33 +64,42 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     Returns:
       One element, the report, when the dataset is complete.
     """
-    rows = pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings)
+    rows = (
+        pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings, job.billing_project)
+    )
     unique = rows[CLIPS] | Deduplicate()
     clips = unique[CLIPS] | KeyByShard(job.plan)
     rejects = (rows[REJECTS], unique[REJECTS]) | beam.Flatten() | KeyRejects(job.plan)
     every_shard = pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys()) | EmptyShards()
     written = (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job)
     if job.target.settings.dedupe == "audio":
-        written = written | DropRepeats(job.target)
+        written = written | DropRepeats(job)
     return written | FinishDataset(job)
 
 
 class ReadManifests(beam.PTransform):
     """Splits manifests into clips and the outcomes of rows that are none."""
 
-    def __init__(self, settings: ManifestSettings) -> None:
+    def __init__(self, settings: ManifestSettings, billing_project: str = "") -> None:
         super().__init__()
         self.settings = settings
+        self.billing_project = billing_project
 
     def expand(self, manifests: PCollection) -> beam.pvalue.DoOutputsTuple:
-        return manifests | beam.ParDo(_ReadManifest(self.settings)).with_outputs(REJECTS, main=CLIPS)
+        return manifests | beam.ParDo(_ReadManifest(self.settings, self.billing_project)).with_outputs(
+            REJECTS, main=CLIPS
+        )
 
 
 @with_output_types(Clip)
 class _ReadManifest(beam.DoFn):
-    def __init__(self, settings: ManifestSettings) -> None:
+    def __init__(self, settings: ManifestSettings, billing_project: str) -> None:
         super().__init__()
         self.settings = settings
+        self.billing_project = billing_project
+
+    def setup(self) -> None:
+        storage.bill(self.billing_project)
 
     def process(self, element: Manifest) -> Iterator[Clip | TaggedOutput]:
         for row in manifest.read(element, self.settings):
@@ -177,6 +188,7 @@ class _WriteShard(beam.DoFn):
         self.job = job
 
     def setup(self) -> None:
+        storage.bill(self.job.billing_project)
         threads = self.job.clip_threads
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="clip")
         self.progress = ProgressFile(self.job.progress_path)
@@ -199,16 +211,17 @@ class _WriteShard(beam.DoFn):
 class DropRepeats(beam.PTransform):
     """Of clips with the same audio keeps one, once all shards are written."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__()
-        self.target = target
+        self.job = job
 
     @staticmethod
     def _keyed(result: ShardResult) -> tuple[ShardKey, ShardResult]:
         return result.key, result
 
     def _uses(self, result: ShardResult) -> Iterator[tuple[str, Use]]:
-        return repeats.uses(result.key, self.target)
+        storage.bill(self.job.billing_project)
+        return repeats.uses(result.key, self.job.target)
 
     @staticmethod
     def _repeats(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
@@ -216,7 +229,8 @@ class DropRepeats(beam.PTransform):
 
     def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
         key, found = element
-        repeats.drop(key, dict(found["dropped"]), self.target)
+        storage.bill(self.job.billing_project)
+        repeats.drop(key, dict(found["dropped"]), self.job.target)
         result: ShardResult = found["results"][0]
         return result
 
@@ -236,6 +250,7 @@ class FinishDataset(beam.PTransform):
         self.job = job
 
     def _finish(self, results: list[ShardResult]) -> dict[str, object]:
+        storage.bill(self.job.billing_project)
         return report.finish(results, self.job.plan, self.job.target)
 
     def expand(self, results: PCollection) -> PCollection:

@@ -48,6 +48,9 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
     run.add_argument(
+        "--billing_project", default="", metavar="P", help="project that pays for requests to requester-pays buckets"
+    )
+    run.add_argument(
         "--clip_threads",
         type=int,
         metavar="N",

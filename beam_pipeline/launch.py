@@ -84,6 +84,7 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> dict[str, Any]:
     options = beam_options(beam_flags)
     check_runner(options)
+    storage.bill(args.billing_project)
     job = make_job(args, options, console)
     claim = output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
     reused = run(job.claimed(claim, *output.left_by_earlier_runs(job.target)), options, console)
@@ -177,7 +178,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
         settings=settings,
         verify=args.verify,
     )
-    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
+    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options), args.billing_project)
 
 
 def _audio_uri(args: argparse.Namespace) -> str:

@@ -86,12 +86,14 @@ class Proxy:
       faults: the fault of the nth of them.
       fired: the faults that happened.
       page_size: most names in one page of a listing.
+      refusals: status and message of buckets that refuse everything.
       watch: called with "before" or "after" and each request.
     """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.uploads: dict[str, Upload] = {}
+        self.refusals = dict(REFUSALS)
         self.lock = threading.RLock()
         self.calm()
         self.server = _Server(("127.0.0.1", 0), self)
@@ -116,8 +118,8 @@ class Proxy:
 
     def answer(self, request: Request) -> Answer:
         bucket, name = request.place
-        refusal = REFUSALS.get(bucket)
-        if bucket == "pays" and request.query.get("userProject") != "payer":
+        refusal = self.refusals.get(bucket)
+        if bucket == "pays" and request.query.get("userProject") != "payer" and "upload_id" not in request.query:
             refusal = NO_PAYER
         if refusal:
             return _error(*refusal)

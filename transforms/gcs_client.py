@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 _PINNED = re.compile(r"(.+)#([1-9][0-9]{0,18})")
 # What the service says of who asked, for example: "x@y.z does not have storage.objects.get access to …".
-_ASKED_BY = re.compile(r"(\S+@\S+|Anonymous caller) does not have ([\w.]+) (?:access|permission)")
+_ASKED_BY = re.compile(r"([^\s\"']+@[^\s\"']+|Anonymous caller) does not have ([\w.]+) (?:access|permission)")
 _FAULTS = (
     *(api.GoogleAPIError, auth.GoogleAuthError, InvalidResponse, DataCorruption),
     *(requests.RequestException, ConnectionError, UnicodeEncodeError),
@@ -59,6 +59,9 @@ def client() -> Client:
 @functools.cache
 def _client(endpoint: str | None) -> Client:
     # `endpoint` is the cache key only: the library reads STORAGE_EMULATOR_HOST by itself.
+    # For traces that nobody records it looks at every bucket in a thread of its own, which readers may not, and again
+    # after every 404; this is its own switch for that (client 3.17).
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     return Client()
 
 

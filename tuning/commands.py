@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
       The exit status.
     """
     console = open_console()
+    storage.bill(args.billing_project)
     try:
         return COMMANDS[args.command](args, console)
     except UsageError as fault:

@@ -104,6 +104,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offline", action="store_true", help="do not ask buckets for the audio that examples point to"
     )
+    _add_billing(parser)
     group = parser.add_argument_group("estimate")
     group.add_argument("--estimate", action="store_true", help="price every model, in one to five epochs")
     _add_price(group)
@@ -159,6 +160,7 @@ def add_jobs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = JOBS_DESCRIPTION, JOBS_EPILOG
     parser.add_argument("output", metavar="OUT", nargs="?", help="dataset folder that was tuned on")
     parser.add_argument("--limit", type=_count, default=20, metavar="N", help="default: the newest %(default)s")
+    _add_billing(parser)
     _add_service(parser.add_argument_group("service"), located=True)
 
 
@@ -166,6 +168,7 @@ def add_cancel_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `cancel`."""
     parser.description, parser.epilog = CANCEL_DESCRIPTION, CANCEL_EPILOG
     parser.add_argument("output", metavar="OUT|JOB", help="dataset folder, or projects/…/tuningJobs/…")
+    _add_billing(parser)
     _add_service(parser.add_argument_group("service"), located=False)
 
 
@@ -196,11 +199,19 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=_port, default=DEFAULT_PORT, metavar="N", help="default: %(default)s; 0 for any free one"
     )
     parser.add_argument("--state_file", metavar="FILE", help="keep the jobs in this file between two runs")
+    _add_billing(parser)
     parser.add_argument("--scenario", metavar="FILE", help="JSON that says what goes wrong, and how jobs go")
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT", help="dataset folder of cliptune prepare, local or gs://")
+    _add_billing(parser)
+
+
+def _add_billing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--billing_project", default="", metavar="P", help="project that pays for requests to requester-pays buckets"
+    )
 
 
 def _add_price(group: argparse._ArgumentGroup) -> None:
