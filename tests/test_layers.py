@@ -24,7 +24,7 @@ FORBIDDEN = {
 # Each file of transforms imports only from those before it.
 ORDER = [
     *("clip", "text", "settings", "tasks", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
-    *("conform", "encode", "example", "storage", "gcs", "assign", "plan"),
+    *("conform", "encode", "example", "storage", "gcs", "ordered", "sources", "assign", "plan"),
     *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard", "repeats", "ledger", "report", "output"),
 ]
 # storage loads its gs:// half when the first such URI is used, and that half is written in storage's terms.

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from transforms import ledger, storage
-from transforms.shard import map_ordered
+from transforms.ordered import map_ordered
 from tuning import rows
 from tuning.dataset import Dataset
 from tuning.models import MODELS

@@ -144,20 +144,6 @@ def test_the_bytes_do_not_depend_on_the_window(tmp_path, clips, window):
     assert (tmp_path / "out/train/train-00000-of-00001.jsonl").read_bytes() == content
 
 
-def test_map_ordered_keeps_the_order_and_bounds_what_is_in_flight():
-    started: list[int] = []
-
-    def call(value):
-        started.append(value)
-        return value
-
-    with ThreadPoolExecutor(3) as executor:
-        results = shard.map_ordered(executor, call, range(100), window=5)
-        assert [next(results) for _ in range(10)] == list(range(10))
-        assert len(started) <= 10 + 5
-        assert list(results) == list(range(10, 100))
-
-
 def test_the_worlds_fault_is_raised_and_leaves_no_commit_mark(tmp_path, clips, monkeypatch):
     def fail(uri, max_bytes):
         raise storage.StorageError("the network is gone")
