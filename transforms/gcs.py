@@ -35,6 +35,8 @@ RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for o
 IN_MEMORY = 8 << 20  # larger objects wait on disk, so that memory does not grow with them
 RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is read
 COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
+# Kept open for the next request. Of more at a time than the usual ten, each would begin with a handshake.
+CONNECTIONS = 64
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -206,7 +208,12 @@ class _Bounded(io.BytesIO):
 @functools.cache
 def _client(endpoint: str | None) -> Client:
     # `endpoint` is the cache key only: the library reads STORAGE_EMULATOR_HOST by itself.
-    return Client()
+    client = Client()
+    # It would ask for the bucket's own description after every 404, to label traces that nobody collects.
+    client._bucket_metadata_cache = None
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return client
 
 
 def _blob(uri: str) -> Blob:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b, sha256
-from typing import Any
+from itertools import chain, islice
+from threading import Lock
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,6 +23,8 @@ from transforms.waveform import Waveform
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,8 @@ class ClipPool:
       window: clips in flight, which bounds memory.
       on_outcome: called for every outcome, in the order of its shard, for progress.
       reader: reads sources in gs:// ahead of their decoding; None to read each when it is decoded.
-      reads: sources that are read, or have been read and wait, at a time.
+      reads: sources of one shard that are read, or have been read and wait, at a time.
+      turn: held by the shard whose clips are begun.
     """
 
     executor: Executor
@@ -214,6 +219,7 @@ class ClipPool:
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
     reader: Executor | None = None
     reads: int = 1
+    turn: Lock = field(default_factory=Lock)
 
 
 def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, pool: ClipPool) -> ShardResult:
@@ -266,8 +272,9 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Targ
     with (
         storage.write(storage.join(target.output, target.shard_path(key))) as stream,
         closing(sources.read_ahead(clips, target.base, pool.reader, pool.reads)) as reads,
+        closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
-        for line, outcome in map_ordered(pool.executor, prepare, zip(clips, reads, strict=True), pool.window):
+        for line, outcome in map_ordered(pool.executor, prepare, both, pool.window):
             placed = replace(outcome, split=key[0], shard_index=key[1], line_index=line_index if line else None)
             line_index += bool(line)
             written += stream.write(line)
@@ -276,6 +283,17 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Targ
             pool.on_outcome(placed)
         target.check_claim()  # the file takes its name at the end of this block
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes))
+
+
+def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
+    """The values, of one shard after the other: so while one shard is finished, the next one keeps all threads busy.
+
+    Shards that shared the threads would end together, and wait for the bucket together.
+    """
+    values = iter(values)
+    first = list(islice(values, 1))  # what is read ahead is begun, whosever turn it is
+    with turn:
+        yield from chain(first, values)
 
 
 def dump_sidecar(sidecar: Sidecar) -> bytes:

@@ -12,9 +12,9 @@ from transforms.ordered import when_done
 
 # A longer recording should be cut first; the cap keeps a few clips in memory bounded.
 MAX_AUDIO_BYTES = 512 << 20
-# What may wait for its decoding: half a minute of anything. Longer files are read when it is their turn, for
-# beside their own length one request's delay does not count. So a window never holds more than this a read.
-MAX_WAITING_BYTES = 8 << 20
+# What may wait for its decoding, so that a window never holds more than this a read. Longer files are read when they
+# are decoded: beside their own length the delay of one request counts little.
+MAX_WAITING_BYTES = 4 << 20
 
 # The file's contents, or what reading them raised; None for a file that is read when it is decoded.
 Ahead: TypeAlias = "Future[bytes | None]"
