@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import with_output_types
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.progress import ProgressFile
 from transforms import assign, manifest, repeats, report, shard, storage
@@ -23,6 +26,11 @@ from transforms.shard import ClipPool, ShardResult, Target
 CLIPS = "clips"
 REJECTS = "rejects"
 REUSED = Metrics.counter("cliptune", "clips_reused")
+# A thread prepares tens of clips a second, and a request of a tenth of a second must not hold it up. A worker of
+# many threads is bounded, for each read may hold `sources.MAX_WAITING_BYTES`.
+READS_PER_THREAD, MAX_READS = 16, 64
+# While one is finished, which takes some requests, another one's clips are prepared.
+SHARDS_AT_A_TIME = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +198,50 @@ class _WriteShard(beam.DoFn):
     def setup(self) -> None:
         storage.bill(self.job.billing_project)
         threads = self.job.clip_threads
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="clip")
+        reads = min(READS_PER_THREAD * threads, MAX_READS)
         self.progress = ProgressFile(self.job.progress_path)
+        self.shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
+        self.clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
+        self.reader = ThreadPoolExecutor(reads, thread_name_prefix="read")
         # Two a thread: one being prepared, one ready while the line before it is written.
-        self.pool = ClipPool(self.executor, 2 * threads, self.progress.note)
+        self.pool = ClipPool(self.clips, 2 * threads, self.progress.note, self.reader, reads)
+
+    def start_bundle(self) -> None:
+        self.pending: deque[tuple[ShardKey, Future[ShardResult]]] = deque()
 
     def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
         key, rows = element
-        result = shard.write_shard(key, [unpack(row) for row in rows if row], self.job.target, self.pool)
+        clips = [unpack(row) for row in rows if row]
+        self.pending.append((key, self.shards.submit(shard.write_shard, key, clips, self.job.target, self.pool)))
+        if len(self.pending) >= SHARDS_AT_A_TIME:
+            yield self._written()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        while self.pending:
+            yield GlobalWindows.windowed_value(self._written())
+
+    def _written(self) -> ShardResult:
+        key, future = self.pending.popleft()
+        try:
+            result = future.result()
+        except BaseException:
+            self._stop()
+            self.setup()  # the runner may try the bundle again here
+            raise
         # On this thread: a counter incremented from another one is lost.
         # A bundle that runs again finds its own shard, which no earlier run has made.
         REUSED.inc(result.rows if result.reused and key in self.job.committed else 0)
-        yield result
+        return result
+
+    def _stop(self) -> None:
+        """Lets what is running end and begins nothing more: shards without their clips leave no half-written file."""
+        for executor in (self.clips, self.reader):
+            executor.shutdown(wait=False, cancel_futures=True)
+        self.shards.shutdown(cancel_futures=True)
+        self.progress.close()
 
     def teardown(self) -> None:
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        self.progress.close()
+        self._stop()
 
 
 class DropRepeats(beam.PTransform):

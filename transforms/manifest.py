@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -92,6 +92,8 @@ def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outc
     Raises:
       UserError: the manifest as a whole cannot be used.
     """
+    if settings.audio_root is None:  # once: to ask a bucket for every row would take hours
+        settings = replace(settings, audio_root=_folder(manifest))
     columns: dict[str, str] | None = None
     for row in read_rows(manifest.uri, manifest.name):
         source = f"{storage.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
@@ -159,7 +161,7 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     offset, duration = _segment(fields, settings)
     return Clip(
         clip_id=_clip_id(fields, settings, path, offset, duration),
-        uri=_audio_uri(path, manifest, settings),
+        uri=_audio_uri(path, settings),
         target=target,
         source=source,
         row=_row_json(fields),
@@ -268,7 +270,7 @@ def _split(fields: Fields, settings: ManifestSettings) -> str:
     return SPLITS[value]
 
 
-def _audio_uri(path: str, manifest: Manifest, settings: ManifestSettings) -> str:
+def _audio_uri(path: str, settings: ManifestSettings) -> str:
     """The audio as the user would name it: relative where the manifest's own name is relative."""
     if storage.is_gcs(path) or path.startswith("/"):
         return path
@@ -277,7 +279,7 @@ def _audio_uri(path: str, manifest: Manifest, settings: ManifestSettings) -> str
             RejectReason.PATH_NOT_ALLOWED,
             f"unsupported scheme {scheme}://: nothing is fetched from there; copy the audio to a folder or to gs://",
         )
-    root = settings.audio_root if settings.audio_root is not None else _folder(manifest)
+    root = settings.audio_root
     return f"{root.rstrip('/') or root}/{path}" if root else path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ import orjson
 
 from transforms import assign, decode, ledger, page, storage
 from transforms.clip import REMEDIES, Outcome, RejectReason, UserError
+from transforms.ordered import map_ordered
 from transforms.plan import REJECTED, Plan, ShardKey
 from transforms.repeats import audio_of
 from transforms.settings import Settings
@@ -20,6 +22,8 @@ from transforms.shard import FORMAT_VERSION, ShardResult, Sidecar, Target, load_
 # About 32 tokens a second by Google's documentation of the Developer API; 35 bounds what users measured.
 TOKENS_PER_SECOND = 32
 EXAMPLES_PER_REASON = 3
+# Small files, so in a bucket it is the requests that take their time.
+SIDECARS_AT_A_TIME = 16
 
 
 class AccountingError(RuntimeError):
@@ -99,7 +103,7 @@ class Count:
 def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[str, Any]:
     """Writes all that describes the dataset as a whole, `dataset.json` last.
 
-    Reads every sidecar once, in the dataset's order, and holds one at a time.
+    Reads every sidecar once, in the dataset's order, and holds a few at a time.
     Idempotent: a second call writes the same bytes.
 
     Returns:
@@ -132,11 +136,15 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
 
 def _outcomes(plan: Plan, target: Target, count: Count, fingerprints: Mapping[ShardKey, str]) -> Iterator[Outcome]:
     """Every outcome, shard by shard; notes each shard's size and hash on the way."""
-    for key in plan.shard_keys():
-        sidecar = _sidecar(key, target, fingerprints[key])
-        if key[0] != REJECTED:
-            count.splits[key[0]].shards.append(_shard_entry(target.shard_path(key), sidecar))
-        yield from sidecar.outcomes
+
+    def read(key: ShardKey) -> tuple[ShardKey, Sidecar]:
+        return key, _sidecar(key, target, fingerprints[key])
+
+    with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
+        for key, sidecar in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
+            if key[0] != REJECTED:
+                count.splits[key[0]].shards.append(_shard_entry(target.shard_path(key), sidecar))
+            yield from sidecar.outcomes
 
 
 def _sidecar(key: ShardKey, target: Target, fingerprint: str) -> Sidecar:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b, sha256
+from itertools import chain, islice
+from threading import Lock
 from typing import Any, TypeVar
 
 import orjson
 
-from transforms import assign, conform, decode, encode, example, manifest, storage, tasks, text
+from transforms import assign, conform, decode, encode, example, manifest, sources, storage, tasks, text
 from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError, rejected
+from transforms.ordered import map_ordered
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import TEXT, Settings
+from transforms.sources import Ahead
 from transforms.waveform import Waveform
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
-# A longer recording should be cut first; the cap keeps a few clips in memory bounded.
-MAX_AUDIO_BYTES = 512 << 20
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,13 @@ def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
-def prepare_clip(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
+def prepare_clip(clip: Clip, target: Target, ahead: Ahead | None = None) -> tuple[bytes, Outcome]:
     """Reads, decodes, conforms and encodes one clip.
+
+    Args:
+      clip: what to prepare.
+      target: the dataset it is for.
+      ahead: the read of its source, if that was begun before.
 
     Returns:
       The example's line and its outcome, which does not yet know its place; or
@@ -137,18 +143,18 @@ def prepare_clip(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
       encode.PayloadError: with `target.verify`, a payload that is not what it should be.
     """
     try:
-        return _accept(clip, target)
+        return _accept(clip, target, ahead)
     except ClipRejected as refusal:
         return b"", rejected(clip, refusal.reason, refusal.detail)
 
 
-def _accept(clip: Clip, target: Target) -> tuple[bytes, Outcome]:
+def _accept(clip: Clip, target: Target, ahead: Ahead | None) -> tuple[bytes, Outcome]:
     settings = target.settings
     clip = _normalized(clip, settings)
     uri = storage.absolute(clip.uri, target.base)
     if clip.confined:
         manifest.check_allowed(uri, target.allowed)
-    wave, content = _decoded(clip, uri, settings)
+    wave, content = _decoded(clip, uri, settings, ahead)
     conformed = conform.conform(wave, settings)
     payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
     if target.verify:
@@ -194,10 +200,10 @@ def _normalized(clip: Clip, settings: Settings) -> Clip:
     return replace(clip, target=normalized)
 
 
-def _decoded(clip: Clip, uri: str, settings: Settings) -> tuple[Waveform, bytes]:
+def _decoded(clip: Clip, uri: str, settings: Settings, ahead: Ahead | None) -> tuple[Waveform, bytes]:
     """The clip's waveform, and its whole source file; b"" for a segment, which is cut out of a recording."""
     if clip.offset is None:
-        content = storage.read_audio(uri, MAX_AUDIO_BYTES)
+        content = sources.read(uri, ahead)
         return decode.decode(content, max_duration=settings.max_duration, name_hint=clip.uri), content
     with storage.open_audio(uri) as recording:
         wave = decode.decode_segment(
@@ -217,12 +223,18 @@ class ClipPool:
     Attributes:
       executor: runs the preparation of one clip.
       window: clips in flight, which bounds memory.
-      on_outcome: called for every outcome, in order, for progress.
+      on_outcome: called for every outcome, in the order of its shard, for progress.
+      reader: reads sources in gs:// ahead of their decoding; None to read each when it is decoded.
+      reads: sources of one shard that are read, or have been read and wait, at a time.
+      turn: held by the shard whose clips are begun.
     """
 
     executor: Executor
     window: int
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    reader: Executor | None = None
+    reads: int = 1
+    turn: Lock = field(default_factory=Lock)
 
 
 def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, pool: ClipPool) -> ShardResult:
@@ -264,13 +276,18 @@ def _place(row: Clip | Outcome) -> tuple[int, str]:
 
 
 def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Target, pool: ClipPool) -> Sidecar:
-    def prepare(clip: Clip) -> tuple[bytes, Outcome]:
-        return prepare_clip(clip, target)
+    def prepare(source: tuple[Clip, Ahead]) -> tuple[bytes, Outcome]:
+        clip, ahead = source
+        return prepare_clip(clip, target, ahead)
 
     outcomes: list[Outcome] = []
     line_index, written, file_hash = 0, 0, sha256()
-    with storage.write(storage.join(target.output, target.shard_path(key))) as stream:
-        for line, outcome in map_ordered(pool.executor, prepare, clips, pool.window):
+    with (
+        storage.write(storage.join(target.output, target.shard_path(key))) as stream,
+        closing(sources.read_ahead(clips, target.base, pool.reader, pool.reads)) as reads,
+        closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
+    ):
+        for line, outcome in map_ordered(pool.executor, prepare, both, pool.window):
             placed = replace(outcome, split=key[0], shard_index=key[1], line_index=line_index if line else None)
             line_index += bool(line)
             written += stream.write(line)
@@ -281,22 +298,15 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Targ
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes))
 
 
-def map_ordered(executor: Executor, fn: Callable[[T], R], values: Iterable[T], window: int) -> Iterator[R]:
-    """`map` in the order of `values`, at most `window` calls ahead of the consumer.
+def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
+    """The values, of one shard after the other: so while one shard is finished, the next one keeps all threads busy.
 
-    `Executor.map` would submit everything at once, and hold every result.
+    Shards that shared the threads would end together, and wait for the bucket together.
     """
-    pending: deque[Future[R]] = deque()
-    try:
-        for value in values:
-            pending.append(executor.submit(fn, value))
-            if len(pending) >= window:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+    values = iter(values)
+    first = list(islice(values, 1))  # what is read ahead is begun, whosever turn it is
+    with turn:
+        yield from chain(first, values)
 
 
 def dump_sidecar(sidecar: Sidecar) -> bytes:

@@ -11,8 +11,9 @@ from typing import Any
 
 from transforms import ledger, storage
 from transforms.clip import Clip, UserError
+from transforms.ordered import map_ordered
 from transforms.settings import Settings
-from transforms.shard import Target, map_ordered, prepare_clip
+from transforms.shard import Target, prepare_clip
 from tuning import rows
 from tuning.answers import Prediction
 from tuning.clock import CLOCK, Clock, backoff

@@ -85,9 +85,9 @@ def test_a_killed_run_is_finished_by_the_next(
     decoded: list[str] = []
     accept = shard._accept
 
-    def counted(clip, target):
+    def counted(clip, target, ahead):
         decoded.append(clip.clip_id)
-        return accept(clip, target)
+        return accept(clip, target, ahead)
 
     monkeypatch.setattr(shard, "_accept", counted)
     monkeypatch.chdir(folder)

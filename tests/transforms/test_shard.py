@@ -1,6 +1,7 @@
 """One shard, its sidecar, the ledger and the report: exact contents, and what a second run finds."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -144,20 +145,6 @@ def test_the_bytes_do_not_depend_on_the_window(tmp_path, clips, window):
     assert (tmp_path / "out/train/train-00000-of-00001.jsonl").read_bytes() == content
 
 
-def test_map_ordered_keeps_the_order_and_bounds_what_is_in_flight():
-    started: list[int] = []
-
-    def call(value):
-        started.append(value)
-        return value
-
-    with ThreadPoolExecutor(3) as executor:
-        results = shard.map_ordered(executor, call, range(100), window=5)
-        assert [next(results) for _ in range(10)] == list(range(10))
-        assert len(started) <= 10 + 5
-        assert list(results) == list(range(10, 100))
-
-
 def test_the_worlds_fault_is_raised_and_leaves_no_commit_mark(tmp_path, clips, monkeypatch):
     def fail(uri, max_bytes):
         raise storage.StorageError("the network is gone")
@@ -267,3 +254,31 @@ def test_the_plan_does_not_depend_on_the_order_of_the_rows():
     plans = [make_plan(order, Settings()) for order in (rows, rows[::-1], rows[50:] + rows[:50])]
     assert plans[0] == plans[1] == plans[2]
     assert make_plan(rows[1:], Settings()).rows_digest != plans[0].rows_digest
+
+
+def test_a_shard_waits_for_its_turn_with_its_reads_begun():
+    turn, begun = threading.Lock(), threading.Event()
+
+    def reads():
+        begun.set()
+        yield from "ab"
+
+    with ThreadPoolExecutor(1) as executor:
+        with turn:
+            waiting = executor.submit(list, shard._in_turn(reads(), turn))
+            assert begun.wait(30)
+            assert not waiting.done()
+        assert waiting.result(30) == ["a", "b"]
+    assert not turn.locked()
+
+
+def test_a_shard_that_fails_gives_its_turn_away(tmp_path, clips, monkeypatch):
+    def fail(uri, max_bytes):
+        raise storage.StorageError("the network is gone")
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as executor:
+        patch.setattr(storage, "read_audio", fail)
+        pool = ClipPool(executor, 2)
+        with pytest.raises(storage.StorageError) as kept:  # whose traceback keeps the shard's frames
+            shard.write_shard(("train", 0), clips, target_of(tmp_path), pool)
+        assert not pool.turn.locked(), kept

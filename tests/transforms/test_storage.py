@@ -2,6 +2,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -10,7 +13,7 @@ from google.auth import exceptions as auth
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms import storage
+from transforms import gcs_client, storage
 from transforms.clip import ClipRejected, RejectReason, UserError
 
 LIMIT = 10
@@ -377,3 +380,43 @@ def test_a_flipped_byte_on_the_way_is_noticed(bucket, monkeypatch):
 def test_the_client_is_not_imported_before_it_is_needed():
     code = "import sys, transforms.storage; sys.exit('google.cloud.storage' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_connections_are_kept_for_as_many_reads_as_run_at_once(monkeypatch):
+    """A server that answers when all of a round have asked, and counts who connects."""
+    at_once, connected = 16, []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self):
+            connected.append(self.client_address)
+            super().setup()
+
+        def do_GET(self):
+            round_full.wait()
+            self.send_response(200)
+            for name, value in {"Content-Length": "1", "x-goog-hash": "crc32c=qTxfkw=="}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"x")
+
+        def log_message(self, *args):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = at_once
+        daemon_threads = True
+
+    round_full = threading.Barrier(at_once, timeout=30)
+    with Server(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor(at_once) as executor:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_address[1]}")
+        gcs_client._client(
+            os.environ["STORAGE_EMULATOR_HOST"]
+        )  # one for all: several threads at once would make their own
+        for _ in range(3):
+            reads = [executor.submit(storage.read_audio, f"gs://b/{index}", LIMIT) for index in range(at_once)]
+            assert {read.result() for read in reads} == {b"x"}
+        server.shutdown()
+    assert len(connected) == at_once

@@ -1,0 +1,200 @@
+"""What a slow bucket costs `cliptune prepare`: the table and the plot of docs/latency.md.
+
+    python -m benchmarks.latency                                                                      the table
+    python -m benchmarks.latency --rounds 1 --delays 0 50 100 200 --plot docs/latency.svg            the plot
+
+The bundled recordings are repeated under new ids. Manifest, audio and output lie on this disk, or in a local
+emulator's bucket behind an address that answers every request late. All variants run once a round, so that other work
+on the machine meets them alike; each round's runs are compared with one another. The plot needs matplotlib
+(`pip install matplotlib`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.scale import EXAMPLES, write_manifest
+from transforms import storage
+
+ROOT = EXAMPLES.parent
+BUCKET = "gs://bench"
+# Runs the command, imports apart; and what the machine's processors did meanwhile.
+RUN = """
+import json, resource, sys, time
+import cliptune, beam_pipeline.launch
+from beam_pipeline import dataset
+from transforms import report, shard
+if sys.argv[1] == "plain":  # as if nothing were read ahead, and one shard written after the other
+    dataset.SHARDS_AT_A_TIME = report.SIDECARS_AT_A_TIME = 1
+    dataset.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
+start = time.monotonic()
+status = cliptune.main(sys.argv[2:])
+seconds = time.monotonic() - start
+usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(json.dumps([seconds, sum(each.ru_utime + each.ru_stime for each in usage)]))
+sys.exit(status)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Where everything lies, and how it is read.
+
+    Attributes:
+      delay: of each request, in ms; None for this disk.
+      overlap: whether requests are overlapped with work.
+    """
+
+    delay: float | None
+    overlap: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: seconds on the clock, processor seconds of its own processes and of the emulator's."""
+
+    seconds: float
+    cpu: float
+    emulator_cpu: float
+
+
+class Bench:
+    """The recordings on disk and in the emulator, and runs over them."""
+
+    def __init__(self, folder: Path, clips: int, addresses: dict[float, str], emulator: int) -> None:
+        self._folder = folder
+        self._addresses = addresses
+        self._emulator = emulator
+        self._runs = 0
+        write_manifest(folder / "m.jsonl", clips)
+        self._upload(min(addresses))
+
+    def _upload(self, delay: float) -> None:
+        os.environ["STORAGE_EMULATOR_HOST"] = self._addresses[delay]
+        body = json.dumps({"name": BUCKET.removeprefix("gs://")}).encode()
+        url = f"{self._addresses[delay]}/storage/v1/b?project=bench"
+        urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})).close()
+        for path in (EXAMPLES / "clips").rglob("*"):
+            if path.is_file():
+                storage.write_bytes(f"{BUCKET}/{path.relative_to(EXAMPLES)}", path.read_bytes())
+        manifest = (self._folder / "m.jsonl").read_text(encoding="utf-8")
+        storage.write_bytes(f"{BUCKET}/m.jsonl", manifest.replace(f"{EXAMPLES}/", f"{BUCKET}/").encode())
+
+    def run(self, variant: Variant) -> Run:
+        """Prepares the dataset once."""
+        self._runs += 1
+        root = str(self._folder) if variant.delay is None else BUCKET
+        out = f"{root}/out-{self._runs}"
+        address = self._addresses[variant.delay or 0.0]
+        words = ["prepare", "--manifest", f"{root}/m.jsonl", "--output", out]
+        before = _cpu_seconds(self._emulator)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, "overlap" if variant.overlap else "plain", *words],
+            env={**os.environ, "STORAGE_EMULATOR_HOST": address},
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
+        )  # fmt: skip
+        seconds, cpu = json.loads(done.stdout.splitlines()[-1])
+        used = _cpu_seconds(self._emulator) - before
+        for uri in storage.list_files(out):
+            storage.delete(uri)
+        return Run(seconds, cpu, used)
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def bench(clips: int, delays: list[float]) -> Iterator[Bench]:
+    """A bench whose emulator runs while the body does."""
+    words = [sys.executable, "-m", "benchmarks.slow_storage", *(f"{delay:g}" for delay in delays)]
+    with (
+        subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as emulator,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        try:
+            assert emulator.stdout is not None
+            addresses = {float(delay): url for delay, url in json.loads(emulator.stdout.readline()).items()}
+            yield Bench(Path(folder), clips, addresses, emulator.pid)
+        finally:
+            emulator.kill()
+
+
+def measure(clips: int, rounds: int, delays: list[float], both: bool) -> dict[Variant, list[Run]]:
+    """Every variant once a round; those that overlap nothing only if `both` are wanted, for they take long."""
+    remote = [Variant(delay, overlap) for delay in delays for overlap in ((True, False) if both else (True,))]
+    runs: dict[Variant, list[Run]] = {variant: [] for variant in [Variant(None), *remote]}
+    with bench(clips, delays) as here:
+        for number in range(rounds):
+            for variant, done in runs.items():
+                done.append(here.run(variant))
+                print(f"round {number + 1}: {variant} {done[-1]}", file=sys.stderr, flush=True)
+    return runs
+
+
+def ratio(base: list[Run], other: list[Run]) -> float:
+    """The throughput of `other` relative to `base`: the median of the rounds' ratios."""
+    return statistics.median(one.seconds / two.seconds for one, two in zip(base, other, strict=True))
+
+
+def table(runs: dict[Variant, list[Run]]) -> str:
+    """The figures as Markdown, all relative."""
+    disk, calm = runs[Variant(None)], runs[Variant(0.0)]
+    lines = [
+        "| where, delay of each request | overlapped | throughput, of no delay | of local disk "
+        "| processor time, of local disk | and the emulator's own |",
+        "|---|---|---|---|---|---|",
+    ]
+    for variant, done in runs.items():
+        where = "local disk" if variant.delay is None else f"emulator, {variant.delay:g} ms"
+        cpu = statistics.median(two.cpu / one.cpu for one, two in zip(disk, done, strict=True))
+        emulator = statistics.median(two.emulator_cpu / one.cpu for one, two in zip(disk, done, strict=True))
+        words = ("yes" if variant.overlap else "no", f"{ratio(calm, done):.2f}", f"{ratio(disk, done):.2f}")
+        lines.append(f"| {where} | {' | '.join(words)} | {cpu:.2f} | {emulator:.2f} |")
+    return "\n".join(lines)
+
+
+def plot(runs: dict[Variant, list[Run]], path: str) -> None:
+    """Throughput against delay, with and without overlap."""
+    import matplotlib.pyplot as plt  # type: ignore[import-not-found, unused-ignore] # noqa: PLC0415 -- no dependency
+
+    plt.rcParams["svg.hashsalt"] = "cliptune"
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    delays = sorted({variant.delay for variant in runs if variant.delay is not None})
+    for overlap, label in ((True, "requests overlapped (as it is)"), (False, "one after the other")):
+        ratios = [ratio(runs[Variant(0.0)], runs[Variant(delay, overlap)]) for delay in delays]
+        axes.plot(delays, ratios, marker="o", label=label)
+    axes.axhline(0.9, color="grey", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="delay of every request, ms", ylabel="throughput, of no delay", ylim=(0, 1.1))
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
+
+
+def main() -> None:
+    """Prints the table; writes the plot if one is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=4_260)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--delays", type=float, nargs="+", default=[0.0, 50.0], help="ms; 0 among them")
+    parser.add_argument("--plot", metavar="FILE")
+    args = parser.parse_args()
+    runs = measure(args.clips, args.rounds, args.delays, bool(args.plot))
+    print(table(runs))
+    if args.plot:
+        plot(runs, args.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What a run asks of a bucket, counted by the server: the figures of docs/latency.md."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from gcp_storage_emulator.server import Router
+
+from tests.beam_pipeline.conftest import EXAMPLES, SOME, write_manifest
+from transforms import storage
+
+DOC = Path(__file__).parents[2] / "docs/latency.md"
+KINDS = ("read", "metadata", "list", "write", "delete")
+
+
+def kind(method, path):
+    if method == "GET":
+        return "read" if "alt=media" in path else "metadata" if "/o/" in path else "list" if "/o?" in path else path
+    return {"POST": "write", "PUT": "write", "DELETE": "delete"}[method]
+
+
+@pytest.fixture
+def requests(bucket, monkeypatch):
+    """Every request that the emulator is asked, by kind."""
+    seen: Counter[str] = Counter()
+    handle = Router.handle
+
+    def counted(self, method):
+        seen[kind(method, self._request_handler.path)] += 1
+        return handle(self, method)
+
+    monkeypatch.setattr(Router, "handle", counted)
+    return seen
+
+
+def documented():
+    """The table: requests of each kind for a clip, a shard, a run."""
+    rows = [line.strip("| ").split(" | ") for line in DOC.read_text().splitlines() if line.startswith("| for each ")]
+    return {row[0].removeprefix("for each "): dict(zip(KINDS, map(int, row[1:]), strict=False)) for row in rows}
+
+
+@pytest.mark.parametrize("clips", [3, 18])
+def test_a_run_makes_the_requests_that_are_documented(bucket, requests, prepare, small_shards, tmp_path, clips):
+    rows = SOME[:clips]
+    for row in rows:
+        storage.write_bytes(f"{bucket}/{row['audio_path']}", (EXAMPLES / row["audio_path"]).read_bytes())
+    storage.write_bytes(f"{bucket}/m.jsonl", write_manifest(tmp_path / "m.jsonl", rows).read_bytes())
+    requests.clear()
+    assert prepare(f"{bucket}/m.jsonl", f"{bucket}/out").json["accepted"] == clips
+    found = dict(requests)
+    shards = len(storage.match(f"{bucket}/out/*/*-of-*.jsonl"))
+    units = {"clip": clips, "shard": shards, "run": 1}
+    assert found == {
+        name: total
+        for name in KINDS
+        if (total := sum(count * documented()[unit][name] for unit, count in units.items()))
+    }

@@ -1,0 +1,67 @@
+"""Clips' source files, read ahead of their decoding where every request takes its time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from concurrent.futures import Executor, Future
+from typing import TypeAlias
+
+from transforms import storage
+from transforms.clip import Clip, ClipRejected, RejectReason
+from transforms.ordered import when_done
+
+# A longer recording should be cut first; the cap keeps a few clips in memory bounded.
+MAX_AUDIO_BYTES = 512 << 20
+# What may wait for its decoding, so that a window never holds more than this a read. Longer files are read when they
+# are decoded: beside their own length the delay of one request counts little.
+MAX_WAITING_BYTES = 4 << 20
+
+# The file's contents, or what reading them raised; None for a file that is read when it is decoded.
+Ahead: TypeAlias = "Future[bytes | None]"
+
+
+def read_ahead(
+    clips: Iterable[Clip], base: str, reader: Executor | None, window: int
+) -> Generator[Future[bytes | None]]:
+    """For each clip, in order, its read when that is done; at most `window` have been begun and not been taken.
+
+    Args:
+      clips: whose sources are read.
+      base: absolute folder that relative paths start from.
+      reader: runs the reads; None to begin none.
+      window: bounds the requests at a time, and memory to this times `MAX_WAITING_BYTES`.
+    """
+
+    def begin(clip: Clip) -> Ahead:
+        uri = storage.absolute(clip.uri, base)
+        # A local file waits in the system's memory as well as in ours; of a recording only a segment is wanted.
+        if reader is None or not storage.is_gcs(uri) or clip.offset is not None:
+            return _nothing()
+        return reader.submit(_read_unless_long, uri)
+
+    return when_done(map(begin, clips), window)
+
+
+def read(uri: str, ahead: Ahead | None) -> bytes:
+    """The contents of a clip's source, from the read that was begun before or from one of now.
+
+    Raises:
+      ClipRejected, StorageError, UserError: as `storage.read_audio`.
+    """
+    content = ahead.result() if ahead is not None else None
+    return storage.read_audio(uri, MAX_AUDIO_BYTES) if content is None else content
+
+
+def _nothing() -> Ahead:
+    nothing: Ahead = Future()
+    nothing.set_result(None)
+    return nothing
+
+
+def _read_unless_long(uri: str) -> bytes | None:
+    try:
+        return storage.read_audio(uri, MAX_WAITING_BYTES)
+    except ClipRejected as refusal:
+        if refusal.reason == RejectReason.FILE_TOO_LARGE:
+            return None
+        raise
