@@ -64,7 +64,10 @@ def _client(endpoint: str | None) -> Client:
     # For traces that nobody records it looks at every bucket in a thread of its own, which readers may not, and again
     # after every 404; this is its own switch for that (client 3.17).
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-    return Client()
+    client = Client()
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return client
 
 
 def bucket_of(uri: str) -> Bucket:
