@@ -87,7 +87,7 @@ class Proxy:
       fired: the faults that happened.
       page_size: most names in one page of a listing.
       refusals: status and message of buckets that refuse everything.
-      watch: called with "before" or "after" and each request.
+      watch: called with "before" or "after" and each request; the request is lost if it says so before.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -105,7 +105,7 @@ class Proxy:
         self.faults: dict[int, str] = {}
         self.fired: list[str] = []
         self.page_size = page_size
-        self.watch: Callable[[str, Request], None] = lambda moment, request: None
+        self.watch: Callable[[str, Request], bool | None] = lambda moment, request: False
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -223,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items() if name.lower() not in skipped}
         request = Request(self.command, self.path, headers, body)
         fault = proxy.next_fault(request)
-        proxy.watch("before", request)
+        if proxy.watch("before", request) or fault == "reset":
+            return self._cut(fault)
         if fault in ("503", "429"):
             proxy.fired.append(fault)
             return self._send(Answer(int(fault), _error(int(fault), "try later").body, {"Retry-After": "1"}))
@@ -231,8 +232,6 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.fired.append(fault)
             self.connection.recv(1)  # until the client gives up
             return None
-        if fault == "reset":
-            return self._cut(fault)
         if fault == "flipped byte" and request.is_media:
             proxy.fired.append(fault)
             request = Request(self.command, self.path, headers, _flipped(body, len(body) // 2))

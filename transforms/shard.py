@@ -202,16 +202,17 @@ def _normalized(clip: Clip, settings: Settings) -> Clip:
 
 def _decoded(clip: Clip, uri: str, settings: Settings, ahead: Ahead | None) -> tuple[Waveform, bytes]:
     """The clip's waveform, and its whole source file; b"" for a segment, which is cut out of a recording."""
+    name_hint = storage.without_generation(uri)
     if clip.offset is None:
         content = sources.read(uri, ahead)
-        return decode.decode(content, max_duration=settings.max_duration, name_hint=clip.uri), content
+        return decode.decode(content, max_duration=settings.max_duration, name_hint=name_hint), content
     with storage.open_audio(uri) as recording:
         wave = decode.decode_segment(
             recording,
             offset=clip.offset,
             duration=clip.duration,
             max_duration=settings.max_duration,
-            name_hint=clip.uri,
+            name_hint=name_hint,
         )
     return wave, b""
 

@@ -71,6 +71,11 @@ def scheme_of(uri: str) -> str:
     return found.group(1).lower() if found else ""
 
 
+def without_generation(uri: str) -> str:
+    """The name of an object that is pinned ("gs://b/a.wav#123" is "gs://b/a.wav"); other names as they are."""
+    return re.sub(r"#[1-9][0-9]*$", "", uri) if is_gcs(uri) else uri
+
+
 def absolute(uri: str, base: str) -> str:
     """`uri` joined to the folder `base` if it is a relative local path; gs:// and absolute ones unchanged."""
     return uri if scheme_of(uri) or uri.startswith("/") else join(base, uri)

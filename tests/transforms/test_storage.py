@@ -70,6 +70,19 @@ def test_absolute_joins_relative_local_paths_only(uri, base, absolute):
 
 
 @pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("gs://b/a.ul#1700000000000000", "gs://b/a.ul"),
+        ("gs://b/a#b.ul", "gs://b/a#b.ul"),
+        ("gs://b/a.ul#", "gs://b/a.ul#"),
+        ("/a.ul#17", "/a.ul#17"),
+    ],
+)
+def test_without_generation(uri, name):
+    assert storage.without_generation(uri) == name
+
+
+@pytest.mark.parametrize(
     ("uri", "parent"),
     [("a.wav", ""), ("x/a.wav", "x"), ("/a.wav", "/"), ("gs://b/a", "gs://b"), ("gs://b/x/a", "gs://b/x"), ("gs://b", "gs://b")],
 )  # fmt: skip
