@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -201,6 +202,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.proxy = proxy
         self.cut: set[object] = set()
+
+    def handle_error(self, request, client_address):
+        """Clients are killed, and give up: that is no news here."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def shutdown_request(self, request):
         if request in self.cut:

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+import cliptune
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from tests.gcs_proxy import READER
 from transforms import gcs_client, storage
@@ -138,6 +139,16 @@ def killed_run(proxy, folder, wanted, moment, count, words=None):
     return process.returncode
 
 
+def test_two_runs_of_one_command_at_once(uploaded, prepare, small_shards, tmp_path):
+    flags = ["--manifest", "gs://cliptune-test/m.jsonl", "--output"]
+    command = [sys.executable, "-c", COMMAND, str(EXAMPLES.parent), *flags, OUT]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [run.communicate(timeout=120) for run in both]
+    assert [run.returncode for run in both] == [0, 0], told
+    assert prepare("gs://cliptune-test/m.jsonl", "gs://other/out").status == 0
+    assert downloaded(tmp_path / "twice") == downloaded(tmp_path / "once", "gs://other/out")
+
+
 def rows_at(tmp_path, uris):
     rows = [{**SOME[0], "id": str(index), "audio_path": uri} for index, uri in enumerate(uris)]
     return write_manifest(tmp_path / "rows.jsonl", rows)
@@ -206,8 +217,19 @@ def test_a_requester_pays_bucket_is_billed_to_the_project(gcs, prepare, tmp_path
     storage.write_bytes("gs://pays/m.jsonl", write_manifest(tmp_path / "m.jsonl", SOME[:3]).read_bytes())
     storage.bill("")
     run = prepare("gs://pays/m.jsonl", "gs://pays/out", "--billing_project=payer", "--dedupe=audio", *flags)
-    storage.bill("")
     assert (run.status, run.json["accepted"]) == (0, 3), run.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["tune", "--project=p", "--dry_run"]])
+def test_the_tuning_half_is_billed_too(gcs, prepare, tmp_path, capfd, command):
+    prepare(rows_at(tmp_path, [str(EXAMPLES / SOME[0]["audio_path"])]), tmp_path / "out")
+    for path in (tmp_path / "out").rglob("*.*"):
+        storage.bill("payer")
+        storage.write_bytes(f"gs://pays/out/{path.relative_to(tmp_path / 'out')}", path.read_bytes())
+    name, *flags = command
+    assert cliptune.main([name, "gs://pays/out", *flags]) == 1
+    assert "gs://pays is a requester-pays bucket" in capfd.readouterr().err
+    assert cliptune.main([name, "gs://pays/out", *flags, "--billing_project=payer"]) == 0
 
 
 @pytest.mark.parametrize("scheme", ["s3", "hdfs", "az", "https"])

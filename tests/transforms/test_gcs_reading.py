@@ -28,12 +28,6 @@ WRITES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _nobody_pays():
-    yield
-    storage.bill("")
-
-
 def put(uri, content):
     storage.write_bytes(uri, content)
     return gcs_client.blob_of(uri).bucket.get_blob(gcs_client.split(uri)[1]).generation
