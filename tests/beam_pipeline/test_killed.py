@@ -12,7 +12,7 @@ from transforms import shard
 
 # Runs the command in a process that kills itself at one moment of its work.
 KILLED = """
-import functools, os, signal, sys
+import functools, itertools, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import cliptune
@@ -21,12 +21,11 @@ from transforms import plan, storage
 
 moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
-seen = 0
+seen = itertools.count(1)
 
 def reached(path):
-    global seen
-    seen += str(path).endswith(name)
-    if seen == count:
+    # Counted in one step, for several threads write.
+    if str(path).endswith(name) and next(seen) == count:
         os.kill(os.getpid(), signal.SIGKILL)
 
 replace, read = Path.replace, storage.read_audio

@@ -139,19 +139,17 @@ def test_verify_mends_files_that_are_missing_or_changed(folder, prepare, bucket,
 
 
 KILLED = """
-import functools, os, signal, sys
+import functools, itertools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
 from beam_pipeline import launch
 from transforms import plan, storage
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
-write_once, seen = storage.write_once, 0
+write_once, seen = storage.write_once, itertools.count(1)
 
 def killed(*args):
-    global seen
-    seen += 1
     write_once(*args)
-    if seen == 10:
+    if next(seen) == 10:
         os.kill(os.getpid(), signal.SIGKILL)
 
 storage.write_once = killed
