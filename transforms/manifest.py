@@ -30,10 +30,12 @@ class Manifest:
     Attributes:
       name: as the user wrote it; sources are "name:line".
       uri: absolute path or gs:// URI, for workers with another working folder.
+      is_folder: whether it is a folder, or a prefix in gs://: asked once, for a bucket answers by a list.
     """
 
     name: str
     uri: str
+    is_folder: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,19 @@ def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
     """
     found: dict[str, Manifest] = {}
     for pattern in patterns:
-        for name in _matching(pattern, base):
-            uri = storage.absolute(name, base)
-            same = uri if storage.is_gcs(uri) else os.path.normpath(uri)
-            found.setdefault(same, Manifest(name, uri))
+        for each in _matching(pattern, base):
+            same = each.uri if storage.is_gcs(each.uri) else os.path.normpath(each.uri)
+            found.setdefault(same, each)
     return list(found.values())
 
 
-def _matching(pattern: str, base: str) -> list[str]:
+def _matching(pattern: str, base: str) -> list[Manifest]:
     uri = storage.absolute(pattern, base)
     try:
-        if storage.exists(uri) or storage.is_folder(uri):
-            return [pattern]
+        if storage.exists(uri):
+            return [Manifest(pattern, uri, is_folder=False)]
+        if storage.is_folder(uri):
+            return [Manifest(pattern, uri, is_folder=True)]
     except PermissionError:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
     if not re.search(r"[*?\[]", pattern):
@@ -83,7 +86,8 @@ def _matching(pattern: str, base: str) -> list[str]:
     if not matches:
         raise UserError(f"{pattern}: no manifest matches this pattern")
     start = base.rstrip("/") + "/"
-    return [match if uri == pattern else match.removeprefix(start) for match in matches]
+    names = matches if uri == pattern else [match.removeprefix(start) for match in matches]
+    return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
 
 
 def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outcome]:
@@ -92,10 +96,10 @@ def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outc
     Raises:
       UserError: the manifest as a whole cannot be used.
     """
-    if settings.audio_root is None:  # once: to ask a bucket for every row would take hours
+    if settings.audio_root is None:
         settings = replace(settings, audio_root=_folder(manifest))
     columns: dict[str, str] | None = None
-    for row in read_rows(manifest.uri, manifest.name):
+    for row in read_rows(manifest.uri, manifest.name, manifest.is_folder):
         source = f"{storage.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
         if row.fault is None and columns is None:
             columns = _columns(row.fields, manifest, settings)
@@ -111,7 +115,7 @@ def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outc
 
 def _nothing_read(manifest: Manifest) -> None:
     """A manifest of nothing but faulty lines is reported row by row; one without rows is a mistake."""
-    if next(iter(read_rows(manifest.uri, manifest.name)), None) is None:
+    if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder)), None) is None:
         raise UserError(f"{manifest.name}: the manifest has no rows")
 
 
@@ -284,7 +288,7 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
 
 
 def _folder(manifest: Manifest) -> str:
-    return manifest.name if storage.is_folder(manifest.uri) else storage.parent(manifest.name)
+    return manifest.name if manifest.is_folder else storage.parent(manifest.name)
 
 
 def _row_json(fields: Fields) -> str:

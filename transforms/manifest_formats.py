@@ -35,13 +35,18 @@ _AUDIO_EXTENSIONS = """
 AUDIO_EXTENSIONS = frozenset(_AUDIO_EXTENSIONS.split())
 
 
-def read_rows(uri: str, name: str) -> Iterator[Row]:
+def read_rows(uri: str, name: str, is_folder: bool) -> Iterator[Row]:
     """The rows of one manifest, whatever its format.
+
+    Args:
+      uri: absolute path or gs:// URI.
+      name: as the user wrote it.
+      is_folder: whether it is a folder of audio with texts beside it, or of Kaldi's files.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
-    if storage.is_folder(uri):
+    if is_folder:
         yield from kaldi.read(uri, name) if kaldi.is_kaldi(uri) else _read_pairs(uri, name)
         return
     try:

@@ -77,19 +77,27 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
 
 def _earlier(output: str) -> dict[str, Any] | None:
     """The description of the run that made the folder; None for an empty folder."""
+    earlier = _description_in(output)
+    strangers = storage.list_files(output) if earlier is None else []
+    if not strangers:
+        return earlier
+    # Unless another run of the same command began between the two looks.
+    earlier = _description_in(output)
+    if earlier is None:
+        raise UserError(
+            f"{output} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
+        )
+    return earlier
+
+
+def _description_in(output: str) -> dict[str, Any] | None:
     try:
         tree: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(output, RUN_FILE)))
         return tree
     except FileNotFoundError:
-        pass
+        return None
     except orjson.JSONDecodeError:
         raise UserError(f"{output}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
-    strangers = storage.list_files(output)
-    if strangers:
-        raise UserError(
-            f"{output} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
-        )
-    return None
 
 
 def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:

@@ -56,7 +56,7 @@ def job(tmp_path):
         samples = noise.integers(-9_000, 9_000, SECONDS * 16_000, dtype=np.int16)
         soundfile.write(tmp_path / f"{index}.wav", samples, 16_000)
     (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
-    settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"))
+    settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"), is_folder=False)
     rows = ManifestSettings()
     plan = make_plan(manifest.read(listed, rows), settings, shard_clips=4)
     target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings)
@@ -67,7 +67,7 @@ def job(tmp_path):
 def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):
     (tmp_path / "m.csv").write_text("id,audio,text\na,a.wav,hello\nb,b.wav,\n")
     (tmp_path / "n.jsonl").write_text('no row\n{"id": "c", "audio": "c.wav", "text": "world"}\n')
-    manifests = [Manifest(name, str(tmp_path / name)) for name in ("m.csv", "n.jsonl")]
+    manifests = [Manifest(name, str(tmp_path / name), is_folder=False) for name in ("m.csv", "n.jsonl")]
     rows = pipeline | beam.Create(manifests) | ReadManifests(ManifestSettings())
     clips = rows[CLIPS] | "ids" >> beam.Map(lambda clip: (clip.clip_id, clip.source, clip.target))
     bad = rows[REJECTS] | "reasons" >> beam.Map(lambda outcome: (outcome.source, outcome.reason))

@@ -17,7 +17,7 @@ GOOD = {"id": "a", "audio_path": "a.wav", "text": "hello"}
 
 def read(path, **settings):
     """The rows of a manifest, named as the user would name it: relative."""
-    return list(manifest.read(Manifest(path.name, str(path)), ManifestSettings(**settings)))
+    return list(manifest.read(Manifest(path.name, str(path), path.is_dir()), ManifestSettings(**settings)))
 
 
 def written(tmp_path, content, name="m.jsonl"):
@@ -326,7 +326,7 @@ def test_a_manifest_from_a_bucket_names_no_file_of_this_machine(bucket):
 
     storage.write_bytes(f"{bucket}/m.jsonl", lines({**GOOD, "audio_path": "/etc/x.wav"}, GOOD).encode())
     uri = f"{bucket}/m.jsonl"
-    first, second = manifest.read(Manifest(uri, uri), ManifestSettings())
+    first, second = manifest.read(Manifest(uri, uri, is_folder=False), ManifestSettings())
     assert isinstance(first, Clip)
     assert isinstance(second, Clip)
     assert (first.uri, first.confined) == ("/etc/x.wav", True)
@@ -349,7 +349,7 @@ def test_confined_paths_stay_in_the_allowed_folders(tmp_path, path, allowed):
         (tmp_path / folder).mkdir()
     (tmp_path / "inside/link.wav").symlink_to(tmp_path / "outside/a.wav")
     roots = manifest.allowed_roots(
-        [Manifest("inside/m.csv", str(tmp_path / "inside/m.csv"))], ManifestSettings(), str(tmp_path)
+        [Manifest("inside/m.csv", str(tmp_path / "inside/m.csv"), is_folder=False)], ManifestSettings(), str(tmp_path)
     )
     if allowed:
         manifest.check_allowed(str(tmp_path / path), roots)
@@ -358,6 +358,6 @@ def test_confined_paths_stay_in_the_allowed_folders(tmp_path, path, allowed):
             manifest.check_allowed(str(tmp_path / path), roots)
         assert refusal.value.reason == RejectReason.PATH_NOT_ALLOWED
     more = manifest.allowed_roots(
-        [Manifest("inside/m.csv", "")], ManifestSettings(allow_path=(str(tmp_path),)), str(tmp_path)
+        [Manifest("inside/m.csv", "", is_folder=False)], ManifestSettings(allow_path=(str(tmp_path),)), str(tmp_path)
     )
     manifest.check_allowed(str(tmp_path / path), more)

@@ -244,6 +244,19 @@ def test_strangers_files_are_never_touched(tmp_path):
         output.claim(str(tmp_path / "out"), plan, Settings(), overwrite=True)
 
 
+def test_a_run_of_the_same_command_that_begins_in_between_is_no_stranger(tmp_path, monkeypatch):
+    out, plan, look = str(tmp_path / "out"), make_plan([], Settings()), storage.list_files
+
+    def list_files(folder):
+        monkeypatch.undo()
+        output.claim(out, plan, Settings(), overwrite=False)
+        return look(folder)
+
+    monkeypatch.setattr(storage, "list_files", list_files)
+    assert output.claim(out, plan, Settings(), overwrite=False)
+    assert look(out) == [f"{out}/run.json"]
+
+
 def test_every_reason_has_a_remedy():
     assert set(REMEDIES) == set(RejectReason)
     assert all(remedy.endswith(".") and len(remedy) > 20 for remedy in REMEDIES.values())
