@@ -28,7 +28,7 @@ REJECTS = "rejects"
 REUSED = Metrics.counter("cliptune", "clips_reused")
 # A thread prepares tens of clips a second, and a request of a tenth of a second must not hold it up. A worker of
 # many threads is bounded, for each read may hold `sources.MAX_WAITING_BYTES`.
-READS_PER_THREAD, MAX_READS = 16, 64
+READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
 # While one is finished, which takes some requests, another one's clips are prepared.
 SHARDS_AT_A_TIME = 3
 
@@ -198,7 +198,7 @@ class _WriteShard(beam.DoFn):
     def setup(self) -> None:
         storage.bill(self.job.billing_project)
         threads = self.job.clip_threads
-        reads = min(READS_PER_THREAD * threads, MAX_READS)
+        reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
         self.progress = ProgressFile(self.job.progress_path)
         self.shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
         self.clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")

@@ -54,7 +54,7 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
         "--clip_threads",
         type=int,
         metavar="N",
-        help="clips prepared at a time by one worker (default: the cores of this machine; 1 on Dataflow)",
+        help="clips prepared at a time by one worker (default: two a core of this machine; 1 on Dataflow)",
     )
 
 

@@ -215,8 +215,9 @@ def _clip_threads(args: argparse.Namespace, options: PipelineOptions) -> int:
         if args.clip_threads < 1:
             raise UsageError(f"--clip_threads must be positive, got {args.clip_threads}")
         return int(args.clip_threads)
-    # Elsewhere the runner starts one worker process a core.
-    return _cores() if _embedded(options) else 1
+    # Two a core, for one of them waits now and then: for ffmpeg, or for a disk. Elsewhere the runner starts one worker
+    # process a core.
+    return 2 * _cores() if _embedded(options) else 1
 
 
 def _cores() -> int:

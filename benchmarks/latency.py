@@ -144,25 +144,35 @@ def measure(clips: int, rounds: int, delays: list[float], both: bool) -> dict[Va
     return runs
 
 
-def ratio(base: list[Run], other: list[Run]) -> float:
-    """The throughput of `other` relative to `base`: the median of the rounds' ratios."""
-    return statistics.median(one.seconds / two.seconds for one, two in zip(base, other, strict=True))
+def ratios(base: list[Run], other: list[Run]) -> list[float]:
+    """The throughput of `other` relative to `base`, round by round."""
+    return [one.seconds / two.seconds for one, two in zip(base, other, strict=True)]
+
+
+def _spread(base: list[Run], other: list[Run]) -> str:
+    found = ratios(base, other)
+    return f"{min(found):.2f}–{max(found):.2f}"
 
 
 def table(runs: dict[Variant, list[Run]]) -> str:
     """The figures as Markdown, all relative."""
     disk, calm = runs[Variant(None)], runs[Variant(0.0)]
     lines = [
-        "| where, delay of each request | overlapped | throughput, of no delay | of local disk "
+        "| where, delay of each request | overlapped | throughput, of no delay | its rounds | of local disk "
         "| processor time, of local disk | and the emulator's own |",
-        "|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for variant, done in runs.items():
         where = "local disk" if variant.delay is None else f"emulator, {variant.delay:g} ms"
         cpu = statistics.median(two.cpu / one.cpu for one, two in zip(disk, done, strict=True))
         emulator = statistics.median(two.emulator_cpu / one.cpu for one, two in zip(disk, done, strict=True))
-        words = ("yes" if variant.overlap else "no", f"{ratio(calm, done):.2f}", f"{ratio(disk, done):.2f}")
-        lines.append(f"| {where} | {' | '.join(words)} | {cpu:.2f} | {emulator:.2f} |")
+        words = (
+            "yes" if variant.overlap else "no",
+            f"{statistics.median(ratios(calm, done)):.2f}",
+            _spread(calm, done),
+        )
+        of_disk = statistics.median(ratios(disk, done))
+        lines.append(f"| {where} | {' | '.join(words)} | {of_disk:.2f} | {cpu:.2f} | {emulator:.2f} |")
     return "\n".join(lines)
 
 
@@ -174,8 +184,8 @@ def plot(runs: dict[Variant, list[Run]], path: str) -> None:
     figure, axes = plt.subplots(figsize=(6, 3.5))
     delays = sorted({variant.delay for variant in runs if variant.delay is not None})
     for overlap, label in ((True, "requests overlapped (as it is)"), (False, "one after the other")):
-        ratios = [ratio(runs[Variant(0.0)], runs[Variant(delay, overlap)]) for delay in delays]
-        axes.plot(delays, ratios, marker="o", label=label)
+        found = [statistics.median(ratios(runs[Variant(0.0)], runs[Variant(delay, overlap)])) for delay in delays]
+        axes.plot(delays, found, marker="o", label=label)
     axes.axhline(0.9, color="grey", linewidth=0.8, linestyle=":")
     axes.set(xlabel="delay of every request, ms", ylabel="throughput, of no delay", ylim=(0, 1.1))
     axes.legend()
