@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -207,12 +206,12 @@ class _WriteShard(beam.DoFn):
         self.pool = ClipPool(self.clips, 2 * threads, self.progress.note, self.reader, reads)
 
     def start_bundle(self) -> None:
-        self.pending: deque[tuple[ShardKey, Future[ShardResult]]] = deque()
+        self.pending: set[Future[ShardResult]] = set()
 
     def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
         key, rows = element
         clips = [unpack(row) for row in rows if row]
-        self.pending.append((key, self.shards.submit(shard.write_shard, key, clips, self.job.target, self.pool)))
+        self.pending.add(self.shards.submit(shard.write_shard, key, clips, self.job.target, self.pool))
         if len(self.pending) >= SHARDS_AT_A_TIME:
             yield self._written()
 
@@ -221,7 +220,9 @@ class _WriteShard(beam.DoFn):
             yield GlobalWindows.windowed_value(self._written())
 
     def _written(self) -> ShardResult:
-        key, future = self.pending.popleft()
+        # Whichever is ready: the one that began first may have been last to take its turn.
+        future = next(iter(wait(self.pending, return_when=FIRST_COMPLETED).done))
+        self.pending.remove(future)
         try:
             result = future.result()
         except BaseException:
@@ -230,7 +231,7 @@ class _WriteShard(beam.DoFn):
             raise
         # On this thread: a counter incremented from another one is lost.
         # A bundle that runs again finds its own shard, which no earlier run has made.
-        REUSED.inc(result.rows if result.reused and key in self.job.committed else 0)
+        REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
         return result
 
     def _stop(self) -> None:

@@ -87,7 +87,8 @@ def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Conso
     storage.bill(args.billing_project)
     job = make_job(args, options, console)
     claim = output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
-    reused = run(job.claimed(claim, *output.left_by_earlier_runs(job.target)), options, console)
+    committed, audio_there = output.left_by_earlier_runs(job.target) if claim.resumed else (frozenset(), False)
+    reused = run(job.claimed(claim.digest, committed, audio_there), options, console)
     report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
     return {**report, "reused": reused}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -21,14 +21,24 @@ _FILES = (DATASET_FILE, "report.json", "report.html", "rejected.jsonl", RUN_FILE
 _FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
 
 
-def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run's right to an output folder.
+
+    Attributes:
+      digest: sha256 of `run.json`, hexadecimal. Two runs of the same description share it.
+      resumed: whether an earlier run of the same description may have left shards there.
+    """
+
+    digest: str
+    resumed: bool
+
+
+def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> Claim:
     """Makes `output` this run's: empty, begun by the same run, or cleared.
 
     A run that was killed left `run.json` and perhaps shards; the same run goes
     on from there. Anything else is not mixed with new shards.
-
-    Returns:
-      The claim: sha256 of `run.json`, hexadecimal. Two runs of the same description share it.
 
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
@@ -37,16 +47,17 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> str:
         raise UserError(f"{output} is a file; --output names a folder")
     mine = describe(plan, settings)
     earlier = _earlier(output)
-    if earlier is not None and earlier != mine:
+    resumed = earlier == mine
+    if resumed:
+        storage.delete(storage.join(output, DATASET_FILE))  # not complete again until the run has ended
+    elif earlier is not None:
         if not overwrite:
             raise UserError(f"{output} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
         _clear(output)
     storage.sweep(output)
-    # Not complete again until the run has ended.
-    storage.delete(storage.join(output, DATASET_FILE))
     content = orjson.dumps(mine, option=_PRETTY)
     storage.write_bytes(storage.join(output, RUN_FILE), content)
-    return sha256(content).hexdigest()
+    return Claim(sha256(content).hexdigest(), resumed)
 
 
 def left_by_earlier_runs(target: Target) -> tuple[frozenset[ShardKey], bool]:

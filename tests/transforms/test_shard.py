@@ -253,7 +253,7 @@ def test_a_run_of_the_same_command_that_begins_in_between_is_no_stranger(tmp_pat
         return look(folder)
 
     monkeypatch.setattr(storage, "list_files", list_files)
-    assert output.claim(out, plan, Settings(), overwrite=False)
+    assert output.claim(out, plan, Settings(), overwrite=False).resumed
     assert look(out) == [f"{out}/run.json"]
 
 
