@@ -198,15 +198,13 @@ class _WriteShard(beam.DoFn):
         storage.bill(self.job.billing_project)
         threads = self.job.clip_threads
         reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
+        self.pending: set[Future[ShardResult]] = set()
         self.progress = ProgressFile(self.job.progress_path)
         self.shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
         self.clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
         self.reader = ThreadPoolExecutor(reads, thread_name_prefix="read")
         # Two a thread: one being prepared, one ready while the line before it is written.
         self.pool = ClipPool(self.clips, 2 * threads, self.progress.note, self.reader, reads)
-
-    def start_bundle(self) -> None:
-        self.pending: set[Future[ShardResult]] = set()
 
     def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
         key, rows = element

@@ -34,7 +34,7 @@ from rich.console import Console
 from beam_pipeline import progress, summary
 from beam_pipeline.dataset import REUSED, Job, build
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
-from transforms import manifest, output, storage, tasks
+from transforms import interrupts, manifest, output, storage, tasks
 from transforms.clip import UserError
 from transforms.manifest import ManifestSettings
 from transforms.plan import make_plan
@@ -42,6 +42,8 @@ from transforms.settings import Task
 from transforms.shard import Target
 
 DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
+STOPPED = "cliptune prepare: stopped; the same command goes on from here"
+INTERRUPT_SECONDS = 1.5
 JOB_SERVER_SECONDS = 10.0
 EMBEDDED_RUNNERS = ("", "DirectRunner", "FnApiRunner")
 
@@ -61,6 +63,12 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
       The exit status.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    with interrupts.ends_within(INTERRUPT_SECONDS, console, STOPPED, FAILED):
+        return _run_and_tell(args, beam_flags, console)
+    return FAILED
+
+
+def _run_and_tell(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> int:
     try:
         report = _prepare(args, beam_flags, console)
     except UsageError as fault:
@@ -68,9 +76,6 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
         return USAGE
     except (UserError, storage.StorageError) as fault:
         console.print(f"cliptune prepare: {fault}")
-        return FAILED
-    except KeyboardInterrupt:
-        console.print("cliptune prepare: stopped; the same command goes on from here")
         return FAILED
     summary.show(report, args.output, console)
     sys.stdout.write(summary.line(report, args.output))

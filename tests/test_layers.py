@@ -26,7 +26,7 @@ ORDER = [
     *("clip", "text", "settings", "tasks", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
     *("conform", "encode", "example", "storage", "gcs_client", "gcs", "ordered", "sources", "assign", "plan"),
     *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard"),
-    *("repeats", "ledger", "page", "report", "output"),
+    *("repeats", "ledger", "page", "report", "output", "interrupts"),
 ]
 # storage loads its gs:// half when the first such URI is used, and that half is written in storage's terms.
 LAZY = ("storage", "gcs")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from transforms import storage
+from transforms import interrupts, storage
 from transforms.clip import UserError
 from tuning.ask_commands import predict
 from tuning.check_commands import check
@@ -17,6 +17,9 @@ from tuning.job_commands import cancel, jobs, watch
 from tuning.service import same_service
 from tuning.tune_command import tune
 from tuning.tuner import ServiceError
+
+# Enough to keep the answers that have come.
+INTERRUPT_SECONDS = 10.0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,6 +33,13 @@ def run(args: argparse.Namespace) -> int:
     """
     console = open_console()
     storage.bill(args.billing_project)
+    stopped = f"cliptune {args.command}: stopped{_what_goes_on(args)}"
+    with interrupts.ends_within(INTERRUPT_SECONDS, console, stopped, Exit.INTERRUPTED):
+        return _run_and_tell(args, console)
+    return Exit.INTERRUPTED
+
+
+def _run_and_tell(args: argparse.Namespace, console: Console) -> int:
     try:
         return COMMANDS[args.command](args, console)
     except UsageError as fault:
@@ -38,9 +48,6 @@ def run(args: argparse.Namespace) -> int:
     except (UserError, storage.StorageError, ServiceError) as fault:
         console.print(f"cliptune {args.command}: {fault}")
         return Exit.FAILED
-    except KeyboardInterrupt:
-        console.print(f"cliptune {args.command}: stopped{_what_goes_on(args)}")
-        return Exit.INTERRUPTED
 
 
 def _what_goes_on(args: argparse.Namespace) -> str:

@@ -73,7 +73,8 @@ def predict(
         return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason, model, digest)
 
     count = 0
-    with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask") as executor:
+    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask")
+    try:
         examples = (
             (clip, line, digest)
             for clip, line in itertools.islice(_examples(prepared, split), limit)
@@ -82,6 +83,9 @@ def predict(
         for prediction in map_ordered(executor, ask, examples, 2 * CONCURRENCY):
             answered(prediction)
             count += 1
+    finally:
+        # Not waited for: after Ctrl-C a question that meets a full quota would go on for minutes.
+        executor.shutdown(wait=False, cancel_futures=True)
     return count
 
 

@@ -66,26 +66,29 @@ def test_a_failing_bucket_stops_the_run(bucket, prepare, tmp_path, monkeypatch, 
     assert not [uri for uri in storage.list_files(f"{bucket}/out") if "/train/" in uri]
 
 
-def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path):
+@pytest.mark.parametrize(
+    "then", ["return read(*args)", "threading.Event().wait()"], ids=["goes on", "never comes back"]
+)
+def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path, then):
     fill(bucket, SOME, tmp_path)
     code = f"""
-import os, sys
+import os, sys, threading
 sys.path.insert(0, {str(EXAMPLES.parent)!r})
 import cliptune
 from transforms import storage
-from transforms.clip import UserError
 read = storage.read_audio
 def interrupt(*args):
     storage.read_audio = read
     os.kill(os.getpid(), {int(signal.SIGINT)})
-    return read(*args)
+    {then}
 storage.read_audio = interrupt
 sys.exit(cliptune.main(sys.argv[1:]))
 """
     words = ["prepare", "--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
     stopped = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, env=dict(os.environ)
-    )
+        [sys.executable, "-c", code, *words],
+        capture_output=True, text=True, check=False, env=dict(os.environ), timeout=60,
+    )  # fmt: skip
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not storage.exists(f"{bucket}/out/dataset.json")

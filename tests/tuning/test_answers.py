@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from tuning.clock import Clock
 from tuning.vertex import VertexTuner
 
 __all__ = ["run"]  # a fixture
+ROOT = Path(__file__).parents[2]
 
 
 def prediction(number, model="m"):
@@ -311,4 +313,34 @@ def test_ctrl_c_keeps_the_answers(run, out, monkeypatch):
     assert (status, stdout) == (130, "")
     assert "the answers so far are kept, and the same command goes on" in stderr
     monkeypatch.setattr(predict, "predict", real)
+    assert only_json(run("predict", out, "--emulator")[1])["asked"] == 1
+
+
+def test_ctrl_c_does_not_wait_for_questions_that_are_never_answered(run, out):
+    run("tune", out, "--emulator")
+    code = f"""
+import itertools, os, sys, threading
+sys.path.insert(0, {str(ROOT)!r})
+import cliptune
+from tuning import answers, commands
+from tuning.vertex import VertexTuner
+commands.INTERRUPT_SECONDS = 1.0
+ask, number, kept, add = VertexTuner.ask, itertools.count(), threading.Event(), answers.Answers.add
+def never_again(*args):
+    if next(number) == 0:
+        return ask(*args)
+    kept.wait()
+    os.kill(os.getpid(), {int(signal.SIGINT)})
+    threading.Event().wait()
+def add_and_tell(*args):
+    add(*args)
+    kept.set()
+VertexTuner.ask, answers.Answers.add = never_again, add_and_tell
+sys.exit(cliptune.main(["predict", {str(out)!r}, "--emulator"]))
+"""
+    stopped = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=out
+    )
+    assert (stopped.returncode, stopped.stdout) == (130, "")
+    assert stopped.stderr.count("the answers so far are kept, and the same command goes on") == 1
     assert only_json(run("predict", out, "--emulator")[1])["asked"] == 1
