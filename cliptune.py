@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from beam_pipeline import flags as prepare_flags
 from tuning import flags as tuning_flags
+from tuning.exits import Exit
 
 VERSION = "0.1.0"
 
@@ -55,6 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if word != word.encode(errors="replace").decode():
             parser.error(f"{word!r} is not valid UTF-8, in which every name is written down; rename the file")
     args, others = parser.parse_known_args(argv)
+    try:
+        return _run(parser, args, others)
+    except KeyboardInterrupt:  # while modules were imported; later the commands see to it themselves
+        print(f"cliptune {args.command}: stopped", file=sys.stderr)
+        return Exit.INTERRUPTED
+
+
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace, others: Sequence[str]) -> int:
     if args.command == "prepare":
         from beam_pipeline import launch  # noqa: PLC0415 - Beam takes seconds to import
 

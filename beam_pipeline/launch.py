@@ -42,7 +42,6 @@ from transforms.settings import Task
 from transforms.shard import Target
 
 DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
-STOPPED = "cliptune prepare: stopped; the same command goes on from here"
 INTERRUPT_SECONDS = 1.5
 JOB_SERVER_SECONDS = 10.0
 EMBEDDED_RUNNERS = ("", "DirectRunner", "FnApiRunner")
@@ -63,20 +62,25 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
       The exit status.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    with interrupts.ends_within(INTERRUPT_SECONDS, console, STOPPED, FAILED):
-        return _run_and_tell(args, beam_flags, console)
-    return FAILED
-
-
-def _run_and_tell(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> int:
     try:
-        report = _prepare(args, beam_flags, console)
+        options = beam_options(beam_flags)
+        with interrupts.ends_within(INTERRUPT_SECONDS, console, _stopped(options), FAILED):
+            return _tell(_prepare(args, options, console), args, console)
     except UsageError as fault:
         console.print(f"cliptune prepare: {fault}")
         return USAGE
     except (UserError, storage.StorageError) as fault:
         console.print(f"cliptune prepare: {fault}")
-        return FAILED
+    return FAILED
+
+
+def _stopped(options: PipelineOptions) -> str:
+    runner = options.view_as(StandardOptions).runner
+    where = "" if _embedded(options) else f"; what {runner} has begun may go on there, so end that first"
+    return f"cliptune prepare: stopped; the same command goes on from here{where}"
+
+
+def _tell(report: dict[str, Any], args: argparse.Namespace, console: Console) -> int:
     summary.show(report, args.output, console)
     sys.stdout.write(summary.line(report, args.output))
     # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
@@ -86,8 +90,7 @@ def _run_and_tell(args: argparse.Namespace, beam_flags: Sequence[str], console: 
     return TOO_MANY_REJECTED if too_many else DONE
 
 
-def _prepare(args: argparse.Namespace, beam_flags: Sequence[str], console: Console) -> dict[str, Any]:
-    options = beam_options(beam_flags)
+def _prepare(args: argparse.Namespace, options: PipelineOptions, console: Console) -> dict[str, Any]:
     check_runner(options)
     storage.bill(args.billing_project)
     job = make_job(args, options, console)

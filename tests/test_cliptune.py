@@ -120,3 +120,16 @@ def test_the_pipeline_as_a_module_is_prepare(words, status, capsys, monkeypatch)
     assert int(end.value.code or 0) == status
     assert exit_status(["prepare", *words]) == status
     assert capsys.readouterr() == told
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line(capsys, monkeypatch):
+    class Interrupted:
+        def find_spec(self, name, path=None, target=None):
+            if name == "tuning.commands":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "tuning.commands", raising=False)
+    monkeypatch.delattr("tuning.commands", raising=False)
+    assert exit_status(["check", "dataset"]) == 130
+    assert capsys.readouterr() == ("", "cliptune check: stopped\n")

@@ -271,6 +271,23 @@ def test_our_own_faults_stay_tracebacks(monkeypatch):
         launch.run(ANY, launch.beam_options(["--runner=FlinkRunner"]), ANY)
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ([], ""),
+        (["--runner=DirectRunner", "--direct_running_mode=multi_processing"], ""),
+        (["--runner=FlinkRunner"], "; what FlinkRunner has begun may go on there, so end that first"),
+    ],
+)
+def test_a_job_that_outlives_its_command_is_named(folder, prepare, monkeypatch, flags, told):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "_prepare", interrupt)
+    run = prepare(folder / "m.jsonl", folder / "out", *flags)
+    assert_one_line(run, f"stopped; the same command goes on from here{told}\n")
+
+
 def test_beams_own_flags_are_kept_and_the_main_session_is_not_pickled():
     """With it, a package that is missing on the workers would go unnoticed until a name is missing."""
     flags = ["--runner=DataflowRunner", "--project", "test", "--dataflow_endpoint=http://localhost:1"]
