@@ -15,8 +15,8 @@ from apache_beam.typehints import with_output_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.progress import ProgressFile
-from transforms import assign, manifest, repeats, report, shard, storage
-from transforms.clip import Clip, Outcome, RejectReason, pack, rejected, unpack
+from transforms import assign, manifest, reasons, repeats, report, shard, storage
+from transforms.clip import Clip, Outcome, pack, rejected, unpack
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import REJECTED, Plan, ShardKey
 from transforms.repeats import Use
@@ -134,7 +134,7 @@ class _KeepFirst(beam.DoFn):
         yield first
         for clip in others:
             detail = f"the id {clip.clip_id!r} is taken by {first.source}"
-            yield TaggedOutput(REJECTS, rejected(clip, RejectReason.DUPLICATE_ID, detail))
+            yield TaggedOutput(REJECTS, rejected(clip, reasons.DUPLICATE_ID, detail))
 
 
 class KeyByShard(beam.PTransform):

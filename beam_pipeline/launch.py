@@ -34,8 +34,8 @@ from rich.console import Console
 from beam_pipeline import progress, summary
 from beam_pipeline.dataset import REUSED, Job, build
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
-from transforms import interrupts, manifest, output, storage, tasks
-from transforms.clip import UserError
+from transforms import errors, interrupts, manifest, output, storage, tasks
+from transforms.errors import StorageError, UsageError, UserError
 from transforms.manifest import ManifestSettings
 from transforms.plan import make_plan
 from transforms.settings import Task
@@ -45,10 +45,6 @@ DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
 INTERRUPT_SECONDS = 1.5
 JOB_SERVER_SECONDS = 10.0
 EMBEDDED_RUNNERS = ("", "DirectRunner", "FnApiRunner")
-
-
-class UsageError(Exception):
-    """The command line itself is wrong: exit status 2."""
 
 
 def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
@@ -69,7 +65,7 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     except UsageError as fault:
         console.print(f"cliptune prepare: {fault}")
         return USAGE
-    except (UserError, storage.StorageError) as fault:
+    except (UserError, StorageError) as fault:
         console.print(f"cliptune prepare: {fault}")
     return FAILED
 
@@ -251,16 +247,16 @@ def run(job: Job, options: PipelineOptions, console: Console) -> int:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL if _embedded(options) else logging.WARNING)
     try:
         result = _run_here(job, options, console) if _embedded(options) else _run_elsewhere(job, options)
-    except (UserError, storage.StorageError) as fault:
+    except (UserError, StorageError) as fault:
         raise type(fault)(_without_step(str(fault))) from None
     except RuntimeError as fault:
         if str(fault).startswith("KeyboardInterrupt"):  # Beam raises what it caught as its own
             raise KeyboardInterrupt from None
         # A worker elsewhere sends its exception as the text of a traceback.
-        told = re.findall(r"^transforms\.(?:clip\.UserError|storage\.StorageError): (.*)$", str(fault), re.MULTILINE)
-        if not told:
+        told = errors.in_traceback(str(fault))
+        if told is None:
             raise
-        raise UserError(_without_step(told[-1])) from None
+        raise type(told)(_without_step(str(told))) from None
     counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
     # A job server tells a counter that was never above zero as None.
     return sum(counter.result or 0 for counter in counters)

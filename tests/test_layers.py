@@ -23,7 +23,21 @@ FORBIDDEN = {
 }
 # Each file of transforms imports only from those before it.
 ORDER = [
-    *("clip", "text", "settings", "tasks", "bitstream", "lengths", "sniff", "waveform", "sndfile", "ffmpeg", "decode"),
+    *(
+        "reasons",
+        "errors",
+        "clip",
+        "text",
+        "settings",
+        "tasks",
+        "bitstream",
+        "lengths",
+        "sniff",
+        "waveform",
+        "sndfile",
+        "ffmpeg",
+        "decode",
+    ),
     *("conform", "encode", "example", "storage", "gcs_client", "gcs", "ordered", "sources", "assign", "plan"),
     *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard"),
     *("repeats", "ledger", "page", "report", "output", "interrupts"),

@@ -1,121 +1,14 @@
-"""The records that travel through Cliptune, and the reasons a clip is refused."""
+"""The records that travel through Cliptune: a manifest row as a clip, and what became of it."""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from operator import attrgetter
 
 import orjson
 
-
-class RejectReason(StrEnum):
-    """Why a manifest row did not become an example: `MEANINGS` explains each, `REMEDIES` says what to do."""
-
-    BAD_ROW = "bad_row"
-    MISSING_AUDIO = "missing_audio_path"
-    MISSING_TEXT = "missing_text"
-    BAD_FIELD = "bad_field"
-    UNKNOWN_TASK = "unknown_task"
-    BAD_TARGET = "bad_target"
-    DUPLICATE_ID = "duplicate_id"
-    DUPLICATE_AUDIO = "duplicate_audio"
-    PATH_NOT_ALLOWED = "path_not_allowed"
-    NOT_FOUND = "not_found"
-    NOT_A_FILE = "not_a_regular_file"
-    UNREADABLE = "unreadable"
-    EMPTY_FILE = "empty_file"
-    FILE_TOO_LARGE = "file_too_large"
-    NOT_AUDIO = "not_audio"
-    UNSUPPORTED_FORMAT = "unsupported_format"
-    DECODE_FAILED = "decode_failed"
-    TRUNCATED = "truncated"
-    BAD_SAMPLE_RATE = "bad_sample_rate"
-    NOT_FINITE = "not_finite"
-    OPPOSITE_PHASE = "opposite_phase"
-    SILENT = "silent"
-    TOO_SHORT = "too_short"
-    TOO_LONG = "too_long"
-    EXAMPLE_TOO_LARGE = "example_too_large"
-
-
-MEANINGS: dict[RejectReason, str] = {
-    RejectReason.BAD_ROW: "The manifest's line is not a row: not JSON, not UTF-8, too many cells.",
-    RejectReason.MISSING_AUDIO: "The row names no audio, or a text has no audio file beside it.",
-    RejectReason.MISSING_TEXT: "The row has no text, or an audio file has no text beside it.",
-    RejectReason.BAD_FIELD: "A field has another type or value than it may have.",
-    RejectReason.UNKNOWN_TASK: "The row names no task, or one that the tasks file does not have.",
-    RejectReason.BAD_TARGET: "The text is not what its task expects: one of its labels, or JSON as its schema says.",
-    RejectReason.DUPLICATE_ID: "Another row has the same id; the first by path and text is kept.",
-    RejectReason.DUPLICATE_AUDIO: "With --dedupe=audio: another clip of the same task has the same audio.",
-    RejectReason.PATH_NOT_ALLOWED: "The path leaves the allowed folders, or has a scheme other than gs://.",
-    RejectReason.NOT_FOUND: "There is no file of exactly this name.",
-    RejectReason.NOT_A_FILE: "The path names a folder, pipe, socket, device, bucket or a loop of links.",
-    RejectReason.UNREADABLE: "The file exists and may not be read.",
-    RejectReason.EMPTY_FILE: "The file has zero bytes.",
-    RejectReason.FILE_TOO_LARGE: "The file, unpacked or decoded, would not fit in memory.",
-    RejectReason.NOT_AUDIO: "The contents are no audio: a web page, a picture, a playlist, noise.",
-    RejectReason.UNSUPPORTED_FORMAT: "Headerless raw samples, or an archive.",
-    RejectReason.DECODE_FAILED: "The decoder could not make sense of the contents, or took too long.",
-    RejectReason.TRUNCATED: "The file, or the segment in it, is shorter than declared.",
-    RejectReason.BAD_SAMPLE_RATE: "The header's sample rate is one that no recording has.",
-    RejectReason.NOT_FINITE: "Samples are NaN or infinite, or integers stored as floats.",
-    RejectReason.OPPOSITE_PHASE: "Each channel has sound and their mean has none.",
-    RejectReason.SILENT: "The level is below −70 dBFS: silence, dither, DC, or only tones above the limit.",
-    RejectReason.TOO_SHORT: "Less sound than --min_duration, or none at all.",
-    RejectReason.TOO_LONG: "More sound than --max_duration after trimming, or over a minute more before.",
-    RejectReason.EXAMPLE_TOO_LARGE: "The JSON line would be longer than --max_example_bytes.",
-}
-
-REMEDIES: dict[RejectReason, str] = {
-    RejectReason.BAD_ROW: "Repair the manifest line: it must be one valid row of its format in UTF-8.",
-    RejectReason.MISSING_AUDIO: "Fill the audio column of the row, or name it with --audio_column.",
-    RejectReason.MISSING_TEXT: "Fill the text column of the row, or name it with --text_column.",
-    RejectReason.BAD_FIELD: "Give the field the type or value that the detail names.",
-    RejectReason.UNKNOWN_TASK: "Name a task of the --tasks file in the row's task column.",
-    RejectReason.BAD_TARGET: "Correct the text as the detail says, or the task in the --tasks file.",
-    RejectReason.DUPLICATE_ID: "Give every row an id of its own.",
-    RejectReason.DUPLICATE_AUDIO: "Nothing to do, unless the other clip is the wrong one: then remove that row.",
-    RejectReason.PATH_NOT_ALLOWED: "Move the file below the manifest's folder, or pass --allow_path=FOLDER.",
-    RejectReason.NOT_FOUND: "Correct the path, or pass --audio_root if paths are relative to another folder.",
-    RejectReason.NOT_A_FILE: "Point the row at a regular file, not a folder, pipe, socket or device.",
-    RejectReason.UNREADABLE: "Give this user permission to read the file.",
-    RejectReason.EMPTY_FILE: "Export or download the recording again: the file has zero bytes.",
-    RejectReason.FILE_TOO_LARGE: "Cut the recording into clips first.",
-    RejectReason.NOT_AUDIO: "Replace the file: its contents are not audio.",
-    RejectReason.UNSUPPORTED_FORMAT: "Convert the recording to WAV or FLAC.",
-    RejectReason.DECODE_FAILED: "Export the recording again: its contents are damaged.",
-    RejectReason.TRUNCATED: "Fetch the recording again: part of it is missing.",
-    RejectReason.BAD_SAMPLE_RATE: "Export the recording with a sample rate from 4,000 to 768,000 Hz.",
-    RejectReason.NOT_FINITE: "Export the recording again: it holds NaN, infinite or out-of-scale values.",
-    RejectReason.OPPOSITE_PHASE: "Invert one channel, or export a single one: their mean is silence.",
-    RejectReason.SILENT: "Check the recording: nothing audible is left in it.",
-    RejectReason.TOO_SHORT: "Use a longer recording, or lower --min_duration.",
-    RejectReason.TOO_LONG: "Cut the recording, or pass --over_duration=trim to keep its beginning.",
-    RejectReason.EXAMPLE_TOO_LARGE: "Use --audio_format=flac, or shorten the clip or its texts.",
-}
-
-
-class ClipRejected(Exception):
-    """This clip cannot become an example; the run goes on without it.
-
-    Attributes:
-      reason: one of `RejectReason`.
-      detail: what was found, with the rule and the value, in words of our own.
-    """
-
-    def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(reason, detail)  # args match __init__, so it pickles
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
-
-
-class UserError(Exception):
-    """The run cannot go on and the user can mend it: printed as one line, exit status 1."""
+from transforms.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +57,7 @@ class Outcome:
       source: "manifest:line".
       uri: the audio as the clip named it.
       status: "accepted" or "rejected".
-      reason: a `RejectReason` value of a rejected row.
+      reason: the name of a rejected row's `Reason`.
       detail: what was found, for a person.
       split: "train" or "validation".
       shard_index: number of the shard within its split.
@@ -233,14 +126,14 @@ def unpack(content: bytes) -> Clip | Outcome:
     return Clip(*values) if kind == Clip.__name__ else Outcome(*values)
 
 
-def rejected(clip: Clip, reason: RejectReason, detail: str) -> Outcome:
+def rejected(clip: Clip, reason: Reason, detail: str) -> Outcome:
     """The outcome of a clip that cannot become an example."""
     return Outcome(
         clip_id=clip.clip_id,
         source=clip.source,
         uri=clip.uri,
         status="rejected",
-        reason=reason.value,
+        reason=reason.name,
         detail=detail,
         target_chars=len(clip.target),
         task=clip.task or None,

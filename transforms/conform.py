@@ -9,7 +9,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from transforms.clip import ClipRejected, RejectReason
+from transforms import reasons
+from transforms.errors import ClipRejected
 from transforms.settings import Settings
 from transforms.waveform import Waveform
 
@@ -123,12 +124,10 @@ def sound_bounds(samples: NDArray[np.float32], sample_rate: int) -> tuple[int, i
 def _require_finite(mono: NDArray[np.float32]) -> None:
     peak = float(np.abs(mono).max()) if mono.size else 0.0
     if not math.isfinite(peak):
-        raise ClipRejected(
-            RejectReason.NOT_FINITE, "the audio holds values that are not finite numbers (NaN or infinite)"
-        )
+        raise ClipRejected(reasons.NOT_FINITE, "the audio holds values that are not finite numbers (NaN or infinite)")
     if peak > MAX_FLOAT_PEAK:
         raise ClipRejected(
-            RejectReason.NOT_FINITE, f"float samples reach {peak:.0f}, where full scale is 1: values out of scale"
+            reasons.NOT_FINITE, f"float samples reach {peak:.0f}, where full scale is 1: values out of scale"
         )
 
 
@@ -138,13 +137,11 @@ def _require_sound(centred: NDArray[np.float32], waveform: Waveform) -> None:
         loudest = max(_channel_rms(waveform.samples[:, channel]) for channel in range(waveform.samples.shape[1]))
         if loudest >= SILENT_RMS and rms < loudest * CANCELLATION:
             raise ClipRejected(
-                RejectReason.OPPOSITE_PHASE,
+                reasons.OPPOSITE_PHASE,
                 "the channels cancel: each has sound, their mean is silent (opposite phase)",
             )
     if rms < SILENT_RMS:
-        raise ClipRejected(
-            RejectReason.SILENT, f"nothing audible: the level is {_decibels(rms)}, below −70 dBFS (silence)"
-        )
+        raise ClipRejected(reasons.SILENT, f"nothing audible: the level is {_decibels(rms)}, below −70 dBFS (silence)")
 
 
 def _channel_rms(channel: NDArray[np.float32] | NDArray[np.int16]) -> float:
@@ -171,7 +168,7 @@ def _bounded_end(start: int, end: int, source_rate: int, settings: Settings) -> 
     seconds = (end - start) / rate
     if seconds < settings.min_duration:
         raise ClipRejected(
-            RejectReason.TOO_SHORT,
+            reasons.TOO_SHORT,
             f"{seconds:.3f} s of sound, below the limit min_duration={settings.min_duration:g} s",
         )
     limit = math.floor(settings.max_duration * rate)
@@ -179,6 +176,6 @@ def _bounded_end(start: int, end: int, source_rate: int, settings: Settings) -> 
     slack = math.ceil(rate / source_rate)
     if end - start > limit + slack and settings.over_duration == "reject":
         raise ClipRejected(
-            RejectReason.TOO_LONG, f"{seconds:.3f} s of sound, over the limit max_duration={settings.max_duration:g} s"
+            reasons.TOO_LONG, f"{seconds:.3f} s of sound, over the limit max_duration={settings.max_duration:g} s"
         )
     return min(end, start + limit)

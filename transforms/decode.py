@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import soundfile
 
-from transforms import bitstream, ffmpeg, lengths, sndfile, sniff
-from transforms.clip import ClipRejected, RejectReason
+from transforms import bitstream, ffmpeg, lengths, reasons, sndfile, sniff
+from transforms.errors import ClipRejected
 from transforms.sniff import Kind
 from transforms.waveform import Samples, Waveform, check_stream
 
@@ -96,7 +96,7 @@ def decode_segment(
     found = wave.samples.shape[0] / wave.sample_rate
     if duration is not None and found < seconds - _tolerance(duration):
         raise ClipRejected(
-            RejectReason.TRUNCATED,
+            reasons.TRUNCATED,
             f"truncated: the segment is {duration:g} s from {offset:g} s on, the recording holds {found:.2f} s of it",
         )
     return _bounded(wave, cap, max_duration)
@@ -112,10 +112,10 @@ def _head(recording: BinaryIO) -> bytes:
 
 def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
     if not wave.samples.shape[0]:
-        raise ClipRejected(RejectReason.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
+        raise ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
     if wave.samples.shape[0] > cap * wave.sample_rate:
         raise ClipRejected(
-            RejectReason.TOO_LONG, f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
+            reasons.TOO_LONG, f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
         )
     return wave
 
@@ -128,24 +128,24 @@ def _unpacked(content: bytes) -> bytes:
         inflater = zlib.decompressobj(wbits=31)
         unpacked = inflater.decompress(content, MAX_UNPACKED_BYTES)
     except zlib.error:
-        raise ClipRejected(RejectReason.DECODE_FAILED, "the gzip file is damaged (invalid)") from None
+        raise ClipRejected(reasons.DECODE_FAILED, "the gzip file is damaged (invalid)") from None
     if inflater.eof:
         return unpacked
     if len(unpacked) >= MAX_UNPACKED_BYTES:
-        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"unpacked, the gzip file is over {MAX_UNPACKED_BYTES:,} bytes")
-    raise ClipRejected(RejectReason.TRUNCATED, "truncated: the gzip file ends in the middle")
+        raise ClipRejected(reasons.FILE_TOO_LARGE, f"unpacked, the gzip file is over {MAX_UNPACKED_BYTES:,} bytes")
+    raise ClipRejected(reasons.TRUNCATED, "truncated: the gzip file ends in the middle")
 
 
 def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
     if missing := lengths.shortfall(content, kind.name):
         declared, held = missing
-        raise ClipRejected(RejectReason.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
+        raise ClipRejected(reasons.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
     here = kind.sndfile and not lengths.wav_unwritten(content)
     if kind is sniff.MP3:
         layout = bitstream.mp3_layout(content)
         if layout.claimed_frames is not None and layout.cut and layout.audio_frames < layout.claimed_frames:
             frames = f"{layout.claimed_frames:,} frames are declared, {layout.audio_frames:,} are there"
-            raise ClipRejected(RejectReason.TRUNCATED, f"truncated: {frames}")
+            raise ClipRejected(reasons.TRUNCATED, f"truncated: {frames}")
         # libsndfile believes the header, reads the first stream only, and says nothing.
         here = layout.one_stream and layout.tagged and layout.claimed_frames == layout.audio_frames
     wave = _decode_here(content, kind, seconds) if here else None
@@ -194,7 +194,7 @@ def _tolerance(declared_seconds: float) -> float:
 
 def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
     return ClipRejected(
-        RejectReason.TRUNCATED,
+        reasons.TRUNCATED,
         f"truncated: {declared_seconds:.2f} s are declared, {found_seconds:.2f} s could be decoded",
     )
 
@@ -206,12 +206,12 @@ def _decode_outside(content: bytes, kind: Kind, seconds: float) -> Waveform:
         decoded = ffmpeg.decode(file, kind, seconds)
     check_stream(decoded.sample_rate, decoded.samples.shape[1])
     if decoded.damaged:
-        raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)")
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)")
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
     if declared is not None and kind.name in _EXACT_DURATIONS and found < min(declared, seconds) - _tolerance(declared):
         raise _truncated(found, declared)
     if decoded.broken or (kind.name == "ogg" and found < seconds and not bitstream.ogg_ends(content)):
-        raise ClipRejected(RejectReason.TRUNCATED, f"truncated: the {kind.name} file ends in the middle")
+        raise ClipRejected(reasons.TRUNCATED, f"truncated: the {kind.name} file ends in the middle")
     return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.codec}")
 
 
@@ -233,7 +233,7 @@ def _real_file(stream: BinaryIO) -> Iterator[BinaryIO]:
     size = stream.seek(0, io.SEEK_END)
     if size > MAX_COPIED_BYTES:
         detail = f"the recording is longer than the limit of {MAX_COPIED_BYTES:,} bytes for this format"
-        raise ClipRejected(RejectReason.FILE_TOO_LARGE, detail)
+        raise ClipRejected(reasons.FILE_TOO_LARGE, detail)
     with tempfile.TemporaryFile() as copy:
         stream.seek(0)
         shutil.copyfileobj(stream, copy, sndfile.BLOCK_BYTES)

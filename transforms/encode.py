@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from transforms import bitstream, ffmpeg, sniff
 from transforms.conform import INT16_SCALE, Conformed, to_int16
+from transforms.errors import PayloadError
 from transforms.settings import LOSSY_FORMATS, Settings
 from transforms.waveform import Waveform
 
@@ -46,10 +47,6 @@ class Payload:
 
     content: bytes
     mime_type: str
-
-
-class PayloadError(RuntimeError):
-    """A payload does not decode to the samples it was made from: our fault, not the clip's."""
 
 
 def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:

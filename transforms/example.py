@@ -8,8 +8,10 @@ from hashlib import sha256
 import orjson
 import pybase64
 
-from transforms.clip import Clip, ClipRejected, RejectReason
+from transforms import reasons
+from transforms.clip import Clip
 from transforms.encode import Payload
+from transforms.errors import ClipRejected
 from transforms.settings import Settings
 
 # Field names of google.cloud.aiplatform's GeminiExample; ProtoJSON parses both spellings.
@@ -36,7 +38,7 @@ def line(clip: Clip, payload: Payload, settings: Settings) -> bytes:
     size = len(before) + len(head) + inline * 4 * ((len(payload.content) + 2) // 3) + len(tail) + len(after)
     if size > settings.max_example_bytes:
         raise ClipRejected(
-            RejectReason.EXAMPLE_TOO_LARGE,
+            reasons.EXAMPLE_TOO_LARGE,
             f"the example would have {size:,} bytes, over the limit max_example_bytes={settings.max_example_bytes:,}",
         )
     # The payload never passes through a JSON encoder: base64 needs no escapes.

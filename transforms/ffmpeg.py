@@ -21,7 +21,8 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.clip import ClipRejected, RejectReason
+from transforms import reasons
+from transforms.errors import ClipRejected
 from transforms.sniff import Kind
 from transforms.waveform import MAX_DECODED_BYTES, too_large
 
@@ -120,12 +121,12 @@ def _decode_track(
     try:
         status, wav, log = _run(sink, [file.fileno()], timeout)
     except subprocess.TimeoutExpired:
-        raise ClipRejected(RejectReason.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
+        raise ClipRejected(reasons.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
     if len(wav) > MAX_DECODED_BYTES:
         raise too_large(kind.name)
     header = _parse_wav(wav) if status == 0 else None
     if header is None:
-        raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
     samples, sample_rate = header
     codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
     codec = codecs[track].decode() if track < len(codecs) else "unknown"

@@ -25,8 +25,9 @@ from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
 from transforms import gcs_client
+from transforms.errors import StorageError
 from transforms.gcs_client import again_if_damaged, blob_of, bucket_of, faults, read_blob, split
-from transforms.storage import GCS_SCHEME, ListedObject, StorageError, crc32c, shown
+from transforms.storage import GCS_SCHEME, ListedObject, crc32c, shown
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -23,8 +23,8 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from transforms import storage
-from transforms.clip import UserError
-from transforms.storage import GCS_SCHEME, StorageError, shown
+from transforms.errors import StorageError, UserError
+from transforms.storage import GCS_SCHEME, shown
 
 TIMEOUT = (3.05, 30.0)  # seconds to connect, seconds between two bytes
 RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for one try: this bounds all of them

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transforms import storage
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import reasons, storage
+from transforms.errors import ClipRejected, UserError
 from transforms.manifest_row import Fields, Row
 
 
@@ -44,7 +44,7 @@ def read(folder: str, name: str) -> Iterator[Row]:
         yield Row(number, row, _fault(fields), file=file)
     for key in left:
         number, text = texts[key]
-        fault = ClipRejected(RejectReason.MISSING_AUDIO, f"the utterance {key!r} is not in {file}")
+        fault = ClipRejected(reasons.MISSING_AUDIO, f"the utterance {key!r} is not in {file}")
         yield Row(number, {"id": key, "text": text}, fault, file="text")
 
 
@@ -82,7 +82,7 @@ def _segment(rest: str, recordings: dict[str, str]) -> Fields:
 def _fault(fields: Fields) -> ClipRejected | None:
     audio = fields.get("audio")
     if audio is None:
-        return ClipRejected(RejectReason.MISSING_AUDIO, f"the recording {fields.get('recording')!r} is not in wav.scp")
+        return ClipRejected(reasons.MISSING_AUDIO, f"the recording {fields.get('recording')!r} is not in wav.scp")
     if str(audio).rstrip().endswith("|"):
-        return ClipRejected(RejectReason.PATH_NOT_ALLOWED, "a command, not a path: Cliptune runs no commands")
+        return ClipRejected(reasons.PATH_NOT_ALLOWED, "a command, not a path: Cliptune runs no commands")
     return None

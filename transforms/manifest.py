@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from transforms import storage, tasks
-from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError
+from transforms import reasons, storage, tasks
+from transforms.clip import Clip, Outcome
+from transforms.errors import ClipRejected, UserError
 from transforms.manifest_formats import read_rows
 from transforms.manifest_row import ALIASES, Fields, Row
+from transforms.reasons import Reason
 from transforms.settings import Task
 
 SPLITS = {
@@ -157,10 +159,10 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     Raises:
       ClipRejected: a field is missing or of the wrong type.
     """
-    path = _text("audio", fields, settings, RejectReason.MISSING_AUDIO)
+    path = _text("audio", fields, settings, reasons.MISSING_AUDIO)
     task_name = _optional("task", fields, settings).strip()
     task = tasks.find(task_name, settings.tasks)
-    target = _text("text", fields, settings, RejectReason.MISSING_TEXT, task)
+    target = _text("text", fields, settings, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
     offset, duration = _segment(fields, settings)
     return Clip(
@@ -184,15 +186,13 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     )
 
 
-def _text(
-    column: str, fields: Fields, settings: ManifestSettings, reason: RejectReason, task: Task | None = None
-) -> str:
+def _text(column: str, fields: Fields, settings: ManifestSettings, reason: Reason, task: Task | None = None) -> str:
     value = tasks.target_text(task, _value(column, fields, settings))
     word = {"audio": "the audio path", "text": "the text (transcript)"}[column]
     if value is None:
         raise ClipRejected(reason, f"{word} is missing: the row has no {column} field, or it is null")
     if not isinstance(value, str):
-        raise ClipRejected(RejectReason.BAD_FIELD, f"{word} must be a string, got type {type(value).__name__}")
+        raise ClipRejected(reasons.BAD_FIELD, f"{word} must be a string, got type {type(value).__name__}")
     if not value.strip():
         raise ClipRejected(reason, f"{word} is empty")
     return _encodable(value, word)
@@ -202,9 +202,7 @@ def _encodable(value: str, word: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ClipRejected(
-            RejectReason.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character"
-        ) from None
+        raise ClipRejected(reasons.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character") from None
     return value
 
 
@@ -215,7 +213,7 @@ def _optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise ClipRejected(RejectReason.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
+        raise ClipRejected(reasons.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
     return _encodable(value, column)
 
 
@@ -226,9 +224,7 @@ def _clip_id(
     if not clip_id:
         return _place(path, offset, duration)
     if len(clip_id) > MAX_ID_CHARS:
-        raise ClipRejected(
-            RejectReason.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}"
-        )
+        raise ClipRejected(reasons.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}")
     return clip_id
 
 
@@ -248,7 +244,7 @@ def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, 
         return None, None
     duration = _seconds("duration", fields, settings)
     if duration == 0:
-        raise ClipRejected(RejectReason.BAD_FIELD, "duration must be above 0 s, got 0")
+        raise ClipRejected(reasons.BAD_FIELD, "duration must be above 0 s, got 0")
     return offset, duration
 
 
@@ -261,7 +257,7 @@ def _seconds(column: str, fields: Fields, settings: ManifestSettings) -> float |
     except (ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < 1e9:
-        raise ClipRejected(RejectReason.BAD_FIELD, f"{column} must be seconds from 0 on, got {str(value)[:40]!r}")
+        raise ClipRejected(reasons.BAD_FIELD, f"{column} must be seconds from 0 on, got {str(value)[:40]!r}")
     return seconds
 
 
@@ -270,7 +266,7 @@ def _split(fields: Fields, settings: ManifestSettings) -> str:
     if not value:
         return ""
     if value not in SPLITS:
-        raise ClipRejected(RejectReason.BAD_FIELD, f"split must be one of {', '.join(SPLITS)}, got {value[:40]!r}")
+        raise ClipRejected(reasons.BAD_FIELD, f"split must be one of {', '.join(SPLITS)}, got {value[:40]!r}")
     return SPLITS[value]
 
 
@@ -280,7 +276,7 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
         return path
     if scheme := storage.scheme_of(path):
         raise ClipRejected(
-            RejectReason.PATH_NOT_ALLOWED,
+            reasons.PATH_NOT_ALLOWED,
             f"unsupported scheme {scheme}://: nothing is fetched from there; copy the audio to a folder or to gs://",
         )
     root = settings.audio_root
@@ -308,7 +304,7 @@ def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipReje
         source=source,
         uri=_readable(uri) or None,
         status="rejected",
-        reason=fault.reason.value,
+        reason=fault.reason.name,
         detail=fault.detail,
         row=original,
     )
@@ -350,6 +346,6 @@ def check_allowed(uri: str, roots: Sequence[str]) -> None:
         return  # reading it will say what is wrong
     if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
         raise ClipRejected(
-            RejectReason.PATH_NOT_ALLOWED,
+            reasons.PATH_NOT_ALLOWED,
             f"the path {storage.shown(uri)} lies outside the manifest's folder and the allowed ones",
         )

@@ -19,8 +19,8 @@ from typing import IO, BinaryIO, cast
 import orjson
 import pyarrow.parquet as pq
 
-from transforms import kaldi, storage
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import kaldi, reasons, storage
+from transforms.errors import ClipRejected, NotARegularFileError, UserError
 from transforms.manifest_row import ALIASES, Fields, Row
 
 # The longest line that is taken for one row; texts are kilobytes, never this.
@@ -56,7 +56,7 @@ def read_rows(uri: str, name: str, is_folder: bool) -> Iterator[Row]:
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
         raise UserError(f"{name}: no permission to read this manifest") from None
-    except storage.NotARegularFileError as fault:
+    except NotARegularFileError as fault:
         raise UserError(f"{name}: {fault.strerror}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"{name}: the gzip file is damaged or cut short; fetch it again") from None
@@ -149,7 +149,7 @@ def _without_position(message: str) -> str:
 
 
 def _bad_row(number: int, text: str, detail: str) -> Row:
-    return Row(number, {}, ClipRejected(RejectReason.BAD_ROW, detail), text[:2_000])
+    return Row(number, {}, ClipRejected(reasons.BAD_ROW, detail), text[:2_000])
 
 
 def _read_json_array(stream: BinaryIO, name: str) -> Iterator[Row]:
@@ -283,19 +283,15 @@ def _read_pairs(folder: str, name: str) -> Iterator[Row]:
 def _pair_row(number: int, stem: str, pair: dict[str, str], root: str) -> Row:
     fields: Fields = {"id": stem, "audio": pair.get("audio")}
     if "audio" not in pair:
-        return Row(
-            number, fields, ClipRejected(RejectReason.MISSING_AUDIO, f"{pair['text']} has no audio file beside it")
-        )
+        return Row(number, fields, ClipRejected(reasons.MISSING_AUDIO, f"{pair['text']} has no audio file beside it"))
     if "text" not in pair:
-        return Row(
-            number, fields, ClipRejected(RejectReason.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it")
-        )
+        return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
     try:
         # One final newline belongs to the file, not to the text.
         text = storage.read_bytes(root + pair["text"]).decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except (UnicodeDecodeError, OSError) as fault:
         detail = "is not valid UTF-8" if isinstance(fault, UnicodeDecodeError) else "cannot be read"
-        return Row(number, fields, ClipRejected(RejectReason.BAD_FIELD, f"{pair['text']} {detail}"))
+        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} {detail}"))
     return Row(number, {**fields, "text": text})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.clip import ClipRejected
+from transforms.errors import ClipRejected
 
 Fields = dict[str, Any]
 # The field's usual names of each column, tried in this order, in any case.

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from transforms import decode, storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from transforms.plan import Plan, ShardKey
 from transforms.settings import Settings
 from transforms.shard import FORMAT_VERSION, RUN_FILE, Target

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
-from transforms import assign, storage
-from transforms.clip import Outcome, RejectReason
+from transforms import assign, reasons, storage
+from transforms.clip import Outcome
 from transforms.plan import REJECTED, ShardKey
 from transforms.shard import Sidecar, Target, dump_sidecar, load_sidecar
 
@@ -23,7 +23,7 @@ def uses(key: ShardKey, target: Target) -> Iterator[tuple[str, Use]]:
     if key[0] == REJECTED:
         return
     for outcome in load_sidecar(storage.read_bytes(target.sidecar_uri(key))).outcomes:
-        if outcome.status == "accepted" or outcome.reason == RejectReason.DUPLICATE_AUDIO:
+        if outcome.status == "accepted" or outcome.reason == reasons.DUPLICATE_AUDIO.name:
             yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
 
 
@@ -79,5 +79,5 @@ def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], target
 
 
 def _dropped(outcome: Outcome, detail: str) -> Outcome:
-    refused = replace(outcome, status="rejected", reason=RejectReason.DUPLICATE_AUDIO.value, detail=detail)
+    refused = replace(outcome, status="rejected", reason=reasons.DUPLICATE_AUDIO.name, detail=detail)
     return replace(refused, line_index=None, line_bytes=None, line_sha256=None)

@@ -12,9 +12,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from transforms import assign, decode, ledger, page, storage
-from transforms.clip import REMEDIES, Outcome, RejectReason, UserError
+from transforms.clip import Outcome
+from transforms.errors import AccountingError, UserError
 from transforms.ordered import map_ordered
 from transforms.plan import REJECTED, Plan, ShardKey
+from transforms.reasons import REASONS
 from transforms.repeats import audio_of
 from transforms.settings import Settings
 from transforms.shard import FORMAT_VERSION, ShardResult, Sidecar, Target, load_sidecar
@@ -24,10 +26,6 @@ TOKENS_PER_SECOND = 32
 EXAMPLES_PER_REASON = 3
 # Small files, so in a bucket it is the requests that take their time.
 SIDECARS_AT_A_TIME = 16
-
-
-class AccountingError(RuntimeError):
-    """Rows were lost or doubled on the way: our fault or the runner's, never the user's."""
 
 
 @dataclass(slots=True)
@@ -214,7 +212,7 @@ def _split_report(split: SplitCount, sample_rate: int) -> dict[str, Any]:
 def _reason_report(reason: str, count: Count) -> dict[str, Any]:
     return {
         "rows": count.reasons[reason],
-        "remedy": REMEDIES[RejectReason(reason)],
+        "remedy": REASONS[reason].remedy,
         "examples": count.examples_of_reason[reason],
     }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transforms import text
+from transforms.errors import require
 
 AUDIO_FORMATS = ("flac", "wav", "mp3", "aac")
 LOSSY_FORMATS = ("mp3", "aac")
@@ -83,34 +84,27 @@ class Settings:
     validation_fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        _require(8_000 <= self.sample_rate <= 48_000, "sample_rate", "between 8000 and 48000 Hz", self.sample_rate)
-        _require(self.audio_format in AUDIO_FORMATS, "audio_format", f"one of {AUDIO_FORMATS}", self.audio_format)
-        _require(self.audio_part in AUDIO_PARTS, "audio_part", f"one of {AUDIO_PARTS}", self.audio_part)
+        require(8_000 <= self.sample_rate <= 48_000, "sample_rate", "between 8000 and 48000 Hz", self.sample_rate)
+        require(self.audio_format in AUDIO_FORMATS, "audio_format", f"one of {AUDIO_FORMATS}", self.audio_format)
+        require(self.audio_part in AUDIO_PARTS, "audio_part", f"one of {AUDIO_PARTS}", self.audio_part)
         if self.audio_uri:
-            _require(self.audio_part == "uri", "audio_uri", "left out without audio_part=uri", self.audio_uri)
-            _require(self.audio_uri.startswith("gs://"), "audio_uri", "a folder in gs://", self.audio_uri)
-        _require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
-        _require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
-        _require(0 < self.max_duration <= 3_600, "max_duration", "above 0 and at most 3600 s", self.max_duration)
-        _require(
-            0 <= self.min_duration < self.max_duration, "min_duration", "from 0 to max_duration", self.min_duration
-        )
-        _require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
-        _require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)
-        _require(self.dedupe in DEDUPE, "dedupe", f"one of {DEDUPE}", self.dedupe)
+            require(self.audio_part == "uri", "audio_uri", "left out without audio_part=uri", self.audio_uri)
+            require(self.audio_uri.startswith("gs://"), "audio_uri", "a folder in gs://", self.audio_uri)
+        require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
+        require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
+        require(0 < self.max_duration <= 3_600, "max_duration", "above 0 and at most 3600 s", self.max_duration)
+        require(0 <= self.min_duration < self.max_duration, "min_duration", "from 0 to max_duration", self.min_duration)
+        require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
+        require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)
+        require(self.dedupe in DEDUPE, "dedupe", f"one of {DEDUPE}", self.dedupe)
         self._check_bitrate()
         for step in self.normalize_text:
-            _require(step in text.STEPS, "normalize_text", f"some of {', '.join(text.STEPS)}", step)
-        _require(bool(self.prompt.strip()), "prompt", "some text", self.prompt)
+            require(step in text.STEPS, "normalize_text", f"some of {', '.join(text.STEPS)}", step)
+        require(bool(self.prompt.strip()), "prompt", "some text", self.prompt)
 
     def _check_bitrate(self) -> None:
         if self.audio_format not in LOSSY_FORMATS:
-            _require(self.bitrate == 0, "bitrate", f"left out: {self.audio_format} is lossless", self.bitrate)
+            require(self.bitrate == 0, "bitrate", f"left out: {self.audio_format} is lossless", self.bitrate)
             return
-        _require(self.sample_rate in _LOSSY_RATES, "sample_rate", f"one of {_LOSSY_RATES} Hz", self.sample_rate)
-        _require(8 <= self.bitrate <= 320, "bitrate", "between 8 and 320 kbit/s", self.bitrate)
-
-
-def _require(holds: bool, name: str, rule: str, value: object) -> None:
-    if not holds:
-        raise ValueError(f"{name} must be {rule}, got {value!r}")
+        require(self.sample_rate in _LOSSY_RATES, "sample_rate", f"one of {_LOSSY_RATES} Hz", self.sample_rate)
+        require(8 <= self.bitrate <= 320, "bitrate", "between 8 and 320 kbit/s", self.bitrate)

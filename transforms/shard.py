@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from transforms import assign, conform, decode, encode, example, manifest, sources, storage, tasks, text
-from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError, rejected
+from transforms import assign, conform, decode, encode, example, manifest, reasons, sources, storage, tasks, text
+from transforms.clip import Clip, Outcome, rejected
+from transforms.errors import ClipRejected, UserError
 from transforms.ordered import map_ordered
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import TEXT, Settings
@@ -140,7 +141,7 @@ def prepare_clip(clip: Clip, target: Target, ahead: Ahead | None = None) -> tupl
     Raises:
       StorageError: the world's fault, for the runner to retry.
       UserError: nothing of this kind can be read, for example a forbidden bucket.
-      encode.PayloadError: with `target.verify`, a payload that is not what it should be.
+      PayloadError: with `target.verify`, a payload that is not what it should be.
     """
     try:
         return _accept(clip, target, ahead)
@@ -196,7 +197,7 @@ def _normalized(clip: Clip, settings: Settings) -> Clip:
     normalized = text.normalize(clip.target, settings.normalize_text)
     if not normalized.strip():
         steps = ",".join(settings.normalize_text)
-        raise ClipRejected(RejectReason.MISSING_TEXT, f"nothing is left of the text {clip.target!r} after {steps}")
+        raise ClipRejected(reasons.MISSING_TEXT, f"nothing is left of the text {clip.target!r} after {steps}")
     return replace(clip, target=normalized)
 
 
@@ -357,7 +358,7 @@ def _verified(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:
       False if an audio file beside the shard is missing or changed: then the shard is to be made again.
 
     Raises:
-      encode.PayloadError: a payload has other samples.
+      PayloadError: a payload has other samples.
     """
     if key[0] == REJECTED:
         return True

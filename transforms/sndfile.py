@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from transforms.clip import ClipRejected, RejectReason
+from transforms import reasons
+from transforms.errors import ClipRejected
 from transforms.sniff import Kind
 from transforms.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 
@@ -72,9 +73,7 @@ def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: floa
 
 def behind_end(start_seconds: float) -> ClipRejected:
     """The refusal of a segment that begins where the recording has ended."""
-    return ClipRejected(
-        RejectReason.TOO_SHORT, f"the clip's offset of {start_seconds:g} s is behind the recording's end"
-    )
+    return ClipRejected(reasons.TOO_SHORT, f"the clip's offset of {start_seconds:g} s is behind the recording's end")
 
 
 def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]:
@@ -99,7 +98,7 @@ def _damage_refused(kind: Kind, stream: _Remembering) -> Iterator[None]:
         yield
     except soundfile.LibsndfileError:
         stream.raise_fault()
-        raise ClipRejected(RejectReason.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
     stream.raise_fault()
 
 

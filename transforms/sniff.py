@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from transforms import bitstream
-from transforms.clip import ClipRejected, RejectReason
+from transforms import bitstream, reasons
+from transforms.errors import ClipRejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +129,16 @@ def sniff(content: bytes, name_hint: str = "") -> Kind:
     _refuse_known(content)
     extension = "." + name_hint.rpartition(".")[2].lower()
     if _looks_like_text(content):
-        raise ClipRejected(RejectReason.NOT_AUDIO, "not audio: the file is text, in no audio format")
+        raise ClipRejected(reasons.NOT_AUDIO, "not audio: the file is text, in no audio format")
     if extension in _BY_NAME:
         return _BY_NAME[extension]
     if extension in _RAW_NAMES:
         raise ClipRejected(
-            RejectReason.UNSUPPORTED_FORMAT,
+            reasons.UNSUPPORTED_FORMAT,
             "headerless raw samples: nothing in the file says its rate, width or channels (invalid as an audio format)",
         )
     raise ClipRejected(
-        RejectReason.NOT_AUDIO, "not audio: no known audio format begins like this file (unsupported or invalid)"
+        reasons.NOT_AUDIO, "not audio: no known audio format begins like this file (unsupported or invalid)"
     )
 
 
@@ -208,15 +208,13 @@ def _refuse_known(content: bytes) -> None:
     head = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     for magic, what in _NOT_AUDIO:
         if head.startswith(magic):
-            raise ClipRejected(RejectReason.NOT_AUDIO, f"not audio: the file is {what} (invalid as an audio format)")
+            raise ClipRejected(reasons.NOT_AUDIO, f"not audio: the file is {what} (invalid as an audio format)")
     if head[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise ClipRejected(
-            RejectReason.NOT_AUDIO, "not audio: the file is a web page or XML (invalid as an audio format)"
-        )
+        raise ClipRejected(reasons.NOT_AUDIO, "not audio: the file is a web page or XML (invalid as an audio format)")
     for magic, what in _ARCHIVES:
         if content.startswith(magic):
             raise ClipRejected(
-                RejectReason.UNSUPPORTED_FORMAT,
+                reasons.UNSUPPORTED_FORMAT,
                 f"a {what} archive, not an audio format: unpack it and name the file inside",
             )
 

@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Executor, Future
 from typing import TypeAlias
 
-from transforms import storage
-from transforms.clip import Clip, ClipRejected, RejectReason
+from transforms import reasons, storage
+from transforms.clip import Clip
+from transforms.errors import ClipRejected
 from transforms.ordered import when_done
 
 # A longer recording should be cut first; the cap keeps a few clips in memory bounded.
@@ -62,6 +63,6 @@ def _read_unless_long(uri: str) -> bytes | None:
     try:
         return storage.read_audio(uri, MAX_WAITING_BYTES)
     except ClipRejected as refusal:
-        if refusal.reason == RejectReason.FILE_TOO_LARGE:
+        if refusal.reason == reasons.FILE_TOO_LARGE:
             return None
         raise

@@ -27,7 +27,8 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import reasons
+from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UserError
 
 GCS_SCHEME = "gs://"
 PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may leave one behind
@@ -36,14 +37,6 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 _billing_project = ""
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-
-
-class StorageError(Exception):
-    """The storage failed, after the client's own retries: the runner may try the whole piece of work again."""
-
-
-class NotARegularFileError(OSError):
-    """The name is a pipe, socket or device, which has no end that could be waited for."""
 
 
 def bill(project: str) -> None:
@@ -132,9 +125,9 @@ def read_audio(uri: str, max_bytes: int) -> bytes:
     with _clip_faults():
         content = _gcs().read_at_most(uri, max_bytes + 1) if _remote(uri) else _read_local(uri, max_bytes + 1)
     if not content:
-        raise ClipRejected(RejectReason.EMPTY_FILE, "the file is empty: zero bytes")
+        raise ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
     if len(content) > max_bytes:
-        raise ClipRejected(RejectReason.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
+        raise ClipRejected(reasons.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
     return content
 
 
@@ -151,7 +144,7 @@ def open_audio(uri: str) -> BinaryIO:
         stream: BinaryIO = _gcs().open_range(uri) if _remote(uri) else _open_local(uri)
     if not stream.seek(0, os.SEEK_END):
         stream.close()
-        raise ClipRejected(RejectReason.EMPTY_FILE, "the file is empty: zero bytes")
+        raise ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
     stream.seek(0)
     return stream
 
@@ -161,11 +154,11 @@ def _clip_faults() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ClipRejected(RejectReason.NOT_FOUND, "there is no such file: not found") from error
+        raise ClipRejected(reasons.NOT_FOUND, "there is no such file: not found") from error
     except (IsADirectoryError, NotARegularFileError) as error:
-        raise ClipRejected(RejectReason.NOT_A_FILE, f"the path names {error.strerror}") from error
+        raise ClipRejected(reasons.NOT_A_FILE, f"the path names {error.strerror}") from error
     except PermissionError as error:
-        raise ClipRejected(RejectReason.UNREADABLE, "no permission to read the file") from error
+        raise ClipRejected(reasons.UNREADABLE, "no permission to read the file") from error
 
 
 def write(uri: str) -> AbstractContextManager[BinaryIO]:

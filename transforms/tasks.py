@@ -27,7 +27,8 @@ import yaml
 from jsonschema import Draft202012Validator, SchemaError
 from jsonschema.exceptions import best_match
 
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import reasons
+from transforms.errors import ClipRejected, UserError
 from transforms.settings import JSON, LABELS, TEXT, Task
 
 _SHOWN_CHARS = 60
@@ -51,7 +52,7 @@ def find(name: str, tasks: Sequence[Task]) -> Task | None:
     names = [task.name for task in tasks]
     if name not in names:
         found = f"{name[:_SHOWN_CHARS]!r}{_suggestion(name, names)}" if name else "no task"
-        raise ClipRejected(RejectReason.UNKNOWN_TASK, f"task must be one of {', '.join(names)}; the row has {found}")
+        raise ClipRejected(reasons.UNKNOWN_TASK, f"task must be one of {', '.join(names)}; the row has {found}")
     return tasks[names.index(name)]
 
 
@@ -101,7 +102,7 @@ def _check_json(task: Task, target: str) -> None:
 
 
 def _refuse(detail: str) -> NoReturn:
-    raise ClipRejected(RejectReason.BAD_TARGET, detail)
+    raise ClipRejected(reasons.BAD_TARGET, detail)
 
 
 def _suggestion(word: str, words: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.clip import ClipRejected, RejectReason
+from transforms import reasons
+from transforms.errors import ClipRejected
 
 MIN_SAMPLE_RATE = 4_000
 MAX_SAMPLE_RATE = 768_000
@@ -40,17 +41,17 @@ def check_stream(sample_rate: int, channels: int) -> None:
     """
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise ClipRejected(
-            RejectReason.BAD_SAMPLE_RATE,
+            reasons.BAD_SAMPLE_RATE,
             f"the sample rate is {sample_rate} Hz, outside {MIN_SAMPLE_RATE}-{MAX_SAMPLE_RATE} Hz (invalid header)",
         )
     if not 1 <= channels <= MAX_CHANNELS:
         raise ClipRejected(
-            RejectReason.DECODE_FAILED, f"the header claims {channels} channels, over {MAX_CHANNELS} (invalid)"
+            reasons.DECODE_FAILED, f"the header claims {channels} channels, over {MAX_CHANNELS} (invalid)"
         )
 
 
 def too_large(what: str) -> ClipRejected:
     """The refusal of a recording that would not fit in memory when decoded."""
     return ClipRejected(
-        RejectReason.FILE_TOO_LARGE, f"decoded, the {what} file takes over the limit of {MAX_DECODED_BYTES:,} bytes"
+        reasons.FILE_TOO_LARGE, f"decoded, the {what} file takes over the limit of {MAX_DECODED_BYTES:,} bytes"
     )

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import orjson
 
 from transforms import storage
+from transforms.errors import StorageError
 
 BUCKET_EVERY = 100
 
@@ -94,7 +95,7 @@ class Answers:
             stream.write(line)
             stream.flush()
         except OSError as fault:
-            raise storage.StorageError(f"{self._uri}: {fault.strerror}") from fault
+            raise StorageError(f"{self._uri}: {fault.strerror}") from fault
 
     def _write(self) -> None:
         storage.write_bytes(self._uri, b"".join(self._lines))

@@ -9,13 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from transforms.clip import UserError
+from transforms.errors import UsageError, UserError
 from tuning import answers, dataset, submit
 from tuning import predict as asker
 from tuning import watch as watcher
 from tuning.answers import Prediction
 from tuning.clock import CLOCK
-from tuning.console import UsageError, print_json, progress
+from tuning.console import print_json, progress
 from tuning.dataset import Dataset
 from tuning.exits import Exit
 from tuning.service import api_endpoint

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, BinaryIO
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import NotARegularFileError, UserError
 from transforms.ledger import read_ledger
 from tuning import dataset, models
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
@@ -183,7 +183,7 @@ def _check_file(
         what = "dataset.json lists this shard" if file.shard else f"there is no {file.uri}"
         yield Problem(f"{file.name}:0", ERROR, "missing_shard", f"{what}: it is not there")
         return
-    except (IsADirectoryError, PermissionError, storage.NotARegularFileError) as fault:
+    except (IsADirectoryError, PermissionError, NotARegularFileError) as fault:
         raise UserError(f"{file.name}: {fault.strerror}") from None
     totals.examples += seen.examples
     totals.bytes += seen.size

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from rich.console import Console
 
 from transforms import interrupts, storage
-from transforms.clip import UserError
+from transforms.errors import ServiceError, StorageError, UsageError, UserError
 from tuning.ask_commands import predict
 from tuning.check_commands import check
-from tuning.console import UsageError, open_console
+from tuning.console import open_console
 from tuning.exits import Exit
 from tuning.job_commands import cancel, jobs, watch
 from tuning.service import same_service
 from tuning.tune_command import tune
-from tuning.tuner import ServiceError
 
 # Enough to keep the answers that have come.
 INTERRUPT_SECONDS = 10.0
@@ -45,7 +44,7 @@ def _run_and_tell(args: argparse.Namespace, console: Console) -> int:
     except UsageError as fault:
         console.print(f"cliptune {args.command}: {fault}")
         return Exit.USAGE
-    except (UserError, storage.StorageError, ServiceError) as fault:
+    except (UserError, StorageError, ServiceError) as fault:
         console.print(f"cliptune {args.command}: {fault}")
         return Exit.FAILED
 

@@ -15,10 +15,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 LINE_SECONDS = 30.0
 
 
-class UsageError(Exception):
-    """The command line itself is wrong: exit status 2."""
-
-
 def open_console() -> Console:
     """The console for people; stdout is for machines."""
     return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)

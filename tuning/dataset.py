@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 
 TRAIN, VALIDATION = "train", "validation"
 

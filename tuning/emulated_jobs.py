@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import emulated_training, models
 from tuning.emulated_training import now
 from tuning.scenario import Stage

@@ -11,7 +11,7 @@ import pybase64
 import soundfile
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import rows
 from tuning.emulated_jobs import EmulatorError
 

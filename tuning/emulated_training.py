@@ -6,8 +6,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import StorageError, UserError
 from tuning import check
 from tuning.check import Findings, JsonlFile
 from tuning.dataset import TRAIN, VALIDATION
@@ -37,7 +36,7 @@ def end(job: Tree, scenario: Scenario) -> None:
         return
     try:
         findings = check.check([JsonlFile(uri, uri, split) for split, uri in _uris(job["supervisedTuningSpec"])])
-    except (UserError, storage.StorageError) as fault:
+    except (UserError, StorageError) as fault:
         _fail(job, f"Failed to read the dataset: {fault}")
         return
     problems = [problem for problem in findings.problems if problem.severity == "error"]

@@ -30,7 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import scenario
 from tuning.emulated_jobs import EmulatorError, Jobs
 from tuning.emulated_model import answer

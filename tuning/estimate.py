@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import models
 from tuning.models import MODELS, BaseModel
 from tuning.rows import MAX_TOKENS_PER_SECOND, MIN_TOKENS_PER_SECOND, TOKENS_PER_SECOND, Facts

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import dataset, dropped, submit
 from tuning import watch as watcher
 from tuning.console import print_json

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 
 FACTS_DATE = date(2026, 11, 1)
 _DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs"

@@ -10,7 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from transforms import ledger, storage
-from transforms.clip import Clip, UserError
+from transforms.clip import Clip
+from transforms.errors import ServiceError, UserError
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
 from transforms.shard import Target, prepare_clip
@@ -19,7 +20,7 @@ from tuning.answers import Prediction
 from tuning.clock import CLOCK, Clock, backoff
 from tuning.dataset import Dataset
 from tuning.models import MODELS
-from tuning.tuner import Answer, Question, ServiceError, Tuner
+from tuning.tuner import Answer, Question, Tuner
 
 # Online quotas of tuned models are small; a few questions in flight hide the network.
 CONCURRENCY = 4

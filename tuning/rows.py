@@ -24,7 +24,7 @@ from google.protobuf import json_format
 from pydantic.alias_generators import to_camel
 
 from transforms import bitstream, sniff
-from transforms.clip import ClipRejected
+from transforms.errors import ClipRejected
 from tuning import models
 
 # Google's documentation says about 32 tokens a second of audio, users measured 31.7; the others are bounds.

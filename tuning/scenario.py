@@ -11,7 +11,7 @@ from typing import Any
 
 import pydantic
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 
 METHODS = ("create", "get", "list", "cancel", "update", "generate")
 WALK = ("QUEUED", "PENDING", "RUNNING")

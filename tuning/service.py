@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from tuning.console import UsageError
+from transforms.errors import UsageError
 from tuning.dataset import Dataset
 from tuning.flags import DEFAULT_LOCATION
 from tuning.watch import POLL_SECONDS, Pace

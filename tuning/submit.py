@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import ServiceError, UserError
 from tuning.clock import CLOCK, Clock, backoff, jittered
 from tuning.dataset import Dataset
-from tuning.tuner import GOOD_ENDS, REQUEST_LABEL, ServiceError, Tuner, TuningJob, TuningRequest
+from tuning.tuner import GOOD_ENDS, REQUEST_LABEL, Tuner, TuningJob, TuningRequest
 
 JOB_FILE = "job.json"
 # A job whose create was cut off may take a moment to be listed.

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime
 from rich.console import Console
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UsageError, UserError
 from tuning import dataset, estimate, join, models, submit
 from tuning.check import Findings
 from tuning.check_commands import check_files, show_estimate, show_findings, train_tokens
-from tuning.console import UsageError, print_json
+from tuning.console import print_json
 from tuning.dataset import TRAIN, Dataset
 from tuning.exits import Exit
 from tuning.job_commands import finish

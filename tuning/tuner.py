@@ -15,35 +15,6 @@ TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_
 GOOD_ENDS = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
 
 
-class ServiceError(Exception):
-    """The service refused, or did not answer: one line for a person.
-
-    Attributes:
-      transient: whether the same call may succeed later.
-      code: HTTP status of the answer; None if there was no answer that can be told.
-      sent: whether the request may have reached the service.
-    """
-
-    def __init__(self, message: str, transient: bool = False, code: int | None = None, sent: bool = True) -> None:
-        super().__init__(message, transient, code, sent)
-        self.transient = transient
-        self.code = code
-        self.sent = sent
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether what was asked for may have been done all the same: no answer, or none of a working service."""
-        return self.sent and (self.code is None or self.code == 408 or self.code >= 500)
-
-    @property
-    def missing(self) -> bool:
-        """Whether there is nothing under the name that was asked for."""
-        return self.code == 404
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
 @dataclass(frozen=True, slots=True)
 class TuningRequest:
     """All that is asked of the service.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from transforms.ledger import read_ledger
 from transforms.storage import ListedObject
 from tuning.rows import ERROR, WARNING, Problem

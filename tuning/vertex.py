@@ -15,9 +15,9 @@ from google.auth import exceptions as auth
 from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
-from transforms.clip import UserError
+from transforms.errors import ServiceError, UserError
 from tuning.models import check_location
-from tuning.tuner import REQUEST_LABEL, Answer, Question, ServiceError, TuningJob, TuningRequest
+from tuning.tuner import REQUEST_LABEL, Answer, Question, TuningJob, TuningRequest
 
 TIMEOUT_MS = 120_000
 _TRANSIENT = {408, 429, 500, 502, 503, 504}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from transforms.errors import ServiceError
 from tuning.clock import CLOCK, Clock, backoff, jittered
 from tuning.exits import Exit
-from tuning.tuner import ServiceError, Tuner, TuningJob
+from tuning.tuner import Tuner, TuningJob
 
 # Often at first, when a refused dataset shows; a job then runs for hours.
 FIRST_POLL_SECONDS = 1.0

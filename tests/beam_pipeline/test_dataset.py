@@ -28,9 +28,9 @@ from beam_pipeline.dataset import (
 )
 from transforms import assign, manifest, output
 from transforms.clip import Clip, Outcome, pack
+from transforms.errors import AccountingError
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import Plan, ShardKey, make_plan
-from transforms.report import AccountingError
 from transforms.settings import Settings
 from transforms.shard import ShardResult, Target, load_sidecar
 

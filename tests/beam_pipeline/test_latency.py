@@ -10,7 +10,7 @@ import pytest
 
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, ledger, lines, write_manifest
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import StorageError, UserError
 
 
 def fill(bucket, rows, tmp_path, without=()):
@@ -53,7 +53,7 @@ def test_a_missing_object_costs_its_own_row(bucket, prepare, tmp_path):
 def test_a_failing_bucket_stops_the_run(bucket, prepare, tmp_path, monkeypatch, fault):
     fill(bucket, FEW, tmp_path)
     read = storage.read_audio
-    raised = {"UserError": UserError("no permission"), "StorageError": storage.StorageError("it is away")}
+    raised = {"UserError": UserError("no permission"), "StorageError": StorageError("it is away")}
 
     def fail(uri, max_bytes):
         if uri.endswith(FEW[2]["audio_path"]):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -14,7 +15,7 @@ from google.cloud.storage import Blob
 from beam_pipeline import launch
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import StorageError, UsageError, UserError
 
 ENGINES = [[], ["--runner=BundleBasedDirectRunner"]]
 
@@ -232,7 +233,7 @@ def test_on_a_real_stderr_a_workers_fault_is_one_line_too(folder, prepare):
     assert_one_line(Run(done.returncode, done.stdout, done.stderr), "train-00000-of-00001.jsonl")
 
 
-@pytest.mark.parametrize("fault", [UserError("mend it"), storage.StorageError("the disk is away")])
+@pytest.mark.parametrize("fault", [UserError("mend it"), StorageError("the disk is away")])
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
 def test_faults_of_workers_are_told_in_their_own_words(folder, prepare, monkeypatch, fault, engine):
     def fail(*args):
@@ -245,21 +246,23 @@ def test_faults_of_workers_are_told_in_their_own_words(folder, prepare, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("fault", "message", "after", "told"),
     [
-        ("x\ntransforms.clip.UserError: mend it [while running 'A/B']\n", "mend it"),
-        ("x\ntransforms.storage.StorageError: it's away\n\nmore", "it's away"),
-        ("x\ntransforms.clip.UserError: a [b] [while running 'A'] with exceptions: [c]", "a [b]"),
+        (UserError, "mend it", " [while running 'A/B']\n", "mend it"),
+        (StorageError, "it's away", "\n\nmore", "it's away"),
+        (UserError, "a [b]", " [while running 'A'] with exceptions: [c]", "a [b]"),
+        (UsageError, "x must be y", "\n", "x must be y"),
     ],
 )
-def test_faults_of_workers_elsewhere_are_found_in_their_tracebacks(monkeypatch, text, told):
+def test_faults_of_workers_elsewhere_are_found_in_their_tracebacks(monkeypatch, fault, message, after, told):
     def fail(*args):
-        raise RuntimeError(text)
+        # As Python prints it, so that a class is found under the name it has.
+        raise RuntimeError("".join(traceback.format_exception(fault(message))).rstrip("\n") + after)
 
     monkeypatch.setattr(launch, "_run_elsewhere", fail)
-    with pytest.raises(UserError) as fault:
+    with pytest.raises(fault) as raised:
         launch.run(ANY, launch.beam_options(["--runner=FlinkRunner"]), ANY)
-    assert str(fault.value) == told
+    assert (type(raised.value), str(raised.value)) == (fault, told)
 
 
 def test_our_own_faults_stay_tracebacks(monkeypatch):

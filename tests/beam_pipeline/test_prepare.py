@@ -16,6 +16,7 @@ import soundfile
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
 from transforms import encode, storage
 from transforms.encode import Payload
+from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
 
 SPLITS = ("train", "validation")
@@ -245,7 +246,7 @@ def test_a_run_that_fails_anywhere_is_finished_by_the_next(
 
     def fail(uri):
         if uri.endswith(f"/out/{name}"):
-            raise storage.StorageError("the disk is away")
+            raise StorageError("the disk is away")
         return write(uri)
 
     with monkeypatch.context() as patch:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.sounds import tone
-from transforms import conform
-from transforms.clip import ClipRejected, RejectReason
+from transforms import conform, reasons
+from transforms.errors import ClipRejected
 from transforms.settings import Settings
 from transforms.waveform import Waveform
 
@@ -97,16 +97,16 @@ def test_silent_edges_on_a_dc_offset_are_trimmed_and_the_offset_is_left():
 @pytest.mark.parametrize(
     ("samples", "reason"),
     [
-        (np.zeros(RATE), RejectReason.SILENT),
-        (np.full(RATE, 0.5), RejectReason.SILENT),  # DC only
-        (np.random.default_rng(0).uniform(-1, 1, RATE) / 32_768, RejectReason.SILENT),  # dither only
-        (np.full(RATE, np.nan), RejectReason.NOT_FINITE),
-        (np.where(np.arange(RATE) == 9, np.nan, tone(440, RATE, 1.0)), RejectReason.NOT_FINITE),
-        (np.where(np.arange(RATE) == 9, np.inf, tone(440, RATE, 1.0)), RejectReason.NOT_FINITE),
-        (tone(440, RATE, 1.0) * 32_768, RejectReason.NOT_FINITE),  # integers stored as floats
-        (np.stack([tone(440, RATE), -tone(440, RATE)], axis=1), RejectReason.OPPOSITE_PHASE),
-        (np.ones(1), RejectReason.SILENT),
-        (tone(440, RATE, 10 / RATE), RejectReason.TOO_SHORT),
+        (np.zeros(RATE), reasons.SILENT),
+        (np.full(RATE, 0.5), reasons.SILENT),  # DC only
+        (np.random.default_rng(0).uniform(-1, 1, RATE) / 32_768, reasons.SILENT),  # dither only
+        (np.full(RATE, np.nan), reasons.NOT_FINITE),
+        (np.where(np.arange(RATE) == 9, np.nan, tone(440, RATE, 1.0)), reasons.NOT_FINITE),
+        (np.where(np.arange(RATE) == 9, np.inf, tone(440, RATE, 1.0)), reasons.NOT_FINITE),
+        (tone(440, RATE, 1.0) * 32_768, reasons.NOT_FINITE),  # integers stored as floats
+        (np.stack([tone(440, RATE), -tone(440, RATE)], axis=1), reasons.OPPOSITE_PHASE),
+        (np.ones(1), reasons.SILENT),
+        (tone(440, RATE, 10 / RATE), reasons.TOO_SHORT),
     ],
 )
 def test_refusals(samples, reason):
@@ -115,7 +115,7 @@ def test_refusals(samples, reason):
 
 def test_a_tone_that_only_a_bad_resampler_would_hear_is_silence():
     # Faded in and out: a tone that begins at once begins with a click, which is a sound.
-    assert refusal(tone(15_000, 48_000) * np.hanning(96_000), 48_000) == RejectReason.SILENT
+    assert refusal(tone(15_000, 48_000) * np.hanning(96_000), 48_000) == reasons.SILENT
 
 
 @pytest.mark.parametrize(("level", "accepted"), [(-68.0, True), (-72.0, False)])
@@ -124,7 +124,7 @@ def test_the_limit_of_silence(level, accepted):
     if accepted:
         assert len(conform.conform(wave(samples), Settings()).samples)
     else:
-        assert refusal(samples) == RejectReason.SILENT
+        assert refusal(samples) == reasons.SILENT
 
 
 @pytest.mark.parametrize(("seconds", "accepted"), [(0.1, True), (0.0999, False)])
@@ -133,7 +133,7 @@ def test_min_duration_on_both_sides(seconds, accepted):
     if accepted:
         assert len(conform.conform(wave(samples), Settings()).samples) == 1_600
     else:
-        assert refusal(samples) == RejectReason.TOO_SHORT
+        assert refusal(samples) == reasons.TOO_SHORT
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000])
@@ -142,7 +142,7 @@ def test_max_duration_on_both_sides(rate):
     result = conform.conform(wave(exact, rate), Settings())
     assert 479_990 <= len(result.samples) <= 480_000  # resampling may round up; the payload is never longer
     longer = tone(440, rate, 30.01)
-    assert refusal(longer, rate) == RejectReason.TOO_LONG
+    assert refusal(longer, rate) == reasons.TOO_LONG
     assert len(conform.conform(wave(longer, rate), Settings(over_duration="trim")).samples) == 480_000
 
 

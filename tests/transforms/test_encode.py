@@ -7,7 +7,8 @@ import soundfile
 
 from tests.sounds import BY_NAME, encoded, level_db, run_ffmpeg, tone
 from transforms import bitstream, conform, decode, encode, sniff
-from transforms.encode import MIME_TYPES, Payload, PayloadError
+from transforms.encode import MIME_TYPES, Payload
+from transforms.errors import PayloadError
 from transforms.settings import AUDIO_FORMATS, Settings
 
 RATE = 16_000

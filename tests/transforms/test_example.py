@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms import example
-from transforms.clip import Clip, ClipRejected
+from transforms.clip import Clip
 from transforms.encode import Payload
+from transforms.errors import ClipRejected
 from transforms.settings import Settings
 
 PAYLOAD = Payload(b"fLaC\0\1\2", "audio/flac")

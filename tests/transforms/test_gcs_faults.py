@@ -9,7 +9,7 @@ import pytest
 
 from tests.gcs_proxy import FAULTS
 from transforms import gcs, gcs_client, storage
-from transforms.clip import ClipRejected
+from transforms.errors import ClipRejected, StorageError
 
 ROOT = "gs://cliptune-test/some/folder"
 SMALL = b"sound " * 500
@@ -133,7 +133,7 @@ def test_what_stays_wrong_is_the_worlds_fault_and_never_decoded(bucket, read):
     count = len(bucket.seen)
     bucket.calm()
     bucket.faults = dict.fromkeys(range(count - 1, count + 1), "flipped byte")
-    with pytest.raises(storage.StorageError, match="the crc32c of what came is"):
+    with pytest.raises(StorageError, match="the crc32c of what came is"):
         read()
     assert read() == calm
 
@@ -149,7 +149,7 @@ def test_a_download_that_was_resumed_is_compared_too(bucket):
 def test_an_upload_that_stays_wrong_leaves_nothing(bucket, storage_emulator, length):
     before = contents(storage_emulator)
     bucket.faults = dict.fromkeys(range(1, 20), "flipped byte")
-    with pytest.raises(storage.StorageError):
+    with pytest.raises(StorageError):
         storage.write_bytes(f"{ROOT}/new", HUGE[:length])
     assert contents(storage_emulator) == before
 
@@ -161,7 +161,7 @@ def test_a_world_that_stays_broken_is_told_within_the_deadline(bucket, storage_e
     monkeypatch.setattr(gcs_client, "RETRY", gcs_client.RETRY.with_timeout(0.1))
     monkeypatch.setattr(gcs_client, "TIMEOUT", (3.05, 0.1))
     bucket.faults = dict.fromkeys(range(1_000), fault)
-    with pytest.raises(storage.StorageError) as told:
+    with pytest.raises(StorageError) as told:
         KINDS[kind]()
     assert "\n" not in str(told.value)
     assert contents(storage_emulator) == before
@@ -186,12 +186,12 @@ def test_parts_are_of_one_generation(bucket):
         assert file.read(10) == LARGE[:10]
         storage.write_bytes(f"{ROOT}/large", LARGE[::-1])
         file.seek(20_000)
-        with pytest.raises(storage.StorageError, match="was replaced while it was read"):
+        with pytest.raises(StorageError, match="was replaced while it was read"):
             file.read(10)
 
 
 def test_two_writers_do_not_interleave(bucket):
-    with pytest.raises(storage.StorageError, match="another process has written this object"):  # noqa: SIM117
+    with pytest.raises(StorageError, match="another process has written this object"):  # noqa: SIM117
         with storage.write(f"{ROOT}/new") as late:
             late.write(b"late")
             storage.write_bytes(f"{ROOT}/new", b"early")
@@ -222,7 +222,7 @@ def test_no_message_tells_the_address_of_an_upload(bucket, monkeypatch):
     """Who knows it may write."""
     monkeypatch.setattr(gcs_client, "RETRY", gcs_client.RETRY.with_timeout(0.05))
     bucket.faults = dict.fromkeys(range(2, 1_000), "503")
-    with pytest.raises(storage.StorageError) as told:
+    with pytest.raises(StorageError) as told:
         storage.write_bytes(f"{ROOT}/new", HUGE)
     (upload_id,) = bucket.uploads
     assert "503" in str(told.value)

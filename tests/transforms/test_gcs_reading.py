@@ -6,8 +6,8 @@ from google.auth import exceptions as auth
 from google.cloud.storage import Client
 
 from tests.gcs_proxy import READER
-from transforms import gcs_client, storage
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import gcs_client, reasons, storage
+from transforms.errors import ClipRejected, StorageError, UserError
 
 LIMIT = 1 << 20
 ROOT = "gs://cliptune-test/clips"
@@ -43,7 +43,7 @@ def test_a_pinned_object_is_that_generation_and_no_other(gcs):
     put(f"{ROOT}/a.wav", b"second")
     with pytest.raises(ClipRejected) as refusal:
         storage.read_audio(pinned, LIMIT)
-    assert refusal.value.reason == RejectReason.NOT_FOUND
+    assert refusal.value.reason == reasons.NOT_FOUND
     assert storage.read_audio(f"{ROOT}/a.wav", LIMIT) == b"second"
 
 
@@ -124,7 +124,7 @@ class Signing(credentials.Credentials):
     ("fault", "raised", "words"),
     [
         (auth.RefreshError("expired"), UserError, f"no valid Google Cloud credentials for gs://b as {READER}; run"),
-        (auth.RefreshError("busy", retryable=True), storage.StorageError, "sign-in service"),
+        (auth.RefreshError("busy", retryable=True), StorageError, "sign-in service"),
     ],
 )
 def test_a_sign_in_that_fails(gcs, monkeypatch, fault, raised, words):
@@ -164,7 +164,7 @@ def test_who_may_not_bill_the_project_is_told(gcs, monkeypatch):
 def test_a_name_that_no_object_can_have_is_not_found(gcs, name):
     with pytest.raises(ClipRejected) as refusal:
         storage.read_audio(f"{ROOT}/{name}", LIMIT)
-    assert refusal.value.reason == RejectReason.NOT_FOUND
+    assert refusal.value.reason == reasons.NOT_FOUND
     assert gcs.seen == []
 
 

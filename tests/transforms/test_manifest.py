@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms import manifest
-from transforms.clip import Clip, ClipRejected, Outcome, RejectReason, UserError
+from transforms import manifest, reasons
+from transforms.clip import Clip, Outcome
+from transforms.errors import ClipRejected, UserError
 from transforms.manifest import Manifest, ManifestSettings
 
 GOOD = {"id": "a", "audio_path": "a.wav", "text": "hello"}
@@ -79,8 +80,8 @@ def test_a_folder_of_pairs(tmp_path):
         (folder / name).write_text(content)
     assert summary(read(folder)) == [
         ("a", "pairs/a.WAV", "hello"),
-        ("pairs:2", RejectReason.MISSING_TEXT),
-        ("pairs:3", RejectReason.MISSING_AUDIO),
+        ("pairs:2", reasons.MISSING_TEXT.name),
+        ("pairs:3", reasons.MISSING_AUDIO.name),
         ("x/b", "pairs/x/b.mp3", "world"),
     ]
 
@@ -123,10 +124,10 @@ def test_a_kaldi_folder(tmp_path):
     )
     assert summary(rows) == [
         ("u1", "data/a.wav", "hello there"),
-        ("data/wav.scp:2", RejectReason.PATH_NOT_ALLOWED),
+        ("data/wav.scp:2", reasons.PATH_NOT_ALLOWED.name),
         ("u3", "/data/c d.wav", "world"),
-        ("data/wav.scp:4", RejectReason.MISSING_TEXT),
-        ("data/text:4", RejectReason.MISSING_AUDIO),
+        ("data/wav.scp:4", reasons.MISSING_TEXT.name),
+        ("data/text:4", reasons.MISSING_AUDIO.name),
     ]
     assert rows[0].group == "anna"
 
@@ -143,9 +144,9 @@ def test_segments_of_a_kaldi_folder(tmp_path):
         ("u2", "data/a.wav", 3.0, None),
     ]
     assert [(row.source, row.reason) for row in rows[2:]] == [
-        ("data/segments:3", RejectReason.MISSING_AUDIO),
-        ("data/segments:4", RejectReason.BAD_FIELD),
-        ("data/segments:5", RejectReason.BAD_FIELD),
+        ("data/segments:3", reasons.MISSING_AUDIO.name),
+        ("data/segments:4", reasons.BAD_FIELD.name),
+        ("data/segments:5", reasons.BAD_FIELD.name),
     ]
 
 
@@ -197,30 +198,30 @@ def test_optional_columns(tmp_path, fields, attribute, value):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"text": ""}, RejectReason.MISSING_TEXT),
-        ({"text": " \n"}, RejectReason.MISSING_TEXT),
-        ({"text": None}, RejectReason.MISSING_TEXT),
-        ({"text": 7}, RejectReason.BAD_FIELD),
-        ({"text": True}, RejectReason.BAD_FIELD),
-        ({"text": ["a"]}, RejectReason.BAD_FIELD),
-        ({"audio_path": None}, RejectReason.MISSING_AUDIO),
-        ({"audio_path": ""}, RejectReason.MISSING_AUDIO),
-        ({"audio_path": 7}, RejectReason.BAD_FIELD),
-        ({"audio_path": "http://127.0.0.1/x.wav"}, RejectReason.PATH_NOT_ALLOWED),
-        ({"audio_path": "s3://bucket/x.wav"}, RejectReason.PATH_NOT_ALLOWED),
-        ({"id": "i" * 1_025}, RejectReason.BAD_FIELD),
-        ({"split": "test"}, RejectReason.BAD_FIELD),
-        ({"offset": -1}, RejectReason.BAD_FIELD),
-        ({"offset": "soon"}, RejectReason.BAD_FIELD),
-        ({"offset": 1, "duration": 0}, RejectReason.BAD_FIELD),
-        ({"prompt": 1.5}, RejectReason.BAD_FIELD),
+        ({"text": ""}, reasons.MISSING_TEXT),
+        ({"text": " \n"}, reasons.MISSING_TEXT),
+        ({"text": None}, reasons.MISSING_TEXT),
+        ({"text": 7}, reasons.BAD_FIELD),
+        ({"text": True}, reasons.BAD_FIELD),
+        ({"text": ["a"]}, reasons.BAD_FIELD),
+        ({"audio_path": None}, reasons.MISSING_AUDIO),
+        ({"audio_path": ""}, reasons.MISSING_AUDIO),
+        ({"audio_path": 7}, reasons.BAD_FIELD),
+        ({"audio_path": "http://127.0.0.1/x.wav"}, reasons.PATH_NOT_ALLOWED),
+        ({"audio_path": "s3://bucket/x.wav"}, reasons.PATH_NOT_ALLOWED),
+        ({"id": "i" * 1_025}, reasons.BAD_FIELD),
+        ({"split": "test"}, reasons.BAD_FIELD),
+        ({"offset": -1}, reasons.BAD_FIELD),
+        ({"offset": "soon"}, reasons.BAD_FIELD),
+        ({"offset": 1, "duration": 0}, reasons.BAD_FIELD),
+        ({"prompt": 1.5}, reasons.BAD_FIELD),
     ],
 )
 def test_a_rows_fault_costs_the_row_and_carries_its_line(tmp_path, fields, reason):
     rows = read(written(tmp_path, lines(GOOD, {**GOOD, "id": "b", **fields}, {**GOOD, "id": "c"})))
     assert [row.source for row in rows] == ["m.jsonl:1", "m.jsonl:2", "m.jsonl:3"]
     assert [type(row) for row in rows] == [Clip, Outcome, Clip]
-    assert rows[1].reason == reason
+    assert rows[1].reason == reason.name
     assert orjson.loads(rows[1].row) == {**GOOD, "id": "b", **fields}
 
 
@@ -243,7 +244,7 @@ def test_a_line_that_is_no_row_costs_one_row(tmp_path, line):
     good = json.dumps(GOOD).encode()
     rows = read(written(tmp_path, good + b"\n" + line + b"\n" + good + b"\n"))
     assert [row.source for row in rows] == ["m.jsonl:1", "m.jsonl:2", "m.jsonl:3"]
-    assert rows[1].reason == RejectReason.BAD_ROW
+    assert rows[1].reason == reasons.BAD_ROW.name
     assert rows[1].detail
 
 
@@ -356,7 +357,7 @@ def test_confined_paths_stay_in_the_allowed_folders(tmp_path, path, allowed):
     else:
         with pytest.raises(ClipRejected) as refusal:
             manifest.check_allowed(str(tmp_path / path), roots)
-        assert refusal.value.reason == RejectReason.PATH_NOT_ALLOWED
+        assert refusal.value.reason == reasons.PATH_NOT_ALLOWED
     more = manifest.allowed_roots(
         [Manifest("inside/m.csv", "", is_folder=False)], ManifestSettings(allow_path=(str(tmp_path),)), str(tmp_path)
     )

@@ -11,10 +11,12 @@ import pytest
 import soundfile
 
 from tests.sounds import tone
-from transforms import assign, encode, ledger, output, report, shard, storage
-from transforms.clip import REMEDIES, Clip, Outcome, RejectReason, UserError, rejected
+from transforms import assign, encode, ledger, output, reasons, report, shard, storage
+from transforms.clip import Clip, Outcome, rejected
 from transforms.encode import Payload
+from transforms.errors import AccountingError, PayloadError, StorageError, UserError
 from transforms.plan import make_plan
+from transforms.reasons import REASONS
 from transforms.settings import Settings
 from transforms.shard import ClipPool, ShardResult, Target
 
@@ -73,11 +75,11 @@ def test_the_sidecar_accounts_for_every_clip(tmp_path, clips):
         (len(line), sha256(line).hexdigest()) for line in lines
     ]
     (refused,) = (outcome for outcome in sidecar.outcomes if outcome.status == "rejected")
-    assert (refused.reason, refused.source, refused.line_index) == (RejectReason.NOT_AUDIO, "m.csv:12", None)
+    assert (refused.reason, refused.source, refused.line_index) == (reasons.NOT_AUDIO.name, "m.csv:12", None)
 
 
 def test_the_sidecar_survives_its_own_format():
-    outcome = rejected(Clip("é", "a.wav", "t", "m:1", "{}"), RejectReason.SILENT, "nothing")
+    outcome = rejected(Clip("é", "a.wav", "t", "m:1", "{}"), reasons.SILENT, "nothing")
     sidecar = shard.Sidecar("f", 1, "s", (outcome, replace(outcome, clip_id="b", num_samples=5)))
     assert shard.load_sidecar(shard.dump_sidecar(sidecar)) == sidecar
 
@@ -109,7 +111,7 @@ def test_verify_decodes_what_an_earlier_run_wrote_too(tmp_path, clips, audio_for
     sidecar = shard.load_sidecar(storage.read_bytes(target.sidecar_uri(("train", 0))))
     longer = tuple(replace(o, num_samples=o.num_samples and 2 * o.num_samples) for o in sidecar.outcomes)
     storage.write_bytes(target.sidecar_uri(("train", 0)), shard.dump_sidecar(replace(sidecar, outcomes=longer)))
-    with pytest.raises(encode.PayloadError, match="longer than the clip"):
+    with pytest.raises(PayloadError, match="longer than the clip"):
         write(("train", 0), clips, verifying)
 
 
@@ -147,11 +149,11 @@ def test_the_bytes_do_not_depend_on_the_window(tmp_path, clips, window):
 
 def test_the_worlds_fault_is_raised_and_leaves_no_commit_mark(tmp_path, clips, monkeypatch):
     def fail(uri, max_bytes):
-        raise storage.StorageError("the network is gone")
+        raise StorageError("the network is gone")
 
     monkeypatch.setattr(storage, "read_audio", fail)
     target = target_of(tmp_path)
-    with pytest.raises(storage.StorageError, match="network"):
+    with pytest.raises(StorageError, match="network"):
         write(("train", 0), clips, target)
     assert not storage.list_files(target.output)
 
@@ -159,7 +161,7 @@ def test_the_worlds_fault_is_raised_and_leaves_no_commit_mark(tmp_path, clips, m
 def test_a_row_confined_to_its_folder_cannot_reach_out(tmp_path, clips):
     target = replace(target_of(tmp_path), allowed=(str(tmp_path / "elsewhere"),))
     line, outcome = shard.prepare_clip(clips[0], target)
-    assert (line, outcome.reason) == (b"", RejectReason.PATH_NOT_ALLOWED)
+    assert (line, outcome.reason) == (b"", reasons.PATH_NOT_ALLOWED.name)
     line, outcome = shard.prepare_clip(replace(clips[0], confined=False), target)
     assert outcome.status == "accepted"
 
@@ -169,7 +171,7 @@ def test_max_example_bytes_on_both_sides(tmp_path, clips, limit, accepted):
     line, _ = shard.prepare_clip(clips[0], target_of(tmp_path))
     again, outcome = shard.prepare_clip(clips[0], target_of(tmp_path, max_example_bytes=len(line) + limit))
     assert bool(again) == accepted
-    assert outcome.reason == (None if accepted else RejectReason.EXAMPLE_TOO_LARGE)
+    assert outcome.reason == (None if accepted else reasons.EXAMPLE_TOO_LARGE.name)
 
 
 def finished(tmp_path, clips, bad=()):
@@ -183,9 +185,7 @@ def finished(tmp_path, clips, bad=()):
 
 
 def test_a_finished_dataset_adds_up(tmp_path, clips):
-    bad = [
-        replace(rejected(clips[0], RejectReason.BAD_ROW, "no row"), clip_id="", source="m.csv:99", row='{"line": "x"}')
-    ]
+    bad = [replace(rejected(clips[0], reasons.BAD_ROW, "no row"), clip_id="", source="m.csv:99", row='{"line": "x"}')]
     summary, *_ = finished(tmp_path, clips, bad)
     assert (summary["rows"], summary["accepted"], summary["rejected"]) == (12, 10, 2)
     rows = list(ledger.read_ledger(str(tmp_path / "out/ledger")))
@@ -212,7 +212,7 @@ def test_lost_or_doubled_rows_are_never_called_done(tmp_path, clips):
     _, plan, target, results = finished(tmp_path, clips)
     for wrong in (results[:1], [*results, results[0]]):
         if sum(result.rows for result in wrong) != plan.rows:
-            with pytest.raises(report.AccountingError, match="11 rows"):
+            with pytest.raises(AccountingError, match="11 rows"):
                 report.finish(wrong, plan, target)
 
 
@@ -258,8 +258,9 @@ def test_a_run_of_the_same_command_that_begins_in_between_is_no_stranger(tmp_pat
 
 
 def test_every_reason_has_a_remedy():
-    assert set(REMEDIES) == set(RejectReason)
-    assert all(remedy.endswith(".") and len(remedy) > 20 for remedy in REMEDIES.values())
+    assert len(REASONS) == 25
+    for reason in REASONS.values():
+        assert all(text.endswith(".") and len(text) > 20 for text in (reason.meaning, reason.remedy))
 
 
 def test_the_plan_does_not_depend_on_the_order_of_the_rows():
@@ -287,11 +288,11 @@ def test_a_shard_waits_for_its_turn_with_its_reads_begun():
 
 def test_a_shard_that_fails_gives_its_turn_away(tmp_path, clips, monkeypatch):
     def fail(uri, max_bytes):
-        raise storage.StorageError("the network is gone")
+        raise StorageError("the network is gone")
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as executor:
         patch.setattr(storage, "read_audio", fail)
         pool = ClipPool(executor, 2)
-        with pytest.raises(storage.StorageError) as kept:  # whose traceback keeps the shard's frames
+        with pytest.raises(StorageError) as kept:  # whose traceback keeps the shard's frames
             shard.write_shard(("train", 0), clips, target_of(tmp_path), pool)
         assert not pool.turn.locked(), kept

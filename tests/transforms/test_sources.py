@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from transforms import sources, storage
-from transforms.clip import Clip, ClipRejected, RejectReason, UserError
+from transforms import reasons, sources, storage
+from transforms.clip import Clip
+from transforms.errors import ClipRejected, UserError
 
 READS = 4
 
@@ -61,7 +62,7 @@ def test_a_fault_is_raised_for_the_clip_it_belongs_to(bucket, reader):
     assert sources.read(clips[0].uri, first) == sources.read(clips[3].uri, last) == b"sound"
     with pytest.raises(ClipRejected) as refusal:
         sources.read(clips[1].uri, missing)
-    assert refusal.value.reason == RejectReason.NOT_FOUND
+    assert refusal.value.reason == reasons.NOT_FOUND
     with pytest.raises(UserError, match="bucket's name"):
         sources.read(clips[2].uri, nameless)
 

@@ -13,8 +13,8 @@ from google.auth import exceptions as auth
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms import gcs_client, storage
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import gcs_client, reasons, storage
+from transforms.errors import ClipRejected, StorageError, UserError
 
 LIMIT = 10
 ODD_NAMES = [
@@ -176,7 +176,7 @@ def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path, make):
 
 
 def test_a_full_disk_is_the_worlds_fault():
-    with pytest.raises(storage.StorageError, match="No space left"), storage._write_faults("file", only={28}):
+    with pytest.raises(StorageError, match="No space left"), storage._write_faults("file", only={28}):
         raise OSError(28, os.strerror(28))
 
 
@@ -255,10 +255,10 @@ def test_read_audio_up_to_its_limit(root, length):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, RejectReason.NOT_FOUND),
-        (b"", RejectReason.EMPTY_FILE),
-        (b"x" * (LIMIT + 1), RejectReason.FILE_TOO_LARGE),
-        (b"x" * 1_000_000, RejectReason.FILE_TOO_LARGE),
+        (None, reasons.NOT_FOUND),
+        (b"", reasons.EMPTY_FILE),
+        (b"x" * (LIMIT + 1), reasons.FILE_TOO_LARGE),
+        (b"x" * 1_000_000, reasons.FILE_TOO_LARGE),
     ],
 )
 def test_read_audio_refuses(root, content, reason):
@@ -288,16 +288,16 @@ def _through_a_file(path):
 @pytest.mark.parametrize(
     ("make", "reason", "word"),
     [
-        (os.mkfifo, RejectReason.NOT_A_FILE, "pipe"),  # opened the usual way, it waits for ever
-        (_socket, RejectReason.NOT_A_FILE, "socket"),
-        (_loop, RejectReason.NOT_A_FILE, "loop"),
-        (lambda path: path.mkdir(), RejectReason.NOT_A_FILE, "folder"),
-        (lambda path: path.symlink_to("/dev/zero"), RejectReason.NOT_A_FILE, "device"),
-        (lambda path: path.symlink_to("nowhere"), RejectReason.NOT_FOUND, "no such file"),
-        (_through_a_file, RejectReason.NOT_FOUND, "no such file"),
-        (lambda path: path.with_name("x" * 300), RejectReason.NOT_FOUND, "no such file"),
-        (lambda path: f"{path}\0.wav", RejectReason.NOT_FOUND, "no such file"),
-        (lambda path: f"{path}\ud800.wav", RejectReason.NOT_FOUND, "no such file"),
+        (os.mkfifo, reasons.NOT_A_FILE, "pipe"),  # opened the usual way, it waits for ever
+        (_socket, reasons.NOT_A_FILE, "socket"),
+        (_loop, reasons.NOT_A_FILE, "loop"),
+        (lambda path: path.mkdir(), reasons.NOT_A_FILE, "folder"),
+        (lambda path: path.symlink_to("/dev/zero"), reasons.NOT_A_FILE, "device"),
+        (lambda path: path.symlink_to("nowhere"), reasons.NOT_FOUND, "no such file"),
+        (_through_a_file, reasons.NOT_FOUND, "no such file"),
+        (lambda path: path.with_name("x" * 300), reasons.NOT_FOUND, "no such file"),
+        (lambda path: f"{path}\0.wav", reasons.NOT_FOUND, "no such file"),
+        (lambda path: f"{path}\ud800.wav", reasons.NOT_FOUND, "no such file"),
     ],
 )
 def test_read_audio_refuses_what_is_no_file_and_does_not_wait(tmp_path, make, reason, word):
@@ -322,13 +322,13 @@ def forbidden(tmp_path):
 def test_read_audio_refuses_a_forbidden_file(forbidden):
     with pytest.raises(ClipRejected, match="permission") as refusal:
         storage.read_audio(forbidden, LIMIT)
-    assert refusal.value.reason == RejectReason.UNREADABLE
+    assert refusal.value.reason == reasons.UNREADABLE
 
 
 def test_a_bucket_alone_is_no_file(bucket):
     with pytest.raises(ClipRejected, match="bucket") as refusal:
         storage.read_audio(bucket, LIMIT)
-    assert refusal.value.reason == RejectReason.NOT_A_FILE
+    assert refusal.value.reason == reasons.NOT_A_FILE
 
 
 def test_a_missing_bucket_is_named(bucket):
@@ -349,11 +349,11 @@ def test_a_uri_without_a_bucket_is_refused():
         (api.Unauthorized("x"), UserError, "gcloud auth application-default login"),
         (auth.DefaultCredentialsError("x"), UserError, "gcloud auth application-default login"),
         (auth.RefreshError("x"), UserError, "gcloud auth application-default login"),
-        (auth.TransportError("x"), storage.StorageError, "sign-in"),
-        (api.ServiceUnavailable("x"), storage.StorageError, "ServiceUnavailable"),
-        (api.RetryError("x", cause=None), storage.StorageError, "RetryError"),
-        (DataCorruption(None, "crc32c differs"), storage.StorageError, "crc32c differs"),
-        (ConnectionResetError("x"), storage.StorageError, "ConnectionResetError"),
+        (auth.TransportError("x"), StorageError, "sign-in"),
+        (api.ServiceUnavailable("x"), StorageError, "ServiceUnavailable"),
+        (api.RetryError("x", cause=None), StorageError, "RetryError"),
+        (DataCorruption(None, "crc32c differs"), StorageError, "crc32c differs"),
+        (ConnectionResetError("x"), StorageError, "ConnectionResetError"),
         (api.NotFound("x"), FileNotFoundError, "no such object"),
     ],
 )
@@ -386,7 +386,7 @@ def test_a_flipped_byte_on_the_way_is_noticed(bucket, monkeypatch):
         return response
 
     monkeypatch.setattr(requests.Session, "request", flip)
-    with pytest.raises(storage.StorageError, match="the crc32c of what came"):
+    with pytest.raises(StorageError, match="the crc32c of what came"):
         storage.read_audio(f"{bucket}/a.wav", LIMIT)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from transforms import tasks
-from transforms.clip import ClipRejected, RejectReason, UserError
+from transforms import reasons, tasks
+from transforms.errors import ClipRejected, UserError
 from transforms.settings import Task
 
 FILE = b"""\
@@ -171,7 +171,7 @@ def test_a_target_of_its_kind_passes(task, target):
 def test_a_target_of_another_kind_is_refused(task, target, told):
     with pytest.raises(ClipRejected) as refusal:
         tasks.check_target(task, target)
-    assert refusal.value.reason == RejectReason.BAD_TARGET
+    assert refusal.value.reason == reasons.BAD_TARGET
     assert told in refusal.value.detail
 
 

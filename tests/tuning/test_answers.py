@@ -19,6 +19,7 @@ from tests.tuning.conftest import NO_TIME, answering, prepare
 from tests.tuning.test_commands import only_json, run
 from tests.tuning.test_predict import ENDPOINT, echo, says
 from transforms import storage
+from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
 from tuning import answers, ask_commands, dataset, emulator, predict
 from tuning.answers import Prediction
@@ -71,7 +72,7 @@ def test_a_full_disk_is_one_line(tmp_path):
 
     file = answers.Answers(str(tmp_path / "p.jsonl"), [])
     file._stream = Full()
-    with pytest.raises(storage.StorageError, match=r"p\.jsonl: No space left on device"):
+    with pytest.raises(StorageError, match=r"p\.jsonl: No space left on device"):
         file.add(prediction(0))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tuning.test_rows import FLAC, blob, model, row, uri, user
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import check, models
 from tuning.check import JsonlFile
 

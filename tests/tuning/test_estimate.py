@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tuning.test_rows import ANSWER, PROMPT, blob, model, row, uri, user
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import check, models
 from tuning.estimate import Price, Tokens, estimate, given_prices, table
 from tuning.rows import Facts, check_line

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tuning.conftest import prepare
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import check, dataset, join, models
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import models
 from tuning.estimate import Price, Tokens, estimate
 from tuning.rows import Facts

@@ -7,9 +7,10 @@ import pytest
 
 from tests.tuning.conftest import answering, prepare
 from transforms import ledger, storage
+from transforms.errors import ServiceError
 from tuning import answers, dataset, models, predict, rows
 from tuning.answers import Prediction
-from tuning.tuner import Answer, Question, ServiceError
+from tuning.tuner import Answer, Question
 from tuning.vertex import VertexTuner
 
 ENDPOINT = "projects/7/locations/europe-west4/endpoints/9"

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import emulator, scenario
 from tuning.scenario import Fault, Scenario
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from tests.tuning.conftest import NO_TIME, answering
-from transforms.clip import UserError
+from transforms.errors import ServiceError, UserError
 from tuning import dataset, emulator, submit
 from tuning.emulated_jobs import Jobs
 from tuning.submit import Patience
-from tuning.tuner import REQUEST_LABEL, Question, ServiceError
+from tuning.tuner import REQUEST_LABEL, Question
 from tuning.vertex import VertexTuner, location_of
 
 PATH = "/v1beta1/projects/p/locations/us-central1/tuningJobs"

@@ -6,11 +6,11 @@ import pytest
 
 from tests.tuning.conftest import NO_TIME
 from tests.tuning.cutting import Cut, cutting
+from transforms.errors import ServiceError
 from tuning import emulator, submit
 from tuning.clock import Clock
 from tuning.scenario import Fault, Scenario
 from tuning.submit import Patience
-from tuning.tuner import ServiceError
 from tuning.vertex import VertexTuner
 
 PATIENT = Patience(clock=NO_TIME)

@@ -6,7 +6,7 @@ import pytest
 from google.cloud import storage as gcs
 
 from transforms import storage
-from transforms.clip import UserError
+from transforms.errors import UserError
 from tuning import uris
 from tuning.rows import ERROR, WARNING
 from tuning.uris import Reference, check_references

@@ -14,11 +14,11 @@ from rich.console import Console
 from tests.sounds import tone
 from tests.tuning.test_rows import FLAC, blob, model, row, user
 from transforms import encode
-from transforms.clip import UserError
+from transforms.errors import ServiceError, UserError
 from transforms.settings import Settings
 from tuning import emulator, rows, submit, watch
 from tuning.clock import Clock
-from tuning.tuner import Answer, Question, ServiceError, TuningJob
+from tuning.tuner import Answer, Question, TuningJob
 from tuning.vertex import VertexTuner
 
 ENDED = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]

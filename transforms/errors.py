@@ -1,0 +1,151 @@
+"""Every exception of Cliptune, by who can mend it.
+
+    CliptuneError
+    ├── ClipRejected             the clip's fault: an outcome in the ledger; the run goes on
+    ├── UserError                the user can mend it: one line, exit status 1
+    │   └── UsageError           the request breaks a rule: one line, exit status 2
+    ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
+    ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
+    └── BrokenPromiseError       our fault: a traceback
+        ├── AccountingError      rows were lost or doubled
+        └── PayloadError         a payload is not what it was made from
+
+Beside these, `open` and its kind raise Python's own FileNotFoundError, IsADirectoryError and PermissionError, and
+NotARegularFileError for a pipe, a socket or a device.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from transforms.reasons import Reason
+
+
+class CliptuneError(Exception):
+    """The root of the tree."""
+
+
+class ClipRejected(CliptuneError):
+    """This clip cannot become an example; the run goes on without it.
+
+    Attributes:
+      reason: one of `reasons.REASONS`.
+      detail: what was found, with the rule and the value, in words of our own.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)  # args match __init__, so it pickles
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class UserError(CliptuneError):
+    """The run cannot go on and the user can mend it: one line, exit status 1."""
+
+
+class UsageError(UserError, ValueError):
+    """A request breaks a rule: one line, exit status 2.
+
+    Attributes:
+      field: of the request, which is also the name of its flag; "" where no single field is wrong.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message, field)
+        self.field = field
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def require(holds: bool, field: str, rule: str, value: object) -> None:
+    """Refuses a field that breaks a rule.
+
+    Raises:
+      UsageError: "`field` must be `rule`, got `value`".
+    """
+    if not holds:
+        raise UsageError(f"{field} must be {rule}, got {value!r}", field)
+
+
+class StorageError(CliptuneError):
+    """The storage failed, after the client's own retries: the runner may try the whole piece of work again."""
+
+
+class ServiceError(CliptuneError):
+    """The tuning service refused, or did not answer: one line for a person.
+
+    Attributes:
+      transient: whether the same call may succeed later.
+      code: HTTP status of the answer; None without an answer.
+      sent: whether the request may have reached the service.
+    """
+
+    def __init__(self, message: str, transient: bool = False, code: int | None = None, sent: bool = True) -> None:
+        super().__init__(message, transient, code, sent)
+        self.transient = transient
+        self.code = code
+        self.sent = sent
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the request may have been carried out all the same: no answer, or none of a working service."""
+        return self.sent and (self.code is None or self.code == 408 or self.code >= 500)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is nothing under the name that was asked for."""
+        return self.code == 404
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class BrokenPromiseError(CliptuneError, RuntimeError):
+    """Our fault, never the user's: it stays a traceback."""
+
+
+class AccountingError(BrokenPromiseError):
+    """Rows were lost or doubled on the way."""
+
+
+class PayloadError(BrokenPromiseError):
+    """A payload does not decode to what it was made from."""
+
+
+class NotARegularFileError(OSError):
+    """The name is a pipe, socket or device, which has no end that could be waited for."""
+
+
+# What a command tells in one line.
+TOLD = (UserError, StorageError, ServiceError)
+
+
+def in_traceback(text: str) -> CliptuneError | None:
+    """The last error for people in the text of a traceback, which is how a runner elsewhere sends a worker's exception.
+
+    Errors are recognised by their classes' own names, as tracebacks print them.
+    """
+    found = [(match.start(), kind, match.group(1)) for kind in _told() for match in _raised(kind, text)]
+    if not found:
+        return None
+    _, kind, message = max(found, key=lambda line: line[0])
+    return kind(message)
+
+
+def _told() -> Iterator[type[CliptuneError]]:
+    """The classes of `TOLD` and all below them."""
+    waiting = list[type[CliptuneError]](TOLD)
+    while waiting:
+        kind = waiting.pop()
+        yield kind
+        waiting += kind.__subclasses__()
+
+
+def _raised(kind: type[CliptuneError], text: str) -> Iterator[re.Match[str]]:
+    name = re.escape(f"{kind.__module__}.{kind.__qualname__}")
+    return re.finditer(rf"^{name}: (.*)$", text, re.MULTILINE)
