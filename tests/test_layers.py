@@ -24,6 +24,7 @@ FORBIDDEN = {
 # Each file of transforms imports only from those before it.
 ORDER = [
     *(
+        "limits",
         "reasons",
         "errors",
         "clip",

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from transforms import assign, decode, ledger, page, storage
+from transforms import assign, decode, ledger, limits, page, storage
 from transforms.clip import Outcome
 from transforms.errors import AccountingError, UserError
 from transforms.ordered import map_ordered
@@ -21,8 +21,6 @@ from transforms.repeats import audio_of
 from transforms.settings import Settings
 from transforms.shard import FORMAT_VERSION, ShardResult, Sidecar, Target, load_sidecar
 
-# About 32 tokens a second by Google's documentation of the Developer API; 35 bounds what users measured.
-TOKENS_PER_SECOND = 32
 EXAMPLES_PER_REASON = 3
 # Small files, so in a bucket it is the requests that take their time.
 SIDECARS_AT_A_TIME = 16
@@ -203,7 +201,7 @@ def _split_report(split: SplitCount, sample_rate: int) -> dict[str, Any]:
         "bytes": split.bytes,
         "audio_samples": split.audio_samples,
         "audio_seconds": round(split.audio_samples / sample_rate, 3),
-        "audio_tokens": split.audio_samples * TOKENS_PER_SECOND // sample_rate,
+        "audio_tokens": split.audio_samples * limits.TOKENS_PER_SECOND // sample_rate,
         "target_chars": split.target_chars,
         "shards": len(split.shards),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from transforms import text
+from transforms import limits, text
 from transforms.errors import require
 
 AUDIO_FORMATS = ("flac", "wav", "mp3", "aac")
@@ -92,7 +92,8 @@ class Settings:
             require(self.audio_uri.startswith("gs://"), "audio_uri", "a folder in gs://", self.audio_uri)
         require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
         require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
-        require(0 < self.max_duration <= 3_600, "max_duration", "above 0 and at most 3600 s", self.max_duration)
+        most = limits.MAX_AUDIO_SECONDS
+        require(0 < self.max_duration <= most, "max_duration", f"above 0 and at most {most} s", self.max_duration)
         require(0 <= self.min_duration < self.max_duration, "min_duration", "from 0 to max_duration", self.min_duration)
         require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)
         require(0 <= self.validation_fraction <= 0.5, "validation_fraction", "from 0 to 0.5", self.validation_fraction)

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from transforms import storage
+from transforms import limits, storage
 from transforms.errors import NotARegularFileError, UserError
 from transforms.ledger import read_ledger
-from tuning import dataset, models
+from tuning import dataset
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 from tuning.estimate import Tokens
 from tuning.rows import ERROR, WARNING, Facts, Problem, check_line
@@ -264,7 +264,7 @@ def _grouped(folder: str, split: str) -> Iterator[dict[str, object]]:
 
 
 def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]:
-    """The documented limits of a dataset (tuning.models has their sources)."""
+    """The documented limits of a dataset (`limits.SOURCES` says whose they are)."""
     names = {file.split: f"{file.name}:0" for file in reversed(files)}
     train, validation = findings.splits[TRAIN], findings.splits[VALIDATION]
     if not train.examples:
@@ -273,12 +273,12 @@ def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]
     # Shards are joined and may be cut to a prefix, a uniform sample; a single file can only be refused.
     joined_later = any(file.shard for file in files)
     for split, facts, most in (
-        (TRAIN, train, models.MAX_TRAIN_EXAMPLES),
-        (VALIDATION, validation, models.MAX_VALIDATION_EXAMPLES),
+        (TRAIN, train, limits.MAX_TRAIN_EXAMPLES),
+        (VALIDATION, validation, limits.MAX_VALIDATION_EXAMPLES),
     ):
         severity, fate = (WARNING, "; tune will leave the rest out") if joined_later else (ERROR, "; leave some out")
-        if facts.bytes > models.MAX_FILE_BYTES:
-            detail = f"the {split} split has {facts.bytes:,} bytes, over the limit of {models.MAX_FILE_BYTES:,}{fate}"
+        if facts.bytes > limits.MAX_FILE_BYTES:
+            detail = f"the {split} split has {facts.bytes:,} bytes, over the limit of {limits.MAX_FILE_BYTES:,}{fate}"
             yield Problem(names[split], severity, "file_bytes", detail)
         if facts.examples > most:
             detail = f"the {split} split has {facts.examples:,} examples, over the limit of {most:,}{fate}"
@@ -288,13 +288,13 @@ def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]
 
 
 def _validation_shares(source: str, train: SplitFacts, validation: SplitFacts) -> Iterator[Problem]:
-    share = models.MAX_VALIDATION_SHARE * train.examples
+    share = limits.MAX_VALIDATION_SHARE * train.examples
     remedy = "prepare with a smaller --validation_fraction, or tune with --no_validation"
-    if train.examples > models.VALIDATION_SHARE_FROM and validation.examples > share:
+    if train.examples > limits.VALIDATION_SHARE_FROM and validation.examples > share:
         detail = (
             f"{validation.examples:,} validation examples, over 30 % of the {train.examples:,} for training; {remedy}"
         )
         yield Problem(source, ERROR, "validation_examples", detail)
-    if validation.bytes > models.MAX_VALIDATION_BYTES_SHARE * train.bytes:
+    if validation.bytes > limits.MAX_VALIDATION_BYTES_SHARE * train.bytes:
         detail = f"{validation.bytes:,} bytes of validation, over 25 % of the {train.bytes:,} for training; {remedy}"
         yield Problem(source, WARNING, "validation_bytes", detail)

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
+from transforms import limits
 from transforms.errors import UserError
 from tuning import models
 from tuning.models import MODELS, BaseModel
-from tuning.rows import MAX_TOKENS_PER_SECOND, MIN_TOKENS_PER_SECOND, TOKENS_PER_SECOND, Facts
+from tuning.rows import Facts
 
 TABLE_EPOCHS = (1, 2, 3, 4, 5)
 
@@ -44,10 +45,10 @@ class Tokens:
         """The same, where the audio that was unknown lasts so many seconds on average."""
         seconds = self.unknown_audio * mean_seconds
         return Tokens(
-            self.expected + round(seconds * TOKENS_PER_SECOND),
-            self.upper + round(seconds * MAX_TOKENS_PER_SECOND),
+            self.expected + round(seconds * limits.TOKENS_PER_SECOND),
+            self.upper + round(seconds * limits.MAX_TOKENS_PER_SECOND),
             0,
-            self.lower + int(seconds * MIN_TOKENS_PER_SECOND),
+            self.lower + int(seconds * limits.MIN_TOKENS_PER_SECOND),
         )
 
 

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass, replace
 
 import orjson
 
-from transforms import storage
-from tuning import models
+from transforms import limits, storage
 from tuning.check import JsonlFile
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 
-MAX_EXAMPLES = {TRAIN: models.MAX_TRAIN_EXAMPLES, VALIDATION: models.MAX_VALIDATION_EXAMPLES}
+MAX_EXAMPLES = {TRAIN: limits.MAX_TRAIN_EXAMPLES, VALIDATION: limits.MAX_VALIDATION_EXAMPLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,12 @@ def _plan(prepared: Dataset, split: str, folder: str) -> Plan:
     whole: list[Shard] = []
     part, lines, examples, size = None, [], 0, 0
     for shard in prepared.splits[split]:
-        if size + shard.bytes > models.MAX_FILE_BYTES or examples + shard.examples > MAX_EXAMPLES[split]:
+        if size + shard.bytes > limits.MAX_FILE_BYTES or examples + shard.examples > MAX_EXAMPLES[split]:
             part = shard
             uri = storage.join(prepared.uri, shard.path)
             if not storage.exists(uri):
                 raise prepared.changed()
-            lines = _first_lines(uri, models.MAX_FILE_BYTES - size, MAX_EXAMPLES[split] - examples)
+            lines = _first_lines(uri, limits.MAX_FILE_BYTES - size, MAX_EXAMPLES[split] - examples)
             break
         whole.append(shard)
         examples, size = examples + shard.examples, size + shard.bytes
@@ -124,7 +123,7 @@ def _write(prepared: Dataset, plan: Plan) -> None:
         storage.concatenate(sources, plan.joined.uri)
         return
     rest = f"{plan.joined.uri}.rest"
-    lines = _first_lines(storage.join(prepared.uri, plan.part.path), models.MAX_FILE_BYTES, plan.part_lines)
+    lines = _first_lines(storage.join(prepared.uri, plan.part.path), limits.MAX_FILE_BYTES, plan.part_lines)
     storage.write_bytes(rest, b"".join(lines))
     try:
         storage.concatenate([*sources, rest], plan.joined.uri)

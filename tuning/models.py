@@ -1,6 +1,6 @@
 """What is known of the base models that can be tuned: data, with its date and its sources.
 
-`SOURCES` says of every field of `BaseModel`, and of every limit, who says so.
+`SOURCES` says of every field of `BaseModel` who says so.
 None of it was tried against the live service.
 """
 
@@ -14,45 +14,7 @@ from datetime import date
 from types import MappingProxyType
 
 from transforms.errors import UserError
-
-FACTS_DATE = date(2026, 11, 1)
-_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs"
-TUNING_DOCS = f"{_DOCS}/models/gemini-supervised-tuning"
-
-# Limits of a tuning dataset.
-MAX_FILE_BYTES = 1_000_000_000
-MAX_TRAIN_EXAMPLES = 300_000
-MAX_VALIDATION_EXAMPLES = 5_000
-# At most 30 % of the training examples, once these are more than 1,000.
-MAX_VALIDATION_SHARE = 0.30
-VALIDATION_SHARE_FROM = 1_000
-# One of Google's own sources says 25 % of the training bytes.
-MAX_VALIDATION_BYTES_SHARE = 0.25
-MAX_TOKENS_PER_EXAMPLE = 131_072
-MAX_AUDIO_SECONDS = 3_600
-MAX_AUDIO_BYTES = 100_000_000
-
-# The audio types that Gemini on Vertex AI takes.
-_MIME_NAMES = "x-aac flac mp3 m4a mpeg mpga mp4 ogg pcm wav webm"
-MIME_TYPES = frozenset(f"audio/{name}" for name in _MIME_NAMES.split())
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Who says so, and when it was read.
-
-    Attributes:
-      mark: "documented" by Google, "reported" by users, or "unverified".
-      where: an address, or in words.
-      read: the day.
-    """
-
-    mark: str
-    where: str
-    read: date = FACTS_DATE
-
-    def __str__(self) -> str:
-        return f"{self.mark}, {self.where}, {self.read:%Y-%m}"
+from transforms.limits import DOCS, TUNING_DOCS, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +45,7 @@ class BaseModel:
 
 
 _TUNING = Source("documented", TUNING_DOCS)
-_LIFECYCLE = Source("documented", f"{_DOCS}/learn/model-versions")
+_LIFECYCLE = Source("documented", f"{DOCS}/learn/model-versions")
 _USERS = Source("reported", "users' bills and forum posts")
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -92,19 +54,10 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "locations": _TUNING,
         "serving_locations": _TUNING,
         "price_per_million": _USERS,
-        "thinking": Source("documented", f"{_DOCS}/thinking"),
+        "thinking": Source("documented", f"{DOCS}/thinking"),
         "cmek": _TUNING,
         "retired_for_new": _LIFECYCLE,
         "shut_down": _LIFECYCLE,
-        "MAX_FILE_BYTES": _TUNING,
-        "MAX_TRAIN_EXAMPLES": _TUNING,
-        "MAX_VALIDATION_EXAMPLES": _TUNING,
-        "MAX_VALIDATION_SHARE": _USERS,
-        "MAX_VALIDATION_BYTES_SHARE": Source("unverified", "one of Google's samples, against the others"),
-        "MAX_TOKENS_PER_EXAMPLE": _TUNING,
-        "MAX_AUDIO_SECONDS": _TUNING,
-        "MAX_AUDIO_BYTES": _TUNING,
-        "MIME_TYPES": Source("documented", f"{_DOCS}/multimodal/audio-understanding"),
     }
 )
 

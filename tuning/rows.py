@@ -23,17 +23,8 @@ from google.genai import types
 from google.protobuf import json_format
 from pydantic.alias_generators import to_camel
 
-from transforms import bitstream, sniff
+from transforms import bitstream, limits, sniff
 from transforms.errors import ClipRejected
-from tuning import models
-
-# Google's documentation says about 32 tokens a second of audio, users measured 31.7; the others are bounds.
-TOKENS_PER_SECOND = 32
-MIN_TOKENS_PER_SECOND = 30
-MAX_TOKENS_PER_SECOND = 35
-# A token holds at least one UTF-8 byte; about four characters of English text, and not ten on average.
-CHARS_PER_TOKEN = 4
-MAX_CHARS_PER_TOKEN = 10
 
 # What each type of audio on Vertex's list may begin with, by `sniff`'s names.
 _KINDS: dict[str, frozenset[str]] = {
@@ -93,17 +84,17 @@ class Facts:
     @property
     def tokens(self) -> int:
         """The expected number of tokens, audio of unknown length not counted."""
-        return round((self.seconds or 0) * TOKENS_PER_SECOND) + -(-self.text_chars // CHARS_PER_TOKEN)
+        return round((self.seconds or 0) * limits.TOKENS_PER_SECOND) + -(-self.text_chars // limits.CHARS_PER_TOKEN)
 
     @property
     def min_tokens(self) -> int:
         """A bound from below, audio of unknown length not counted."""
-        return int((self.seconds or 0) * MIN_TOKENS_PER_SECOND) + self.text_chars // MAX_CHARS_PER_TOKEN
+        return int((self.seconds or 0) * limits.MIN_TOKENS_PER_SECOND) + self.text_chars // limits.MAX_CHARS_PER_TOKEN
 
     @property
     def max_tokens(self) -> int:
         """A bound from above, audio of unknown length not counted."""
-        return round((self.seconds or 0) * MAX_TOKENS_PER_SECOND) + self.text_bytes
+        return round((self.seconds or 0) * limits.MAX_TOKENS_PER_SECOND) + self.text_bytes
 
 
 class Row(pydantic.BaseModel):
@@ -138,9 +129,9 @@ def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
         return [Problem(source, ERROR, fault.rule, fault.detail)], Facts()
     facts, audio_faults = _measure(row)
     problems = [Problem(source, ERROR, rule, detail) for rule, detail in [*_turn_faults(row), *audio_faults]]
-    if facts.max_tokens > models.MAX_TOKENS_PER_EXAMPLE:
-        detail = f"up to {facts.max_tokens:,} tokens, over the limit of {models.MAX_TOKENS_PER_EXAMPLE:,}"
-        sure = facts.tokens > models.MAX_TOKENS_PER_EXAMPLE
+    if facts.max_tokens > limits.MAX_TOKENS_PER_EXAMPLE:
+        detail = f"up to {facts.max_tokens:,} tokens, over the limit of {limits.MAX_TOKENS_PER_EXAMPLE:,}"
+        sure = facts.tokens > limits.MAX_TOKENS_PER_EXAMPLE
         problems.append(Problem(source, ERROR if sure else WARNING, "tokens", detail))
     return problems, facts
 
@@ -252,12 +243,12 @@ def _uri_faults(file_data: types.FileData) -> Iterator[tuple[str, str]]:
     uri = file_data.file_uri or ""
     if not re.fullmatch(r"gs://[^/]+/.+", uri):
         yield "file_uri", f"file_uri must be a gs:// URI, got {uri[:100]!r}"
-    if file_data.mime_type not in models.MIME_TYPES:
+    if file_data.mime_type not in limits.MIME_TYPES:
         yield "mime_type", _mime_detail(file_data.mime_type or "")
 
 
 def _mime_detail(mime_type: str) -> str:
-    return f"mime_type must be one of {', '.join(sorted(models.MIME_TYPES))}, got {mime_type!r}"
+    return f"mime_type must be one of {', '.join(sorted(limits.MIME_TYPES))}, got {mime_type!r}"
 
 
 def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
@@ -268,19 +259,19 @@ def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[
     seconds = _header_seconds(content)
     if seconds is None and mime_type in ("audio/flac", "audio/wav"):
         return None, [("audio", f"the {mime_type} data is damaged: its header cannot be read")]
-    if seconds is not None and seconds > models.MAX_AUDIO_SECONDS:
-        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {models.MAX_AUDIO_SECONDS} s")]
+    if seconds is not None and seconds > limits.MAX_AUDIO_SECONDS:
+        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s")]
     return seconds, [("audio", "the audio has no samples")] if seconds == 0 else []
 
 
 def _kind_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
     """What is wrong with the payload's type or size."""
-    if mime_type not in models.MIME_TYPES:
+    if mime_type not in limits.MIME_TYPES:
         return "mime_type", _mime_detail(mime_type)
     if not content:
         return "audio", "the audio part has no data"
-    if len(content) > models.MAX_AUDIO_BYTES:
-        return "audio", f"{len(content):,} bytes of audio, over the limit of {models.MAX_AUDIO_BYTES:,}"
+    if len(content) > limits.MAX_AUDIO_BYTES:
+        return "audio", f"{len(content):,} bytes of audio, over the limit of {limits.MAX_AUDIO_BYTES:,}"
     if mime_type == "audio/pcm":
         return None
     try:

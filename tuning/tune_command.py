@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 from rich.console import Console
 
-from transforms import storage
+from transforms import limits, storage
 from transforms.errors import UsageError, UserError
 from tuning import dataset, estimate, join, models, submit
 from tuning.check import Findings
@@ -124,7 +124,7 @@ def _remedy(plan: join.Plan, prepared: Dataset) -> str:
     seconds = prepared.audio_seconds.get(split, 0.0)
     remedies = ["--audio_part=uri"]
     # Base64 makes four bytes of three; what is left of the lines is their texts.
-    kbps = int(8 * 0.75 * 0.95 * models.MAX_FILE_BYTES / seconds / 1000) if seconds else 0
+    kbps = int(8 * 0.75 * 0.95 * limits.MAX_FILE_BYTES / seconds / 1000) if seconds else 0
     fitting = [rate for rate in BITRATES if rate <= kbps and rate < (settings.get("bitrate") or math.inf)]
     if fitting:
         remedies.insert(0, f"--audio_format=mp3 --bitrate={fitting[-1]}")
@@ -137,7 +137,7 @@ def _show_left_out(plans: list[join.Plan], prepared: Dataset, console: Console) 
             split = plan.joined.split
             console.print(
                 f"warning: {plan.joined.left_out:,} of the {split} examples are left out: one file holds at most "
-                f"{models.MAX_FILE_BYTES:,} bytes and {join.MAX_EXAMPLES[split]:,} examples{_remedy(plan, prepared)}"
+                f"{limits.MAX_FILE_BYTES:,} bytes and {join.MAX_EXAMPLES[split]:,} examples{_remedy(plan, prepared)}"
             )
 
 

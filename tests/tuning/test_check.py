@@ -6,9 +6,9 @@ import tracemalloc
 import pytest
 
 from tests.tuning.test_rows import FLAC, blob, model, row, uri, user
-from transforms import storage
+from transforms import limits, storage
 from transforms.errors import UserError
-from tuning import check, models
+from tuning import check
 from tuning.check import JsonlFile
 
 
@@ -129,23 +129,23 @@ def test_a_compressed_file_is_told_once(tmp_path):
 def test_the_size_of_a_file_on_both_sides(tmp_path, monkeypatch, split, over, rule):
     train, validation = lines(*range(100)), lines(*range(1000, 1005))
     size = len(train if split == "train" else validation)
-    monkeypatch.setattr(models, "MAX_FILE_BYTES", size - over)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", size - over)
     findings = checked(tmp_path, train if split == "train" else lines(1), validation if split == "validation" else None)
     assert [problem.rule for problem in findings.problems if problem.rule == "file_bytes"] == ([rule] if rule else [])
 
 
 @pytest.mark.parametrize(("limit", "ok"), [(5, True), (4, False)])
 def test_the_number_of_examples_on_both_sides(tmp_path, monkeypatch, limit, ok):
-    monkeypatch.setattr(models, "MAX_TRAIN_EXAMPLES", limit)
+    monkeypatch.setattr(limits, "MAX_TRAIN_EXAMPLES", limit)
     assert checked(tmp_path, lines(*range(5))).ok == ok
-    monkeypatch.setattr(models, "MAX_TRAIN_EXAMPLES", 100)
-    monkeypatch.setattr(models, "MAX_VALIDATION_EXAMPLES", limit)
+    monkeypatch.setattr(limits, "MAX_TRAIN_EXAMPLES", 100)
+    monkeypatch.setattr(limits, "MAX_VALIDATION_EXAMPLES", limit)
     assert checked(tmp_path, lines(*range(50)), lines(*range(100, 105))).ok == ok
 
 
 @pytest.mark.parametrize(("count", "ok"), [(3, True), (4, False)])
 def test_the_share_of_validation_on_both_sides(tmp_path, monkeypatch, count, ok):
-    monkeypatch.setattr(models, "VALIDATION_SHARE_FROM", 9)
+    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 9)
     findings = checked(tmp_path, lines(*range(10)), lines(*range(100, 100 + count)))
     assert findings.ok == ok
     assert ("validation_examples" in findings.counts) == (not ok)
@@ -174,7 +174,7 @@ def test_a_shard_that_is_not_what_the_dataset_says(out, change):
 
 
 def test_a_dataset_over_a_limit_will_be_cut_and_is_warned_about(out, monkeypatch):
-    monkeypatch.setattr(models, "MAX_FILE_BYTES", 100_000)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 100_000)
     findings = check.check(check.files_of(str(out)))
     assert findings.ok
     assert findings.counts == {"file_bytes": 1}

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tests.tuning.conftest import NO_TIME
 from tests.tuning.test_commands import only_json, run
+from transforms import limits
 from tuning import dataset, dropped, emulator, models, service, submit, watch
 from tuning.clock import Clock
 from tuning.emulated_jobs import _camel
@@ -367,8 +368,8 @@ def test_the_requests_that_a_command_sends(run, out):
     ],
 )
 def test_a_dataset_over_a_limit_is_not_submitted(run, out, playing, monkeypatch, limit, value, told):
-    monkeypatch.setattr(models, "VALIDATION_SHARE_FROM", 10)
-    monkeypatch.setattr(models, limit, value)
+    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 10)
+    monkeypatch.setattr(limits, limit, value)
     status, stdout, stderr = run("tune", out, playing())
     assert (status, only_json(stdout)["ok"]) == (1, False)
     assert told in stderr
@@ -376,8 +377,8 @@ def test_a_dataset_over_a_limit_is_not_submitted(run, out, playing, monkeypatch,
 
 
 def test_a_validation_split_over_its_cap_can_be_left_out(run, out, playing, monkeypatch):
-    monkeypatch.setattr(models, "VALIDATION_SHARE_FROM", 10)
-    monkeypatch.setattr(models, "MAX_VALIDATION_SHARE", 0.05)
+    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 10)
+    monkeypatch.setattr(limits, "MAX_VALIDATION_SHARE", 0.05)
     status, stdout, _ = run("tune", out, playing(), "--no_validation")
     assert (status, only_json(stdout)["state"]) == (0, "SUCCEEDED")
     assert not (out / "tuning/validation.jsonl").exists()

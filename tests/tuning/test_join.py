@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from tests.tuning.conftest import prepare
-from transforms import storage
+from transforms import limits, storage
 from transforms.errors import UserError
-from tuning import check, dataset, join, models
+from tuning import check, dataset, join
 
 
 def shards(prepared, split):
@@ -59,7 +59,7 @@ def test_a_cut_by_examples_takes_whole_lines_from_the_beginning(prepared, tmp_pa
 @pytest.mark.parametrize(("spare", "kept"), [(0, 12), (-1, 11), (1, 12)])
 def test_a_cut_by_bytes_on_both_sides(prepared, tmp_path, monkeypatch, spare, kept):
     lines = shards(prepared, "train").splitlines(keepends=True)
-    monkeypatch.setattr(models, "MAX_FILE_BYTES", sum(map(len, lines[:12])) + spare)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", sum(map(len, lines[:12])) + spare)
     files, _ = joined(prepared, str(tmp_path))
     assert (tmp_path / "train.jsonl").read_bytes() == b"".join(lines[:kept])
     assert files["train"].left_out == 22 - kept

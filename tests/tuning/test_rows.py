@@ -9,9 +9,8 @@ import pytest
 import soundfile
 
 from tests.sounds import run_ffmpeg, tone
-from transforms import encode
+from transforms import encode, limits
 from transforms.settings import Settings
-from tuning import models
 from tuning.rows import check_line
 
 
@@ -232,18 +231,18 @@ def test_a_uri_has_no_length():
 def test_the_token_limit_warns_where_it_is_not_sure(monkeypatch, limit, severity):
     _, facts = check_line(GOOD, "f:1")
     tokens = facts.max_tokens if "upper" in limit else facts.tokens
-    monkeypatch.setattr(models, "MAX_TOKENS_PER_EXAMPLE", tokens - limit.startswith("under"))
+    monkeypatch.setattr(limits, "MAX_TOKENS_PER_EXAMPLE", tokens - limit.startswith("under"))
     problems, _ = check_line(GOOD, "f:1")
     assert [problem.severity for problem in problems] == ([severity] if severity else [])
 
 
 @pytest.mark.parametrize(("limit", "rules"), [(1.0, []), (0.999, ["duration"])])
 def test_the_duration_limit_on_both_sides(monkeypatch, limit, rules):
-    monkeypatch.setattr(models, "MAX_AUDIO_SECONDS", limit)
+    monkeypatch.setattr(limits, "MAX_AUDIO_SECONDS", limit)
     assert [problem.rule for problem in check_line(GOOD, "f:1")[0]] == rules
 
 
 @pytest.mark.parametrize(("over", "rules"), [(0, []), (1, ["audio"])])
 def test_the_size_limit_on_both_sides(monkeypatch, over, rules):
-    monkeypatch.setattr(models, "MAX_AUDIO_BYTES", len(FLAC) - over)
+    monkeypatch.setattr(limits, "MAX_AUDIO_BYTES", len(FLAC) - over)
     assert [problem.rule for problem in check_line(GOOD, "f:1")[0]] == rules

@@ -9,6 +9,7 @@ import pytest
 
 from cliptune import build_parser
 from tests.tuning.test_commands import run
+from transforms import limits
 from tuning import emulator, models, scenario
 from tuning.exits import MEANINGS
 
@@ -102,8 +103,8 @@ def test_the_table_of_models_is_the_code():
 
 
 def test_the_table_of_sources_is_the_code():
-    told = [row for row in rows(TUNING, 4) if row[0].strip("`") in models.SOURCES]
-    sources = models.SOURCES.items()
+    told = [row for row in rows(TUNING, 4) if row[0].strip("`") in {**models.SOURCES, **limits.SOURCES}]
+    sources = (*models.SOURCES.items(), *limits.SOURCES.items())
     assert told == [(f"`{name}`", source.mark, source.where, str(source.read)) for name, source in sources]
 
 
