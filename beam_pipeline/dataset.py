@@ -15,12 +15,13 @@ from apache_beam.typehints import with_output_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.progress import ProgressFile
-from transforms import assign, manifest, reasons, repeats, report, shard, storage
+from transforms import assign, manifest, reasons, repeats, report, shard
 from transforms.clip import Clip, Outcome, pack, rejected, unpack
 from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import REJECTED, Plan, ShardKey
 from transforms.repeats import Use
 from transforms.shard import ClipPool, ShardResult, Target
+from transforms.storage import Storage
 
 CLIPS = "clips"
 REJECTS = "rejects"
@@ -42,7 +43,6 @@ class Job:
       plan: what the launcher counted.
       target: what the dataset is and where it goes.
       clip_threads: clips prepared at a time by one worker.
-      billing_project: what every worker tells `storage.bill`.
       progress_path: a local file to note finished clips in, or "" for none.
       committed: shards that an earlier run had finished when this one began.
     """
@@ -52,7 +52,6 @@ class Job:
     plan: Plan
     target: Target
     clip_threads: int
-    billing_project: str = ""
     progress_path: str = ""
     committed: frozenset[ShardKey] = frozenset()
 
@@ -72,7 +71,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
       One element, the report, when the dataset is complete.
     """
     rows = (
-        pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings, job.billing_project)
+        pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings, job.target.storage)
     )
     unique = rows[CLIPS] | Deduplicate()
     clips = unique[CLIPS] | KeyByShard(job.plan)
@@ -87,29 +86,24 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
 class ReadManifests(beam.PTransform):
     """Splits manifests into clips and the outcomes of rows that are none."""
 
-    def __init__(self, settings: ManifestSettings, billing_project: str = "") -> None:
+    def __init__(self, settings: ManifestSettings, storage: Storage) -> None:
         super().__init__()
         self.settings = settings
-        self.billing_project = billing_project
+        self.storage = storage
 
     def expand(self, manifests: PCollection) -> beam.pvalue.DoOutputsTuple:
-        return manifests | beam.ParDo(_ReadManifest(self.settings, self.billing_project)).with_outputs(
-            REJECTS, main=CLIPS
-        )
+        return manifests | beam.ParDo(_ReadManifest(self.settings, self.storage)).with_outputs(REJECTS, main=CLIPS)
 
 
 @with_output_types(Clip)
 class _ReadManifest(beam.DoFn):
-    def __init__(self, settings: ManifestSettings, billing_project: str) -> None:
+    def __init__(self, settings: ManifestSettings, storage: Storage) -> None:
         super().__init__()
         self.settings = settings
-        self.billing_project = billing_project
-
-    def setup(self) -> None:
-        storage.bill(self.billing_project)
+        self.storage = storage
 
     def process(self, element: Manifest) -> Iterator[Clip | TaggedOutput]:
-        for row in manifest.read(element, self.settings):
+        for row in manifest.read(element, self.settings, self.storage):
             yield TaggedOutput(REJECTS, row) if isinstance(row, Outcome) else row
 
 
@@ -195,7 +189,6 @@ class _WriteShard(beam.DoFn):
         self.job = job
 
     def setup(self) -> None:
-        storage.bill(self.job.billing_project)
         threads = self.job.clip_threads
         reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
         self.pending: set[Future[ShardResult]] = set()
@@ -255,7 +248,6 @@ class DropRepeats(beam.PTransform):
         return result.key, result
 
     def _uses(self, result: ShardResult) -> Iterator[tuple[str, Use]]:
-        storage.bill(self.job.billing_project)
         return repeats.uses(result.key, self.job.target)
 
     @staticmethod
@@ -264,7 +256,6 @@ class DropRepeats(beam.PTransform):
 
     def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
         key, found = element
-        storage.bill(self.job.billing_project)
         repeats.drop(key, dict(found["dropped"]), self.job.target)
         result: ShardResult = found["results"][0]
         return result
@@ -285,7 +276,6 @@ class FinishDataset(beam.PTransform):
         self.job = job
 
     def _finish(self, results: list[ShardResult]) -> dict[str, object]:
-        storage.bill(self.job.billing_project)
         return report.finish(results, self.job.plan, self.job.target)
 
     def expand(self, results: PCollection) -> PCollection:

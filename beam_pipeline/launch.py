@@ -34,12 +34,13 @@ from rich.console import Console
 from beam_pipeline import progress, summary
 from beam_pipeline.dataset import REUSED, Job, build
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
-from transforms import errors, interrupts, manifest, output, storage, tasks
+from transforms import errors, interrupts, manifest, output, tasks
 from transforms.errors import StorageError, UsageError, UserError
 from transforms.manifest import ManifestSettings
 from transforms.plan import make_plan
 from transforms.settings import Task
 from transforms.shard import Target
+from transforms.storage import Storage, uris
 
 DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
 INTERRUPT_SECONDS = 1.5
@@ -88,12 +89,11 @@ def _tell(report: dict[str, Any], args: argparse.Namespace, console: Console) ->
 
 def _prepare(args: argparse.Namespace, options: PipelineOptions, console: Console) -> dict[str, Any]:
     check_runner(options)
-    storage.bill(args.billing_project)
     job = make_job(args, options, console)
-    claim = output.claim(job.target.output, job.plan, job.target.settings, args.overwrite)
+    claim = output.claim(job.target, job.plan, args.overwrite)
     committed, audio_there = output.left_by_earlier_runs(job.target) if claim.resumed else (frozenset(), False)
     reused = run(job.claimed(claim.digest, committed, audio_there), options, console)
-    report: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(job.target.output, "report.json")))
+    report: dict[str, Any] = orjson.loads(job.target.storage.read_bytes(uris.join(job.target.output, "report.json")))
     return {**report, "reused": reused}
 
 
@@ -158,32 +158,34 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
       UserError: a manifest cannot be used.
     """
     base = str(Path.cwd())  # workers may have another one
+    storage = Storage(args.billing_project)
     args.audio_uri = _audio_uri(args)
     try:
-        settings = settings_from(args, _tasks(args.tasks, base) if args.tasks else ())
+        settings = settings_from(args, _tasks(args.tasks, base, storage) if args.tasks else ())
     except ValueError as fault:
         raise UsageError(f"--{fault}") from None
     if not 0 <= args.max_rejected_fraction <= 1:
         raise UsageError(f"--max_rejected_fraction must be from 0 to 1, got {args.max_rejected_fraction:g}")
-    manifests = manifest.locate(args.manifest, base)
+    manifests = manifest.locate(args.manifest, base, storage)
     rows = ManifestSettings(
         audio_root=args.audio_root,
         allow_path=tuple(args.allow_path),
         columns=columns_from(args),
         tasks=settings.tasks,
     )
-    _refuse_own_output(manifests, storage.absolute(args.output, base), args.output)
-    every_row = (row for each in manifests for row in manifest.read(each, rows))
+    _refuse_own_output(manifests, uris.absolute(args.output, base), args.output)
+    every_row = (row for each in manifests for row in manifest.read(each, rows, storage))
     plan = make_plan(progress.counted(every_row, console), settings)
     target = Target(
-        output=storage.absolute(args.output, base),
+        output=uris.absolute(args.output, base),
         base=base,
         allowed=manifest.allowed_roots(manifests, rows, base),
         num_shards=plan.num_shards,
         settings=settings,
+        storage=storage,
         verify=args.verify,
     )
-    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options), args.billing_project)
+    return Job(tuple(manifests), rows, plan, target, _clip_threads(args, options))
 
 
 def _audio_uri(args: argparse.Namespace) -> str:
@@ -191,15 +193,15 @@ def _audio_uri(args: argparse.Namespace) -> str:
     uri = str(args.audio_uri).rstrip("/")
     if args.audio_part != "uri" or uri:
         return uri
-    if not storage.is_gcs(args.output):
+    if not uris.is_gcs(args.output):
         told = f"--audio_part=uri: the service reads audio from a bucket, and --output {args.output} is none"
         raise UserError(f"{told}; write to gs://…, or say with --audio_uri where OUT/audio will be copied to")
     return f"{args.output.rstrip('/')}/audio"
 
 
-def _tasks(name: str, base: str) -> tuple[Task, ...]:
+def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
     try:
-        return tasks.load(storage.read_bytes(storage.absolute(name, base)), name)
+        return tasks.load(storage.read_bytes(uris.absolute(name, base)), name)
     except FileNotFoundError:
         raise UserError(f"--tasks {name}: there is no such file") from None
     except OSError as fault:

@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scale import EXAMPLES, write_manifest
-from transforms import storage
+from transforms.storage import Storage
+
+storage = Storage()
 
 ROOT = EXAMPLES.parent
 BUCKET = "gs://bench"

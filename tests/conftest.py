@@ -9,7 +9,9 @@ import pytest
 from gcp_storage_emulator.server import create_server
 
 from tests.gcs_proxy import Proxy
-from transforms import storage
+from transforms.storage import Storage
+
+storage = Storage()
 
 
 def pytest_addoption(parser):
@@ -71,7 +73,6 @@ def gcs(storage_emulator, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.address)
     yield proxy
     proxy.stop()
-    storage.bill("")
 
 
 def make_bucket(address: str, name: str) -> None:

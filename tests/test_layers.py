@@ -23,28 +23,12 @@ FORBIDDEN = {
 }
 # Each file of transforms imports only from those before it.
 ORDER = [
-    *(
-        "limits",
-        "reasons",
-        "errors",
-        "clip",
-        "text",
-        "settings",
-        "tasks",
-        "bitstream",
-        "lengths",
-        "sniff",
-        "waveform",
-        "sndfile",
-        "ffmpeg",
-        "decode",
-    ),
-    *("conform", "encode", "example", "storage", "gcs_client", "gcs", "ordered", "sources", "assign", "plan"),
-    *("manifest_row", "kaldi", "manifest_formats", "manifest", "shard"),
+    *("limits", "reasons", "errors", "clip", "text", "settings", "tasks", "bitstream", "lengths", "sniff", "waveform"),
+    *("sndfile", "ffmpeg", "decode", "conform", "encode", "example"),
+    *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
+    *("ordered", "sources", "assign", "plan", "manifest_row", "kaldi", "manifest_formats", "manifest", "shard"),
     *("repeats", "ledger", "page", "report", "output", "interrupts"),
 ]
-# storage loads its gs:// half when the first such URI is used, and that half is written in storage's terms.
-LAZY = ("storage", "gcs")
 
 
 def imported(tree):
@@ -101,31 +85,34 @@ def test_both_sides_use_what_is_theirs_alone():
     assert all(any(reaches(name, package) for name in names["tuning"]) for package in VERTEX - {"vertexai"})
 
 
+def module_of(path):
+    """The name of a file of transforms: "storage" for storage/__init__.py, "storage.gcs" for storage/gcs.py."""
+    parts = path.relative_to(ROOT / "transforms").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in (ROOT / "transforms").rglob("*.py")}
+
+
 def test_every_file_of_transforms_has_its_place():
-    files = {path.relative_to(ROOT / "transforms").as_posix() for path in (ROOT / "transforms").rglob("*.py")}
-    unplaced = sorted(files - {"__init__.py", *(f"{name}.py" for name in ORDER)})
-    gone = sorted({f"{name}.py" for name in ORDER} - files)
+    unplaced = sorted(FILES.keys() - {"", *ORDER})
+    gone = sorted(set(ORDER) - FILES.keys())
     assert not unplaced, f"write {unplaced} into ORDER, behind all that they import"
     assert not gone, f"take {gone} out of ORDER"
     assert len(ORDER) == len(set(ORDER))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "transforms").glob("*.py")), ids=lambda path: path.stem)
-def test_inside_transforms_imports_point_to_the_left(path):
-    left = ORDER[: ORDER.index(path.stem)] if path.stem in ORDER else []
-    names = [name.split(".")[1] for name in _ours(ast.parse(path.read_text(encoding="utf-8")))]
-    wrong = {name for name in names if name not in left} - {LAZY[1] if path.stem == LAZY[0] else None}
-    assert not wrong, f"{path.stem} imports {sorted(wrong)}, which ORDER places behind it"
-
-
-def test_the_one_import_to_the_right_waits_for_its_first_use():
-    tree = ast.parse((ROOT / f"transforms/{LAZY[0]}.py").read_text(encoding="utf-8"))
-    late = [
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) if f"transforms.{LAZY[1]}" in _ours(node)
-    ]
-    assert len(late) == 1
-    assert _ours(tree).count(f"transforms.{LAZY[1]}") == 1  # so none stands outside that function
+@pytest.mark.parametrize("name", FILES)
+def test_inside_transforms_imports_point_to_the_left(name):
+    left = ORDER[: ORDER.index(name)] if name in ORDER else []
+    wrong = {module for module in _ours(ast.parse(FILES[name].read_text(encoding="utf-8"))) if module not in left}
+    assert not wrong, f"{name} imports {sorted(wrong)}, which ORDER places behind it"
 
 
 def _ours(tree):
-    return [name for name in imported(tree) if name.startswith("transforms.")]
+    """The files of transforms that a module imports: "from transforms.storage import uris" is storage.uris."""
+    for name in imported(tree):
+        if reaches(name, "transforms"):
+            parts = name.split(".")[1:]
+            found = [".".join(parts[:end]) for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in FILES]
+            yield found[0] if found else ""

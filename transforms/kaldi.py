@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transforms import reasons, storage
+from transforms import reasons
 from transforms.errors import ClipRejected, UserError
 from transforms.manifest_row import Fields, Row
+from transforms.storage import Storage, uris
 
 
-def is_kaldi(folder: str) -> bool:
+def is_kaldi(folder: str, storage: Storage) -> bool:
     """Whether a folder is Kaldi's."""
-    return storage.exists(storage.join(folder, "wav.scp")) and storage.exists(storage.join(folder, "text"))
+    return storage.exists(uris.join(folder, "wav.scp")) and storage.exists(uris.join(folder, "text"))
 
 
-def read(folder: str, name: str) -> Iterator[Row]:
+def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     """A row for every utterance, and for every text without one.
 
     Utterances are the lines of `segments`, else of `wav.scp`. Commands in
@@ -23,18 +24,21 @@ def read(folder: str, name: str) -> Iterator[Row]:
     Args:
       folder: absolute path or gs:// URI.
       name: as the user wrote it.
+      storage: reads the files.
 
     Raises:
       UserError: a file of the folder cannot be read as a whole.
     """
-    texts = {key: (number, text) for number, key, text in _lines(folder, "text", name)}
-    speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", name)}
-    if storage.exists(storage.join(folder, "segments")):
-        recordings = {key: path for _, key, path in _lines(folder, "wav.scp", name)}
-        utterances = ((n, key, _segment(rest, recordings)) for n, key, rest in _lines(folder, "segments", name))
+    texts = {key: (number, text) for number, key, text in _lines(folder, "text", name, storage)}
+    speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", name, storage)}
+    if storage.exists(uris.join(folder, "segments")):
+        recordings = {key: path for _, key, path in _lines(folder, "wav.scp", name, storage)}
+        utterances = (
+            (n, key, _segment(rest, recordings)) for n, key, rest in _lines(folder, "segments", name, storage)
+        )
         file = "segments"
     else:
-        utterances = ((n, key, {"audio": path}) for n, key, path in _lines(folder, "wav.scp", name))
+        utterances = ((n, key, {"audio": path}) for n, key, path in _lines(folder, "wav.scp", name, storage))
         file = "wav.scp"
     left = dict.fromkeys(texts)
     for number, key, fields in utterances:
@@ -48,9 +52,9 @@ def read(folder: str, name: str) -> Iterator[Row]:
         yield Row(number, {"id": key, "text": text}, fault, file="text")
 
 
-def _lines(folder: str, file: str, name: str) -> Iterator[tuple[int, str, str]]:
+def _lines(folder: str, file: str, name: str, storage: Storage) -> Iterator[tuple[int, str, str]]:
     """Number, key and the rest of each line; nothing for a file that is not there."""
-    uri = storage.join(folder, file)
+    uri = uris.join(folder, file)
     if not storage.exists(uri):
         return
     with storage.open_read(uri) as stream:

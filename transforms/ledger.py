@@ -10,8 +10,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import storage
 from transforms.clip import Outcome
+from transforms.storage import Storage, uris
 
 ROWS_PER_FILE = 50_000
 ROWS_PER_GROUP = 10_000
@@ -47,13 +47,14 @@ _COLUMNS: list[pa.Field[Any]] = [
 SCHEMA = pa.schema(_COLUMNS)
 
 
-def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int) -> int:
+def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, storage: Storage) -> int:
     """Writes the ledger's files, streaming: one row group is in memory at a time.
 
     Args:
       outcomes: of every manifest row, in the dataset's order.
       folder: local or gs:// folder of the files.
       rows: how many outcomes there will be, which fixes the number of files.
+      storage: writes the files.
 
     Returns:
       The rows written.
@@ -63,13 +64,14 @@ def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int) -> int:
     return sum(
         _write_file(
             itertools.islice(stream, ROWS_PER_FILE),
-            storage.join(folder, f"ledger-{index:05d}-of-{num_files:05d}.parquet"),
+            uris.join(folder, f"ledger-{index:05d}-of-{num_files:05d}.parquet"),
+            storage,
         )
         for index in range(num_files)
     )
 
 
-def _write_file(outcomes: Iterator[Outcome], uri: str) -> int:
+def _write_file(outcomes: Iterator[Outcome], uri: str, storage: Storage) -> int:
     written = 0
     with storage.write(uri) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
         while group := list(itertools.islice(outcomes, ROWS_PER_GROUP)):
@@ -83,7 +85,7 @@ def _table(outcomes: list[Outcome]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def read_ledger(folder: str, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
+def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
     """The ledger's rows, as dictionaries, in the dataset's order."""
     for uri in storage.list_files(folder):
         with storage.open_read(uri) as stream:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from transforms import reasons, storage, tasks
+from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, UserError
 from transforms.manifest_formats import read_rows
 from transforms.manifest_row import ALIASES, Fields, Row
 from transforms.reasons import Reason
 from transforms.settings import Task
+from transforms.storage import Storage, uris
 
 SPLITS = {
     "train": "train", "training": "train",
@@ -57,7 +58,7 @@ class ManifestSettings:
     tasks: tuple[Task, ...] = ()
 
 
-def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
+def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifest]:
     """The manifests that --manifest names: files, globs, folders of pairs.
 
     An existing file of exactly the given name is never taken for a glob.
@@ -67,14 +68,14 @@ def locate(patterns: Sequence[str], base: str) -> list[Manifest]:
     """
     found: dict[str, Manifest] = {}
     for pattern in patterns:
-        for each in _matching(pattern, base):
-            same = each.uri if storage.is_gcs(each.uri) else os.path.normpath(each.uri)
+        for each in _matching(pattern, base, storage):
+            same = each.uri if uris.is_gcs(each.uri) else os.path.normpath(each.uri)
             found.setdefault(same, each)
     return list(found.values())
 
 
-def _matching(pattern: str, base: str) -> list[Manifest]:
-    uri = storage.absolute(pattern, base)
+def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
+    uri = uris.absolute(pattern, base)
     try:
         if storage.exists(uri):
             return [Manifest(pattern, uri, is_folder=False)]
@@ -92,7 +93,7 @@ def _matching(pattern: str, base: str) -> list[Manifest]:
     return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
 
 
-def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outcome]:
+def read(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[Clip | Outcome]:
     """Streams a manifest's rows: a clip, or the outcome of a row that cannot be one.
 
     Raises:
@@ -101,8 +102,8 @@ def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outc
     if settings.audio_root is None:
         settings = replace(settings, audio_root=_folder(manifest))
     columns: dict[str, str] | None = None
-    for row in read_rows(manifest.uri, manifest.name, manifest.is_folder):
-        source = f"{storage.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+    for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+        source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
         if row.fault is None and columns is None:
             columns = _columns(row.fields, manifest, settings)
         try:
@@ -112,12 +113,12 @@ def read(manifest: Manifest, settings: ManifestSettings) -> Iterator[Clip | Outc
         except ClipRejected as fault:
             yield _rejected(row, source, settings, fault)
     if columns is None:
-        _nothing_read(manifest)
+        _nothing_read(manifest, storage)
 
 
-def _nothing_read(manifest: Manifest) -> None:
+def _nothing_read(manifest: Manifest, storage: Storage) -> None:
     """A manifest of nothing but faulty lines is reported row by row; one without rows is a mistake."""
-    if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder)), None) is None:
+    if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)), None) is None:
         raise UserError(f"{manifest.name}: the manifest has no rows")
 
 
@@ -182,7 +183,7 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         duration=duration,
         # Whoever writes an absolute path into a manifest on this machine means this machine. A relative one that
         # leaves its folder, or any in a manifest from a bucket, may come with a dataset from elsewhere.
-        confined=not path.startswith("/") or storage.is_gcs(manifest.uri),
+        confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
     )
 
 
@@ -272,9 +273,9 @@ def _split(fields: Fields, settings: ManifestSettings) -> str:
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:
     """The audio as the user would name it: relative where the manifest's own name is relative."""
-    if storage.is_gcs(path) or path.startswith("/"):
+    if uris.is_gcs(path) or path.startswith("/"):
         return path
-    if scheme := storage.scheme_of(path):
+    if scheme := uris.scheme_of(path):
         raise ClipRejected(
             reasons.PATH_NOT_ALLOWED,
             f"unsupported scheme {scheme}://: nothing is fetched from there; copy the audio to a folder or to gs://",
@@ -284,7 +285,7 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
 
 
 def _folder(manifest: Manifest) -> str:
-    return manifest.name if manifest.is_folder else storage.parent(manifest.name)
+    return manifest.name if manifest.is_folder else uris.parent(manifest.name)
 
 
 def _row_json(fields: Fields) -> str:
@@ -320,7 +321,7 @@ def allowed_roots(manifests: Iterable[Manifest], settings: ManifestSettings, bas
     named = [_folder(manifest) for manifest in manifests] + list(settings.allow_path)
     if settings.audio_root is not None:
         named.append(settings.audio_root)
-    local = [storage.absolute(name, base) for name in named if not storage.is_gcs(name)]
+    local = [uris.absolute(name, base) for name in named if not uris.is_gcs(name)]
     return tuple(sorted({os.path.realpath(path) for path in local}))
 
 
@@ -338,7 +339,7 @@ def check_allowed(uri: str, roots: Sequence[str]) -> None:
     Raises:
       ClipRejected: PATH_NOT_ALLOWED.
     """
-    if storage.is_gcs(uri) or storage.scheme_of(uri):
+    if uris.is_gcs(uri) or uris.scheme_of(uri):
         return
     try:
         real = os.path.realpath(uri)
@@ -347,5 +348,5 @@ def check_allowed(uri: str, roots: Sequence[str]) -> None:
     if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
         raise ClipRejected(
             reasons.PATH_NOT_ALLOWED,
-            f"the path {storage.shown(uri)} lies outside the manifest's folder and the allowed ones",
+            f"the path {uris.shown(uri)} lies outside the manifest's folder and the allowed ones",
         )

@@ -19,9 +19,10 @@ from typing import IO, BinaryIO, cast
 import orjson
 import pyarrow.parquet as pq
 
-from transforms import kaldi, reasons, storage
+from transforms import kaldi, reasons
 from transforms.errors import ClipRejected, NotARegularFileError, UserError
 from transforms.manifest_row import ALIASES, Fields, Row
+from transforms.storage import Storage
 
 # The longest line that is taken for one row; texts are kilobytes, never this.
 MAX_LINE_BYTES = 32 << 20
@@ -35,19 +36,21 @@ _AUDIO_EXTENSIONS = """
 AUDIO_EXTENSIONS = frozenset(_AUDIO_EXTENSIONS.split())
 
 
-def read_rows(uri: str, name: str, is_folder: bool) -> Iterator[Row]:
+def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterator[Row]:
     """The rows of one manifest, whatever its format.
 
     Args:
       uri: absolute path or gs:// URI.
       name: as the user wrote it.
       is_folder: whether it is a folder of audio with texts beside it, or of Kaldi's files.
+      storage: reads the files.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
     if is_folder:
-        yield from kaldi.read(uri, name) if kaldi.is_kaldi(uri) else _read_pairs(uri, name)
+        is_kaldi = kaldi.is_kaldi(uri, storage)
+        yield from kaldi.read(uri, name, storage) if is_kaldi else _read_pairs(uri, name, storage)
         return
     try:
         with storage.open_read(uri) as stream:
@@ -264,7 +267,7 @@ def _read_parquet(stream: BinaryIO, name: str) -> Iterator[Row]:
         raise UserError(f"{name}: not a readable Parquet file ({type(fault).__name__})") from None
 
 
-def _read_pairs(folder: str, name: str) -> Iterator[Row]:
+def _read_pairs(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     """NAME.wav and NAME.txt side by side; one without the other is a rejected row."""
     root = folder.rstrip("/") + "/"
     stems: dict[str, dict[str, str]] = {}
@@ -277,10 +280,10 @@ def _read_pairs(folder: str, name: str) -> Iterator[Row]:
     if not any("audio" in pair for pair in stems.values()):
         raise UserError(f"{name}: a folder must hold pairs such as NAME.wav and NAME.txt; there is no audio file in it")
     for number, (stem, pair) in enumerate(sorted(stems.items()), start=1):
-        yield _pair_row(number, stem, pair, root)
+        yield _pair_row(number, stem, pair, root, storage)
 
 
-def _pair_row(number: int, stem: str, pair: dict[str, str], root: str) -> Row:
+def _pair_row(number: int, stem: str, pair: dict[str, str], root: str, storage: Storage) -> Row:
     fields: Fields = {"id": stem, "audio": pair.get("audio")}
     if "audio" not in pair:
         return Row(number, fields, ClipRejected(reasons.MISSING_AUDIO, f"{pair['text']} has no audio file beside it"))

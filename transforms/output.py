@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
-from transforms import decode, storage
+from transforms import decode
 from transforms.errors import UserError
 from transforms.plan import Plan, ShardKey
 from transforms.settings import Settings
 from transforms.shard import FORMAT_VERSION, RUN_FILE, Target
+from transforms.storage import Storage, uris
 
 DATASET_FILE = "dataset.json"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
@@ -34,8 +35,8 @@ class Claim:
     resumed: bool
 
 
-def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> Claim:
-    """Makes `output` this run's: empty, begun by the same run, or cleared.
+def claim(target: Target, plan: Plan, overwrite: bool) -> Claim:
+    """Makes the output this run's: empty, begun by the same run, or cleared.
 
     A run that was killed left `run.json` and perhaps shards; the same run goes
     on from there. Anything else is not mixed with new shards.
@@ -43,30 +44,31 @@ def claim(output: str, plan: Plan, settings: Settings, overwrite: bool) -> Claim
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
     """
+    output, storage = target.output, target.storage
     if storage.exists(output):
         raise UserError(f"{output} is a file; --output names a folder")
-    mine = describe(plan, settings)
-    earlier = _earlier(output)
+    mine = describe(plan, target.settings)
+    earlier = _earlier(output, storage)
     resumed = earlier == mine
     if resumed:
-        storage.delete(storage.join(output, DATASET_FILE))  # not complete again until the run has ended
+        storage.delete(uris.join(output, DATASET_FILE))  # not complete again until the run has ended
     elif earlier is not None:
         if not overwrite:
             raise UserError(f"{output} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
-        _clear(output)
+        _clear(output, storage)
     storage.sweep(output)
     content = orjson.dumps(mine, option=_PRETTY)
-    storage.write_bytes(storage.join(output, RUN_FILE), content)
+    storage.write_bytes(uris.join(output, RUN_FILE), content)
     return Claim(sha256(content).hexdigest(), resumed)
 
 
 def left_by_earlier_runs(target: Target) -> tuple[frozenset[ShardKey], bool]:
     """The shards with a sidecar, which an earlier run of the same description finished; and whether there is audio."""
-    folders = (storage.join(target.output, split) for split in target.num_shards)
-    there = {uri for folder in folders for uri in storage.list_files(folder)}
+    folders = (uris.join(target.output, split) for split in target.num_shards)
+    there = {uri for folder in folders for uri in target.storage.list_files(folder)}
     keys = ((split, index) for split, count in target.num_shards.items() for index in range(count))
     finished = frozenset(key for key in keys if target.sidecar_uri(key) in there)
-    return finished, storage.is_folder(target.audio_folder())
+    return finished, target.storage.is_folder(target.audio_folder())
 
 
 _CHOICES = "choose another --output, or pass --overwrite to replace it"
@@ -86,14 +88,14 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
     return as_read_back
 
 
-def _earlier(output: str) -> dict[str, Any] | None:
+def _earlier(output: str, storage: Storage) -> dict[str, Any] | None:
     """The description of the run that made the folder; None for an empty folder."""
-    earlier = _description_in(output)
+    earlier = _description_in(output, storage)
     strangers = storage.list_files(output) if earlier is None else []
     if not strangers:
         return earlier
     # Unless another run of the same command began between the two looks.
-    earlier = _description_in(output)
+    earlier = _description_in(output, storage)
     if earlier is None:
         raise UserError(
             f"{output} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
@@ -101,9 +103,9 @@ def _earlier(output: str) -> dict[str, Any] | None:
     return earlier
 
 
-def _description_in(output: str) -> dict[str, Any] | None:
+def _description_in(output: str, storage: Storage) -> dict[str, Any] | None:
     try:
-        tree: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(output, RUN_FILE)))
+        tree: dict[str, Any] = orjson.loads(storage.read_bytes(uris.join(output, RUN_FILE)))
         return tree
     except FileNotFoundError:
         return None
@@ -131,9 +133,9 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-def _clear(output: str) -> None:
+def _clear(output: str, storage: Storage) -> None:
     for name in _FILES:  # dataset.json first: from then on nobody takes the rest for a dataset
-        storage.delete(storage.join(output, name))
+        storage.delete(uris.join(output, name))
     for uri in storage.list_files(output):
         if uri.removeprefix(output.rstrip("/") + "/").startswith(_FOLDERS):
             storage.delete(uri)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
-from transforms import assign, reasons, storage
+from transforms import assign, reasons
 from transforms.clip import Outcome
 from transforms.plan import REJECTED, ShardKey
 from transforms.shard import Sidecar, Target, dump_sidecar, load_sidecar
+from transforms.storage import uris
 
 # The clip_id, source and shard of a clip.
 Use = tuple[str, str, ShardKey]
@@ -22,7 +23,7 @@ def uses(key: ShardKey, target: Target) -> Iterator[tuple[str, Use]]:
     """
     if key[0] == REJECTED:
         return
-    for outcome in load_sidecar(storage.read_bytes(target.sidecar_uri(key))).outcomes:
+    for outcome in load_sidecar(target.storage.read_bytes(target.sidecar_uri(key))).outcomes:
         if outcome.status == "accepted" or outcome.reason == reasons.DUPLICATE_AUDIO.name:
             yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
 
@@ -52,19 +53,19 @@ def drop(key: ShardKey, dropped: Mapping[str, str], target: Target) -> None:
     """
     if not dropped:
         return
-    sidecar = load_sidecar(storage.read_bytes(target.sidecar_uri(key)))
+    sidecar = load_sidecar(target.storage.read_bytes(target.sidecar_uri(key)))
     leaving = {outcome.clip_id for outcome in sidecar.outcomes if outcome.status == "accepted"} & dropped.keys()
     if leaving:
         # Between these two writes the shard is none: its sidecar has another hash, and a rerun makes it again.
         lean = _rewrite(key, sidecar, dropped, target)
-        storage.write_bytes(target.sidecar_uri(key), dump_sidecar(lean))
+        target.storage.write_bytes(target.sidecar_uri(key), dump_sidecar(lean))
 
 
 def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], target: Target) -> Sidecar:
-    uri = storage.join(target.output, target.shard_path(key))
+    uri = uris.join(target.output, target.shard_path(key))
     outcomes: list[Outcome] = []
     size, line_index, file_hash = 0, 0, sha256()
-    with storage.open_read(uri) as lines, storage.write(uri) as stream:
+    with target.storage.open_read(uri) as lines, target.storage.write(uri) as stream:
         for outcome in sidecar.outcomes:
             line = lines.readline() if outcome.status == "accepted" else b""
             if line and outcome.clip_id in dropped:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from transforms import assign, decode, ledger, limits, page, storage
+from transforms import assign, decode, ledger, limits, page
 from transforms.clip import Outcome
 from transforms.errors import AccountingError, UserError
 from transforms.ordered import map_ordered
@@ -20,6 +20,7 @@ from transforms.reasons import REASONS
 from transforms.repeats import audio_of
 from transforms.settings import Settings
 from transforms.shard import FORMAT_VERSION, ShardResult, Sidecar, Target, load_sidecar
+from transforms.storage import uris
 
 EXAMPLES_PER_REASON = 3
 # Small files, so in a bucket it is the requests that take their time.
@@ -116,16 +117,16 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
     splits = {assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}
     count = Count(splits, target.settings.sample_rate)
     target.check_claim()
-    with storage.write(storage.join(target.output, "rejected.jsonl")) as letters:
+    with target.storage.write(uris.join(target.output, "rejected.jsonl")) as letters:
         outcomes = _count(_outcomes(plan, target, count, fingerprints), count, letters)
-        written = ledger.write_ledger(outcomes, storage.join(target.output, "ledger"), plan.rows)
+        written = ledger.write_ledger(outcomes, uris.join(target.output, "ledger"), plan.rows, target.storage)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = {**_report(count, plan, target.settings), "repeated_audio": _repeated_audio(count, target)}
     report["warnings"] = _warnings(count, plan)
     target.check_claim()
     _write_json(target, "report.json", report)
-    storage.write_bytes(storage.join(target.output, "report.html"), page.page(report).encode())
+    target.storage.write_bytes(uris.join(target.output, "report.html"), page.page(report).encode())
     _write_json(target, "dataset.json", _dataset(count, plan, target.settings))
     return report
 
@@ -145,7 +146,7 @@ def _outcomes(plan: Plan, target: Target, count: Count, fingerprints: Mapping[Sh
 
 def _sidecar(key: ShardKey, target: Target, fingerprint: str) -> Sidecar:
     try:
-        sidecar = load_sidecar(storage.read_bytes(target.sidecar_uri(key)))
+        sidecar = load_sidecar(target.storage.read_bytes(target.sidecar_uri(key)))
         if sidecar.fingerprint == fingerprint:
             return sidecar
     except (FileNotFoundError, ValueError):
@@ -226,7 +227,7 @@ def _tasks(count: Count) -> list[tuple[str, int]]:
 def _repeated_audio(count: Count, target: Target) -> dict[str, Any]:
     """How many clips repeat another one's audio in the same task, with the sources of the first few."""
     shown: dict[str, list[str]] = {audio: [] for audio in count.first_repeated}
-    for row in ledger.read_ledger(storage.join(target.output, "ledger")) if shown else ():
+    for row in ledger.read_ledger(uris.join(target.output, "ledger"), target.storage) if shown else ():
         audio = audio_of(row["audio_sha256"], row["task"])
         if row["status"] == "accepted" and audio in shown:
             shown[audio].append(str(row["source"]))
@@ -254,4 +255,4 @@ def _warnings(count: Count, plan: Plan) -> list[str]:
 
 def _write_json(target: Target, name: str, tree: dict[str, Any]) -> None:
     content = orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    storage.write_bytes(storage.join(target.output, name), content)
+    target.storage.write_bytes(uris.join(target.output, name), content)

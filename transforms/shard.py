@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 import orjson
 
-from transforms import assign, conform, decode, encode, example, manifest, reasons, sources, storage, tasks, text
+from transforms import assign, conform, decode, encode, example, manifest, reasons, sources, tasks, text
 from transforms.clip import Clip, Outcome, rejected
 from transforms.errors import ClipRejected, UserError
 from transforms.ordered import map_ordered
 from transforms.plan import REJECTED, ShardKey
 from transforms.settings import TEXT, Settings
 from transforms.sources import Ahead
+from transforms.storage import Storage, crc32c, uris
 from transforms.waveform import Waveform
 
 FORMAT_VERSION = 1
@@ -38,6 +39,7 @@ class Target:
       allowed: folders, besides the manifests' own, that local audio may lie in.
       num_shards: shards of each split.
       settings: what decides the bytes.
+      storage: reads the audio and writes the dataset.
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
@@ -48,18 +50,19 @@ class Target:
     allowed: tuple[str, ...]
     num_shards: dict[str, int]
     settings: Settings
+    storage: Storage
     verify: bool = False
     audio_there: bool = False
     claim: str = ""
 
     def audio_folder(self) -> str:
         """Where audio files go, with `audio_part="uri"`."""
-        return storage.join(self.output, "audio")
+        return uris.join(self.output, "audio")
 
     def write_audio(self, payload: encode.Payload) -> None:
         """Writes a payload as a file of its own, named by its contents: two runs, or two clips, may write the same."""
-        uri = storage.join(self.audio_folder(), example.audio_path(payload, self.settings))
-        storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
+        uri = uris.join(self.audio_folder(), example.audio_path(payload, self.settings))
+        self.storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
 
     def check_claim(self) -> None:
         """Refuses to write into an output that another run has taken over.
@@ -70,7 +73,7 @@ class Target:
         if not self.claim:
             return
         try:
-            found = sha256(storage.read_bytes(storage.join(self.output, RUN_FILE))).hexdigest()
+            found = sha256(self.storage.read_bytes(uris.join(self.output, RUN_FILE))).hexdigest()
         except FileNotFoundError:
             found = ""
         if found != self.claim:
@@ -83,7 +86,7 @@ class Target:
 
     def sidecar_uri(self, key: ShardKey) -> str:
         """Where the shard's outcomes are."""
-        return storage.join(self.output, self.shard_path(key).removesuffix(".jsonl") + ".outcomes.json")
+        return uris.join(self.output, self.shard_path(key).removesuffix(".jsonl") + ".outcomes.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +155,10 @@ def prepare_clip(clip: Clip, target: Target, ahead: Ahead | None = None) -> tupl
 def _accept(clip: Clip, target: Target, ahead: Ahead | None) -> tuple[bytes, Outcome]:
     settings = target.settings
     clip = _normalized(clip, settings)
-    uri = storage.absolute(clip.uri, target.base)
+    uri = uris.absolute(clip.uri, target.base)
     if clip.confined:
         manifest.check_allowed(uri, target.allowed)
-    wave, content = _decoded(clip, uri, settings, ahead)
+    wave, content = _decoded(clip, uri, target, ahead)
     conformed = conform.conform(wave, settings)
     payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
     if target.verify:
@@ -174,7 +177,7 @@ def _accept(clip: Clip, target: Target, ahead: Ahead | None) -> tuple[bytes, Out
         mime_type=payload.mime_type,
         audio_bytes=len(payload.content),
         audio_sha256=sha256(payload.content).hexdigest(),
-        audio_crc32c=storage.crc32c(payload.content) if by_uri else None,
+        audio_crc32c=crc32c(payload.content) if by_uri else None,
         source_format=wave.source_format,
         source_sample_rate=wave.sample_rate,
         source_channels=wave.samples.shape[1],
@@ -201,18 +204,18 @@ def _normalized(clip: Clip, settings: Settings) -> Clip:
     return replace(clip, target=normalized)
 
 
-def _decoded(clip: Clip, uri: str, settings: Settings, ahead: Ahead | None) -> tuple[Waveform, bytes]:
+def _decoded(clip: Clip, uri: str, target: Target, ahead: Ahead | None) -> tuple[Waveform, bytes]:
     """The clip's waveform, and its whole source file; b"" for a segment, which is cut out of a recording."""
-    name_hint = storage.without_generation(uri)
+    name_hint = uris.without_generation(uri)
     if clip.offset is None:
-        content = sources.read(uri, ahead)
-        return decode.decode(content, max_duration=settings.max_duration, name_hint=name_hint), content
-    with storage.open_audio(uri) as recording:
+        content = sources.read(uri, target.storage, ahead)
+        return decode.decode(content, max_duration=target.settings.max_duration, name_hint=name_hint), content
+    with target.storage.open_audio(uri) as recording:
         wave = decode.decode_segment(
             recording,
             offset=clip.offset,
             duration=clip.duration,
-            max_duration=settings.max_duration,
+            max_duration=target.settings.max_duration,
             name_hint=name_hint,
         )
     return wave, b""
@@ -268,7 +271,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], target: Target, p
     else:
         clips = [row for row in ordered if isinstance(row, Clip)]
         sidecar = _write_lines(key, clips, digest, target, pool)
-    storage.write_bytes(target.sidecar_uri(key), dump_sidecar(sidecar))
+    target.storage.write_bytes(target.sidecar_uri(key), dump_sidecar(sidecar))
     return ShardResult(key, len(sidecar.outcomes), False, digest)
 
 
@@ -285,8 +288,8 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Targ
     outcomes: list[Outcome] = []
     line_index, written, file_hash = 0, 0, sha256()
     with (
-        storage.write(storage.join(target.output, target.shard_path(key))) as stream,
-        closing(sources.read_ahead(clips, target.base, pool.reader, pool.reads)) as reads,
+        target.storage.write(uris.join(target.output, target.shard_path(key))) as stream,
+        closing(sources.read_ahead(clips, target.base, target.storage, pool.reader, pool.reads)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
         for line, outcome in map_ordered(pool.executor, prepare, both, pool.window):
@@ -343,7 +346,7 @@ def load_sidecar(content: bytes) -> Sidecar:
 def _committed(key: ShardKey, digest: str, target: Target) -> Sidecar | None:
     """The sidecar of an earlier run, if it and its shard are what this run would write."""
     try:
-        sidecar = load_sidecar(storage.read_bytes(target.sidecar_uri(key)))
+        sidecar = load_sidecar(target.storage.read_bytes(target.sidecar_uri(key)))
     except (FileNotFoundError, ValueError):
         return None
     if sidecar.fingerprint != digest:
@@ -363,7 +366,7 @@ def _verified(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:
     if key[0] == REJECTED:
         return True
     accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
-    with storage.open_read(storage.join(target.output, target.shard_path(key))) as stream:
+    with target.storage.open_read(uris.join(target.output, target.shard_path(key))) as stream:
         for outcome, line in zip(accepted, stream, strict=True):
             payload = _payload(line, outcome, target)
             if payload is None:
@@ -379,18 +382,18 @@ def _payload(line: bytes, outcome: Outcome, target: Target) -> encode.Payload | 
         return example.payload(line, mime_type)
     path = f"{(outcome.audio_sha256 or '')[:2]}/{outcome.audio_sha256}.{target.settings.audio_format}"
     try:
-        content = storage.read_bytes(storage.join(target.audio_folder(), path))
+        content = target.storage.read_bytes(uris.join(target.audio_folder(), path))
     except FileNotFoundError:
         return None
     return encode.Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
 
 
 def _intact(key: ShardKey, sidecar: Sidecar, target: Target) -> bool:
-    uri = storage.join(target.output, target.shard_path(key))
+    uri = uris.join(target.output, target.shard_path(key))
     try:
-        if storage.size(uri) != sidecar.bytes:
+        if target.storage.size(uri) != sidecar.bytes:
             return False
-        with storage.open_read(uri) as stream:
+        with target.storage.open_read(uri) as stream:
             found = sha256()
             while block := stream.read(1 << 20):
                 found.update(block)

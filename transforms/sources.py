@@ -6,10 +6,11 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Executor, Future
 from typing import TypeAlias
 
-from transforms import reasons, storage
+from transforms import reasons
 from transforms.clip import Clip
 from transforms.errors import ClipRejected
 from transforms.ordered import when_done
+from transforms.storage import Storage, uris
 
 # A longer recording should be cut first; the cap keeps a few clips in memory bounded.
 MAX_AUDIO_BYTES = 512 << 20
@@ -22,32 +23,33 @@ Ahead: TypeAlias = "Future[bytes | None]"
 
 
 def read_ahead(
-    clips: Iterable[Clip], base: str, reader: Executor | None, window: int
+    clips: Iterable[Clip], base: str, storage: Storage, reader: Executor | None, window: int
 ) -> Generator[Future[bytes | None]]:
     """For each clip, in order, its read when that is done; at most `window` have been begun and not been taken.
 
     Args:
       clips: whose sources are read.
       base: absolute folder that relative paths start from.
+      storage: reads them.
       reader: runs the reads; None to begin none.
       window: bounds the requests at a time, and memory to this times `MAX_WAITING_BYTES`.
     """
 
     def begin(clip: Clip) -> Ahead:
-        uri = storage.absolute(clip.uri, base)
+        uri = uris.absolute(clip.uri, base)
         # A local file waits in the system's memory as well as in ours; of a recording only a segment is wanted.
-        if reader is None or not storage.is_gcs(uri) or clip.offset is not None:
+        if reader is None or not uris.is_gcs(uri) or clip.offset is not None:
             return _nothing()
-        return reader.submit(_read_unless_long, uri)
+        return reader.submit(_read_unless_long, uri, storage)
 
     return when_done(map(begin, clips), window)
 
 
-def read(uri: str, ahead: Ahead | None) -> bytes:
+def read(uri: str, storage: Storage, ahead: Ahead | None) -> bytes:
     """The contents of a clip's source, from the read that was begun before or from one of now.
 
     Raises:
-      ClipRejected, StorageError, UserError: as `storage.read_audio`.
+      ClipRejected, StorageError, UserError: as `Storage.read_audio`.
     """
     content = ahead.result() if ahead is not None else None
     return storage.read_audio(uri, MAX_AUDIO_BYTES) if content is None else content
@@ -59,7 +61,7 @@ def _nothing() -> Ahead:
     return nothing
 
 
-def _read_unless_long(uri: str) -> bytes | None:
+def _read_unless_long(uri: str, storage: Storage) -> bytes | None:
     try:
         return storage.read_audio(uri, MAX_WAITING_BYTES)
     except ClipRejected as refusal:

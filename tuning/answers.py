@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import orjson
 
-from transforms import storage
 from transforms.errors import StorageError
+from transforms.storage import Storage, uris
 
 BUCKET_EVERY = 100
 
@@ -58,10 +58,12 @@ class Answers:
     Args:
       uri: local path or gs:// URI.
       earlier: predictions that it already holds.
+      storage: writes the file.
     """
 
-    def __init__(self, uri: str, earlier: list[Prediction]) -> None:
+    def __init__(self, uri: str, earlier: list[Prediction], storage: Storage) -> None:
         self._uri = uri
+        self._storage = storage
         self._stream: BinaryIO | None = None
         self._lines = [dump(prediction) for prediction in earlier]
         self._unwritten = 0
@@ -80,7 +82,7 @@ class Answers:
     def __enter__(self) -> Answers:
         # What is there is written anew first: a kill in the middle of a line has left half of one.
         self._write()
-        if not storage.is_gcs(self._uri):
+        if not uris.is_gcs(self._uri):
             self._stream = Path(self._uri).open("ab")
         return self
 
@@ -98,11 +100,11 @@ class Answers:
             raise StorageError(f"{self._uri}: {fault.strerror}") from fault
 
     def _write(self) -> None:
-        storage.write_bytes(self._uri, b"".join(self._lines))
+        self._storage.write_bytes(self._uri, b"".join(self._lines))
         self._unwritten = 0
 
 
-def read(uri: str) -> list[Prediction]:
+def read(uri: str, storage: Storage) -> list[Prediction]:
     """The predictions of an earlier run; lines that are none, such as half a line, are left out."""
     try:
         content = storage.read_bytes(uri)

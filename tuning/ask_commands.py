@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from transforms.errors import UsageError, UserError
+from transforms.storage import Storage
 from tuning import answers, dataset, submit
 from tuning import predict as asker
 from tuning import watch as watcher
@@ -49,7 +50,7 @@ def predict(args: argparse.Namespace, console: Console) -> int:
         raise UsageError("--checkpoint is one of the dataset's own job; leave --model out")
     if (args.prompt or args.task or args.system_instruction) and not args.audio:
         raise UsageError("--task, --prompt and --system_instruction go with --audio; clips of the dataset have theirs")
-    prepared = dataset.load(args.output)
+    prepared = dataset.load(args.output, Storage(args.billing_project))
     _choose_task(args, prepared)
     with api_endpoint(args, prepared, console) as url:
         asked = _asked(args, prepared, url)
@@ -73,9 +74,9 @@ def _choose_task(args: argparse.Namespace, prepared: Dataset) -> None:
 def _about_split(args: argparse.Namespace, prepared: Dataset, asked: Asked, console: Console) -> int:
     uri = prepared.tuning_uri(f"predictions-{args.split}-{asked.name}.jsonl")
     total = min(prepared.examples(args.split), args.limit or prepared.examples(args.split))
-    earlier = asker.still_asked(answers.read(uri), asked.model, prepared, args.split)
+    earlier = asker.still_asked(answers.read(uri, prepared.storage), asked.model, prepared, args.split)
     said: list[Prediction] = []
-    with answers.Answers(uri, earlier) as file, progress(console, "asking", total) as advance:
+    with answers.Answers(uri, earlier, prepared.storage) as file, progress(console, "asking", total) as advance:
 
         def answered(prediction: Prediction) -> None:
             file.add(prediction)

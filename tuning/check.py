@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from transforms import limits, storage
+from transforms import limits
 from transforms.errors import NotARegularFileError, UserError
 from transforms.ledger import read_ledger
+from transforms.storage import Storage, uris
 from tuning import dataset
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 from tuning.estimate import Tokens
@@ -48,8 +49,8 @@ class JsonlFile:
     @classmethod
     def of(cls, prepared: Dataset, split: str, shard: Shard) -> JsonlFile:
         """A shard of a dataset."""
-        name, uri = (storage.join(folder, shard.path) for folder in (prepared.name, prepared.uri))
-        return cls(name, uri, split, shard, ledger=storage.join(prepared.uri, "ledger"))
+        name, uri = (uris.join(folder, shard.path) for folder in (prepared.name, prepared.uri))
+        return cls(name, uri, split, shard, ledger=uris.join(prepared.uri, "ledger"))
 
 
 @dataclass(slots=True)
@@ -113,28 +114,32 @@ class Findings:
         }
 
 
-def files_of(path: str) -> list[JsonlFile]:
+def files_of(path: str, storage: Storage) -> list[JsonlFile]:
     """The files that a path means: those of a dataset, or the one JSONL file itself.
 
     Raises:
       UserError: there is nothing to check.
     """
-    uri = storage.absolute(path, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    uri = uris.absolute(path, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     if storage.exists(uri):
         return [JsonlFile(path, uri, TRAIN)]
     if not storage.is_folder(uri):
         raise UserError(f"{path}: there is no such file or dataset folder")
-    prepared = dataset.load(path)
+    prepared = dataset.load(path, storage)
     return [JsonlFile.of(prepared, split, shard) for split in (VALIDATION, TRAIN) for shard in prepared.splits[split]]
 
 
 def check(
-    files: Sequence[JsonlFile], advance: Callable[[int], None] = lambda amount: None, look_up: bool = False
+    files: Sequence[JsonlFile],
+    storage: Storage,
+    advance: Callable[[int], None] = lambda amount: None,
+    look_up: bool = False,
 ) -> Findings:
     """Checks files line by line; memory grows with the validation split, and with the URIs that examples point to.
 
     Args:
       files: those of the validation split come first.
+      storage: reads them.
       advance: called with the bytes of each line, for progress.
       look_up: whether to ask buckets for the audio that examples point to.
 
@@ -145,11 +150,11 @@ def check(
     held_out: dict[str, str] = {}  # audio of the validation split → its source
     references: dict[str, Reference] = {}
     for file in files:
-        for problem in _check_file(file, findings.splits[file.split], held_out, references, advance):
+        for problem in _check_file(file, storage, findings.splits[file.split], held_out, references, advance):
             findings.add(problem)
     ledger = next((file.ledger for file in files), "")
-    seen = check_references(references, ledger) if look_up else ()
-    torn = _torn_groups(ledger) if ledger else ()
+    seen = check_references(references, storage, ledger) if look_up else ()
+    torn = _torn_groups(ledger, storage) if ledger else ()
     for problem in itertools.chain(seen, torn, _limits(files, findings)):
         findings.add(problem)
     return findings
@@ -157,6 +162,7 @@ def check(
 
 def _check_file(
     file: JsonlFile,
+    storage: Storage,
     totals: SplitFacts,
     held_out: dict[str, str],
     references: dict[str, Reference],
@@ -244,21 +250,21 @@ def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> I
         yield Problem(source, ERROR, "audio_in_both_splits", detail)
 
 
-def _torn_groups(folder: str) -> Iterator[Problem]:
+def _torn_groups(folder: str, storage: Storage) -> Iterator[Problem]:
     """A speaker or recording in both splits: the model is then judged by what it has learned by heart."""
     held_out: dict[object, object] = {}
-    for row in _grouped(folder, VALIDATION):
+    for row in _grouped(folder, VALIDATION, storage):
         held_out.setdefault(row["group"], row["source"])
-    for row in _grouped(folder, TRAIN):
+    for row in _grouped(folder, TRAIN, storage):
         other = held_out.pop(row["group"], None)
         if other is not None:
             detail = f"group {row['group']!r} is in both splits, at {other} too; mark all its rows for one split"
             yield Problem(str(row["source"]), ERROR, "group_in_both_splits", detail)
 
 
-def _grouped(folder: str, split: str) -> Iterator[dict[str, object]]:
+def _grouped(folder: str, split: str, storage: Storage) -> Iterator[dict[str, object]]:
     columns = ["source", "status", "split", "group"]
-    for row in read_ledger(folder, columns):
+    for row in read_ledger(folder, storage, columns):
         if row["status"] == "accepted" and row["split"] == split and row.get("group"):
             yield row
 

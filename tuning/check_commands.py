@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from transforms import storage
+from transforms.storage import Storage
 from tuning import check as checker
 from tuning import dataset, estimate, models
 from tuning.check import Findings, JsonlFile
@@ -20,11 +20,12 @@ SHOWN_PROBLEMS = 10
 
 def check(args: argparse.Namespace, console: Console) -> int:
     """Checks a dataset or a file."""
+    storage = Storage(args.billing_project)
     model = models.find(args.base_model)
     prices = estimate.given_prices(args.prices, args.base_model, args.price_per_million)
-    files = checker.files_of(args.path)
-    findings = check_files(files, console, look_up=not args.offline)
-    prepared = dataset.load(args.path) if any(file.shard for file in files) else None
+    files = checker.files_of(args.path, storage)
+    findings = check_files(files, storage, console, look_up=not args.offline)
+    prepared = dataset.load(args.path, storage) if any(file.shard for file in files) else None
     train = train_tokens(findings, prepared)
     cost = estimate.estimate(train, model, args.epochs, prices.get(model.name))
     show_findings(args.path, findings, console)
@@ -47,11 +48,11 @@ def _show_table(train: Tokens, prices: dict[str, Price], console: Console) -> li
     return [each.as_dict() for each in estimates]
 
 
-def check_files(files: list[JsonlFile], console: Console, look_up: bool = True) -> Findings:
+def check_files(files: list[JsonlFile], storage: Storage, console: Console, look_up: bool = True) -> Findings:
     """Checks files, with a bar, and looks for the audio that they point to."""
     total = sum(file.shard.bytes if file.shard else storage.size(file.uri) for file in files)
     with progress(console, "checking", total) as advance:
-        return checker.check(files, advance, look_up)
+        return checker.check(files, storage, advance, look_up)
 
 
 def train_tokens(findings: Findings, prepared: Dataset | None) -> Tokens:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from transforms import interrupts, storage
+from transforms import interrupts
 from transforms.errors import ServiceError, StorageError, UsageError, UserError
+from transforms.storage import Storage
 from tuning.ask_commands import predict
 from tuning.check_commands import check
 from tuning.console import open_console
@@ -31,7 +32,6 @@ def run(args: argparse.Namespace) -> int:
       The exit status.
     """
     console = open_console()
-    storage.bill(args.billing_project)
     stopped = f"cliptune {args.command}: stopped{_what_goes_on(args)}"
     with interrupts.ends_within(INTERRUPT_SECONDS, console, stopped, Exit.INTERRUPTED):
         return _run_and_tell(args, console)
@@ -61,7 +61,7 @@ def _what_goes_on(args: argparse.Namespace) -> str:
 def _emulator(args: argparse.Namespace, console: Console) -> int:
     from tuning import emulator  # noqa: PLC0415 -- a web server, which nobody else needs
 
-    return emulator.serve(args.port, args.state_file, args.scenario, console)
+    return emulator.serve(args.port, args.state_file, args.scenario, console, Storage(args.billing_project))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from transforms import storage
 from transforms.errors import UserError
+from transforms.storage import Storage, uris
 
 TRAIN, VALIDATION = "train", "validation"
 
@@ -43,6 +43,7 @@ class Dataset:
       splits: shards of "train" and "validation", in order.
       settings: that the dataset was made with, as `dataset.json` has them.
       audio_seconds: of all clips of a split.
+      storage: reads its files, and writes those of the tuning half.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     splits: dict[str, tuple[Shard, ...]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     audio_seconds: Mapping[str, float] = field(default_factory=dict)
+    storage: Storage = Storage()
 
     def examples(self, split: str) -> int:
         """Lines of a split."""
@@ -62,7 +64,7 @@ class Dataset:
 
     def tuning_uri(self, name: str) -> str:
         """A file of the tuning half, below the dataset's folder."""
-        return storage.join(self.uri, "tuning", name)
+        return uris.join(self.uri, "tuning", name)
 
     def changed(self) -> UserError:
         """The refusal of a dataset whose files are not as `dataset.json` says."""
@@ -73,29 +75,29 @@ class Dataset:
         return uri.replace(self.uri.rstrip("/"), self.name.rstrip("/"), 1)
 
 
-def load(name: str) -> Dataset:
+def load(name: str, storage: Storage) -> Dataset:
     """The dataset in the folder `name`.
 
     Raises:
       UserError: there is none, it is not finished, or it was made by another version.
     """
-    uri = storage.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    uri = uris.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     try:
-        tree = orjson.loads(storage.read_bytes(storage.join(uri, "dataset.json")))
+        tree = orjson.loads(storage.read_bytes(uris.join(uri, "dataset.json")))
         splits = {
             split: tuple(Shard(**shard) for shard in tree["splits"][split]["shards"]) for split in (TRAIN, VALIDATION)
         }
         rate = tree["settings"]["sample_rate"]
         seconds = {split: tree["splits"][split]["audio_samples"] / rate for split in splits}
-        return Dataset(name, uri, tree["fingerprint"], splits, tree["settings"], seconds)
+        return Dataset(name, uri, tree["fingerprint"], splits, tree["settings"], seconds, storage)
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(_why_missing(name, uri)) from None
+        raise UserError(_why_missing(name, uri, storage)) from None
     except (orjson.JSONDecodeError, KeyError, TypeError, ZeroDivisionError) as fault:
         raise UserError(f"{name}/dataset.json is damaged ({fault}); run cliptune prepare again") from None
 
 
-def _why_missing(name: str, uri: str) -> str:
-    if storage.exists(storage.join(uri, "run.json")):
+def _why_missing(name: str, uri: str, storage: Storage) -> str:
+    if storage.exists(uris.join(uri, "run.json")):
         return f"{name} holds an unfinished dataset; run the same cliptune prepare again, it goes on where it stopped"
     if not storage.is_folder(uri):
         return f"{name}: there is no such dataset folder"

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from transforms import ledger, storage
+from transforms import ledger
+from transforms.storage import uris
 from tuning.dataset import TRAIN, Dataset
 from tuning.tuner import TuningJob
 
@@ -69,7 +70,7 @@ def _clips(prepared: Dataset, lines: set[int]) -> dict[int, tuple[str, str]]:
     numbered = enumerate(_places(prepared), 1)
     places = {place: line for line, place in numbered if line in lines}
     try:
-        rows = list(ledger.read_ledger(storage.join(prepared.uri, "ledger"), _COLUMNS))
+        rows = list(ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _COLUMNS))
     except (FileNotFoundError, ValueError):  # gone or damaged: the job has ended all the same
         return {}
     return {

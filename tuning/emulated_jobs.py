@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from transforms import storage
 from transforms.errors import UserError
+from transforms.storage import Storage
 from tuning import emulated_training, models
 from tuning.emulated_training import now
 from tuning.scenario import Stage
@@ -39,13 +39,15 @@ class Jobs:
     Args:
       state_uri: a file that keeps them; None to forget them.
       stage: the scenario that is played; None for one where nothing goes wrong.
+      storage: reads the training files, and keeps the jobs.
     """
 
-    def __init__(self, state_uri: str | None = None, stage: Stage | None = None) -> None:
+    def __init__(self, state_uri: str | None = None, stage: Stage | None = None, storage: Storage = Storage()) -> None:
+        self._storage = storage
         self._state_uri = state_uri
         self._stage = stage or Stage()
         self._steps: dict[str, int] = {}  # how often each job was asked about
-        self._jobs: dict[str, Tree] = _load(state_uri) if state_uri is not None else {}
+        self._jobs: dict[str, Tree] = _load(state_uri, storage) if state_uri is not None else {}
 
     def create(self, parent: str, body: Tree) -> Tree:
         """Accepts a job, or refuses what the service documents as refused at once."""
@@ -85,7 +87,7 @@ class Jobs:
         step = self._steps.get(job["name"], here) + 1
         self._steps[job["name"]] = step
         if step >= len(walk):
-            emulated_training.end(job, self._stage.scenario)
+            emulated_training.end(job, self._stage.scenario, self._storage)
             return
         job["state"] = walk[step]
         if job["state"] == "JOB_STATE_RUNNING":
@@ -170,11 +172,11 @@ class Jobs:
     def _save(self, job: Tree) -> Tree:
         self._jobs[job["name"]] = job
         if self._state_uri is not None:
-            storage.write_bytes(self._state_uri, orjson.dumps(self._jobs, option=orjson.OPT_INDENT_2))
+            self._storage.write_bytes(self._state_uri, orjson.dumps(self._jobs, option=orjson.OPT_INDENT_2))
         return job
 
 
-def _load(state_uri: str) -> dict[str, Tree]:
+def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:
     try:
         jobs = orjson.loads(storage.read_bytes(state_uri))
     except FileNotFoundError:

@@ -10,13 +10,13 @@ from typing import Any
 import pybase64
 import soundfile
 
-from transforms import storage
 from transforms.errors import UserError
+from transforms.storage import Storage
 from tuning import rows
 from tuning.emulated_jobs import EmulatorError
 
 
-def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any]) -> dict[str, Any]:
+def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any], storage: Storage) -> dict[str, Any]:
     """The answer to a generateContent request.
 
     Args:
@@ -24,8 +24,9 @@ def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any])
       job: that tuned it; "" for a base model.
       model: its resource name.
       body: the request.
+      storage: reads the training file.
     """
-    known = _remembered(training_uri, job) if training_uri is not None else {}
+    known = _remembered(training_uri, job, storage) if training_uri is not None else {}
     blob, uri = _audio(body)
     if blob is not None:
         text = known.get(sha256(blob[0]).hexdigest()) or _heard(*blob)
@@ -62,7 +63,7 @@ def _heard(content: bytes, mime_type: str) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _remembered(training_uri: str, job: str) -> dict[str, str]:
+def _remembered(training_uri: str, job: str, storage: Storage) -> dict[str, str]:
     """Target by sha256 or address of the audio: what the emulator calls training.
 
     `job` is part of the key: its file may be made anew for the next.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from transforms.errors import StorageError, UserError
+from transforms.storage import Storage
 from tuning import check
 from tuning.check import Findings, JsonlFile
 from tuning.dataset import TRAIN, VALIDATION
@@ -23,19 +24,22 @@ _NAMED_DROPPED = 100
 Tree = dict[str, Any]
 
 
-def end(job: Tree, scenario: Scenario) -> None:
+def end(job: Tree, scenario: Scenario, storage: Storage) -> None:
     """Reads the files and decides how the job ends.
 
     Args:
       job: as the service tells it; changed.
       scenario: an end that it tells goes before what the files say.
+      storage: reads the files.
     """
     job["endTime"] = now()
     if scenario.end is not None and scenario.end not in ("NO_ENDPOINT", "PARTIALLY_SUCCEEDED"):
         job.update(state=f"JOB_STATE_{scenario.end}", error={"code": 13, "message": scenario.error})
         return
     try:
-        findings = check.check([JsonlFile(uri, uri, split) for split, uri in _uris(job["supervisedTuningSpec"])])
+        findings = check.check(
+            [JsonlFile(uri, uri, split) for split, uri in _uris(job["supervisedTuningSpec"])], storage
+        )
     except (UserError, StorageError) as fault:
         _fail(job, f"Failed to read the dataset: {fault}")
         return

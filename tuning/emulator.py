@@ -31,6 +31,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from transforms.errors import UserError
+from transforms.storage import Storage
 from tuning import scenario
 from tuning.emulated_jobs import EmulatorError, Jobs
 from tuning.emulated_model import answer
@@ -51,15 +52,18 @@ class CutResponse(Response):
         await send({"type": "http.response.body", "body": b'{"name": "proj', "more_body": True})
 
 
-def application(state_uri: str | None = None, played: Scenario | None = None) -> Starlette:
+def application(
+    state_uri: str | None = None, played: Scenario | None = None, storage: Storage = Storage()
+) -> Starlette:
     """The ASGI application.
 
     Args:
       state_uri: a file that keeps the jobs between two runs; None to forget them.
       played: what goes wrong; None for nothing.
+      storage: reads the training files, and keeps the jobs.
     """
     stage = Stage(played or Scenario())
-    jobs = Jobs(state_uri, stage)
+    jobs = Jobs(state_uri, stage, storage)
     lock = threading.Lock()  # handlers run in threads
 
     def guarded(method: str, handler: Callable[[Request, Tree], Tree]) -> Callable[[Request], Any]:
@@ -87,7 +91,7 @@ def application(state_uri: str | None = None, played: Scenario | None = None) ->
 
     def generate(request: Request, body: Tree) -> Tree:
         model = f"{_parent(request)}/{request.path_params['model']}"
-        return answer(*jobs.training(model), model, body)
+        return answer(*jobs.training(model), model, body, storage)
 
     async def control(request: Request) -> Response:
         if request.method == "PUT":
@@ -141,13 +145,16 @@ def _refusal(code: int, message: str) -> Response:
 
 
 @contextmanager
-def running(state_uri: str | None = None, port: int = 0, played: Scenario | None = None) -> Iterator[str]:
+def running(
+    state_uri: str | None = None, port: int = 0, played: Scenario | None = None, storage: Storage = Storage()
+) -> Iterator[str]:
     """Serves on this machine only, in a thread, while the body runs.
 
     Args:
       state_uri: a file that keeps the jobs between two runs; None to forget them.
       port: 0 for any free one.
       played: what goes wrong; None for nothing.
+      storage: reads the training files, and keeps the jobs.
 
     Yields:
       The server's URL.
@@ -162,7 +169,7 @@ def running(state_uri: str | None = None, port: int = 0, played: Scenario | None
         raise UserError(f"port {port} cannot be used: {fault}; choose another by --port") from None
     with listener:
         # "critical": a cut answer is what was asked for, no error.
-        config = uvicorn.Config(application(state_uri, played), log_level="critical", lifespan="off")
+        config = uvicorn.Config(application(state_uri, played, storage), log_level="critical", lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -173,14 +180,14 @@ def running(state_uri: str | None = None, port: int = 0, played: Scenario | None
             thread.join()
 
 
-def serve(port: int, state_file: str | None, scenario_file: str | None, console: Console) -> int:
+def serve(port: int, state_file: str | None, scenario_file: str | None, console: Console, storage: Storage) -> int:
     """Serves until it is interrupted.
 
     Raises:
       UserError: the port is taken, or the scenario is none.
     """
     played = scenario.load(scenario_file) if scenario_file else None
-    with running(state_file, port, played) as url:
+    with running(state_file, port, played, storage) as url:
         console.print(f"{url}\n{NOTICE}; Ctrl-C stops it")
         try:
             threading.Event().wait()

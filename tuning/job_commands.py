@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from transforms.errors import UserError
+from transforms.storage import Storage
 from tuning import dataset, dropped, submit
 from tuning import watch as watcher
 from tuning.console import print_json
@@ -24,7 +25,7 @@ SHOWN_DROPPED = 10
 
 def watch(args: argparse.Namespace, console: Console) -> int:
     """Follows the job of a dataset."""
-    prepared = dataset.load(args.output)
+    prepared = dataset.load(args.output, Storage(args.billing_project))
     saved = submit.submitted(prepared)
     with api_endpoint(args, prepared, console) as url:
         tuner = VertexTuner(saved["request"]["project"], saved["request"]["location"], url)
@@ -71,7 +72,7 @@ def _show_dropped(job: TuningJob, lost: list[dropped.Dropped], console: Console)
 
 def jobs(args: argparse.Namespace, console: Console) -> int:
     """Lists jobs."""
-    prepared = dataset.load(args.output) if args.output else None
+    prepared = dataset.load(args.output, Storage(args.billing_project)) if args.output else None
     request = submit.submitted(prepared)["request"] if prepared and not args.project else None
     project, location = (request["project"], request["location"]) if request else project_and_location(args)
     with api_endpoint(args, prepared, console) as url:
@@ -86,7 +87,7 @@ def jobs(args: argparse.Namespace, console: Console) -> int:
 def cancel(args: argparse.Namespace, console: Console) -> int:
     """Cancels a job."""
     named = re.fullmatch(r"projects/[^/]+/locations/[^/]+/tuningJobs/[^/]+", args.output)
-    prepared = None if named else dataset.load(args.output)
+    prepared = None if named else dataset.load(args.output, Storage(args.billing_project))
     name = args.output if prepared is None else _job_name(prepared)
     with api_endpoint(args, prepared, console) as url:
         tuner = VertexTuner(*location_of(name), url)

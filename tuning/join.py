@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 
 import orjson
 
-from transforms import limits, storage
+from transforms import limits
+from transforms.storage import uris
 from tuning.check import JsonlFile
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 
@@ -65,15 +66,15 @@ def _plan(prepared: Dataset, split: str, folder: str) -> Plan:
     for shard in prepared.splits[split]:
         if size + shard.bytes > limits.MAX_FILE_BYTES or examples + shard.examples > MAX_EXAMPLES[split]:
             part = shard
-            uri = storage.join(prepared.uri, shard.path)
-            if not storage.exists(uri):
+            uri = uris.join(prepared.uri, shard.path)
+            if not prepared.storage.exists(uri):
                 raise prepared.changed()
-            lines = _first_lines(uri, limits.MAX_FILE_BYTES - size, MAX_EXAMPLES[split] - examples)
+            lines = _first_lines(prepared, uri, limits.MAX_FILE_BYTES - size, MAX_EXAMPLES[split] - examples)
             break
         whole.append(shard)
         examples, size = examples + shard.examples, size + shard.bytes
     examples, size = examples + len(lines), size + sum(map(len, lines))
-    uri = storage.join(folder, f"{split}.jsonl")
+    uri = uris.join(folder, f"{split}.jsonl")
     joined = Joined(split, uri, examples, size, prepared.examples(split) - examples)
     return Plan(joined, tuple(whole), part, len(lines))
 
@@ -95,20 +96,20 @@ def join(prepared: Dataset, plans: list[Plan], folder: str) -> bool:
     Returns:
       Whether they were there already.
     """
-    note = storage.join(folder, "joined.json")
+    note = uris.join(folder, "joined.json")
     mine = _note(prepared, plans)
-    if mine == _earlier(note) and all(_has_size(each.joined) for each in plans):
+    if mine == _earlier(prepared, note) and all(_has_size(prepared, each.joined) for each in plans):
         return True
-    storage.delete(note)
+    prepared.storage.delete(note)
     for each in plans:
         _write(prepared, each)
-    storage.write_bytes(note, mine)
+    prepared.storage.write_bytes(note, mine)
     return False
 
 
-def _first_lines(uri: str, most_bytes: int, most_lines: int) -> list[bytes]:
+def _first_lines(prepared: Dataset, uri: str, most_bytes: int, most_lines: int) -> list[bytes]:
     lines = []
-    with storage.open_read(uri) as stream:
+    with prepared.storage.open_read(uri) as stream:
         for line in itertools.islice(stream, most_lines):
             most_bytes -= len(line)
             if most_bytes < 0:
@@ -118,17 +119,17 @@ def _first_lines(uri: str, most_bytes: int, most_lines: int) -> list[bytes]:
 
 
 def _write(prepared: Dataset, plan: Plan) -> None:
-    sources = [storage.join(prepared.uri, shard.path) for shard in plan.whole]
+    sources = [uris.join(prepared.uri, shard.path) for shard in plan.whole]
     if plan.part is None:
-        storage.concatenate(sources, plan.joined.uri)
+        prepared.storage.concatenate(sources, plan.joined.uri)
         return
     rest = f"{plan.joined.uri}.rest"
-    lines = _first_lines(storage.join(prepared.uri, plan.part.path), limits.MAX_FILE_BYTES, plan.part_lines)
-    storage.write_bytes(rest, b"".join(lines))
+    lines = _first_lines(prepared, uris.join(prepared.uri, plan.part.path), limits.MAX_FILE_BYTES, plan.part_lines)
+    prepared.storage.write_bytes(rest, b"".join(lines))
     try:
-        storage.concatenate([*sources, rest], plan.joined.uri)
+        prepared.storage.concatenate([*sources, rest], plan.joined.uri)
     finally:
-        storage.delete(rest)
+        prepared.storage.delete(rest)
 
 
 def _note(prepared: Dataset, plans: list[Plan]) -> bytes:
@@ -138,15 +139,15 @@ def _note(prepared: Dataset, plans: list[Plan]) -> bytes:
     return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _earlier(note: str) -> bytes | None:
+def _earlier(prepared: Dataset, note: str) -> bytes | None:
     try:
-        return storage.read_bytes(note)
+        return prepared.storage.read_bytes(note)
     except FileNotFoundError:
         return None
 
 
-def _has_size(joined: Joined) -> bool:
+def _has_size(prepared: Dataset, joined: Joined) -> bool:
     try:
-        return storage.size(joined.uri) == joined.bytes
+        return prepared.storage.size(joined.uri) == joined.bytes
     except FileNotFoundError:
         return False

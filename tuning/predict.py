@@ -9,16 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
-from transforms import ledger, storage
+from transforms import ledger
 from transforms.clip import Clip
 from transforms.errors import ServiceError, UserError
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
 from transforms.shard import Target, prepare_clip
+from transforms.storage import uris
 from tuning import rows
 from tuning.answers import Prediction
 from tuning.clock import CLOCK, Clock, backoff
-from tuning.dataset import Dataset
+from tuning.dataset import Dataset, Shard
 from tuning.models import MODELS
 from tuning.tuner import Answer, Question, Tuner
 
@@ -111,7 +112,9 @@ def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset
     if not predictions:
         return []
     try:
-        clips = ledger.read_ledger(storage.join(prepared.uri, "ledger"), ["clip_id", "split", "line_sha256"])
+        clips = ledger.read_ledger(
+            uris.join(prepared.uri, "ledger"), prepared.storage, ["clip_id", "split", "line_sha256"]
+        )
         questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
     except (FileNotFoundError, ValueError):
         raise prepared.changed() from None
@@ -138,9 +141,11 @@ def question_about(
     Raises:
       UserError: it cannot be used; the text is the reason that a ledger would give.
     """
-    uri = storage.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
-    line, outcome = prepare_clip(clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared)))
+    line, outcome = prepare_clip(
+        clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared), prepared.storage)
+    )
     if not line:
         raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
     row = rows.parse(line)
@@ -165,12 +170,12 @@ def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], b
 
 
 def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    ledger_rows = ledger.read_ledger(storage.join(prepared.uri, "ledger"), _LEDGER_COLUMNS)
+    ledger_rows = ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _LEDGER_COLUMNS)
     clips = (row for row in ledger_rows if row["split"] == split and row["status"] == "accepted")
-    lines = (line for shard in prepared.splits[split] for line in _lines(storage.join(prepared.uri, shard.path)))
+    lines = (line for shard in prepared.splits[split] for line in _lines(prepared, shard))
     yield from zip(clips, lines, strict=True)
 
 
-def _lines(uri: str) -> Iterator[bytes]:
-    with storage.open_read(uri) as stream:
+def _lines(prepared: Dataset, shard: Shard) -> Iterator[bytes]:
+    with prepared.storage.open_read(uris.join(prepared.uri, shard.path)) as stream:
         yield from stream

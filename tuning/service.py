@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from transforms.errors import UsageError
+from transforms.storage import Storage
 from tuning.dataset import Dataset
 from tuning.flags import DEFAULT_LOCATION
 from tuning.watch import POLL_SECONDS, Pace
@@ -33,7 +34,8 @@ def api_endpoint(args: argparse.Namespace, prepared: Dataset | None, console: Co
     from tuning import emulator  # noqa: PLC0415 -- a web server, which nobody else needs
 
     console.print(emulator.NOTICE)
-    with emulator.running(prepared.tuning_uri("emulator.json") if prepared else None) as url:
+    state_uri = prepared.tuning_uri("emulator.json") if prepared else None
+    with emulator.running(state_uri, storage=Storage(args.billing_project)) as url:
         yield url
 
 

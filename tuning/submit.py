@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from transforms import storage
 from transforms.errors import ServiceError, UserError
 from tuning.clock import CLOCK, Clock, backoff, jittered
 from tuning.dataset import Dataset
@@ -174,7 +173,7 @@ def update_note(prepared: Dataset, job: TuningJob) -> None:
 
 def _write(prepared: Dataset, tree: dict[str, Any]) -> None:
     content = orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    storage.write_bytes(prepared.tuning_uri(JOB_FILE), content)
+    prepared.storage.write_bytes(prepared.tuning_uri(JOB_FILE), content)
 
 
 def read_note(prepared: Dataset) -> dict[str, Any] | None:
@@ -184,7 +183,7 @@ def read_note(prepared: Dataset) -> dict[str, Any] | None:
       UserError: the file is damaged.
     """
     try:
-        tree = orjson.loads(storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
+        tree = orjson.loads(prepared.storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError:

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 
 from rich.console import Console
 
-from transforms import limits, storage
+from transforms import limits
 from transforms.errors import UsageError, UserError
+from transforms.storage import Storage, uris
 from tuning import dataset, estimate, join, models, submit
 from tuning.check import Findings
 from tuning.check_commands import check_files, show_estimate, show_findings, train_tokens
@@ -30,12 +31,12 @@ BITRATES = (16, 24, 32, 40, 48, 56, 64)
 
 def tune(args: argparse.Namespace, console: Console) -> int:
     """Tunes a model on a dataset."""
-    prepared = dataset.load(args.output)
+    prepared = dataset.load(args.output, Storage(args.billing_project))
     project, location = project_and_location(args)
     _refuse_wrong(args, location)
     folder = _joined_folder(args, prepared)
     plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not args.no_validation]
-    findings = check_files(join.files_to_check(prepared, plans), console)
+    findings = check_files(join.files_to_check(prepared, plans), prepared.storage, console)
     show_findings(args.output, findings, console)
     if not findings.ok:
         print_json(findings.as_dict())
@@ -103,15 +104,15 @@ def _refuse_from_model(name: str, location: str) -> None:
 
 def _joined_folder(args: argparse.Namespace, prepared: Dataset) -> str:
     """Where the joined files go: beside the dataset, or to a bucket where the service can read them."""
-    if args.staging_location and not storage.is_gcs(args.staging_location):
+    if args.staging_location and not uris.is_gcs(args.staging_location):
         raise UsageError(f"--staging_location must be a gs:// URI, got {args.staging_location}")
-    if is_local(args) or storage.is_gcs(prepared.uri):
-        return storage.join(prepared.uri, "tuning")
+    if is_local(args) or uris.is_gcs(prepared.uri):
+        return uris.join(prepared.uri, "tuning")
     if not args.staging_location:
         raise UsageError(
             f"--staging_location gs://… is needed: {prepared.name} is a local folder, the service reads buckets only"
         )
-    return storage.join(args.staging_location, prepared.fingerprint[:16])
+    return uris.join(args.staging_location, prepared.fingerprint[:16])
 
 
 def _remedy(plan: join.Plan, prepared: Dataset) -> str:

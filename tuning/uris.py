@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from transforms import storage
 from transforms.errors import UserError
 from transforms.ledger import read_ledger
-from transforms.storage import ListedObject
+from transforms.storage import ListedObject, Storage, uris
 from tuning.rows import ERROR, WARNING, Problem
 
 # With more folders than this they are listed as one, from the prefix that they share.
@@ -33,28 +32,29 @@ class Reference:
     mime_type: str
 
 
-def check_references(references: Mapping[str, Reference], ledger: str = "") -> Iterator[Problem]:
+def check_references(references: Mapping[str, Reference], storage: Storage, ledger: str = "") -> Iterator[Problem]:
     """Holds every gs:// URI against what its bucket lists.
 
     Args:
       references: by URI.
+      storage: lists the buckets.
       ledger: folder of the ledger, which knows the checksums; "" for a file from elsewhere.
 
     Yields:
       A problem for each object that is missing, or not as it should be, in the order of `references`.
     """
-    checksums = _checksums(ledger) if ledger and references else {}
+    checksums = _checksums(ledger, storage) if ledger and references else {}
     by_bucket: dict[str, list[str]] = defaultdict(list)
     for uri in references:
         by_bucket[uri.split("/")[2]].append(uri)
-    for uris in by_bucket.values():
+    for asked in by_bucket.values():
         try:
-            found = _listed(uris)
+            found = _listed(asked, storage)
         except UserError as fault:
-            detail = f"the audio of {len(uris):,} examples was not looked for: {fault}"
-            yield Problem(references[uris[0]].source, WARNING, "audio_not_seen", detail)
+            detail = f"the audio of {len(asked):,} examples was not looked for: {fault}"
+            yield Problem(references[asked[0]].source, WARNING, "audio_not_seen", detail)
             continue
-        for uri in uris:
+        for uri in asked:
             yield from _check(uri, references[uri], found.get(uri), checksums.get(_digest(uri), ""))
 
 
@@ -70,15 +70,15 @@ def _check(uri: str, reference: Reference, found: ListedObject | None, checksum:
         yield Problem(reference.source, ERROR, "changed_audio", detail)
 
 
-def _listed(uris: list[str]) -> dict[str, ListedObject]:
-    """What the folders of `uris`, all of one bucket, hold of them.
+def _listed(asked: list[str], storage: Storage) -> dict[str, ListedObject]:
+    """What the folders of `asked`, all of one bucket, hold of them.
 
     Raises:
       UserError: they may not be listed, or hold so much else that looking on would take too long.
     """
-    wanted, found = set(uris), {}
-    room = max(MIN_LISTED, MAX_LISTED_FOR_EACH * len(uris))
-    for folder in _folders(uris):
+    wanted, found = set(asked), {}
+    room = max(MIN_LISTED, MAX_LISTED_FOR_EACH * len(asked))
+    for folder in _folders(asked):
         listed = storage.list_objects(folder, room + 1)
         if len(listed) > room:
             raise UserError(f"{folder} holds over {room:,} objects")
@@ -86,12 +86,12 @@ def _listed(uris: list[str]) -> dict[str, ListedObject]:
     return found
 
 
-def _folders(uris: Iterable[str]) -> list[str]:
-    folders = sorted({uri.rpartition("/")[0] for uri in uris})
+def _folders(asked: Iterable[str]) -> list[str]:
+    folders = sorted({uri.rpartition("/")[0] for uri in asked})
     if len(folders) <= MAX_FOLDERS:
         return folders
-    paths = [folder.removeprefix(storage.GCS_SCHEME) for folder in folders]
-    return [storage.GCS_SCHEME + os.path.commonpath(paths)]
+    paths = [folder.removeprefix(uris.GCS_SCHEME) for folder in folders]
+    return [uris.GCS_SCHEME + os.path.commonpath(paths)]
 
 
 def _digest(uri: str) -> str:
@@ -99,7 +99,7 @@ def _digest(uri: str) -> str:
     return uri.rpartition("/")[2].partition(".")[0]
 
 
-def _checksums(ledger: str) -> dict[str, str]:
+def _checksums(ledger: str, storage: Storage) -> dict[str, str]:
     """The crc32c of every audio file of a dataset, by its sha256."""
-    rows = read_ledger(ledger, ["audio_sha256", "audio_crc32c"])
+    rows = read_ledger(ledger, storage, ["audio_sha256", "audio_crc32c"])
     return {str(row["audio_sha256"]): str(row["audio_crc32c"]) for row in rows if row["audio_crc32c"]}

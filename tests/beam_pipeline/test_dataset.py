@@ -33,6 +33,7 @@ from transforms.manifest import Manifest, ManifestSettings
 from transforms.plan import Plan, ShardKey, make_plan
 from transforms.settings import Settings
 from transforms.shard import ShardResult, Target, load_sidecar
+from transforms.storage import Storage
 
 SHARDS = {"train": 2, "validation": 1, "rejected": 1}
 PLAN = Plan(3, "", SHARDS, frozenset())
@@ -58,9 +59,9 @@ def job(tmp_path):
     (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
     settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"), is_folder=False)
     rows = ManifestSettings()
-    plan = make_plan(manifest.read(listed, rows), settings, shard_clips=4)
-    target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings)
-    output.claim(target.output, plan, settings, overwrite=False)
+    plan = make_plan(manifest.read(listed, rows, Storage()), settings, shard_clips=4)
+    target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
+    output.claim(target, plan, overwrite=False)
     return Job((listed,), rows, plan, target, clip_threads=2)
 
 
@@ -68,7 +69,7 @@ def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):
     (tmp_path / "m.csv").write_text("id,audio,text\na,a.wav,hello\nb,b.wav,\n")
     (tmp_path / "n.jsonl").write_text('no row\n{"id": "c", "audio": "c.wav", "text": "world"}\n')
     manifests = [Manifest(name, str(tmp_path / name), is_folder=False) for name in ("m.csv", "n.jsonl")]
-    rows = pipeline | beam.Create(manifests) | ReadManifests(ManifestSettings())
+    rows = pipeline | beam.Create(manifests) | ReadManifests(ManifestSettings(), Storage())
     clips = rows[CLIPS] | "ids" >> beam.Map(lambda clip: (clip.clip_id, clip.source, clip.target))
     bad = rows[REJECTS] | "reasons" >> beam.Map(lambda outcome: (outcome.source, outcome.reason))
     assert_that(clips, equal_to([("a", "m.csv:2", "hello"), ("c", "n.jsonl:2", "world")]), "clips")
@@ -128,7 +129,7 @@ def test_every_shard_has_an_empty_row(pipeline):
 def rows_of(job):
     """What reaches WriteShards: clips and outcomes by shard, and an empty row for each shard."""
     keyed: list[tuple[ShardKey, bytes]] = [(key, b"") for key in job.plan.shard_keys()]
-    for row in manifest.read(job.manifests[0], job.manifest_settings):
+    for row in manifest.read(job.manifests[0], job.manifest_settings, Storage()):
         index = assign.shard_index(row.clip_id, job.plan.num_shards["train"])
         keyed.append((("train", index) if isinstance(row, Clip) else ("rejected", 0), pack(row)))
     return keyed
@@ -203,7 +204,7 @@ def test_references_cross_the_stages_and_audio_never_does(job, crossing):
 
 
 def _packed(job, index):
-    return pack(list(manifest.read(job.manifests[0], job.manifest_settings))[index])
+    return pack(list(manifest.read(job.manifests[0], job.manifest_settings, Storage()))[index])
 
 
 def _bytes(job, key):
@@ -219,7 +220,7 @@ def test_a_record_has_no_field_for_audio():
 
 def test_what_is_grouped_is_declared():
     """Undeclared, elements would be pickled with a coder of no fixed form, and keys grouped by it."""
-    job = Job((), ManifestSettings(), PLAN, Target("/o", "/b", (), SHARDS, Settings()), 1)
+    job = Job((), ManifestSettings(), PLAN, Target("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
     pipeline = beam.Pipeline(FnApiRunner())
     dataset.build(pipeline, job)
     kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}

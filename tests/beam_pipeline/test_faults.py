@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.beam_pipeline.conftest import SOME, contents, write_manifest
-from transforms import storage
+from transforms.storage import Storage
+
+storage = Storage()
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cliptune", "prepare", "--manifest", "m.jsonl", "--output", "out"]
@@ -83,16 +85,16 @@ def test_a_run_that_is_overtaken_stops_and_leaves_the_others_dataset_alone(
 ):
     other = [*SMALL, "--overwrite", "--sample_rate=8000"]
     write_manifest(folder / "m.jsonl", SOME)
-    read, count = storage.read_audio, 0
+    read, count = Storage.read_audio, 0
 
-    def overtaken(uri, max_bytes):
+    def overtaken(self, uri, max_bytes):
         nonlocal count
         count += 1
         if count == moment:
             assert ran(other, folder).returncode == 0
-        return read(uri, max_bytes)
+        return read(self, uri, max_bytes)
 
-    monkeypatch.setattr(storage, "read_audio", overtaken)
+    monkeypatch.setattr(Storage, "read_audio", overtaken)
     monkeypatch.chdir(folder)
     run = prepare("m.jsonl", "out", "--clip_threads=1")
     assert (run.status, run.stdout) == (1, "")

@@ -13,7 +13,10 @@ import pytest
 import cliptune
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from tests.gcs_proxy import READER
-from transforms import gcs_client, storage
+from transforms.storage import Storage, gcs_client, uris
+from transforms.storage.gcs_client import GcsClient
+
+storage = Storage()
 
 OUT = "gs://cliptune-test/out"
 RECORDING = next(EXAMPLES / row["audio_path"] for row in SOME if row["audio_path"].endswith(".flac"))
@@ -105,8 +108,8 @@ def test_killed_within_a_resumable_upload(uploaded, prepare, small_shards, tmp_p
     uri = f"{OUT}/train/part"
     code = (
         "import google.cloud.storage.blob as blob; blob._MAX_MULTIPART_SIZE = 1\n"
-        "from transforms import gcs, storage; gcs.UPLOAD_BYTES = 1 << 18\n"
-        f"storage.write_bytes({uri!r}, bytes(1 << 20))"
+        "from transforms.storage import Storage, gcs; gcs.UPLOAD_BYTES = 1 << 18\n"
+        f"Storage().write_bytes({uri!r}, bytes(1 << 20))"
     )
     words = [sys.executable, "-c", code]
     status = killed_run(uploaded, tmp_path, lambda request: request.method == "PUT", "after", 2, words)
@@ -161,11 +164,11 @@ ODD = ["a[1].wav", "a*.wav", "a?.wav", "100%.wav", "%2F.wav", "a#7.wav", "a.wav#
 def test_odd_names_and_several_buckets_in_one_run(gcs, prepare, tmp_path):
     content = RECORDING.read_bytes()
     buckets = ["cliptune-test", "other"]
-    uris = [f"gs://{buckets[index % 2]}/in here/{name}" for index, name in enumerate(ODD)]
-    for uri in uris:
+    places = [f"gs://{buckets[index % 2]}/in here/{name}" for index, name in enumerate(ODD)]
+    for uri in places:
         storage.write_bytes(uri, content)
-        storage.write_bytes(f"{storage.parent(uri)}/a1.wav", b"what a pattern would find")
-    run = prepare(rows_at(tmp_path, uris), "gs://other/out", "--dedupe=none", "--max_rejected_fraction=0")
+        storage.write_bytes(f"{uris.parent(uri)}/a1.wav", b"what a pattern would find")
+    run = prepare(rows_at(tmp_path, places), "gs://other/out", "--dedupe=none", "--max_rejected_fraction=0")
     assert (run.status, run.json["accepted"]) == (0, len(ODD)), run.stderr
 
 
@@ -186,7 +189,7 @@ def test_pinned_rows_and_a_pinned_manifest(gcs, prepare, tmp_path):
 
 def generation_of(uri):
     bucket, name = gcs_client.split(uri)
-    return gcs_client.client().bucket(bucket).get_blob(name).generation
+    return GcsClient().client().bucket(bucket).get_blob(name).generation
 
 
 @pytest.mark.parametrize(
@@ -212,11 +215,10 @@ def test_what_only_the_user_can_mend_stops_the_run_in_one_line(gcs, prepare, tmp
 
 @pytest.mark.parametrize("flags", [[], ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]])
 def test_a_requester_pays_bucket_is_billed_to_the_project(gcs, prepare, tmp_path, flags):
-    storage.bill("payer")
+    payer = Storage("payer")
     for row in SOME[:3]:
-        storage.write_bytes(f"gs://pays/{row['audio_path']}", (EXAMPLES / row["audio_path"]).read_bytes())
-    storage.write_bytes("gs://pays/m.jsonl", write_manifest(tmp_path / "m.jsonl", SOME[:3]).read_bytes())
-    storage.bill("")
+        payer.write_bytes(f"gs://pays/{row['audio_path']}", (EXAMPLES / row["audio_path"]).read_bytes())
+    payer.write_bytes("gs://pays/m.jsonl", write_manifest(tmp_path / "m.jsonl", SOME[:3]).read_bytes())
     run = prepare("gs://pays/m.jsonl", "gs://pays/out", "--billing_project=payer", "--dedupe=audio", *flags)
     assert (run.status, run.json["accepted"]) == (0, 3), run.stderr
 
@@ -225,8 +227,7 @@ def test_a_requester_pays_bucket_is_billed_to_the_project(gcs, prepare, tmp_path
 def test_the_tuning_half_is_billed_too(gcs, prepare, tmp_path, capfd, command):
     prepare(rows_at(tmp_path, [str(EXAMPLES / SOME[0]["audio_path"])]), tmp_path / "out")
     for path in (tmp_path / "out").rglob("*.*"):
-        storage.bill("payer")
-        storage.write_bytes(f"gs://pays/out/{path.relative_to(tmp_path / 'out')}", path.read_bytes())
+        Storage("payer").write_bytes(f"gs://pays/out/{path.relative_to(tmp_path / 'out')}", path.read_bytes())
     name, *flags = command
     assert cliptune.main([name, "gs://pays/out", *flags]) == 1
     assert "gs://pays is a requester-pays bucket" in capfd.readouterr().err

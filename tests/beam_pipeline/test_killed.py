@@ -9,6 +9,9 @@ import pytest
 
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from transforms import shard
+from transforms.storage import Storage
+
+storage = Storage()
 
 # Runs the command in a process that kills itself at one moment of its work.
 KILLED = """
@@ -17,7 +20,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import cliptune
 from beam_pipeline import launch
-from transforms import plan, storage
+from transforms import plan
+from transforms.storage import Storage
 
 moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
@@ -28,7 +32,7 @@ def reached(path):
     if str(path).endswith(name) and next(seen) == count:
         os.kill(os.getpid(), signal.SIGKILL)
 
-replace, read = Path.replace, storage.read_audio
+replace, read = Path.replace, Storage.read_audio
 
 def kill_before(self, target):
     reached(target)
@@ -39,16 +43,16 @@ def kill_after(self, target):
     reached(target)
     return result
 
-def kill_reading(uri, max_bytes):
+def kill_reading(self, uri, max_bytes):
     reached(uri)
-    return read(uri, max_bytes)
+    return read(self, uri, max_bytes)
 
 if moment == "before":
     Path.replace = kill_before
 elif moment == "after":
     Path.replace = kill_after
 else:
-    storage.read_audio = kill_reading
+    Storage.read_audio = kill_reading
 sys.exit(cliptune.main(["prepare", "--manifest", "m.jsonl", "--output", "out", *sys.argv[5:]]))
 """
 

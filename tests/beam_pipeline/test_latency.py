@@ -9,8 +9,10 @@ import threading
 import pytest
 
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, ledger, lines, write_manifest
-from transforms import storage
 from transforms.errors import StorageError, UserError
+from transforms.storage import Storage
+
+storage = Storage()
 
 
 def fill(bucket, rows, tmp_path, without=()):
@@ -22,14 +24,14 @@ def fill(bucket, rows, tmp_path, without=()):
 
 def test_two_shards_are_finished_at_once(folder, prepare, small_shards, monkeypatch):
     """Each of the first two waits for the other: one after the other, none would ever be finished."""
-    both, first, write = threading.Barrier(2, timeout=30), iter("12"), storage.write_bytes
+    both, first, write = threading.Barrier(2, timeout=30), iter("12"), Storage.write_bytes
 
-    def wait(uri, content):
+    def wait(self, uri, content):
         if "/train/" in uri and next(first, None):
             both.wait()
-        write(uri, content)
+        write(self, uri, content)
 
-    monkeypatch.setattr(storage, "write_bytes", wait)
+    monkeypatch.setattr(Storage, "write_bytes", wait)
     assert prepare(folder / "m.jsonl", folder / "out").status == 0
 
 
@@ -52,15 +54,15 @@ def test_a_missing_object_costs_its_own_row(bucket, prepare, tmp_path):
 @pytest.mark.parametrize("fault", ["UserError", "StorageError"])
 def test_a_failing_bucket_stops_the_run(bucket, prepare, tmp_path, monkeypatch, fault):
     fill(bucket, FEW, tmp_path)
-    read = storage.read_audio
+    read = Storage.read_audio
     raised = {"UserError": UserError("no permission"), "StorageError": StorageError("it is away")}
 
-    def fail(uri, max_bytes):
+    def fail(self, uri, max_bytes):
         if uri.endswith(FEW[2]["audio_path"]):
             raise raised[fault]
-        return read(uri, max_bytes)
+        return read(self, uri, max_bytes)
 
-    monkeypatch.setattr(storage, "read_audio", fail)
+    monkeypatch.setattr(Storage, "read_audio", fail)
     run = prepare(f"{bucket}/m.jsonl", f"{bucket}/out")
     assert (run.status, run.stderr) == (1, f"cliptune prepare: {raised[fault]}\n")
     assert not [uri for uri in storage.list_files(f"{bucket}/out") if "/train/" in uri]
@@ -75,13 +77,13 @@ def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(buck
 import os, sys, threading
 sys.path.insert(0, {str(EXAMPLES.parent)!r})
 import cliptune
-from transforms import storage
-read = storage.read_audio
+from transforms.storage import Storage
+read = Storage.read_audio
 def interrupt(*args):
-    storage.read_audio = read
+    Storage.read_audio = read
     os.kill(os.getpid(), {int(signal.SIGINT)})
     {then}
-storage.read_audio = interrupt
+Storage.read_audio = interrupt
 sys.exit(cliptune.main(sys.argv[1:]))
 """
     words = ["prepare", "--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]

@@ -14,8 +14,8 @@ from google.cloud.storage import Blob
 
 from beam_pipeline import launch
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
-from transforms import storage
 from transforms.errors import StorageError, UsageError, UserError
+from transforms.storage import Storage
 
 ENGINES = [[], ["--runner=BundleBasedDirectRunner"]]
 
@@ -240,7 +240,7 @@ def test_faults_of_workers_are_told_in_their_own_words(folder, prepare, monkeypa
         raise fault
 
     write_manifest(folder / "m.jsonl", FEW)
-    monkeypatch.setattr(storage, "read_audio", fail)
+    monkeypatch.setattr(Storage, "read_audio", fail)
     run = prepare(folder / "m.jsonl", folder / "out", *engine)
     assert (run.status, run.stderr) == (1, f"cliptune prepare: {fault}\n")
 

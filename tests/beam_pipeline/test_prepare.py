@@ -14,10 +14,13 @@ import pytest
 import soundfile
 
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
-from transforms import encode, storage
+from transforms import encode
 from transforms.encode import Payload
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
+from transforms.storage import Storage
+
+storage = Storage()
 
 SPLITS = ("train", "validation")
 BAD_ROWS = [
@@ -209,14 +212,14 @@ def test_only_what_is_damaged_is_written_again(finished, prepare, damage, suffix
 
 @pytest.mark.parametrize("flags", [[], ["--prompt=Another.", "--overwrite"]])
 def test_dataset_json_comes_last_and_every_sidecar_after_its_shard(finished, prepare, flags, monkeypatch):
-    written, write = [], storage.write
+    written, write = [], Storage.write
 
-    def note(uri):
+    def note(self, uri):
         assert not (finished / "out/dataset.json").exists()  # what is being changed is no complete dataset
         written.append(str(Path(uri).relative_to(finished / "out")))
-        return write(uri)
+        return write(self, uri)
 
-    monkeypatch.setattr(storage, "write", note)
+    monkeypatch.setattr(Storage, "write", note)
     assert prepare("m.jsonl", "out", *flags).status == 0
     assert (written[0], written[-1]) == ("run.json", "dataset.json")
     every = [name for name in contents(finished / "out") if flags or not name.startswith((*SPLITS, "rejected/"))]
@@ -242,15 +245,15 @@ def test_a_run_that_fails_anywhere_is_finished_by_the_next(
 ):
     write_manifest(folder / "m.jsonl", FEW)
     assert prepare(folder / "m.jsonl", folder / "whole").status == 0
-    write = storage.write
+    write = Storage.write
 
-    def fail(uri):
+    def fail(self, uri):
         if uri.endswith(f"/out/{name}"):
             raise StorageError("the disk is away")
-        return write(uri)
+        return write(self, uri)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "write", fail)
+        patch.setattr(Storage, "write", fail)
         failed = prepare(folder / "m.jsonl", folder / "out")
     assert (failed.status, failed.stdout) == (1, "")
     assert "cliptune prepare: the disk is away" in failed.stderr
@@ -265,13 +268,13 @@ def test_an_interrupted_run_says_how_to_go_on_and_is_finished_by_the_next(finish
 import os, sys
 sys.path.insert(0, {str(EXAMPLES.parent)!r})
 import cliptune
-from transforms import storage
-read = storage.read_audio
+from transforms.storage import Storage
+read = Storage.read_audio
 def interrupt(*args):
-    storage.read_audio = read
+    Storage.read_audio = read
     os.kill(os.getpid(), {int(signal.SIGINT)})
     return read(*args)
-storage.read_audio = interrupt
+Storage.read_audio = interrupt
 sys.exit(cliptune.main(sys.argv[1:]))
 """
     words = [sys.executable, "-c", code, "prepare", "--manifest", "m.jsonl", "--output", "out", "--overwrite"]

@@ -7,7 +7,9 @@ import pytest
 from gcp_storage_emulator.server import Router
 
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, write_manifest
-from transforms import gcs_client, storage
+from transforms.storage import Storage, gcs_client
+
+storage = Storage()
 
 DOC = Path(__file__).parents[2] / "docs/latency.md"
 KINDS = ("read", "metadata", "list", "write", "delete")

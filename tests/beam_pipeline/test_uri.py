@@ -14,9 +14,12 @@ from google.cloud.storage import Blob
 from google.protobuf import json_format
 
 from tests.beam_pipeline.conftest import FEW, SOME, write_manifest
-from transforms import encode, storage
+from transforms import encode
 from transforms.encode import Payload
 from transforms.ledger import read_ledger
+from transforms.storage import Storage
+
+storage = Storage()
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +60,7 @@ def test_examples_refer_to_files_named_by_their_contents(folder, prepare, bucket
         samples, rate = encode.decode_payload(Payload(content, "audio/flac"))
         assert (rate, samples.ndim) == (16_000, 1)
     blobs = {f"{bucket}/{blob.name}": blob for blob in gcs.Client().list_blobs("cliptune-test", prefix="d/audio/")}
-    for row in read_ledger(f"{output}/ledger"):
+    for row in read_ledger(f"{output}/ledger", Storage()):
         digest = str(row["audio_sha256"])
         blob = blobs[f"{output}/audio/{digest[:2]}/{digest}.flac"]
         assert (blob.size, blob.content_type) == (row["audio_bytes"], row["mime_type"])
@@ -67,7 +70,7 @@ def test_examples_refer_to_files_named_by_their_contents(folder, prepare, bucket
 def test_the_audio_is_that_of_the_inline_dataset(folder, prepare, bucket):
     prepare(folder / "m.jsonl", f"{bucket}/d", "--audio_part=uri")
     prepare(folder / "m.jsonl", f"{bucket}/inline")
-    by_uri, inline = (list(read_ledger(f"{bucket}/{name}/ledger")) for name in ("d", "inline"))
+    by_uri, inline = (list(read_ledger(f"{bucket}/{name}/ledger", Storage())) for name in ("d", "inline"))
     facts = ("clip_id", "split", "audio_sha256", "audio_bytes", "num_samples", "mime_type")
     assert [[row[name] for name in facts] for row in by_uri] == [[row[name] for name in facts] for row in inline]
 
@@ -143,16 +146,17 @@ import functools, itertools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
 from beam_pipeline import launch
-from transforms import plan, storage
+from transforms import plan
+from transforms.storage import Storage
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
-write_once, seen = storage.write_once, itertools.count(1)
+write_once, seen = Storage.write_once, itertools.count(1)
 
 def killed(*args):
     write_once(*args)
     if next(seen) == 10:
         os.kill(os.getpid(), signal.SIGKILL)
 
-storage.write_once = killed
+Storage.write_once = killed
 cliptune.main(sys.argv[2:])
 """
 

@@ -14,6 +14,7 @@ from transforms import encode, ffmpeg, reasons, shard
 from transforms.clip import Clip
 from transforms.settings import Settings
 from transforms.shard import Target
+from transforms.storage import Storage
 
 SECRET_HZ = 1_234
 
@@ -37,7 +38,7 @@ def place(tmp_path):
 
 def prepared(place, clip):
     settings = Settings()
-    target = Target(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings)
+    target = Target(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings, Storage())
     return shard.prepare_clip(clip, target)
 
 

@@ -9,9 +9,12 @@ import pytest
 import soundfile
 
 from tests.sounds import BY_NAME, FORMATS, encoded, level_db, run_ffmpeg, tone
-from transforms import conform, decode, reasons, storage
+from transforms import conform, decode, reasons
 from transforms.errors import ClipRejected, StorageError
 from transforms.settings import Settings
+from transforms.storage import Storage
+
+storage = Storage()
 
 UNTRIMMED = Settings(trim_silence=False)
 LOSSLESS = ["wav 16-bit", "flac 16-bit", "w64", "aiff", "au", "caf", "m4a alac", "wavpack", "matroska flac"]

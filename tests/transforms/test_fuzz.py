@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from transforms import storage
 from transforms.clip import Clip
 from transforms.reasons import REASONS
 from transforms.settings import Settings
 from transforms.shard import Target, prepare_clip
 from transforms.sniff import sniff
+from transforms.storage import Storage
+
+storage = Storage()
 
 CLIPS = Path(__file__).parents[2] / "examples" / "clips"
 BATCHES = 8
@@ -77,7 +79,7 @@ SMALL = _by_format()
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_damaged_files_are_accepted_whole_or_refused_in_words(batch, tmp_path, pytestconfig):
     settings = Settings()
-    target = Target(str(tmp_path), str(tmp_path), (str(tmp_path),), {"train": 1}, settings, verify=True)
+    target = Target(str(tmp_path), str(tmp_path), (str(tmp_path),), {"train": 1}, settings, Storage(), verify=True)
     reasons: Counter[str] = Counter()
     for number in range(batch, pytestconfig.getoption("fuzz"), BATCHES):
         rng = random.Random(number)

@@ -8,8 +8,11 @@ from urllib.request import urlopen
 import pytest
 
 from tests.gcs_proxy import FAULTS
-from transforms import gcs, gcs_client, storage
 from transforms.errors import ClipRejected, StorageError
+from transforms.storage import Storage, gcs, gcs_client
+from transforms.storage.gcs_client import GcsClient
+
+storage = Storage()
 
 ROOT = "gs://cliptune-test/some/folder"
 SMALL = b"sound " * 500
@@ -206,7 +209,7 @@ def test_two_writers_of_the_same_bytes_agree(bucket):
 
 
 def test_an_object_that_was_compressed_for_the_way_is_read_as_what_it_stands_for(bucket, storage_emulator):
-    blob = gcs_client.blob_of(f"{ROOT}/m.jsonl")
+    blob = GcsClient().blob_of(f"{ROOT}/m.jsonl")
     blob.content_encoding = "gzip"
     blob.upload_from_string(gzip.compress(LARGE))
     assert storage.read_bytes(f"{ROOT}/m.jsonl") == LARGE

@@ -6,31 +6,35 @@ from google.auth import exceptions as auth
 from google.cloud.storage import Client
 
 from tests.gcs_proxy import READER
-from transforms import gcs_client, reasons, storage
+from transforms import reasons
 from transforms.errors import ClipRejected, StorageError, UserError
+from transforms.storage import Storage, gcs_client, uris
+from transforms.storage.gcs_client import GcsClient
+
+storage = Storage()
 
 LIMIT = 1 << 20
 ROOT = "gs://cliptune-test/clips"
 READS = [
-    lambda uri: storage.read_audio(uri, LIMIT),
-    storage.open_audio,
-    storage.read_bytes,
-    storage.size,
-    storage.exists,
-    lambda uri: storage.list_files(storage.parent(uri)),
-    lambda uri: storage.match(f"{storage.parent(uri)}/*.wav"),
-    storage.is_folder,
+    lambda storage, uri: storage.read_audio(uri, LIMIT),
+    Storage.open_audio,
+    Storage.read_bytes,
+    Storage.size,
+    Storage.exists,
+    lambda storage, uri: storage.list_files(uris.parent(uri)),
+    lambda storage, uri: storage.match(f"{uris.parent(uri)}/*.wav"),
+    Storage.is_folder,
 ]
 WRITES = [
-    lambda uri: storage.write_bytes(uri, b"x"),
-    storage.delete,
-    lambda uri: storage.concatenate([uri], f"{uri}.joined"),
+    lambda storage, uri: storage.write_bytes(uri, b"x"),
+    Storage.delete,
+    lambda storage, uri: storage.concatenate([uri], f"{uri}.joined"),
 ]
 
 
 def put(uri, content):
     storage.write_bytes(uri, content)
-    return gcs_client.blob_of(uri).bucket.get_blob(gcs_client.split(uri)[1]).generation
+    return GcsClient().blob_of(uri).bucket.get_blob(gcs_client.split(uri)[1]).generation
 
 
 def test_a_pinned_object_is_that_generation_and_no_other(gcs):
@@ -69,7 +73,7 @@ def test_a_name_that_looks_pinned_is_a_name_where_there_is_no_such_generation(gc
 @pytest.mark.parametrize("read", READS)
 def test_a_forbidden_bucket_stops_the_run_and_says_who_needs_what(gcs, read):
     with pytest.raises(UserError) as told:
-        read("gs://forbidden/clips/a.wav")
+        read(storage, "gs://forbidden/clips/a.wav")
     assert str(told.value) == (
         f"no permission for gs://forbidden: grant {READER} roles/storage.objectViewer on the bucket"
     )
@@ -78,20 +82,20 @@ def test_a_forbidden_bucket_stops_the_run_and_says_who_needs_what(gcs, read):
 @pytest.mark.parametrize("write", WRITES)
 def test_a_bucket_that_may_not_be_written_says_who_needs_what(gcs, write):
     with pytest.raises(UserError, match=f"no permission for gs://forbidden: grant {READER} roles/storage.objectUser "):
-        write("gs://forbidden/a.wav")
+        write(storage, "gs://forbidden/a.wav")
 
 
 @pytest.mark.parametrize("call", [*READS, *WRITES])
 def test_a_missing_bucket_stops_the_run(gcs, call):
     with pytest.raises(UserError) as told:
-        call("gs://nowhere/clips/a.wav")
+        call(storage, "gs://nowhere/clips/a.wav")
     assert str(told.value) == "there is no bucket gs://nowhere: create it, or mend its name"
 
 
 @pytest.mark.parametrize("call", [*READS, *WRITES])
 def test_expired_credentials_stop_the_run(gcs, call):
     with pytest.raises(UserError, match=r"^no valid Google Cloud credentials for gs://signed-out; run: gcloud auth"):
-        call("gs://signed-out/clips/a.wav")
+        call(storage, "gs://signed-out/clips/a.wav")
 
 
 def test_without_credentials_the_advice_is_to_sign_in(gcs):
@@ -129,7 +133,7 @@ class Signing(credentials.Credentials):
 )
 def test_a_sign_in_that_fails(gcs, monkeypatch, fault, raised, words):
     client = Client(project="p", credentials=Signing(fault), client_options={"api_endpoint": gcs.address})
-    monkeypatch.setattr(gcs_client, "client", lambda: client)
+    monkeypatch.setattr(GcsClient, "client", lambda self: client)
     with pytest.raises(raised, match=words):
         storage.read_audio("gs://b/a.wav", LIMIT)
     assert gcs.seen == []
@@ -138,26 +142,24 @@ def test_a_sign_in_that_fails(gcs, monkeypatch, fault, raised, words):
 @pytest.mark.parametrize("call", [*READS, *WRITES])
 def test_a_requester_pays_bucket_asks_for_the_flag(gcs, call):
     with pytest.raises(UserError, match=r"gs://pays is a requester-pays bucket: .*--billing_project"):
-        call("gs://pays/clips/a.wav")
+        call(storage, "gs://pays/clips/a.wav")
 
 
 def test_a_requester_pays_bucket_is_read_when_somebody_pays(gcs):
-    storage.bill("payer")
-    uri = "gs://pays/clips/a.wav"
-    storage.write_bytes(uri, b"x")
+    payer, uri = Storage("payer"), "gs://pays/clips/a.wav"
+    payer.write_bytes(uri, b"x")
     for read in READS:
-        read(uri)
-    storage.concatenate([uri], "gs://pays/joined")
-    storage.delete(uri)
-    assert storage.list_files("gs://pays/") == ["gs://pays/joined"]
+        read(payer, uri)
+    payer.concatenate([uri], "gs://pays/joined")
+    payer.delete(uri)
+    assert payer.list_files("gs://pays/") == ["gs://pays/joined"]
 
 
 def test_who_may_not_bill_the_project_is_told(gcs, monkeypatch):
-    storage.bill("payer")
     message = f"{READER} does not have serviceusage.services.use access to the Google Cloud project."
     monkeypatch.setitem(gcs.refusals, "pays", (403, message))
     with pytest.raises(UserError, match=f"bill gs://pays to project payer: grant {READER} .*serviceUsageConsumer"):
-        storage.size("gs://pays/a.wav")
+        Storage("payer").size("gs://pays/a.wav")
 
 
 @pytest.mark.parametrize("name", ["x" * 1_025, "é" * 513, "a\nb", "a\rb", "a\ud800b"])

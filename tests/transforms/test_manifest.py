@@ -12,13 +12,16 @@ from transforms import manifest, reasons
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, UserError
 from transforms.manifest import Manifest, ManifestSettings
+from transforms.storage import Storage
+
+storage = Storage()
 
 GOOD = {"id": "a", "audio_path": "a.wav", "text": "hello"}
 
 
 def read(path, **settings):
     """The rows of a manifest, named as the user would name it: relative."""
-    return list(manifest.read(Manifest(path.name, str(path), path.is_dir()), ManifestSettings(**settings)))
+    return list(manifest.read(Manifest(path.name, str(path), path.is_dir()), ManifestSettings(**settings), Storage()))
 
 
 def written(tmp_path, content, name="m.jsonl"):
@@ -303,14 +306,14 @@ def test_a_files_fault_names_the_file(tmp_path, content, told):
 def test_locate_takes_names_before_patterns(tmp_path):
     for name in ("a[1].jsonl", "a1.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("{}")
-    assert [m.name for m in manifest.locate(["a[1].jsonl"], str(tmp_path))] == ["a[1].jsonl"]
-    assert [m.name for m in manifest.locate(["*.jsonl", "b.jsonl"], str(tmp_path))] == [
+    assert [m.name for m in manifest.locate(["a[1].jsonl"], str(tmp_path), Storage())] == ["a[1].jsonl"]
+    assert [m.name for m in manifest.locate(["*.jsonl", "b.jsonl"], str(tmp_path), Storage())] == [
         "a1.jsonl", "a[1].jsonl", "b.jsonl",
     ]  # fmt: skip
-    assert len(manifest.locate(["b.jsonl", "./b.jsonl", "./*b.jsonl"], str(tmp_path))) == 1
+    assert len(manifest.locate(["b.jsonl", "./b.jsonl", "./*b.jsonl"], str(tmp_path), Storage())) == 1
     for missing in ("none.jsonl", "none*.jsonl"):
         with pytest.raises(UserError, match="none"):
-            manifest.locate([missing], str(tmp_path))
+            manifest.locate([missing], str(tmp_path), Storage())
 
 
 @pytest.mark.parametrize(
@@ -323,11 +326,10 @@ def test_absolute_paths_in_a_manifest_on_this_machine_are_its_authors_own(tmp_pa
 
 
 def test_a_manifest_from_a_bucket_names_no_file_of_this_machine(bucket):
-    from transforms import storage  # noqa: PLC0415
 
     storage.write_bytes(f"{bucket}/m.jsonl", lines({**GOOD, "audio_path": "/etc/x.wav"}, GOOD).encode())
     uri = f"{bucket}/m.jsonl"
-    first, second = manifest.read(Manifest(uri, uri, is_folder=False), ManifestSettings())
+    first, second = manifest.read(Manifest(uri, uri, is_folder=False), ManifestSettings(), Storage())
     assert isinstance(first, Clip)
     assert isinstance(second, Clip)
     assert (first.uri, first.confined) == ("/etc/x.wav", True)

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from tests.sounds import tone
-from transforms import assign, encode, ledger, output, reasons, report, shard, storage
+from transforms import assign, encode, ledger, output, reasons, report, shard
 from transforms.clip import Clip, Outcome, rejected
 from transforms.encode import Payload
 from transforms.errors import AccountingError, PayloadError, StorageError, UserError
@@ -19,6 +19,9 @@ from transforms.plan import make_plan
 from transforms.reasons import REASONS
 from transforms.settings import Settings
 from transforms.shard import ClipPool, ShardResult, Target
+from transforms.storage import Storage
+
+storage = Storage()
 
 RATE = 16_000
 
@@ -37,7 +40,7 @@ def clips(tmp_path):
 
 def target_of(tmp_path, **settings):
     num_shards = {"train": 1, "validation": 1, "rejected": 1}
-    return Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), num_shards, Settings(**settings))
+    return Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), num_shards, Settings(**settings), Storage())
 
 
 def write(key, rows, target, window=4, on_outcome=lambda outcome: None):
@@ -148,10 +151,10 @@ def test_the_bytes_do_not_depend_on_the_window(tmp_path, clips, window):
 
 
 def test_the_worlds_fault_is_raised_and_leaves_no_commit_mark(tmp_path, clips, monkeypatch):
-    def fail(uri, max_bytes):
+    def fail(self, uri, max_bytes):
         raise StorageError("the network is gone")
 
-    monkeypatch.setattr(storage, "read_audio", fail)
+    monkeypatch.setattr(Storage, "read_audio", fail)
     target = target_of(tmp_path)
     with pytest.raises(StorageError, match="network"):
         write(("train", 0), clips, target)
@@ -179,7 +182,7 @@ def finished(tmp_path, clips, bad=()):
     settings = Settings(validation_fraction=0.0)
     plan = make_plan(rows, settings)
     target = replace(target_of(tmp_path), settings=settings, num_shards=plan.num_shards)
-    output.claim(target.output, plan, settings, overwrite=False)
+    output.claim(target, plan, overwrite=False)
     results = [write(("train", 0), clips, target), write(("rejected", 0), list(bad), target)]
     return report.finish(results, plan, target), plan, target, results
 
@@ -188,7 +191,7 @@ def test_a_finished_dataset_adds_up(tmp_path, clips):
     bad = [replace(rejected(clips[0], reasons.BAD_ROW, "no row"), clip_id="", source="m.csv:99", row='{"line": "x"}')]
     summary, *_ = finished(tmp_path, clips, bad)
     assert (summary["rows"], summary["accepted"], summary["rejected"]) == (12, 10, 2)
-    rows = list(ledger.read_ledger(str(tmp_path / "out/ledger")))
+    rows = list(ledger.read_ledger(str(tmp_path / "out/ledger"), Storage()))
     assert sorted(str(row["source"]) for row in rows) == sorted([*(c.source for c in clips), "m.csv:99"])
     letters = [json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
     assert [(x["reject_reason"], x["reject_source"]) for x in letters] == [
@@ -227,11 +230,11 @@ def test_output_of_another_run_is_refused_or_replaced(tmp_path, clips):
     _, plan, target, _ = finished(tmp_path, clips)
     other = Settings(sample_rate=8_000, validation_fraction=0.0)
     with pytest.raises(UserError, match=r"settings.sample_rate \(16000, now 8000\).*--overwrite"):
-        output.claim(target.output, plan, other, overwrite=False)
+        output.claim(replace(target, settings=other), plan, overwrite=False)
     assert (tmp_path / "out/dataset.json").exists()
     (tmp_path / "out/tuning").mkdir()
     (tmp_path / "out/tuning/job.json").write_text("{}")
-    output.claim(target.output, plan, other, overwrite=True)
+    output.claim(replace(target, settings=other), plan, overwrite=True)
     left = {uri.removeprefix(target.output + "/") for uri in storage.list_files(target.output)}
     assert left == {"run.json", "tuning/job.json"}  # what names a paid job is not ours to delete
 
@@ -241,20 +244,20 @@ def test_strangers_files_are_never_touched(tmp_path):
     (tmp_path / "out/thesis.doc").write_text("")
     plan = make_plan([], Settings())
     with pytest.raises(UserError, match=r"other files, for example .*thesis\.doc"):
-        output.claim(str(tmp_path / "out"), plan, Settings(), overwrite=True)
+        output.claim(target_of(tmp_path), plan, overwrite=True)
 
 
 def test_a_run_of_the_same_command_that_begins_in_between_is_no_stranger(tmp_path, monkeypatch):
-    out, plan, look = str(tmp_path / "out"), make_plan([], Settings()), storage.list_files
+    target, plan = target_of(tmp_path), make_plan([], Settings())
 
-    def list_files(folder):
+    def list_files(self, folder):
         monkeypatch.undo()
-        output.claim(out, plan, Settings(), overwrite=False)
-        return look(folder)
+        output.claim(target, plan, overwrite=False)
+        return self.list_files(folder)
 
-    monkeypatch.setattr(storage, "list_files", list_files)
-    assert output.claim(out, plan, Settings(), overwrite=False).resumed
-    assert look(out) == [f"{out}/run.json"]
+    monkeypatch.setattr(Storage, "list_files", list_files)
+    assert output.claim(target, plan, overwrite=False).resumed
+    assert storage.list_files(target.output) == [f"{target.output}/run.json"]
 
 
 def test_every_reason_has_a_remedy():
@@ -287,11 +290,11 @@ def test_a_shard_waits_for_its_turn_with_its_reads_begun():
 
 
 def test_a_shard_that_fails_gives_its_turn_away(tmp_path, clips, monkeypatch):
-    def fail(uri, max_bytes):
+    def fail(self, uri, max_bytes):
         raise StorageError("the network is gone")
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as executor:
-        patch.setattr(storage, "read_audio", fail)
+        patch.setattr(Storage, "read_audio", fail)
         pool = ClipPool(executor, 2)
         with pytest.raises(StorageError) as kept:  # whose traceback keeps the shard's frames
             shard.write_shard(("train", 0), clips, target_of(tmp_path), pool)

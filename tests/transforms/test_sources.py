@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from transforms import reasons, sources, storage
+from transforms import reasons, sources
 from transforms.clip import Clip
 from transforms.errors import ClipRejected, UserError
+from transforms.storage import Storage
+
+storage = Storage()
 
 READS = 4
 
@@ -23,7 +26,7 @@ def reader():
 
 
 def contents(clips, reader, window=READS):
-    reads = sources.read_ahead(clips, "/", reader, window)
+    reads = sources.read_ahead(clips, "/", Storage(), reader, window)
     return [ahead.result() for ahead in reads]
 
 
@@ -31,25 +34,25 @@ def test_as_many_reads_as_the_window_run_at_once_and_keep_their_order(reader, mo
     """Each read waits for as many others as the window has: one after the other, none would ever end."""
     together = threading.Barrier(READS, timeout=30)
 
-    def read(uri, max_bytes):
+    def read(self, uri, max_bytes):
         together.wait()
         return uri.encode()
 
-    monkeypatch.setattr(storage, "read_audio", read)
-    uris = [f"gs://b/{index}" for index in range(2 * READS)]
-    assert contents(clips_of(*uris), reader) == [uri.encode() for uri in uris]
+    monkeypatch.setattr(Storage, "read_audio", read)
+    names = [f"gs://b/{index}" for index in range(2 * READS)]
+    assert contents(clips_of(*names), reader) == [name.encode() for name in names]
 
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_no_more_is_begun_than_the_window(reader, monkeypatch, window):
     begun: list[str] = []
 
-    def read(uri, max_bytes):
+    def read(self, uri, max_bytes):
         begun.append(uri)
         return b"x"
 
-    monkeypatch.setattr(storage, "read_audio", read)
-    reads = sources.read_ahead(clips_of(*(f"gs://b/{index}" for index in range(9))), "/", reader, window)
+    monkeypatch.setattr(Storage, "read_audio", read)
+    reads = sources.read_ahead(clips_of(*(f"gs://b/{index}" for index in range(9))), "/", Storage(), reader, window)
     for taken, ahead in enumerate(reads):
         assert ahead.result() == b"x"
         assert len(begun) <= taken + window
@@ -58,13 +61,13 @@ def test_no_more_is_begun_than_the_window(reader, monkeypatch, window):
 def test_a_fault_is_raised_for_the_clip_it_belongs_to(bucket, reader):
     storage.write_bytes(f"{bucket}/a.wav", b"sound")
     clips = clips_of(f"{bucket}/a.wav", f"{bucket}/missing.wav", "gs:///nameless", f"{bucket}/a.wav")
-    first, missing, nameless, last = sources.read_ahead(clips, "/", reader, READS)
-    assert sources.read(clips[0].uri, first) == sources.read(clips[3].uri, last) == b"sound"
+    first, missing, nameless, last = sources.read_ahead(clips, "/", Storage(), reader, READS)
+    assert sources.read(clips[0].uri, Storage(), first) == sources.read(clips[3].uri, Storage(), last) == b"sound"
     with pytest.raises(ClipRejected) as refusal:
-        sources.read(clips[1].uri, missing)
+        sources.read(clips[1].uri, Storage(), missing)
     assert refusal.value.reason == reasons.NOT_FOUND
     with pytest.raises(UserError, match="bucket's name"):
-        sources.read(clips[2].uri, nameless)
+        sources.read(clips[2].uri, Storage(), nameless)
 
 
 @pytest.mark.parametrize("over", [0, 1])
@@ -72,9 +75,9 @@ def test_a_long_file_waits_in_the_bucket(bucket, reader, monkeypatch, over):
     monkeypatch.setattr(sources, "MAX_WAITING_BYTES", 10)
     (clip,) = clips_of(f"{bucket}/a.wav")
     storage.write_bytes(clip.uri, b"x" * (10 + over))
-    (ahead,) = sources.read_ahead([clip], "/", reader, READS)
+    (ahead,) = sources.read_ahead([clip], "/", Storage(), reader, READS)
     assert ahead.result() == (None if over else b"x" * 10)
-    assert sources.read(clip.uri, ahead) == b"x" * (10 + over)
+    assert sources.read(clip.uri, Storage(), ahead) == b"x" * (10 + over)
 
 
 def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
@@ -83,5 +86,8 @@ def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
     closed.shutdown()
     (tmp_path / "a.wav").write_bytes(b"sound")
     clips = [Clip("a", "a.wav", "t", "m:1"), Clip("b", "gs://b/long.wav", "t", "m:2", offset=1.0)]
-    assert [ahead.result() for ahead in sources.read_ahead(clips, str(tmp_path), closed, READS)] == [None, None]
-    assert sources.read(str(tmp_path / "a.wav"), None) == b"sound"
+    assert [ahead.result() for ahead in sources.read_ahead(clips, str(tmp_path), Storage(), closed, READS)] == [
+        None,
+        None,
+    ]
+    assert sources.read(str(tmp_path / "a.wav"), Storage(), None) == b"sound"

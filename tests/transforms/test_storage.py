@@ -13,8 +13,11 @@ from google.auth import exceptions as auth
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms import gcs_client, reasons, storage
+from transforms import reasons
 from transforms.errors import ClipRejected, StorageError, UserError
+from transforms.storage import Storage, gcs_client, local, uris
+
+storage = Storage()
 
 LIMIT = 10
 ODD_NAMES = [
@@ -51,7 +54,7 @@ def root(request, tmp_path):
     ],
 )
 def test_join(base, parts, joined):
-    assert storage.join(base, *parts) == joined
+    assert uris.join(base, *parts) == joined
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_join(base, parts, joined):
     ],
 )
 def test_absolute_joins_relative_local_paths_only(uri, base, absolute):
-    assert storage.absolute(uri, base) == absolute
+    assert uris.absolute(uri, base) == absolute
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_absolute_joins_relative_local_paths_only(uri, base, absolute):
     ],
 )
 def test_without_generation(uri, name):
-    assert storage.without_generation(uri) == name
+    assert uris.without_generation(uri) == name
 
 
 @pytest.mark.parametrize(
@@ -87,32 +90,32 @@ def test_without_generation(uri, name):
     [("a.wav", ""), ("x/a.wav", "x"), ("/a.wav", "/"), ("gs://b/a", "gs://b"), ("gs://b/x/a", "gs://b/x"), ("gs://b", "gs://b")],
 )  # fmt: skip
 def test_parent(uri, parent):
-    assert storage.parent(uri) == parent
+    assert uris.parent(uri) == parent
 
 
 @pytest.mark.parametrize("uri", ["s3://b/a", "hdfs://h/a", "http://h/a", "https://h/a", "file:///a", "S3://b/a"])
 @pytest.mark.parametrize("call", [storage.open_read, storage.exists, storage.list_files, storage.match, storage.write])
 def test_other_schemes_are_refused_by_name(call, uri):
-    with pytest.raises(UserError, match=f"{storage.scheme_of(uri)}:// is not supported.*gs://"):
+    with pytest.raises(UserError, match=f"{uris.scheme_of(uri)}:// is not supported.*gs://"):
         call(uri)
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_is_exact_and_never_a_pattern(root, name):
-    uri = storage.join(root, name)
-    storage.write_bytes(storage.join(root, "a1.wav"), b"another")
+    uri = uris.join(root, name)
+    storage.write_bytes(uris.join(root, "a1.wav"), b"another")
     storage.write_bytes(uri, b"mine")
     assert storage.read_bytes(uri) == b"mine"
     assert storage.size(uri) == 4
-    assert storage.list_files(root) == sorted([uri, storage.join(root, "a1.wav")])
+    assert storage.list_files(root) == sorted([uri, uris.join(root, "a1.wav")])
     storage.delete(uri)
     assert not storage.exists(uri)
-    assert storage.exists(storage.join(root, "a1.wav"))
+    assert storage.exists(uris.join(root, "a1.wav"))
 
 
 @pytest.mark.parametrize("content", [b"", b"a", bytes(range(256)) * 40_000])  # the last one is over 8 MiB
 def test_what_is_written_is_read(root, content):
-    uri = storage.join(root, "deep/down/file")
+    uri = uris.join(root, "deep/down/file")
     storage.write_bytes(uri, content)
     assert storage.read_bytes(uri) == content
     with storage.open_read(uri) as file:
@@ -120,7 +123,7 @@ def test_what_is_written_is_read(root, content):
 
 
 def test_a_file_appears_only_when_it_is_whole(root):
-    uri = storage.join(root, "file")
+    uri = uris.join(root, "file")
     with storage.write(uri) as file:
         file.write(b"half")
         assert not storage.exists(uri)
@@ -129,7 +132,7 @@ def test_a_file_appears_only_when_it_is_whole(root):
 
 @pytest.mark.parametrize("before", [None, b"old"])
 def test_a_failed_write_leaves_everything_as_it_was(root, before):
-    uri = storage.join(root, "file")
+    uri = uris.join(root, "file")
     if before is not None:
         storage.write_bytes(uri, before)
     with pytest.raises(ZeroDivisionError), storage.write(uri) as file:
@@ -140,21 +143,21 @@ def test_a_failed_write_leaves_everything_as_it_was(root, before):
 
 
 def test_errors_of_other_files_pass_through_a_write_unchanged(root):
-    with pytest.raises(FileNotFoundError), storage.write(storage.join(root, "file")):
-        storage.read_bytes(storage.join(root, "missing"))
+    with pytest.raises(FileNotFoundError), storage.write(uris.join(root, "file")):
+        storage.read_bytes(uris.join(root, "missing"))
 
 
 def test_a_part_left_by_a_killed_run_is_not_listed(tmp_path):
-    (tmp_path / f"{storage.PART_PREFIX}1").write_bytes(b"half")
+    (tmp_path / f"{local.PART_PREFIX}1").write_bytes(b"half")
     assert storage.list_files(str(tmp_path)) == []
 
 
 def test_parts_of_dead_processes_are_swept_and_no_others(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    machine = storage._machine()
-    parts = {pid: f"{storage.PART_PREFIX}{machine}-{pid}-x" for pid in (dead.pid, os.getpid(), 1)}
-    elsewhere = f"{storage.PART_PREFIX}000000000000-{dead.pid}-x"
+    machine = local._machine()
+    parts = {pid: f"{local.PART_PREFIX}{machine}-{pid}-x" for pid in (dead.pid, os.getpid(), 1)}
+    elsewhere = f"{local.PART_PREFIX}000000000000-{dead.pid}-x"
     (tmp_path / "deep").mkdir()
     for name in [*parts.values(), elsewhere, "file"]:
         (tmp_path / "deep" / name).touch()
@@ -176,12 +179,12 @@ def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path, make):
 
 
 def test_a_full_disk_is_the_worlds_fault():
-    with pytest.raises(StorageError, match="No space left"), storage._write_faults("file", only={28}):
+    with pytest.raises(StorageError, match="No space left"), local._write_faults("file", only={28}):
         raise OSError(28, os.strerror(28))
 
 
 def test_a_missing_file(root):
-    uri = storage.join(root, "missing")
+    uri = uris.join(root, "missing")
     assert not storage.exists(uri)
     storage.delete(uri)
     for call in (storage.open_read, storage.read_bytes, storage.size):
@@ -192,18 +195,18 @@ def test_a_missing_file(root):
 
 
 def test_a_folder_is_no_file(root):
-    storage.write_bytes(storage.join(root, "x/y"), b"")
-    assert storage.is_folder(storage.join(root, "x"))
-    assert not storage.exists(storage.join(root, "x"))
-    assert not storage.is_folder(storage.join(root, "x/y"))
+    storage.write_bytes(uris.join(root, "x/y"), b"")
+    assert storage.is_folder(uris.join(root, "x"))
+    assert not storage.exists(uris.join(root, "x"))
+    assert not storage.is_folder(uris.join(root, "x/y"))
 
 
 def test_files_are_listed_at_any_depth_in_order(root):
     names = ["a/2", "a/10", "a/b/c/d", "z", "a.b"]
     for name in names:
-        storage.write_bytes(storage.join(root, name), b"")
+        storage.write_bytes(uris.join(root, name), b"")
     storage.write_bytes(root + "-neighbour/x", b"")
-    assert storage.list_files(root) == sorted(storage.join(root, name) for name in names)
+    assert storage.list_files(root) == sorted(uris.join(root, name) for name in names)
 
 
 @pytest.mark.parametrize(
@@ -223,16 +226,16 @@ def test_files_are_listed_at_any_depth_in_order(root):
 )
 def test_match(root, pattern, found):
     for name in ("a.csv", "b.csv", "note.txt", "x/c.csv", "x/y/d.csv"):
-        storage.write_bytes(storage.join(root, name), b"")
-    assert storage.match(storage.join(root, pattern)) == [storage.join(root, name) for name in found]
+        storage.write_bytes(uris.join(root, name), b"")
+    assert storage.match(uris.join(root, pattern)) == [uris.join(root, name) for name in found]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 32, 33, 70])  # 32 objects are one compose request
 def test_concatenate_keeps_the_order_and_leaves_nothing_behind(root, count):
-    sources = [storage.join(root, f"part-{index}") for index in range(count)]
+    sources = [uris.join(root, f"part-{index}") for index in range(count)]
     for index, uri in enumerate(sources):
         storage.write_bytes(uri, f"{index}\n".encode())
-    whole = storage.join(root, "whole")
+    whole = uris.join(root, "whole")
     storage.concatenate(sources, whole)
     assert storage.read_bytes(whole) == b"".join(f"{index}\n".encode() for index in range(count))
     assert storage.list_files(root) == sorted([*sources, whole])
@@ -247,7 +250,7 @@ def test_concatenate_from_disk_into_a_bucket(tmp_path, bucket):
 
 @pytest.mark.parametrize("length", [1, LIMIT])
 def test_read_audio_up_to_its_limit(root, length):
-    uri = storage.join(root, "a.wav")
+    uri = uris.join(root, "a.wav")
     storage.write_bytes(uri, b"x" * length)
     assert storage.read_audio(uri, LIMIT) == b"x" * length
 
@@ -262,7 +265,7 @@ def test_read_audio_up_to_its_limit(root, length):
     ],
 )
 def test_read_audio_refuses(root, content, reason):
-    uri = storage.join(root, "a.wav")
+    uri = uris.join(root, "a.wav")
     if content is not None:
         storage.write_bytes(uri, content)
     with pytest.raises(ClipRejected) as refusal:

@@ -14,6 +14,7 @@ from transforms.clip import Clip
 from transforms.plan import make_plan
 from transforms.settings import Settings
 from transforms.shard import ClipPool, Target
+from transforms.storage import Storage
 from tuning import dataset, emulator, join
 from tuning.clock import Clock
 from tuning.tuner import TuningRequest
@@ -28,8 +29,8 @@ def prepare(folder, count=24, clips_per_shard=8, missing=(), **settings):
     clips = [Clip(f"c{i}", f"{i}.wav", f"this is text {i}", f"m.csv:{i + 2}") for i in range(count)]
     chosen = Settings(**settings)
     plan = make_plan(clips, chosen, clips_per_shard)
-    target = Target(str(folder / "out"), str(folder / "clips"), (str(folder),), plan.num_shards, chosen)
-    output.claim(target.output, plan, chosen, overwrite=False)
+    target = Target(str(folder / "out"), str(folder / "clips"), (str(folder),), plan.num_shards, chosen, Storage())
+    output.claim(target, plan, overwrite=False)
     with ThreadPoolExecutor(2) as executor:
         results = [
             shard.write_shard(key, _rows(clips, key, plan), target, ClipPool(executor, 4)) for key in plan.shard_keys()
@@ -61,7 +62,7 @@ def out(_prepared, tmp_path):
 
 @pytest.fixture
 def prepared(out):
-    return dataset.load(str(out))
+    return dataset.load(str(out), Storage())
 
 
 @pytest.fixture

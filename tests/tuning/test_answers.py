@@ -18,13 +18,15 @@ from tests.sounds import tone
 from tests.tuning.conftest import NO_TIME, answering, prepare
 from tests.tuning.test_commands import only_json, run
 from tests.tuning.test_predict import ENDPOINT, echo, says
-from transforms import storage
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
+from transforms.storage import Storage
 from tuning import answers, ask_commands, dataset, emulator, predict
 from tuning.answers import Prediction
 from tuning.clock import Clock
 from tuning.vertex import VertexTuner
+
+storage = Storage()
 
 __all__ = ["run"]  # a fixture
 ROOT = Path(__file__).parents[2]
@@ -42,27 +44,27 @@ def uri(request, tmp_path):
 
 
 def test_what_was_kept_is_read_again(uri):
-    with answers.Answers(uri, []) as file:
+    with answers.Answers(uri, [], Storage()) as file:
         for number in range(3):
             file.add(prediction(number))
-    assert answers.read(uri) == [prediction(number) for number in range(3)]
-    with answers.Answers(uri, answers.read(uri)) as file:
+    assert answers.read(uri, Storage()) == [prediction(number) for number in range(3)]
+    with answers.Answers(uri, answers.read(uri, Storage()), Storage()) as file:
         file.add(prediction(3))
-    assert answers.read(uri) == [prediction(number) for number in range(4)]
+    assert answers.read(uri, Storage()) == [prediction(number) for number in range(4)]
 
 
 def test_answers_are_kept_whatever_happens_next(uri):
-    with pytest.raises(KeyboardInterrupt), answers.Answers(uri, []) as file:
+    with pytest.raises(KeyboardInterrupt), answers.Answers(uri, [], Storage()) as file:
         file.add(prediction(0))
         raise KeyboardInterrupt
-    assert answers.read(uri) == [prediction(0)]
+    assert answers.read(uri, Storage()) == [prediction(0)]
 
 
 def test_an_answer_is_in_the_file_at_once(tmp_path):
     uri = str(tmp_path / "p.jsonl")
-    with answers.Answers(uri, []) as file:
+    with answers.Answers(uri, [], Storage()) as file:
         file.add(prediction(0))
-        assert answers.read(uri) == [prediction(0)]  # so a kill loses nothing
+        assert answers.read(uri, Storage()) == [prediction(0)]  # so a kill loses nothing
 
 
 def test_a_full_disk_is_one_line(tmp_path):
@@ -70,7 +72,7 @@ def test_a_full_disk_is_one_line(tmp_path):
         def write(self, content):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    file = answers.Answers(str(tmp_path / "p.jsonl"), [])
+    file = answers.Answers(str(tmp_path / "p.jsonl"), [], Storage())
     file._stream = Full()
     with pytest.raises(StorageError, match=r"p\.jsonl: No space left on device"):
         file.add(prediction(0))
@@ -78,17 +80,17 @@ def test_a_full_disk_is_one_line(tmp_path):
 
 def test_in_a_bucket_answers_are_written_by_the_hundred(bucket):
     uri = f"{bucket}/p.jsonl"
-    with answers.Answers(uri, []) as file:
+    with answers.Answers(uri, [], Storage()) as file:
         for number in range(150):
             file.add(prediction(number))
-        assert len(answers.read(uri)) == 100
-    assert len(answers.read(uri)) == 150
+        assert len(answers.read(uri, Storage())) == 100
+    assert len(answers.read(uri, Storage())) == 150
 
 
 @pytest.mark.parametrize("cut", [1, 10, 60])
 def test_half_a_line_is_mended(uri, cut):
     storage.write_bytes(uri, answers.dump(prediction(0)) + answers.dump(prediction(1))[:-cut])
-    with answers.Answers(uri, answers.read(uri)) as file:
+    with answers.Answers(uri, answers.read(uri, Storage()), Storage()) as file:
         file.add(prediction(2))
     assert storage.read_bytes(uri) == answers.dump(prediction(0)) + answers.dump(prediction(2))
 
@@ -96,7 +98,7 @@ def test_half_a_line_is_mended(uri, cut):
 @pytest.mark.parametrize("line", [b"[]\n", b"3\n", b"\n", b'{"clip_id": "c"}\n', b"junk\n", b'{"other": 1}\n'])
 def test_what_is_no_prediction_is_left_out(uri, line):
     storage.write_bytes(uri, line + answers.dump(prediction(0)))
-    assert answers.read(uri) == [prediction(0)]
+    assert answers.read(uri, Storage()) == [prediction(0)]
 
 
 def test_a_run_that_is_killed_goes_on_where_it_stopped(out, run):
@@ -122,7 +124,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(out, run):
         assert 9 <= kept < 22
         assert file.read_bytes().startswith(before)
         assert only_json(run(*words)[1])["asked"] == 0
-    said = answers.read(str(file))
+    said = answers.read(str(file), Storage())
     assert len({each.clip_id for each in said}) == 22
     assert all(each.prediction == each.target for each in said)  # it was trained on them
 
@@ -132,11 +134,11 @@ def test_another_models_answers_are_not_these(out, run):
         for epochs in (1, 2):
             run("tune", out, "--api_endpoint", url, "--epochs", epochs)
             assert only_json(run("predict", out, "--api_endpoint", url)[1])["asked"] == 2
-        assert len(answers.read(str(out / "tuning/predictions-validation-tuned.jsonl"))) == 2
+        assert len(answers.read(str(out / "tuning/predictions-validation-tuned.jsonl"), Storage())) == 2
 
 
 def test_a_dataset_made_anew_is_asked_about_anew(prepared, tmp_path):
-    again = dataset.load(str(prepare(tmp_path / "again", sample_rate=8_000)))
+    again = dataset.load(str(prepare(tmp_path / "again", sample_rate=8_000)), Storage())
     clips = {}
     for each in (prepared, again):
         found: list[Prediction] = []
@@ -251,7 +253,7 @@ def test_the_prompt_is_the_datasets_unless_told(prepared, out, words, prompt, sy
 
 def trained_on(run, out):
     run("predict", out, "--emulator", "--split", "train")
-    return answers.read(str(out / "tuning/predictions-train-tuned.jsonl"))
+    return answers.read(str(out / "tuning/predictions-train-tuned.jsonl"), Storage())
 
 
 def test_a_question_about_a_recording_is_asked_again_too(out, run, monkeypatch):
@@ -295,7 +297,7 @@ def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
     run("tune", out, "--emulator", "--no_validation")
     status, stdout, _ = run("predict", out, "--emulator")
     assert (status, only_json(stdout)["predictions"]) == (0, 2)
-    said = answers.read(str(out / "tuning/predictions-validation-tuned.jsonl"))
+    said = answers.read(str(out / "tuning/predictions-validation-tuned.jsonl"), Storage())
     assert [each.prediction for each in said] == [
         f"[emulator] was shown gs://b/{number}.flac; nothing was learned, so nothing is predicted" for number in (0, 1)
     ]

@@ -6,10 +6,13 @@ import tracemalloc
 import pytest
 
 from tests.tuning.test_rows import FLAC, blob, model, row, uri, user
-from transforms import limits, storage
+from transforms import limits
 from transforms.errors import UserError
+from transforms.storage import Storage
 from tuning import check
 from tuning.check import JsonlFile
+
+storage = Storage()
 
 
 def example(number, content=None):
@@ -29,7 +32,7 @@ def checked(tmp_path, train, validation=None):
         if content is not None:
             (tmp_path / f"{split}.jsonl").write_bytes(content)
             files.append(JsonlFile(f"{split}.jsonl", str(tmp_path / f"{split}.jsonl"), split))
-    return check.check(files)
+    return check.check(files, Storage())
 
 
 def rules(findings):
@@ -37,7 +40,7 @@ def rules(findings):
 
 
 def test_a_good_dataset_has_no_problem(out):
-    findings = check.check(check.files_of(str(out)))
+    findings = check.check(check.files_of(str(out), Storage()), Storage())
     assert findings.as_dict() == {
         "ok": True,
         "examples": 24,
@@ -51,7 +54,7 @@ def test_a_good_dataset_has_no_problem(out):
 
 def test_a_file_of_any_tool_in_a_bucket(bucket):
     storage.write_bytes(f"{bucket}/d/x.jsonl", lines(1, 2) + b"broken\n")
-    findings = check.check(check.files_of(f"{bucket}/d/x.jsonl"))
+    findings = check.check(check.files_of(f"{bucket}/d/x.jsonl", Storage()), Storage())
     assert (findings.ok, findings.examples) == (False, 3)
     assert rules(findings) == [(f"{bucket}/d/x.jsonl:3", "error", "not_json")]
 
@@ -104,7 +107,7 @@ def test_an_endless_line_does_not_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(check, "MAX_LINE_BYTES", 100_000)
     (tmp_path / "train.jsonl").write_bytes(lines(1) + b"x" * 50_000_000)
     tracemalloc.start()
-    findings = check.check([JsonlFile("train.jsonl", str(tmp_path / "train.jsonl"), "train")])
+    findings = check.check([JsonlFile("train.jsonl", str(tmp_path / "train.jsonl"), "train")], Storage())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert not findings.ok
@@ -167,7 +170,7 @@ def test_a_shard_that_is_not_what_the_dataset_says(out, change):
         path.write_bytes(
             content[: content.rindex(b"\n", 0, -1) + 1] if change == "cut" else content.replace(b"text", b"taxt", 1)
         )
-    findings = check.check(check.files_of(str(out)))
+    findings = check.check(check.files_of(str(out), Storage()), Storage())
     assert not findings.ok
     rule = "missing_shard" if change == "missing" else "changed_shard"
     assert (f"{out}/train/train-00001-of-00003.jsonl:0", "error", rule) in rules(findings)
@@ -175,7 +178,7 @@ def test_a_shard_that_is_not_what_the_dataset_says(out, change):
 
 def test_a_dataset_over_a_limit_will_be_cut_and_is_warned_about(out, monkeypatch):
     monkeypatch.setattr(limits, "MAX_FILE_BYTES", 100_000)
-    findings = check.check(check.files_of(str(out)))
+    findings = check.check(check.files_of(str(out), Storage()), Storage())
     assert findings.ok
     assert findings.counts == {"file_bytes": 1}
 
@@ -193,4 +196,4 @@ def test_a_dataset_over_a_limit_will_be_cut_and_is_warned_about(out, monkeypatch
 def test_what_is_no_dataset(out, prepare, told):
     prepare(out)
     with pytest.raises(UserError, match=told):
-        check.files_of(str(out))
+        check.files_of(str(out), Storage())

@@ -8,9 +8,12 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from cliptune import main
 from tests.tuning.conftest import prepare
-from transforms import limits, storage
+from transforms import limits
 from transforms.limits import FACTS_DATE
+from transforms.storage import Storage
 from tuning import dataset, emulator, join, service, tune_command
+
+storage = Storage()
 
 
 @pytest.fixture
@@ -311,7 +314,7 @@ def test_a_cut_dataset_is_tuned_on_what_is_left_and_says_so(run, out, monkeypatc
 )
 def test_what_would_make_more_fit_is_said(run, tmp_path, monkeypatch, room, settings, told):
     out = prepare(tmp_path, **settings)
-    whole = sum(shard.bytes for shard in dataset.load(str(out)).splits["train"])
+    whole = sum(shard.bytes for shard in dataset.load(str(out), Storage()).splits["train"])
     monkeypatch.setattr(limits, "MAX_FILE_BYTES", int(room * whole))
     status, _, stderr = run("tune", out, "--emulator", "--no_validation")
     assert status == 0

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tuning.test_rows import ANSWER, PROMPT, blob, model, row, uri, user
-from transforms import storage
 from transforms.errors import UserError
+from transforms.storage import Storage, uris
 from tuning import check, models
 from tuning.estimate import Price, Tokens, estimate, given_prices, table
 from tuning.rows import Facts, check_line
+
+storage = Storage()
 
 PRICED = models.MODELS["gemini-3.1-flash-lite"]
 FLAG = "price given by --price_per_million"
@@ -125,11 +127,11 @@ def test_the_line_for_people(base_model, price, line):
 
 
 def test_only_the_training_split_of_a_dataset_is_paid_for(prepared):
-    findings = check.check(check.files_of(prepared.name))
+    findings = check.check(check.files_of(prepared.name, Storage()), Storage())
     examples = [
         json.loads(line)["contents"]
         for shard in prepared.splits["train"]
-        for line in storage.read_bytes(storage.join(prepared.uri, shard.path)).splitlines()
+        for line in storage.read_bytes(uris.join(prepared.uri, shard.path)).splitlines()
     ]
     texts = [turns[0]["parts"][0]["text"] + turns[1]["parts"][0]["text"] for turns in examples]
     train = findings.splits["train"].tokens

@@ -9,6 +9,7 @@ from google.genai import types
 from google.protobuf import json_format
 
 from tests.tuning.test_rows import INVALID, VALID
+from transforms.storage import Storage
 from tuning import check
 from tuning.check import JsonlFile
 
@@ -39,7 +40,7 @@ def verdict(line, tmp_path):
     """What `check` finds in a file of this one line."""
     path = tmp_path / "x.jsonl"
     path.write_bytes(line + b"\n")
-    return set(check.check([JsonlFile("x.jsonl", str(path), "train")]).counts)
+    return set(check.check([JsonlFile("x.jsonl", str(path), "train")], Storage()).counts)
 
 
 @pytest.mark.parametrize("name", TABLE)

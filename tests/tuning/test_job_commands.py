@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.tuning.conftest import NO_TIME
 from tests.tuning.test_commands import only_json, run
 from transforms import limits
+from transforms.storage import Storage
 from tuning import dataset, dropped, emulator, models, service, submit, watch
 from tuning.clock import Clock
 from tuning.emulated_jobs import _camel
@@ -255,7 +256,7 @@ def test_a_job_is_cancelled_by_its_dataset_or_its_name(run, out, playing):
         status, stdout, stderr = run("cancel", job["name"] if words else out, url)
         assert (status, only_json(stdout)["state"]) == (0, "CANCELLED")
         assert f"cancelled: {job['name']}" in stderr
-    assert submit.submitted(dataset.load(str(out)))["job"]["name"] == job["name"]
+    assert submit.submitted(dataset.load(str(out), Storage()))["job"]["name"] == job["name"]
     status, stdout, stderr = run("cancel", out, url)
     assert (status, only_json(stdout)["state"], "had already ended as CANCELLED" in stderr) == (1, "CANCELLED", True)
     status, _, stderr = run("cancel", "projects/p/locations/us-central1/tuningJobs/7", url)

@@ -3,13 +3,16 @@ from dataclasses import replace
 import pytest
 
 from tests.tuning.conftest import prepare
-from transforms import limits, storage
+from transforms import limits
 from transforms.errors import UserError
+from transforms.storage import Storage, uris
 from tuning import check, dataset, join
+
+storage = Storage()
 
 
 def shards(prepared, split):
-    return b"".join(storage.read_bytes(storage.join(prepared.uri, shard.path)) for shard in prepared.splits[split])
+    return b"".join(storage.read_bytes(uris.join(prepared.uri, shard.path)) for shard in prepared.splits[split])
 
 
 def joined(prepared, folder):
@@ -30,7 +33,7 @@ def test_the_shards_of_each_split_become_one_file(prepared, tmp_path):
 def test_a_second_run_joins_nothing(prepared, tmp_path, monkeypatch):
     folder = str(tmp_path / "tuning")
     joined(prepared, folder)
-    monkeypatch.setattr(storage, "concatenate", None)
+    monkeypatch.setattr(Storage, "concatenate", None)
     assert joined(prepared, folder)[1]
 
 
@@ -67,14 +70,14 @@ def test_a_cut_by_bytes_on_both_sides(prepared, tmp_path, monkeypatch, spare, ke
 
 def test_what_is_checked_is_what_is_joined(prepared, tmp_path, monkeypatch):
     monkeypatch.setitem(join.MAX_EXAMPLES, "train", 10)
-    findings = check.check(join.files_to_check(prepared, join.plan(prepared, str(tmp_path))))
+    findings = check.check(join.files_to_check(prepared, join.plan(prepared, str(tmp_path))), Storage())
     assert (findings.ok, findings.splits["train"].examples, findings.splits["validation"].examples) == (True, 10, 2)
 
 
 def test_in_a_bucket_the_shards_are_composed(prepared, bucket):
     for uri in storage.list_files(prepared.uri):
         storage.write_bytes(uri.replace(prepared.uri, f"{bucket}/set"), storage.read_bytes(uri))
-    remote = dataset.load(f"{bucket}/set")
+    remote = dataset.load(f"{bucket}/set", Storage())
     files, _ = joined(remote, remote.tuning_uri(""))
     assert storage.read_bytes(files["train"].uri) == shards(prepared, "train")
     assert storage.list_files(f"{bucket}/set/tuning") == [
@@ -90,7 +93,7 @@ def test_a_cut_in_a_bucket_is_the_same_and_leaves_nothing_behind(prepared, bucke
     if where == "a bucket":
         for uri in storage.list_files(prepared.uri):
             storage.write_bytes(uri.replace(prepared.uri, f"{bucket}/set"), storage.read_bytes(uri))
-        source = dataset.load(f"{bucket}/set")
+        source = dataset.load(f"{bucket}/set", Storage())
     monkeypatch.setitem(join.MAX_EXAMPLES, "train", examples)
     files, _ = joined(source, f"{bucket}/joined")
     lines = shards(prepared, "train").splitlines(keepends=True)
@@ -131,17 +134,17 @@ def test_a_run_that_died_while_it_wrote_is_not_believed(prepared, tmp_path, monk
     joined(prepared, str(folder))
     (folder / "train.jsonl").unlink()
 
-    def die(sources, uri):
+    def die(self, sources, uri):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(storage, "concatenate", die)
+    monkeypatch.setattr(Storage, "concatenate", die)
     with pytest.raises(ZeroDivisionError):
         joined(prepared, str(folder))
     assert not (folder / "joined.json").exists()
 
 
 def test_a_split_without_examples_has_no_file(tmp_path):
-    prepared = dataset.load(str(prepare(tmp_path, 4, validation_fraction=0.0)))
+    prepared = dataset.load(str(prepare(tmp_path, 4, validation_fraction=0.0)), Storage())
     files, _ = joined(prepared, str(tmp_path / "tuning"))
     assert files.keys() == {"train"}
     assert sorted(path.name for path in (tmp_path / "tuning").iterdir()) == ["joined.json", "train.jsonl"]

@@ -6,12 +6,15 @@ import httpx
 import pytest
 
 from tests.tuning.conftest import answering, prepare
-from transforms import ledger, storage
+from transforms import ledger
 from transforms.errors import ServiceError
+from transforms.storage import Storage, uris
 from tuning import answers, dataset, models, predict, rows
 from tuning.answers import Prediction
 from tuning.tuner import Answer, Question
 from tuning.vertex import VertexTuner
+
+storage = Storage()
 
 ENDPOINT = "projects/7/locations/europe-west4/endpoints/9"
 
@@ -56,7 +59,7 @@ def lines(prepared, split):
     return [
         line
         for shard in prepared.splits[split]
-        for line in storage.read_bytes(storage.join(prepared.uri, shard.path)).splitlines()
+        for line in storage.read_bytes(uris.join(prepared.uri, shard.path)).splitlines()
     ]
 
 
@@ -129,10 +132,10 @@ def test_a_limit_takes_the_first(far, prepared, monkeypatch, limit, count):
 
 def test_rejected_clips_shift_nobody(tmp_path, far, monkeypatch):
     out = prepare(tmp_path, 12, missing=(0, 5, 11), validation_fraction=0.0)
-    rows_of_ledger = list(ledger.read_ledger(str(out / "ledger"), ["clip_id", "status"]))
+    rows_of_ledger = list(ledger.read_ledger(str(out / "ledger"), Storage(), ["clip_id", "status"]))
     assert {row["clip_id"] for row in rows_of_ledger if row["status"] == "rejected"} == {"c0", "c5", "c11"}
     answering(far, monkeypatch, echo)
-    found = predicted(far, dataset.load(str(out)))
+    found = predicted(far, dataset.load(str(out), Storage()))
     assert len(found) == 9
     assert all(one.target == f"this is text {one.clip_id[1:]}" for one in found)
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.tuning.conftest import NO_TIME, answering
 from transforms.errors import ServiceError, UserError
+from transforms.storage import Storage
 from tuning import dataset, emulator, submit
 from tuning.emulated_jobs import Jobs
 from tuning.submit import Patience
@@ -135,7 +136,7 @@ def test_the_label_is_one_that_the_service_takes(request_):
 
 
 def test_a_dataset_without_a_job_says_how_to_get_one(out):
-    prepared = dataset.load(str(out))
+    prepared = dataset.load(str(out), Storage())
     with pytest.raises(UserError, match=f"{out} has no tuning job yet; submit one with cliptune tune {out}"):
         submit.submitted(prepared)
 

@@ -7,7 +7,9 @@ import soundfile
 
 from tests.sounds import tone
 from tests.tuning.test_commands import only_json, run  # noqa: F401 -- a fixture
-from transforms import storage
+from transforms.storage import Storage
+
+storage = Storage()
 
 COUNT = 24
 

@@ -5,11 +5,13 @@ import urllib.request
 import pytest
 from google.cloud import storage as gcs
 
-from transforms import storage
 from transforms.errors import UserError
+from transforms.storage import Storage
 from tuning import uris
 from tuning.rows import ERROR, WARNING
 from tuning.uris import Reference, check_references
+
+storage = Storage()
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def put(bucket):
 
 
 def found(references, ledger=""):
-    return [(each.source, each.severity, each.rule) for each in check_references(references, ledger)]
+    return [(each.source, each.severity, each.rule) for each in check_references(references, storage, ledger)]
 
 
 def references(*names, mime_type="audio/flac"):
@@ -55,7 +57,7 @@ def test_a_bucket_that_cannot_be_listed_is_told_once(bucket, name, monkeypatch):
         for index in range(5):
             storage.write_once(f"{bucket}/{index}.flac", b"x", "audio/flac")
     wanted = references(f"gs://{name}/x.flac", f"gs://{name}/y.flac")
-    (problem,) = check_references(wanted)
+    (problem,) = check_references(wanted, Storage())
     assert (problem.source, problem.severity, problem.rule) == ("t.jsonl:1", WARNING, "audio_not_seen")
     assert problem.detail.startswith("the audio of 2 examples was not looked for: ")
 
@@ -76,13 +78,13 @@ def test_few_folders_are_listed_each_and_many_as_one(names, folders):
 def test_a_thousand_clips_take_few_requests(put, bucket, monkeypatch):
     names = [put(f"audio/{index % 256:02x}/{index}.flac") for index in range(300)]
     lists: list[str] = []
-    listed = storage.list_objects
+    listed = Storage.list_objects
 
-    def noted(folder, at_most):
+    def noted(self, folder, at_most):
         lists.append(folder)
-        return listed(folder, at_most)
+        return listed(self, folder, at_most)
 
-    monkeypatch.setattr(storage, "list_objects", noted)
+    monkeypatch.setattr(Storage, "list_objects", noted)
     assert found(references(*names)) == []
     assert lists == [f"{bucket}/audio"]
 

@@ -1,0 +1,216 @@
+"""Files by their URI, local or gs://: one seam, so that nothing else knows where a file lives.
+
+A `Storage` is a value: whoever reads or writes has been given one, and with it the project that pays.
+
+Three kinds of failure leave it, as everywhere in Cliptune: `ClipRejected` (from `read_audio`: the clip's own fault),
+`StorageError` (the world's fault, after the client's own retries), `UserError` (what only the user can mend). Beside
+these, the plain `FileNotFoundError`, `IsADirectoryError` and `PermissionError` of Python.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from transforms import reasons
+from transforms.errors import ClipRejected, NotARegularFileError, UserError
+from transforms.storage import local, uris
+from transforms.storage.base import Backend, ListedObject, crc32c
+
+if TYPE_CHECKING:
+    from transforms.storage.gcs import Gcs
+
+__all__ = ["ListedObject", "Storage", "crc32c"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where files are read and written.
+
+    Attributes:
+      billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
+    """
+
+    billing_project: str = ""
+
+    def open_read(self, uri: str) -> BinaryIO:
+        """Opens the file of exactly this name, never a pattern; seekable; use as a context manager.
+
+        An object of gs:// is fetched whole to a temporary file and its crc32c checked before the first byte is
+        returned.
+
+        Raises:
+          FileNotFoundError, IsADirectoryError, PermissionError: as the names say (gs:// without permission: UserError).
+          NotARegularFileError: a pipe, socket or device.
+          StorageError: the storage failed.
+        """
+        return self._backend(uri).open_read(uri)
+
+    def read_bytes(self, uri: str) -> bytes:
+        """The file's contents; raises what `open_read` raises."""
+        with self.open_read(uri) as file:
+            return file.read()
+
+    def read_audio(self, uri: str, max_bytes: int) -> bytes:
+        """The contents of one clip's source, whose every fault of its own becomes a rejection.
+
+        The details do not repeat the path: the ledger has it as the user wrote it, and an absolute one would differ
+        between two machines.
+
+        Args:
+          uri: absolute path or gs:// URI.
+          max_bytes: the longest file that is read; longer ones are refused before they fill the memory.
+
+        Raises:
+          ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE, EMPTY_FILE or FILE_TOO_LARGE.
+          StorageError, UserError: the storage failed; the bucket may not be read.
+        """
+        with _clip_faults():
+            content = self._backend(uri).read_at_most(uri, max_bytes + 1)
+        if not content:
+            raise ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
+        if len(content) > max_bytes:
+            raise ClipRejected(reasons.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
+        return content
+
+    def open_audio(self, uri: str) -> BinaryIO:
+        """A clip's source to read parts of, by seeking; of an object in gs:// only these parts are fetched.
+
+        Parts have no checksum to compare: whole files go through `read_audio`.
+
+        Raises:
+          ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE or EMPTY_FILE.
+          StorageError, UserError: as `read_audio`, reads of the returned file included.
+        """
+        with _clip_faults():
+            stream = self._backend(uri).open_range(uri)
+        if not stream.seek(0, os.SEEK_END):
+            stream.close()
+            raise ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
+        stream.seek(0)
+        return stream
+
+    def write(self, uri: str) -> AbstractContextManager[BinaryIO]:
+        """A file that appears whole under its name when the block ends well, and not at all when it raises.
+
+        Missing folders are made. A file already there is replaced at once.
+
+        Raises:
+          UserError: the place may not be written, or is a folder.
+          StorageError: the storage failed, or is full.
+        """
+        return self._backend(uri).write(uri)
+
+    def write_bytes(self, uri: str, content: bytes) -> None:
+        """Writes a whole file; raises what `write` raises."""
+        with self.write(uri) as file:
+            file.write(content)
+
+    def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool = False) -> None:
+        """Writes a file that is named by its contents, unless it is there.
+
+        Args:
+          uri: local path or gs:// URI.
+          content: of the file.
+          mime_type: content type of an object in gs://.
+          look_first: whether it is likely to be there: asking is then cheaper than sending it in vain.
+
+        Raises:
+          UserError, StorageError: as `write`.
+        """
+        self._backend(uri).write_once(uri, content, mime_type, look_first)
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is a file (not a folder) of exactly this name."""
+        try:
+            self.size(uri)
+        except (FileNotFoundError, IsADirectoryError):
+            return False
+        return True
+
+    def is_folder(self, uri: str) -> bool:
+        """Whether this is a local folder, or a gs:// prefix with at least one object below it."""
+        return self._backend(uri).is_folder(uri)
+
+    def size(self, uri: str) -> int:
+        """The file's length in bytes.
+
+        Raises:
+          FileNotFoundError, IsADirectoryError: there is no file of this name.
+          StorageError: the storage failed.
+        """
+        return self._backend(uri).size(uri)
+
+    def list_files(self, folder: str) -> list[str]:
+        """Every file below `folder`, at any depth, sorted; [] if there is no such folder. Links are not entered."""
+        return self._backend(folder).list_files(folder)
+
+    def list_objects(self, folder: str, at_most: int) -> list[ListedObject]:
+        """The first `at_most` objects below a gs:// folder, sorted by name: one request lists a thousand.
+
+        Raises:
+          UserError, StorageError: as `open_read`.
+        """
+        return self._gcs().list_objects(folder, at_most)
+
+    def match(self, pattern: str) -> list[str]:
+        """The files that a glob of the user's matches, sorted: * and ? within a name, ** for folders at any depth."""
+        return self._backend(pattern).match(pattern)
+
+    def delete(self, uri: str) -> None:
+        """Removes a file; no error when there is none."""
+        self._backend(uri).delete(uri)
+
+    def sweep(self, folder: str) -> None:
+        """Removes the half-written files that killed processes of this machine have left below a local folder.
+
+        Those of running processes, and of other machines that share the folder, stay. In gs:// there are none: an
+        object appears when it is whole.
+        """
+        if not uris.is_gcs(folder):
+            local.sweep(folder)
+
+    def concatenate(self, sources: Sequence[str], destination: str) -> None:
+        """Writes the sources, one after the other, as one file.
+
+        Within one bucket nothing is downloaded: objects are composed on the server, 32 at a time, which is its limit
+        (https://cloud.google.com/storage/docs/composite-objects), and the intermediate objects removed.
+        """
+        if sources and self._backend(destination).compose(list(sources), destination):
+            return
+        with self.write(destination) as target:
+            for uri in sources:
+                with self.open_read(uri) as source:
+                    shutil.copyfileobj(source, target, 1 << 20)
+
+    def _backend(self, uri: str) -> Backend:
+        scheme = uris.scheme_of(uri)
+        if not scheme:
+            return local
+        if scheme == "gs":
+            return self._gcs()
+        told = f"{uris.shown(uri)}: {scheme}:// is not supported"
+        raise UserError(f"{told}; give a local path, or copy it to a gs:// bucket")
+
+    def _gcs(self) -> Gcs:
+        # Loaded when first needed: the client takes a second to import, which `cliptune --help` need not wait for.
+        from transforms.storage import gcs  # noqa: PLC0415
+        from transforms.storage.gcs_client import GcsClient  # noqa: PLC0415
+
+        return gcs.Gcs(GcsClient(self.billing_project))
+
+
+@contextmanager
+def _clip_faults() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ClipRejected(reasons.NOT_FOUND, "there is no such file: not found") from error
+    except (IsADirectoryError, NotARegularFileError) as error:
+        raise ClipRejected(reasons.NOT_A_FILE, f"the path names {error.strerror}") from error
+    except PermissionError as error:
+        raise ClipRejected(reasons.UNREADABLE, "no permission to read the file") from error

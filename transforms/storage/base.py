@@ -1,0 +1,69 @@
+"""What every place that holds files can do, and the facts they share."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import google_crc32c
+
+
+class Backend(Protocol):
+    """One kind of place; `transforms.storage.Storage` says what each call promises and raises."""
+
+    def open_read(self, uri: str, /) -> BinaryIO:
+        """The whole file, seekable, whatever its length."""
+
+    def read_at_most(self, uri: str, num_bytes: int, /) -> bytes:
+        """The file's contents; `num_bytes` zeros instead if it has that many or more."""
+
+    def open_range(self, uri: str, /) -> BinaryIO:
+        """The file, of which only what is read need be fetched."""
+
+    def write(self, uri: str, /) -> AbstractContextManager[BinaryIO]:
+        """A file that appears whole under its name when the block ends well."""
+
+    def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool, /) -> None:
+        """Writes a file that is named by its contents, unless it is there."""
+
+    def size(self, uri: str, /) -> int:
+        """The file's length in bytes, or FileNotFoundError."""
+
+    def is_folder(self, uri: str, /) -> bool:
+        """Whether this is a folder."""
+
+    def list_files(self, folder: str, /) -> list[str]:
+        """Every file below `folder`, at any depth, sorted."""
+
+    def match(self, pattern: str, /) -> list[str]:
+        """The files that a glob matches, sorted."""
+
+    def delete(self, uri: str, /) -> None:
+        """Removes a file; no error when there is none."""
+
+    def compose(self, sources: list[str], destination: str, /) -> bool:
+        """Joins the sources where they lie, without fetching them; False if that cannot be done here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object in gs://, as a list of its folder tells of it.
+
+    Attributes:
+      uri: its gs:// URI.
+      size: bytes.
+      crc32c: of its contents, as `crc32c` has it.
+      content_type: as it was uploaded with.
+    """
+
+    uri: str
+    size: int
+    crc32c: str
+    content_type: str
+
+
+def crc32c(content: bytes) -> str:
+    """The checksum of `content` as gs:// metadata has it: base64 of four bytes, the highest first."""
+    return base64.b64encode(int(google_crc32c.value(content)).to_bytes(4, "big")).decode()

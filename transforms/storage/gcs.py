@@ -1,0 +1,399 @@
+"""Objects in gs://; loaded when the first gs:// URI is used.
+
+Every object that is read whole has its crc32c compared before a byte of it is used, and every object that is written
+carries its own, so that the service refuses what was damaged on the way.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import os
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+
+import google_crc32c
+from google.api_core import exceptions as api
+from google.cloud.storage import Blob
+from google.cloud.storage.exceptions import DataCorruption
+
+from transforms.errors import StorageError
+from transforms.storage import gcs_client
+from transforms.storage.base import ListedObject, crc32c
+from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
+from transforms.storage.uris import GCS_SCHEME, is_gcs, shown
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+IN_MEMORY = 8 << 20  # larger objects wait on disk, so that memory does not grow with them
+RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is read
+UPLOAD_BYTES = 16 << 20  # of a larger file are sent at a time: what a broken connection costs
+COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
+_Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
+_WILDCARD = re.compile(r"[*?\[]")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Gcs:
+    """Objects in gs://, as `transforms.storage.base.Backend` has them.
+
+    Attributes:
+      client: asks the service.
+    """
+
+    client: GcsClient
+
+    def open_read(self, uri: str) -> BinaryIO:
+        """The whole object, its crc32c checked, as a seekable file."""
+        file = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 -- closed by the caller's own `with`
+        try:
+            self.client.read_blob(uri, lambda blob: _download(blob, _Checked(file)))
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
+
+    def read_at_most(self, uri: str, num_bytes: int) -> bytes:
+        """The object's contents, its crc32c checked; `num_bytes` zeros instead if it has that many or more."""
+        file = io.BytesIO()
+        try:
+            self.client.read_blob(uri, lambda blob: _download(blob, _Checked(file, num_bytes)))
+        except _FullError:
+            return bytes(num_bytes)
+        return file.getvalue()
+
+    def open_range(self, uri: str) -> BinaryIO:
+        """The object as a seekable file that fetches what is read of it, of one generation throughout.
+
+        Parts have no checksum to compare. So an object that one part would hold is fetched whole.
+        """
+        blob = self.client.read_blob(uri, _looked_at)
+        if int(blob.size) <= RANGE_BYTES or blob.content_encoding:
+            return self.open_read(uri)
+        return cast(BinaryIO, io.BufferedReader(_Range(self.client, uri, blob), RANGE_BYTES))
+
+    @contextmanager
+    def write(self, uri: str) -> Iterator[BinaryIO]:
+        """A temporary file, uploaded under the name when the block ends well.
+
+        If another process has written the object since the block began, it keeps what it has written.
+        """
+        with self.client.faults(uri, writing=True):
+            before = self._generation(uri)
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+            yield cast(BinaryIO, file)
+            with self.client.faults(uri, writing=True):
+                again_if_damaged(lambda: self._upload(uri, cast(BinaryIO, file), before))
+
+    def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool) -> None:
+        """Uploads `content` unless an object of this name has it: then nothing is written."""
+        with self.client.faults(uri, writing=True):
+            if look_first and self._has(uri, content, mime_type):
+                return
+            # There may be one. If it is not the right one, it is replaced.
+            if not self._put(uri, content, mime_type, 0) and not self._has(uri, content, mime_type):
+                self._put(uri, content, mime_type, None)
+
+    def size(self, uri: str) -> int:
+        """The object's length in bytes, or FileNotFoundError."""
+        return int(self.client.read_blob(uri, _looked_at).size)
+
+    def is_folder(self, folder: str) -> bool:
+        """Whether anything is below the prefix."""
+        return bool(self._names(folder, max_results=1))
+
+    def list_files(self, folder: str) -> list[str]:
+        """Every object below the prefix, sorted, without the empty "folders" that the console makes."""
+        bucket, _ = split(folder)
+        return sorted(f"{GCS_SCHEME}{bucket}/{name}" for name in self._names(folder) if not name.endswith("/"))
+
+    def list_objects(self, folder: str, at_most: int) -> list[ListedObject]:
+        """The first `at_most` objects below the prefix with their facts, sorted by name."""
+        bucket, _ = split(folder)
+
+        def told(blob: Blob) -> ListedObject:
+            uri = f"{GCS_SCHEME}{bucket}/{blob.name}"
+            return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
+
+        return self._listed(folder, "name,size,crc32c,contentType", told, at_most)
+
+    def match(self, pattern: str) -> list[str]:
+        """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""
+        wildcard = _WILDCARD.search(pattern)
+        fixed = pattern[: wildcard.start()] if wildcard else pattern
+        _, wanted = split(pattern)
+        bucket, _ = split(fixed)
+        names = self._names(fixed[: fixed.rindex("/")])
+        found = (name for name in names if not name.endswith("/") and _matches(name.split("/"), wanted.split("/")))
+        return sorted(f"{GCS_SCHEME}{bucket}/{name}" for name in found)
+
+    def delete(self, uri: str) -> None:
+        """Deletes the object; no error when there is none."""
+        with suppress(FileNotFoundError), self.client.faults(uri, writing=True):
+            self.client.blob_of(uri).delete(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
+
+    def compose(self, sources: list[str], destination: str) -> bool:
+        """Joins objects of one bucket on the server, in rounds of 32; intermediate objects are removed in any case."""
+        if not _in_one_bucket([*sources, destination]):
+            return False
+        made: list[str] = []
+        try:
+            while len(sources) > COMPOSE_LIMIT:
+                groups = [sources[i : i + COMPOSE_LIMIT] for i in range(0, len(sources), COMPOSE_LIMIT)]
+                sources = []
+                for group in groups:
+                    made.append(f"{destination}.compose-{len(made):05d}")
+                    sources.append(self._compose_once(group, made[-1]))
+            self._compose_once(sources, destination)
+        finally:
+            for uri in made:
+                self.delete(uri)
+        return True
+
+    def _generation(self, uri: str) -> int:
+        """The object's generation; 0, as in the service's preconditions, if there is none."""
+        try:
+            return int(again_if_damaged(lambda: _looked_at(self.client.blob_of(uri))).generation)
+        except api.NotFound:
+            return 0
+
+    def _upload(self, uri: str, file: BinaryIO, before: int) -> None:
+        """Uploads the file if the object is still of generation `before`.
+
+        Raises:
+          DataCorruption: the service found another crc32c and has kept nothing.
+          StorageError: another process has written the object meanwhile.
+        """
+        length, crc32c = _measured(file)
+        blob = self.client.blob_of(uri)
+        blob.chunk_size = UPLOAD_BYTES
+        try:
+            blob.upload_from_file(
+                file,
+                size=length,
+                rewind=True,
+                if_generation_match=before,
+                checksum="crc32c",
+                crc32c_checksum_value=crc32c,
+                timeout=gcs_client.TIMEOUT,
+                retry=gcs_client.RETRY,
+            )
+        except api.PreconditionFailed as error:
+            # Ours, if the answer to an earlier try was lost.
+            there = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
+            if (there.crc32c, int(there.size)) != (crc32c, length):
+                raise StorageError(f"{shown(uri)}: another process has written this object meanwhile") from error
+        except api.BadRequest as error:
+            if "doesn't match calculated" not in str(error):
+                raise
+            raise DataCorruption(None, "the service refused what came: another crc32c") from error
+
+    def _put(self, uri: str, content: bytes, mime_type: str, generation: int | None) -> bool:
+        """Uploads, if the object is of this generation; whether it was."""
+
+        def upload() -> bool:
+            try:
+                self.client.blob_of(uri).upload_from_string(
+                    content,
+                    content_type=mime_type,
+                    if_generation_match=generation,
+                    checksum="crc32c",
+                    timeout=gcs_client.TIMEOUT,
+                    retry=gcs_client.RETRY,
+                )
+            except api.PreconditionFailed:
+                return False
+            return True
+
+        return again_if_damaged(upload)
+
+    def _has(self, uri: str, content: bytes, mime_type: str) -> bool:
+        """Whether there is an object of this name with these contents and this type."""
+        try:
+            blob = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
+        except api.NotFound:
+            return False
+        return bool(blob.crc32c == crc32c(content) and blob.content_type == mime_type)
+
+    def _compose_once(self, sources: Sequence[str], destination: str) -> str:
+        blob = self.client.blob_of(destination)
+        blob.content_type = "application/octet-stream"  # the server asks for one
+        parts = [self.client.blob_of(uri) for uri in sources]
+        with self.client.faults(destination, writing=True):
+            # No precondition: the sources decide the bytes, so a second try makes the same object.
+            again_if_damaged(lambda: blob.compose(parts, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY))
+        return destination
+
+    def _names(self, folder: str, max_results: int | None = None) -> list[str]:
+        return self._listed(folder, "name", lambda blob: str(blob.name), max_results)
+
+    def _listed(self, folder: str, fields: str, told: Callable[[Blob], T], max_results: int | None) -> list[T]:
+        _, name = split(folder)
+        prefix = f"{name.rstrip('/')}/" if name.rstrip("/") else ""
+
+        def listed() -> list[T]:
+            blobs = self.client.bucket_of(folder).list_blobs(
+                prefix=prefix,
+                max_results=max_results,
+                fields=f"items({fields}),nextPageToken",
+                timeout=gcs_client.TIMEOUT,
+                retry=gcs_client.RETRY,
+            )
+            return [told(blob) for blob in blobs]
+
+        with self.client.faults(folder):
+            return again_if_damaged(listed)
+
+
+class _FullError(Exception):
+    """More bytes came than were asked for."""
+
+
+class _Checked:
+    """Passes a download on to a file, counts and hashes it, and stops it when it grows too long.
+
+    The client compares checksums too, but not of a download that it had to resume.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int | None = None) -> None:
+        self.file = file
+        self.limit = limit
+        self.length = 0
+        self._crc32c = _Crc32c()
+        file.seek(0)
+        file.truncate()
+
+    def write(self, content: bytes) -> int:
+        self.length += len(content)
+        if self.limit is not None and self.length >= self.limit:
+            raise _FullError
+        self._crc32c.update(content)
+        return self.file.write(content)
+
+    def crc32c(self) -> str:
+        return base64.b64encode(self._crc32c.digest()).decode()
+
+
+def _download(blob: Blob, into: _Checked) -> None:
+    """Fetches an object as it is stored, and compares its crc32c.
+
+    Raises:
+      DataCorruption: it differs, or the object was replaced meanwhile.
+    """
+    try:
+        blob.download_to_file(
+            into, raw_download=True, checksum=None, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
+        )
+        if blob.crc32c is None:  # a resumed download need not say it
+            blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
+    except api.NotFound as error:
+        if not into.length:
+            raise
+        raise DataCorruption(None, "the object was replaced while it was read") from error
+    if blob.crc32c != into.crc32c():
+        raise DataCorruption(None, f"the crc32c of what came is {into.crc32c()}, of the object {blob.crc32c}")
+    if blob.content_encoding == "gzip":
+        _decompress(into)
+
+
+def _decompress(into: _Checked) -> None:
+    """Replaces a file that was uploaded compressed for the way (Content-Encoding: gzip) by what it stands for."""
+    into.file.seek(0)
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file, mode="rb") as packed:
+        target = _Checked(cast(BinaryIO, plain), into.limit)
+        try:
+            shutil.copyfileobj(packed, target, 1 << 20)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            return  # it is not what it claims to be: whoever reads it will say so
+        plain.seek(0)
+        into.file.seek(0)
+        into.file.truncate()
+        shutil.copyfileobj(plain, into.file, 1 << 20)
+
+
+def _looked_at(blob: Blob) -> Blob:
+    blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
+    return blob
+
+
+class _Range(io.RawIOBase):
+    """Reads parts of an object."""
+
+    def __init__(self, client: GcsClient, uri: str, blob: Blob) -> None:
+        super().__init__()
+        self._client = client
+        self._uri = uri
+        # Another recording may be uploaded under the name meanwhile.
+        self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
+        self._size = int(blob.size)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self._at + len(view), self._size)
+        if end <= self._at:
+            return 0
+        try:
+            with self._client.faults(self._uri):
+                content = again_if_damaged(lambda: self._part(end))
+        except FileNotFoundError as error:
+            raise StorageError(f"{shown(self._uri)}: the object was replaced while it was read") from error
+        view[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+    def _part(self, end: int) -> bytes:
+        content: bytes = self._blob.download_as_bytes(
+            start=self._at, end=end - 1, checksum=None, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
+        )
+        if len(content) != end - self._at:
+            raise DataCorruption(None, f"{len(content)} bytes came instead of {end - self._at}")
+        return content
+
+
+def _measured(file: BinaryIO) -> tuple[int, str]:
+    """The file's length in bytes and its crc32c, as the service writes it."""
+    checksum, length = _Crc32c(), 0
+    file.seek(0)
+    while block := file.read(1 << 20):
+        checksum.update(block)
+        length += len(block)
+    return length, base64.b64encode(checksum.digest()).decode()
+
+
+def _in_one_bucket(uris: Sequence[str]) -> bool:
+    """Whether all are objects of one bucket: only then can the server compose them."""
+    return all(map(is_gcs, uris)) and len({split(uri)[0] for uri in uris}) == 1
+
+
+def _matches(names: list[str], patterns: list[str]) -> bool:
+    if not patterns or not names:
+        return not names and all(pattern == "**" for pattern in patterns)
+    if patterns[0] == "**":
+        return _matches(names, patterns[1:]) or _matches(names[1:], patterns)
+    return fnmatchcase(names[0], patterns[0]) and _matches(names[1:], patterns[1:])

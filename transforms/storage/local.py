@@ -1,0 +1,175 @@
+"""Files on this machine, as `transforms.storage.base.Backend` has them."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import glob
+import os
+import socket
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+from transforms.errors import NotARegularFileError, StorageError, UserError
+from transforms.storage.uris import join, shown
+
+PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may leave one behind
+# What a name can have wrong so that no file can be under it: too long, through a file, a loop of links.
+_NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
+def open_read(path: str) -> BinaryIO:
+    """Opens a regular file; a folder, pipe, socket or device is refused and never waited for."""
+    with _faults(path):
+        # Without O_NONBLOCK, opening a pipe waits for its writer for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a regular file", path)
+    raise NotARegularFileError(errno.EINVAL, "a pipe or device, not a regular file", path)
+
+
+# A file on a disk is fetched as it is read.
+open_range = open_read
+
+
+def read_at_most(path: str, num_bytes: int) -> bytes:
+    """The file's contents; `num_bytes` zeros instead if it has that many or more."""
+    with open_read(path) as file, _faults(path):
+        if os.fstat(file.fileno()).st_size >= num_bytes:
+            return b"\0" * num_bytes
+        return file.read(num_bytes)
+
+
+@contextmanager
+def write(path: str) -> Iterator[BinaryIO]:
+    """A file that is moved to its name, whole and flushed to the disk, when the block ends well."""
+    with _write_faults(path):
+        folder = Path(path).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{PART_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}"
+        file = open(part, "xb")  # noqa: SIM115 -- closed below, where other errors are meant
+    try:
+        with _write_faults(path, only=_DISK_FAULTS), file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with _write_faults(path):
+            part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_once(path: str, content: bytes, mime_type: str, look_first: bool) -> None:
+    """Writes a file that is named by its contents, unless it is there with these contents."""
+    with suppress(FileNotFoundError, IsADirectoryError), open_read(path) as file:
+        if file.read() == content:
+            return
+    with write(path) as file:
+        file.write(content)
+
+
+def size(path: str) -> int:
+    """The file's length in bytes; a folder is no file."""
+    with _faults(path):
+        status = os.stat(path)  # noqa: PTH116 -- the text as written
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a regular file", path)
+    return status.st_size
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is a folder of this name."""
+    try:
+        return os.path.isdir(path)  # noqa: PTH112 -- Path.is_dir raises on what it cannot stat
+    except ValueError:  # a NUL
+        return False
+
+
+def list_files(folder: str) -> list[str]:
+    """Every file below `folder` but those still being written, sorted; links are not entered."""
+    found = [join(top, name) for top, _, names in os.walk(folder) for name in names if not name.startswith(PART_PREFIX)]
+    return sorted(found)
+
+
+def match(pattern: str) -> list[str]:
+    """The files that a glob matches, sorted."""
+    return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207
+
+
+def delete(path: str) -> None:
+    """Removes a file; no error when there is none."""
+    with suppress(FileNotFoundError), _faults(path):
+        Path(path).unlink()
+
+
+def compose(sources: list[str], destination: str) -> bool:
+    """Files on a disk are joined by copying them."""
+    return False
+
+
+def sweep(folder: str) -> None:
+    """Removes the half-written files that killed processes of this machine have left below `folder`."""
+    mine = f"{PART_PREFIX}{_machine()}-"
+    for top, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(mine) and not _is_running(name.removeprefix(mine).partition("-")[0]):
+                delete(join(top, name))
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Tells machines apart without naming them."""
+    return blake2b(socket.gethostname().encode(), digest_size=6).hexdigest()
+
+
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    """Names the faults of the operating system by who can mend them."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except ValueError as error:  # a NUL, or a character that no file name can hold
+        raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
+    except OSError as error:
+        if error.errno in _NO_SUCH_NAME:
+            raise FileNotFoundError(errno.ENOENT, "no such file", path) from error
+        if error.errno == errno.ELOOP:
+            raise NotARegularFileError(errno.ELOOP, "a loop of links, not a regular file", path) from error
+        if error.errno in (errno.ENXIO, errno.EOPNOTSUPP):
+            raise NotARegularFileError(errno.ENXIO, "a socket, not a regular file", path) from error
+        raise StorageError(f"{shown(path)}: {error.strerror}") from error
+
+
+@contextmanager
+def _write_faults(path: str, only: set[int] | None = None) -> Iterator[None]:
+    # `only`: inside the caller's block an error may be of another file, which is not ours to rename.
+    try:
+        yield
+    except OSError as error:
+        if only is not None and error.errno not in only:
+            raise
+        if error.errno in _DISK_FAULTS - {errno.EROFS}:
+            raise StorageError(f"cannot write {shown(path)}: {error.strerror}") from error
+        raise UserError(f"cannot write {shown(path)}: {error.strerror}") from error

@@ -1,0 +1,51 @@
+"""What a URI says by itself: local path or gs://, folder, name. Nothing here touches a file."""
+
+from __future__ import annotations
+
+import os
+import re
+
+GCS_SCHEME = "gs://"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_MAX_SHOWN_CHARS = 300
+
+
+def is_gcs(uri: str) -> bool:
+    """Whether `uri` names something in Google Cloud Storage."""
+    return uri.startswith(GCS_SCHEME)
+
+
+def scheme_of(uri: str) -> str:
+    """The scheme before "://", in lower case; "" for a local path."""
+    found = _SCHEME.match(uri)
+    return found.group(1).lower() if found else ""
+
+
+def without_generation(uri: str) -> str:
+    """The name of an object that is pinned ("gs://b/a.wav#123" is "gs://b/a.wav"); other names as they are."""
+    return re.sub(r"#[1-9][0-9]*$", "", uri) if is_gcs(uri) else uri
+
+
+def absolute(uri: str, base: str) -> str:
+    """`uri` joined to the folder `base` if it is a relative local path; gs:// and absolute ones unchanged."""
+    return uri if scheme_of(uri) or uri.startswith("/") else join(base, uri)
+
+
+def join(base: str, *parts: str) -> str:
+    """Joins path parts to a local folder or a gs:// prefix; no part may be absolute."""
+    if is_gcs(base):
+        return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
+    return os.path.join(base, *parts)  # noqa: PTH118 -- the text as written: pathlib would drop "./" and "//"
+
+
+def parent(uri: str) -> str:
+    """The folder that holds `uri`: "" for a bare local name, the bucket for an object at its top."""
+    if is_gcs(uri):
+        folder = uri.rpartition("/")[0]
+        return folder if len(folder) > len(GCS_SCHEME) else uri
+    return os.path.dirname(uri)  # noqa: PTH120 -- Path("a.wav").parent is ".", which would show in the ledger
+
+
+def shown(uri: str) -> str:
+    """The URI for a message: quoted, control characters escaped, cut at 300 characters."""
+    return repr(uri if len(uri) <= _MAX_SHOWN_CHARS else uri[:_MAX_SHOWN_CHARS] + "…")
