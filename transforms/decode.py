@@ -144,8 +144,8 @@ def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
     if kind is sniff.MP3:
         layout = bitstream.mp3_layout(content)
         if layout.claimed_frames is not None and layout.cut and layout.audio_frames < layout.claimed_frames:
-            frames = f"{layout.claimed_frames:,} frames are declared, {layout.audio_frames:,} are there"
-            raise ClipRejected(reasons.TRUNCATED, f"truncated: {frames}")
+            counts = f"{layout.claimed_frames:,} frames are declared, {layout.audio_frames:,} are there"
+            raise ClipRejected(reasons.TRUNCATED, f"truncated: {counts}")
         # libsndfile believes the header, reads the first stream only, and says nothing.
         here = layout.one_stream and layout.tagged and layout.claimed_frames == layout.audio_frames
     wave = _decode_here(content, kind, seconds) if here else None

@@ -174,8 +174,8 @@ def _is_mpeg_ts(content: bytes) -> bool:
 
 
 def _is_mpeg(content: bytes, layers: tuple[int, ...]) -> bool:
-    frames = bitstream.mpeg_frames(content, limit=3)
-    return bool(frames) and frames[0].layer in layers and len(frames) >= min(3, 1 + len(content) // 4096)
+    found = bitstream.mpeg_frames(content, limit=3)
+    return bool(found) and found[0].layer in layers and len(found) >= min(3, 1 + len(content) // 4096)
 
 
 def _is_gsm(content: bytes) -> bool:

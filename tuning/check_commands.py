@@ -27,10 +27,10 @@ def check(args: argparse.Namespace, console: Console) -> int:
     findings = check_files(files, storage, console, look_up=not args.offline)
     prepared = dataset.load(args.path, storage) if any(file.shard for file in files) else None
     train = train_tokens(findings, prepared)
-    cost = estimate.estimate(train, model, args.epochs, prices.get(model.name))
+    priced = estimate.estimate(train, model, args.epochs, prices.get(model.name))
     show_findings(args.path, findings, console)
-    show_estimate(train, cost, console)
-    tree = {**findings.as_dict(), "estimate": cost.as_dict()}
+    show_estimate(train, priced, console)
+    tree = {**findings.as_dict(), "estimate": priced.as_dict()}
     if args.estimate:
         tree["estimates"] = _show_table(train, prices, console)
     print_json(tree)
@@ -73,8 +73,8 @@ def show_findings(name: str, findings: Findings, console: Console) -> None:
         console.print(f"  … and {found - SHOWN_PROBLEMS:,} more")
 
 
-def show_estimate(train: Tokens, cost: Estimate, console: Console) -> None:
+def show_estimate(train: Tokens, priced: Estimate, console: Console) -> None:
     """Tells people what it will cost."""
-    console.print(f"estimate: {cost.line()}")
+    console.print(f"estimate: {priced.line()}")
     if train.unknown_audio:
         console.print(f"  without the audio of {train.unknown_audio:,} examples, whose length the file does not tell")

@@ -54,10 +54,10 @@ def _price(args: argparse.Namespace, findings: Findings, prepared: Dataset, cons
     """Shows what the job will cost, and refuses it if that is too much."""
     prices = estimate.given_prices(args.prices, args.base_model, args.price_per_million)
     train = train_tokens(findings, prepared)
-    cost = estimate.estimate(train, models.find(args.base_model), args.epochs, prices.get(args.base_model))
-    show_estimate(train, cost, console)
+    priced = estimate.estimate(train, models.find(args.base_model), args.epochs, prices.get(args.base_model))
+    show_estimate(train, priced, console)
     if args.max_cost is not None:
-        cost.refuse_over(args.max_cost)
+        priced.refuse_over(args.max_cost)
 
 
 def _submit(args: argparse.Namespace, request: TuningRequest, prepared: Dataset, console: Console) -> int:

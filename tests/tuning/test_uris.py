@@ -27,24 +27,24 @@ def found(references, ledger=""):
     return [(each.source, each.severity, each.rule) for each in check_references(references, storage, ledger)]
 
 
-def references(*names, mime_type="audio/flac"):
+def pointing_to(*names, mime_type="audio/flac"):
     return {uri: Reference(f"t.jsonl:{line}", mime_type) for line, uri in enumerate(names, start=1)}
 
 
 def test_what_is_there_is_no_problem(put):
-    assert found(references(put("a/b.flac"), put("a/c #?[x].flac"), put("d/é.flac"))) == []
+    assert found(pointing_to(put("a/b.flac"), put("a/c #?[x].flac"), put("d/é.flac"))) == []
 
 
 def test_what_is_missing_is_told_by_its_first_line(put, bucket):
     there = put("a/b.flac")
-    assert found(references(there, f"{bucket}/a/c.flac", f"{bucket}/nowhere/d.flac")) == [
+    assert found(pointing_to(there, f"{bucket}/a/c.flac", f"{bucket}/nowhere/d.flac")) == [
         ("t.jsonl:2", ERROR, "missing_audio"),
         ("t.jsonl:3", ERROR, "missing_audio"),
     ]
 
 
 def test_another_type_is_a_warning_for_files_from_elsewhere(put):
-    assert found(references(put("a.wav", mime_type="audio/x-wav"), mime_type="audio/wav")) == [
+    assert found(pointing_to(put("a.wav", mime_type="audio/x-wav"), mime_type="audio/wav")) == [
         ("t.jsonl:1", WARNING, "audio_type")
     ]
 
@@ -56,7 +56,7 @@ def test_a_bucket_that_cannot_be_listed_is_told_once(bucket, name, monkeypatch):
         monkeypatch.setattr(uris, "MAX_LISTED_FOR_EACH", 1)
         for index in range(5):
             storage.write_once(f"{bucket}/{index}.flac", b"x", "audio/flac")
-    wanted = references(f"gs://{name}/x.flac", f"gs://{name}/y.flac")
+    wanted = pointing_to(f"gs://{name}/x.flac", f"gs://{name}/y.flac")
     (problem,) = check_references(wanted, Storage())
     assert (problem.source, problem.severity, problem.rule) == ("t.jsonl:1", WARNING, "audio_not_seen")
     assert problem.detail.startswith("the audio of 2 examples was not looked for: ")
@@ -85,7 +85,7 @@ def test_a_thousand_clips_take_few_requests(put, bucket, monkeypatch):
         return listed(self, folder, at_most)
 
     monkeypatch.setattr(Storage, "list_objects", noted)
-    assert found(references(*names)) == []
+    assert found(pointing_to(*names)) == []
     assert lists == [f"{bucket}/audio"]
 
 
