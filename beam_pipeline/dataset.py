@@ -103,7 +103,7 @@ class _ReadManifest(beam.DoFn):
         self.storage = storage
 
     def process(self, element: Manifest) -> Iterator[Clip | TaggedOutput]:
-        for row in manifest.read(element, self.settings, self.storage):
+        for row in manifest.rows(element, self.settings, self.storage):
             yield TaggedOutput(REJECTS, row) if isinstance(row, Outcome) else row
 
 

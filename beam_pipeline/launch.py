@@ -174,7 +174,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
         tasks=settings.tasks,
     )
     _refuse_own_output(manifests, uris.absolute(args.output, base), args.output)
-    every_row = (row for each in manifests for row in manifest.read(each, rows, storage))
+    every_row = (row for each in manifests for row in manifest.rows(each, rows, storage))
     plan = make_plan(progress.counted(every_row, console), settings)
     target = Target(
         output=uris.absolute(args.output, base),

@@ -93,7 +93,7 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
     return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
 
 
-def read(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[Clip | Outcome]:
+def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[Clip | Outcome]:
     """Streams a manifest's rows: a clip, or the outcome of a row that cannot be one.
 
     Raises:

@@ -289,7 +289,7 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, target: Targ
     line_index, written, file_hash = 0, 0, sha256()
     with (
         target.storage.write(uris.join(target.output, target.shard_path(key))) as stream,
-        closing(sources.read_ahead(clips, target.base, target.storage, pool.reader, pool.reads)) as reads,
+        closing(sources.begin(clips, target.base, target.storage, pool.reader, pool.reads)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
         for line, outcome in map_ordered(pool.executor, prepare, both, pool.window):

@@ -22,7 +22,7 @@ MAX_WAITING_BYTES = 4 << 20
 Ahead: TypeAlias = "Future[bytes | None]"
 
 
-def read_ahead(
+def begin(
     clips: Iterable[Clip], base: str, storage: Storage, reader: Executor | None, window: int
 ) -> Generator[Future[bytes | None]]:
     """For each clip, in order, its read when that is done; at most `window` have been begun and not been taken.
@@ -35,14 +35,14 @@ def read_ahead(
       window: bounds the requests at a time, and memory to this times `MAX_WAITING_BYTES`.
     """
 
-    def begin(clip: Clip) -> Ahead:
+    def read_of(clip: Clip) -> Ahead:
         uri = uris.absolute(clip.uri, base)
         # A local file waits in the system's memory as well as in ours; of a recording only a segment is wanted.
         if reader is None or not uris.is_gcs(uri) or clip.offset is not None:
             return _nothing()
         return reader.submit(_read_unless_long, uri, storage)
 
-    return when_done(map(begin, clips), window)
+    return when_done(map(read_of, clips), window)
 
 
 def read(uri: str, storage: Storage, ahead: Ahead | None) -> bytes:

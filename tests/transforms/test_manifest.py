@@ -19,9 +19,9 @@ storage = Storage()
 GOOD = {"id": "a", "audio_path": "a.wav", "text": "hello"}
 
 
-def read(path, **settings):
+def rows_of(path, **settings):
     """The rows of a manifest, named as the user would name it: relative."""
-    return list(manifest.read(Manifest(path.name, str(path), path.is_dir()), ManifestSettings(**settings), Storage()))
+    return list(manifest.rows(Manifest(path.name, str(path), path.is_dir()), ManifestSettings(**settings), Storage()))
 
 
 def written(tmp_path, content, name="m.jsonl"):
@@ -64,13 +64,13 @@ CSV = "id,audio_path,text\na,a.wav,hello\nb,x/b.wav,world\n"
     ],
 )
 def test_the_same_rows_in_every_format(tmp_path, content, name):
-    assert summary(read(written(tmp_path, content, name))) == [A, B]
+    assert summary(rows_of(written(tmp_path, content, name))) == [A, B]
 
 
 def test_parquet(tmp_path):
     path = tmp_path / "m.parquet"
     pq.write_table(pa.table({"id": ["a", "b"], "audio_path": ["a.wav", "x/b.wav"], "text": ["hello", "world"]}), path)
-    assert summary(read(path)) == [A, B]
+    assert summary(rows_of(path)) == [A, B]
 
 
 def test_a_folder_of_pairs(tmp_path):
@@ -81,7 +81,7 @@ def test_a_folder_of_pairs(tmp_path):
         "alone.wav": "", "text.txt": "nothing to hear", "notes.md": "", ".hidden": "",
     }.items():  # fmt: skip
         (folder / name).write_text(content)
-    assert summary(read(folder)) == [
+    assert summary(rows_of(folder)) == [
         ("a", "pairs/a.WAV", "hello"),
         ("pairs:2", reasons.MISSING_TEXT.name),
         ("pairs:3", reasons.MISSING_AUDIO.name),
@@ -102,11 +102,11 @@ def test_a_folder_of_pairs(tmp_path):
     ],
 )  # fmt: skip
 def test_lists_without_a_header(tmp_path, content, clips):
-    assert summary(read(written(tmp_path, content, "metadata.csv"))) == clips
+    assert summary(rows_of(written(tmp_path, content, "metadata.csv"))) == clips
 
 
 def test_the_speaker_of_a_list_without_a_header(tmp_path):
-    (clip,) = read(written(tmp_path, "x/a.wav|anna|yes\n", "filelist.txt"))
+    (clip,) = rows_of(written(tmp_path, "x/a.wav|anna|yes\n", "filelist.txt"))
     assert clip.group == "anna"
 
 
@@ -115,7 +115,7 @@ def kaldi(tmp_path, **files):
     folder.mkdir()
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
-    return read(folder)
+    return rows_of(folder)
 
 
 def test_a_kaldi_folder(tmp_path):
@@ -163,13 +163,13 @@ def test_segments_of_a_kaldi_folder(tmp_path):
     ],
 )
 def test_columns_are_found_by_the_names_of_the_field(tmp_path, header, clip):
-    rows = read(written(tmp_path, ",".join(header) + "\na.wav,hello\n", "m.csv"))
+    rows = rows_of(written(tmp_path, ",".join(header) + "\na.wav,hello\n", "m.csv"))
     assert summary(rows) == [clip]
 
 
 def test_columns_can_be_named(tmp_path):
     content = "key2;x\n".replace(";", ",") + "a.wav,hello\n"
-    assert summary(read(written(tmp_path, content), columns={"audio": "key2", "text": "x"})) == [
+    assert summary(rows_of(written(tmp_path, content), columns={"audio": "key2", "text": "x"})) == [
         ("a.wav", "a.wav", "hello")
     ]
 
@@ -194,7 +194,7 @@ def test_columns_can_be_named(tmp_path):
     ],
 )
 def test_optional_columns(tmp_path, fields, attribute, value):
-    (clip,) = read(written(tmp_path, lines({**GOOD, **fields})))
+    (clip,) = rows_of(written(tmp_path, lines({**GOOD, **fields})))
     assert getattr(clip, attribute) == value
 
 
@@ -221,7 +221,7 @@ def test_optional_columns(tmp_path, fields, attribute, value):
     ],
 )
 def test_a_rows_fault_costs_the_row_and_carries_its_line(tmp_path, fields, reason):
-    rows = read(written(tmp_path, lines(GOOD, {**GOOD, "id": "b", **fields}, {**GOOD, "id": "c"})))
+    rows = rows_of(written(tmp_path, lines(GOOD, {**GOOD, "id": "b", **fields}, {**GOOD, "id": "c"})))
     assert [row.source for row in rows] == ["m.jsonl:1", "m.jsonl:2", "m.jsonl:3"]
     assert [type(row) for row in rows] == [Clip, Outcome, Clip]
     assert rows[1].reason == reason.name
@@ -245,7 +245,7 @@ def test_a_rows_fault_costs_the_row_and_carries_its_line(tmp_path, fields, reaso
 )
 def test_a_line_that_is_no_row_costs_one_row(tmp_path, line):
     good = json.dumps(GOOD).encode()
-    rows = read(written(tmp_path, good + b"\n" + line + b"\n" + good + b"\n"))
+    rows = rows_of(written(tmp_path, good + b"\n" + line + b"\n" + good + b"\n"))
     assert [row.source for row in rows] == ["m.jsonl:1", "m.jsonl:2", "m.jsonl:3"]
     assert rows[1].reason == reasons.BAD_ROW.name
     assert rows[1].detail
@@ -275,13 +275,13 @@ def test_texts_go_through_exactly_as_given(tmp_path, text):
         (lines({**GOOD, "text": text}), "m.jsonl"),
         (f"id,audio_path,text\na,a.wav,{quoted}\n", "m.csv"),
     ):
-        (clip,) = read(written(tmp_path, content, name))
+        (clip,) = rows_of(written(tmp_path, content, name))
         assert clip.target == text
 
 
 def test_a_lone_quote_in_a_tsv_does_not_swallow_the_next_row(tmp_path):
     content = 'path\tsentence\na.wav\t"Quote\nb.wav\tnext\n'
-    assert [row.target for row in read(written(tmp_path, content, "m.tsv"))] == ['"Quote', "next"]
+    assert [row.target for row in rows_of(written(tmp_path, content, "m.tsv"))] == ['"Quote', "next"]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_lone_quote_in_a_tsv_does_not_swallow_the_next_row(tmp_path):
 )
 def test_a_files_fault_names_the_file(tmp_path, content, told):
     with pytest.raises(UserError, match=rf"^m\.jsonl.*{told}"):
-        read(written(tmp_path, content))
+        rows_of(written(tmp_path, content))
 
 
 def test_locate_takes_names_before_patterns(tmp_path):
@@ -321,7 +321,7 @@ def test_locate_takes_names_before_patterns(tmp_path):
     [("a.wav", True), ("../a.wav", True), ("/data/a.wav", False)],
 )
 def test_absolute_paths_in_a_manifest_on_this_machine_are_its_authors_own(tmp_path, path, confined):
-    (clip,) = read(written(tmp_path, lines({**GOOD, "audio_path": path})))
+    (clip,) = rows_of(written(tmp_path, lines({**GOOD, "audio_path": path})))
     assert clip.confined == confined
 
 
@@ -329,7 +329,7 @@ def test_a_manifest_from_a_bucket_names_no_file_of_this_machine(bucket):
 
     storage.write_bytes(f"{bucket}/m.jsonl", lines({**GOOD, "audio_path": "/etc/x.wav"}, GOOD).encode())
     uri = f"{bucket}/m.jsonl"
-    first, second = manifest.read(Manifest(uri, uri, is_folder=False), ManifestSettings(), Storage())
+    first, second = manifest.rows(Manifest(uri, uri, is_folder=False), ManifestSettings(), Storage())
     assert isinstance(first, Clip)
     assert isinstance(second, Clip)
     assert (first.uri, first.confined) == ("/etc/x.wav", True)

@@ -26,7 +26,7 @@ def reader():
 
 
 def contents(clips, reader, window=READS):
-    reads = sources.read_ahead(clips, "/", Storage(), reader, window)
+    reads = sources.begin(clips, "/", Storage(), reader, window)
     return [ahead.result() for ahead in reads]
 
 
@@ -52,7 +52,7 @@ def test_no_more_is_begun_than_the_window(reader, monkeypatch, window):
         return b"x"
 
     monkeypatch.setattr(Storage, "read_audio", read)
-    reads = sources.read_ahead(clips_of(*(f"gs://b/{index}" for index in range(9))), "/", Storage(), reader, window)
+    reads = sources.begin(clips_of(*(f"gs://b/{index}" for index in range(9))), "/", Storage(), reader, window)
     for taken, ahead in enumerate(reads):
         assert ahead.result() == b"x"
         assert len(begun) <= taken + window
@@ -61,7 +61,7 @@ def test_no_more_is_begun_than_the_window(reader, monkeypatch, window):
 def test_a_fault_is_raised_for_the_clip_it_belongs_to(bucket, reader):
     storage.write_bytes(f"{bucket}/a.wav", b"sound")
     clips = clips_of(f"{bucket}/a.wav", f"{bucket}/missing.wav", "gs:///nameless", f"{bucket}/a.wav")
-    first, missing, nameless, last = sources.read_ahead(clips, "/", Storage(), reader, READS)
+    first, missing, nameless, last = sources.begin(clips, "/", Storage(), reader, READS)
     assert sources.read(clips[0].uri, Storage(), first) == sources.read(clips[3].uri, Storage(), last) == b"sound"
     with pytest.raises(ClipRejected) as refusal:
         sources.read(clips[1].uri, Storage(), missing)
@@ -75,7 +75,7 @@ def test_a_long_file_waits_in_the_bucket(bucket, reader, monkeypatch, over):
     monkeypatch.setattr(sources, "MAX_WAITING_BYTES", 10)
     (clip,) = clips_of(f"{bucket}/a.wav")
     storage.write_bytes(clip.uri, b"x" * (10 + over))
-    (ahead,) = sources.read_ahead([clip], "/", Storage(), reader, READS)
+    (ahead,) = sources.begin([clip], "/", Storage(), reader, READS)
     assert ahead.result() == (None if over else b"x" * 10)
     assert sources.read(clip.uri, Storage(), ahead) == b"x" * (10 + over)
 
@@ -86,7 +86,7 @@ def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
     closed.shutdown()
     (tmp_path / "a.wav").write_bytes(b"sound")
     clips = [Clip("a", "a.wav", "t", "m:1"), Clip("b", "gs://b/long.wav", "t", "m:2", offset=1.0)]
-    assert [ahead.result() for ahead in sources.read_ahead(clips, str(tmp_path), Storage(), closed, READS)] == [
+    assert [ahead.result() for ahead in sources.begin(clips, str(tmp_path), Storage(), closed, READS)] == [
         None,
         None,
     ]

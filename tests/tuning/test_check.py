@@ -27,12 +27,12 @@ def lines(*numbers):
 
 
 def checked(tmp_path, train, validation=None):
-    files = []
+    listed = []
     for split, content in (("validation", validation), ("train", train)):
         if content is not None:
             (tmp_path / f"{split}.jsonl").write_bytes(content)
-            files.append(JsonlFile(f"{split}.jsonl", str(tmp_path / f"{split}.jsonl"), split))
-    return check.check(files, Storage())
+            listed.append(JsonlFile(f"{split}.jsonl", str(tmp_path / f"{split}.jsonl"), split))
+    return check.check(listed, Storage())
 
 
 def rules(findings):
