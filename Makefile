@@ -45,7 +45,7 @@ types:
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet '.[test]'
-	.venv-lock/bin/python -m pip freeze --exclude cliptune \
+	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude cliptune \
 	  | sed '/^google-apitools==/d' > requirements.lock
 	printf '%s\n' 'google-apitools==0.5.31; python_version < "3.13"' \
 	  'google-apitools==0.5.35; python_version >= "3.13"' >> requirements.lock

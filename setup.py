@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 # Workers install only what workers use: the tuning half is an extra.
 WORKER = [
@@ -35,6 +35,7 @@ TEST = [
     "pyarrow-stubs>=17",
     "pytest>=8.3,<10",
     "ruff>=0.11,<1",
+    "setuptools>=77",
     "types-jsonschema>=4.18",
     "types-PyYAML>=6",
 ]
@@ -48,7 +49,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=["beam_pipeline", "transforms", "tuning"],
+    packages=find_packages(include=["beam_pipeline*", "transforms*", "tuning*", "cliptune*"]),
     py_modules=["cliptune"],
     install_requires=WORKER,
     extras_require={"tuning": TUNING, "test": TUNING + TEST},

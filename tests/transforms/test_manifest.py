@@ -1,6 +1,7 @@
 """Manifests as people have them: what becomes a clip, what is refused, and where the finger points."""
 
 import gzip
+import itertools
 import json
 
 import orjson
@@ -12,6 +13,8 @@ from transforms import manifest, reasons
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, UserError
 from transforms.manifest import Manifest, ManifestSettings
+from transforms.manifest_row import ALIASES
+from transforms.settings import Task
 from transforms.storage import Storage
 
 storage = Storage()
@@ -196,6 +199,65 @@ def test_columns_can_be_named(tmp_path):
 def test_optional_columns(tmp_path, fields, attribute, value):
     (clip,) = rows_of(written(tmp_path, lines({**GOOD, **fields})))
     assert getattr(clip, attribute) == value
+
+
+@pytest.mark.parametrize("column", ["prompt", "system_instruction"])
+@pytest.mark.parametrize(
+    ("own", "of_the_task", "taught"),
+    [
+        ("the row's", "the task's", "the row's"),
+        ("the row's", None, "the row's"),
+        (None, "the task's", "the task's"),
+        ("", "the task's", "the task's"),  # an empty cell is none
+        (None, None, ""),
+    ],
+)
+def test_a_rows_own_words_win_over_its_tasks(tmp_path, column, own, of_the_task, taught):
+    words = {"prompt": "x", column: of_the_task}
+    named = (Task("t", **words),) if of_the_task else ()
+    (clip,) = rows_of(written(tmp_path, lines({**GOOD, "task": "t" if named else "", column: own})), tasks=named)
+    assert getattr(clip, column) == taught
+
+
+def test_every_alias_finds_its_column(tmp_path):
+    for column, aliases in ALIASES.items():
+        assert column in aliases
+        for alias in aliases:
+            (clip,) = rows_of(written(tmp_path, lines(row_with(column, alias))))
+            assert value_of(column, clip) == VALUES[column], alias
+
+
+@pytest.mark.parametrize("column", ALIASES)
+def test_a_column_that_is_named_wins_over_every_alias(tmp_path, column):
+    decoys = dict.fromkeys(ALIASES[column], "9")
+    (clip,) = rows_of(written(tmp_path, lines({**row_with(column, "ours"), **decoys})), columns={column: "ours"})
+    assert value_of(column, clip) == VALUES[column]
+
+
+@pytest.mark.parametrize("column", ALIASES)
+def test_of_two_aliases_the_first_in_the_table_wins(tmp_path, column):
+    for first, second in itertools.pairwise(ALIASES[column]):
+        (clip,) = rows_of(written(tmp_path, lines({second: "9", **row_with(column, first)})))
+        assert value_of(column, clip) == VALUES[column], (first, second)
+
+
+# What a row says in each column; "9" is what is not to be read.
+VALUES = {
+    **{name: f"the {name}" for name in ALIASES},
+    "split": "validation",
+    "offset": 1.5,
+    "duration": 2.5,
+}
+
+
+def row_with(column, name):
+    """A good row whose `column` goes by `name`, and all others by their own."""
+    others = {other: VALUES[other] for other in ("id", "audio", "text", "offset") if other != column}
+    return {**others, name: VALUES[column]}
+
+
+def value_of(column, clip):
+    return getattr(clip, {"id": "clip_id", "audio": "uri", "text": "target"}.get(column, column))
 
 
 @pytest.mark.parametrize(

@@ -211,12 +211,32 @@ def test_a_finished_dataset_adds_up(tmp_path, clips):
     assert dataset["splits"]["train"]["audio_samples"] == 10 * RATE // 2
 
 
-def test_lost_or_doubled_rows_are_never_called_done(tmp_path, clips):
-    _, plan, target, results = finished(tmp_path, clips)
-    for wrong in (results[:1], [*results, results[0]]):
-        if sum(result.rows for result in wrong) != plan.rows:
-            with pytest.raises(AccountingError, match="11 rows"):
-                report.finish(wrong, plan, target)
+@pytest.fixture
+def unreadable(clips):
+    return [replace(rejected(clips[0], reasons.BAD_ROW, "no row"), clip_id="", source="m.csv:99")]
+
+
+@pytest.mark.parametrize("wrong", [[], [0], [1], [0, 1, 1], [0, 0, 1], [0, 0]])
+def test_lost_or_doubled_rows_are_never_called_done(tmp_path, clips, unreadable, wrong):
+    """Of eleven rows in the first shard and one in the second."""
+    _, plan, target, results = finished(tmp_path, clips, unreadable)
+    storage.delete(f"{target.output}/dataset.json")
+    with pytest.raises(AccountingError, match="the manifests have 12 rows, the shards account for"):
+        report.finish([results[index] for index in wrong], plan, target)
+    assert not storage.exists(f"{target.output}/dataset.json")
+
+
+@pytest.mark.parametrize("change", ["lost", "doubled"])
+def test_a_row_that_its_sidecar_lost_or_doubled_is_missed(tmp_path, clips, unreadable, change):
+    _, plan, target, results = finished(tmp_path, clips, unreadable)
+    storage.delete(f"{target.output}/dataset.json")
+    uri = target.sidecar_uri(("train", 0))
+    sidecar = shard.load_sidecar(storage.read_bytes(uri))
+    outcomes = {"lost": sidecar.outcomes[1:], "doubled": (*sidecar.outcomes, sidecar.outcomes[0])}[change]
+    storage.write_bytes(uri, shard.dump_sidecar(replace(sidecar, outcomes=outcomes)))
+    with pytest.raises(AccountingError, match="the manifests have 12 rows, the ledger accounts for"):
+        report.finish(results, plan, target)
+    assert not storage.exists(f"{target.output}/dataset.json")
 
 
 def test_finishing_twice_writes_the_same_bytes(tmp_path, clips):

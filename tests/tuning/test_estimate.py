@@ -191,3 +191,17 @@ def test_prices_from_a_file(tmp_path, content, told):
             "gemini-3.5-flash": Price(4.5, f"price given by {file}"),
             "gemini-3.1-flash-lite": Price(2.0, FLAG),
         }
+
+
+def test_the_price_of_the_flag_wins_over_the_files_and_that_over_the_tables(tmp_path):
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps({PRICED.name: 4.5, "gemini-2.5-pro": 6}))
+    assert PRICED.price_per_million not in (None, 4.5, 7.0)
+    for_file = Price(4.5, f"price given by {file}")
+    assert given_prices(str(file), PRICED.name, None)[PRICED.name] == for_file
+    both = given_prices(str(file), PRICED.name, 7.0)
+    assert both == {PRICED.name: Price(7.0, FLAG), "gemini-2.5-pro": Price(6, f"price given by {file}")}
+    tokens = Tokens(1_000_000, 1_000_000, 0, 1_000_000)
+    assert estimate(tokens, PRICED, 1, both[PRICED.name]).cost == 7.0
+    assert estimate(tokens, PRICED, 1, for_file).cost == 4.5
+    assert estimate(tokens, PRICED, 1).cost == PRICED.price_per_million

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tuning.conftest import NO_TIME
 from tests.tuning.cutting import Cut, cutting
-from transforms.errors import ServiceError
+from transforms.errors import ServiceError, UserError
 from tuning import emulator, submit
 from tuning.clock import Clock
 from tuning.scenario import Fault, Scenario
@@ -45,6 +45,21 @@ def test_a_cut_connection_is_one_job(url, tuner, request_, prepared, cut, comman
     assert submit.submitted(prepared)["job"]["name"] == job.name
     assert took == commands
     assert cut.creates == commands  # a request that arrived was never sent twice
+
+
+@pytest.mark.parametrize("cut", [Cut(request=0), Cut(request=-1)], ids=repr)
+def test_a_create_without_an_answer_takes_the_note_from_the_job_before(url, tuner, request_, prepared, cut):
+    """The new job may run: whoever watched the old one would be told of another model."""
+    before = submit.submit_once(tuner, request_, prepared, ignore)
+    other = replace(request_, epochs=9)
+    with cutting(url, cut) as proxy, pytest.raises(ServiceError, match="whether the job was created is not known"):
+        submit.submit_once(VertexTuner("p", "us-central1", proxy), other, prepared, ignore, PATIENT)
+    note = submit.read_note(prepared) or {}
+    assert (note["digest"], note["job"]) == (other.digest, None)
+    with pytest.raises(UserError, match="has no tuning job yet"):
+        submit.submitted(prepared)
+    job = submit.submit_once(tuner, other, prepared, ignore)
+    assert [each.name for each in tuner.jobs()] == [job.name, before.name]
 
 
 def test_a_request_that_arrives_after_all_looking_is_one_job(url, tuner, request_, prepared):

@@ -67,14 +67,6 @@ def test_adapter_sizes_travel_by_name(request_, size, name):
     assert parameters["epochCount"] == 3
 
 
-def test_the_digest_names_what_decides_the_model(request_):
-    assert replace(request_, display_name="x", train_uri="gs://b/t").digest == request_.digest
-    for change in ({"epochs": 4}, {"adapter_size": 8}, {"base_model": "x"}, {"fingerprint": "x"}, {"location": "x"},
-                   {"project": "x"}, {"validation_uri": None}, {"learning_rate_multiplier": None}):  # fmt: skip
-        assert replace(request_, **change).digest != request_.digest
-    assert len(request_.digest) <= 63
-
-
 def test_a_job_from_submission_to_its_end(tuner, request_):
     job = tuner.submit(request_)
     assert job.state == "QUEUED"
