@@ -15,12 +15,15 @@ from apache_beam.typehints import with_output_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.progress import ProgressFile
-from transforms import assign, manifest, reasons, repeats, report, shard
+from transforms import reasons
 from transforms.clip import Clip, Outcome, pack, rejected, unpack
-from transforms.manifest import Manifest, ManifestSettings
-from transforms.plan import REJECTED, Plan, ShardKey
-from transforms.repeats import Use
-from transforms.shard import ClipPool, ShardResult, Target
+from transforms.dataset import assign, repeats, shard
+from transforms.dataset.plan import REJECTED, Plan, ShardKey
+from transforms.dataset.repeats import Use
+from transforms.dataset.shard import ClipPool, ShardResult, Target
+from transforms.manifests import read
+from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.report import finish
 from transforms.storage import Storage
 
 CLIPS = "clips"
@@ -103,7 +106,7 @@ class _ReadManifest(beam.DoFn):
         self.storage = storage
 
     def process(self, element: Manifest) -> Iterator[Clip | TaggedOutput]:
-        for row in manifest.rows(element, self.settings, self.storage):
+        for row in read.rows(element, self.settings, self.storage):
             yield TaggedOutput(REJECTS, row) if isinstance(row, Outcome) else row
 
 
@@ -276,7 +279,7 @@ class FinishDataset(beam.PTransform):
         self.job = job
 
     def _finish(self, results: list[ShardResult]) -> dict[str, object]:
-        return report.finish(results, self.job.plan, self.job.target)
+        return finish.finish(results, self.job.plan, self.job.target)
 
     def expand(self, results: PCollection) -> PCollection:
         return results | beam.combiners.ToList() | beam.Map(self._finish)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from transforms import text
-from transforms.manifest_row import ALIASES
+from transforms.manifests.row import ALIASES
 from transforms.settings import (
     AUDIO_FORMATS,
     AUDIO_PARTS,

@@ -34,12 +34,14 @@ from rich.console import Console
 from beam_pipeline import progress, summary
 from beam_pipeline.dataset import REUSED, Job, build
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
-from transforms import errors, interrupts, manifest, output, tasks
+from transforms import errors, interrupts, tasks
+from transforms.dataset import output
+from transforms.dataset.plan import make_plan
+from transforms.dataset.shard import Target
 from transforms.errors import StorageError, UsageError, UserError
-from transforms.manifest import ManifestSettings
-from transforms.plan import make_plan
+from transforms.manifests import read
+from transforms.manifests.read import ManifestSettings
 from transforms.settings import Task
-from transforms.shard import Target
 from transforms.storage import Storage, uris
 
 DONE, FAILED, USAGE, TOO_MANY_REJECTED = 0, 1, 2, 3
@@ -166,7 +168,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
         raise UsageError(f"--{fault}") from None
     if not 0 <= args.max_rejected_fraction <= 1:
         raise UsageError(f"--max_rejected_fraction must be from 0 to 1, got {args.max_rejected_fraction:g}")
-    manifests = manifest.locate(args.manifest, base, storage)
+    manifests = read.locate(args.manifest, base, storage)
     rows = ManifestSettings(
         audio_root=args.audio_root,
         allow_path=tuple(args.allow_path),
@@ -174,12 +176,12 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
         tasks=settings.tasks,
     )
     _refuse_own_output(manifests, uris.absolute(args.output, base), args.output)
-    every_row = (row for each in manifests for row in manifest.rows(each, rows, storage))
+    every_row = (row for each in manifests for row in read.rows(each, rows, storage))
     plan = make_plan(progress.counted(every_row, console), settings)
     target = Target(
         output=uris.absolute(args.output, base),
         base=base,
-        allowed=manifest.allowed_roots(manifests, rows, base),
+        allowed=read.allowed_roots(manifests, rows, base),
         num_shards=plan.num_shards,
         settings=settings,
         storage=storage,
@@ -208,7 +210,7 @@ def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
         raise UserError(f"--tasks {name}: {fault.strerror}") from None
 
 
-def _refuse_own_output(manifests: Sequence[manifest.Manifest], uri: str, name: str) -> None:
+def _refuse_own_output(manifests: Sequence[read.Manifest], uri: str, name: str) -> None:
     """The dead letters of a dataset are a manifest too: not to be overwritten while they are read."""
     for each in manifests:
         if each.uri.startswith(uri.rstrip("/") + "/"):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.sounds import FORMATS, Format, encoded, level_db, tone
-from transforms import conform, decode, sniff
+from transforms.audio import conform, decode, sniff
 from transforms.settings import Settings
 
 ROUNDS = 7

@@ -36,9 +36,10 @@ RUN = """
 import json, resource, sys, time
 import cliptune, beam_pipeline.launch
 from beam_pipeline import dataset
-from transforms import report, shard
+from transforms.report import finish
+from transforms.dataset import shard
 if sys.argv[1] == "plain":  # as if nothing were read ahead, and one shard written after the other
-    dataset.SHARDS_AT_A_TIME = report.SIDECARS_AT_A_TIME = 1
+    dataset.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
     dataset.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
 start = time.monotonic()
 status = cliptune.main(sys.argv[2:])

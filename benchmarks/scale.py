@@ -24,9 +24,10 @@ from pathlib import Path
 WITHOUT_AUDIO = """
 import sys
 import cliptune
-from transforms import encode, shard
-from transforms.conform import Conformed
-from transforms.waveform import Waveform
+from transforms.audio import encode
+from transforms.dataset import shard
+from transforms.audio.conform import Conformed
+from transforms.audio.waveform import Waveform
 import numpy as np
 
 tone = (3000 * np.sin(np.arange(16000) / 5)).astype(np.int16)

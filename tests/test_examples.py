@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms.sniff import sniff
+from transforms.audio.sniff import sniff
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLIPS = sorted(path for path in (EXAMPLES / "clips").rglob("*") if path.is_file())

@@ -13,7 +13,8 @@ from tests.tuning.conftest import prepare as prepare_tones
 from tests.tuning.conftest import url
 from transforms.errors import UserError
 from transforms.limits import FACTS_DATE
-from tuning import emulator, service, tune_command
+from tuning import service, tune_command
+from tuning.emulator import server
 
 __all__ = ["url"]  # a fixture
 
@@ -182,7 +183,7 @@ def read(monkeypatch):
 
 
 def test_every_flag_of_the_tuning_commands_is_read(dataset, read, url, monkeypatch):
-    monkeypatch.setattr(emulator, "serve", lambda *args: 0)
+    monkeypatch.setattr(server, "serve", lambda *args: 0)
     places = {"OUT": str(dataset), "CLIP": f"{dataset.parent}/clips/0.wav", "URL": url}
     forgotten = []
     for command, lines in LINES.items():

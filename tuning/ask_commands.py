@@ -11,17 +11,18 @@ from rich.console import Console
 
 from transforms.errors import UsageError, UserError
 from transforms.storage import Storage
-from tuning import answers, dataset, submit
+from tuning import dataset, predictions
 from tuning import predict as asker
-from tuning import watch as watcher
-from tuning.answers import Prediction
-from tuning.clock import CLOCK
 from tuning.console import print_json, progress
 from tuning.dataset import Dataset
 from tuning.exits import Exit
+from tuning.jobs import submit
+from tuning.jobs import watch as watcher
+from tuning.jobs.clock import CLOCK
+from tuning.predictions import Prediction
+from tuning.providers.base import TuningJob
+from tuning.providers.vertex.tuner import VertexTuner, location_of
 from tuning.service import api_endpoint
-from tuning.tuner import TuningJob
-from tuning.vertex import VertexTuner, location_of
 
 # So many answers are shown to people; more are only written.
 SHOWN_ANSWERS = 10
@@ -74,9 +75,9 @@ def _choose_task(args: argparse.Namespace, prepared: Dataset) -> None:
 def _about_split(args: argparse.Namespace, prepared: Dataset, asked: Asked, console: Console) -> int:
     uri = prepared.tuning_uri(f"predictions-{args.split}-{asked.name}.jsonl")
     total = min(prepared.examples(args.split), args.limit or prepared.examples(args.split))
-    earlier = asker.still_asked(answers.read(uri, prepared.storage), asked.model, prepared, args.split)
+    earlier = asker.still_asked(predictions.read(uri, prepared.storage), asked.model, prepared, args.split)
     said: list[Prediction] = []
-    with answers.Answers(uri, earlier, prepared.storage) as file, progress(console, "asking", total) as advance:
+    with predictions.Answers(uri, earlier, prepared.storage) as file, progress(console, "asking", total) as advance:
 
         def answered(prediction: Prediction) -> None:
             file.add(prediction)

@@ -7,13 +7,14 @@ import argparse
 from rich.console import Console
 
 from transforms.storage import Storage
-from tuning import check as checker
-from tuning import dataset, estimate, models
-from tuning.check import Findings, JsonlFile
+from tuning import cost, dataset
+from tuning.check import files as checker
+from tuning.check.files import Findings, JsonlFile
 from tuning.console import print_json, progress
+from tuning.cost import TABLE_EPOCHS, Estimate, Price, Tokens
 from tuning.dataset import TRAIN, Dataset
-from tuning.estimate import TABLE_EPOCHS, Estimate, Price, Tokens
 from tuning.exits import Exit
+from tuning.providers.vertex import models
 
 SHOWN_PROBLEMS = 10
 
@@ -22,12 +23,12 @@ def check(args: argparse.Namespace, console: Console) -> int:
     """Checks a dataset or a file."""
     storage = Storage(args.billing_project)
     model = models.find(args.base_model)
-    prices = estimate.given_prices(args.prices, args.base_model, args.price_per_million)
+    prices = cost.given_prices(args.prices, args.base_model, args.price_per_million)
     files = checker.files_of(args.path, storage)
     findings = check_files(files, storage, console, look_up=not args.offline)
     prepared = dataset.load(args.path, storage) if any(file.shard for file in files) else None
     train = train_tokens(findings, prepared)
-    priced = estimate.estimate(train, model, args.epochs, prices.get(model.name))
+    priced = cost.estimate(train, model, args.epochs, prices.get(model.name))
     show_findings(args.path, findings, console)
     show_estimate(train, priced, console)
     tree = {**findings.as_dict(), "estimate": priced.as_dict()}
@@ -38,7 +39,7 @@ def check(args: argparse.Namespace, console: Console) -> int:
 
 
 def _show_table(train: Tokens, prices: dict[str, Price], console: Console) -> list[dict[str, object]]:
-    estimates = estimate.table(train, prices)
+    estimates = cost.table(train, prices)
     console.print("epochs" + " " * 17 + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
     for start in range(0, len(estimates), len(TABLE_EPOCHS)):
         of_model = estimates[start : start + len(TABLE_EPOCHS)]

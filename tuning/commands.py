@@ -59,9 +59,9 @@ def _what_goes_on(args: argparse.Namespace) -> str:
 
 
 def _emulator(args: argparse.Namespace, console: Console) -> int:
-    from tuning import emulator  # noqa: PLC0415 -- a web server, which nobody else needs
+    from tuning.emulator import server  # noqa: PLC0415 -- a web server, which nobody else needs
 
-    return emulator.serve(args.port, args.state_file, args.scenario, console, Storage(args.billing_project))
+    return server.serve(args.port, args.state_file, args.scenario, console, Storage(args.billing_project))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console], int]] = {

@@ -7,7 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from tuning.exits import MEANINGS
-from tuning.models import DEFAULT_MODEL, MODELS
+from tuning.providers.vertex.models import DEFAULT_MODEL, MODELS
 
 DEFAULT_LOCATION = "us-central1"
 DEFAULT_EPOCHS = 3

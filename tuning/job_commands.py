@@ -11,14 +11,15 @@ from rich.console import Console
 
 from transforms.errors import UserError
 from transforms.storage import Storage
-from tuning import dataset, dropped, submit
-from tuning import watch as watcher
+from tuning import dataset
 from tuning.console import print_json
 from tuning.dataset import Dataset
 from tuning.exits import Exit
+from tuning.jobs import dropped, submit
+from tuning.jobs import watch as watcher
+from tuning.providers.base import TuningJob
+from tuning.providers.vertex.tuner import VertexTuner, location_of
 from tuning.service import api_endpoint, pace, project_and_location, same_service
-from tuning.tuner import TuningJob
-from tuning.vertex import VertexTuner, location_of
 
 SHOWN_DROPPED = 10
 

@@ -9,7 +9,7 @@ import orjson
 
 from transforms import limits
 from transforms.storage import uris
-from tuning.check import JsonlFile
+from tuning.check.files import JsonlFile
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
 
 MAX_EXAMPLES = {TRAIN: limits.MAX_TRAIN_EXAMPLES, VALIDATION: limits.MAX_VALIDATION_EXAMPLES}

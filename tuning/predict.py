@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
-from transforms import ledger
 from transforms.clip import Clip
+from transforms.dataset import ledger
+from transforms.dataset.shard import Target, prepare_clip
 from transforms.errors import ServiceError, UserError
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
-from transforms.shard import Target, prepare_clip
 from transforms.storage import uris
-from tuning import rows
-from tuning.answers import Prediction
-from tuning.clock import CLOCK, Clock, backoff
 from tuning.dataset import Dataset, Shard
-from tuning.models import MODELS
-from tuning.tuner import Answer, Question, Tuner
+from tuning.jobs.clock import CLOCK, Clock, backoff
+from tuning.predictions import Prediction
+from tuning.providers.base import Answer, Question, Tuner
+from tuning.providers.vertex import rows
+from tuning.providers.vertex.models import MODELS
 
 # Online quotas of tuned models are small; a few questions in flight hide the network.
 CONCURRENCY = 4

@@ -12,7 +12,7 @@ from transforms.errors import UsageError
 from transforms.storage import Storage
 from tuning.dataset import Dataset
 from tuning.flags import DEFAULT_LOCATION
-from tuning.watch import POLL_SECONDS, Pace
+from tuning.jobs.watch import POLL_SECONDS, Pace
 
 LOCAL_PROJECT = "local-project"
 # The emulator moves on when it is asked, so nothing is gained by waiting.
@@ -31,11 +31,11 @@ def api_endpoint(args: argparse.Namespace, prepared: Dataset | None, console: Co
     if not args.emulator:
         yield args.api_endpoint
         return
-    from tuning import emulator  # noqa: PLC0415 -- a web server, which nobody else needs
+    from tuning.emulator import server  # noqa: PLC0415 -- a web server, which nobody else needs
 
-    console.print(emulator.NOTICE)
+    console.print(server.NOTICE)
     state_uri = prepared.tuning_uri("emulator.json") if prepared else None
-    with emulator.running(state_uri, storage=Storage(args.billing_project)) as url:
+    with server.running(state_uri, storage=Storage(args.billing_project)) as url:
         yield url
 
 

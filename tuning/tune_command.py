@@ -12,17 +12,19 @@ from rich.console import Console
 from transforms import limits
 from transforms.errors import UsageError, UserError
 from transforms.storage import Storage, uris
-from tuning import dataset, estimate, join, models, submit
-from tuning.check import Findings
+from tuning import cost, dataset, join
+from tuning.check.files import Findings
 from tuning.check_commands import check_files, show_estimate, show_findings, train_tokens
 from tuning.console import print_json
 from tuning.dataset import TRAIN, Dataset
 from tuning.exits import Exit
 from tuning.job_commands import finish
+from tuning.jobs import submit
+from tuning.jobs.submit import Patience
+from tuning.providers.base import REQUEST_LABEL, TuningRequest
+from tuning.providers.vertex import models
+from tuning.providers.vertex.tuner import VertexTuner, location_of
 from tuning.service import api_endpoint, is_local, project_and_location, same_service
-from tuning.submit import Patience
-from tuning.tuner import REQUEST_LABEL, TuningRequest
-from tuning.vertex import VertexTuner, location_of
 
 MAX_LABELS = 64
 # Of MP3, in kbit/s: less is hard to understand, more is not heard in speech.
@@ -52,9 +54,9 @@ def tune(args: argparse.Namespace, console: Console) -> int:
 
 def _price(args: argparse.Namespace, findings: Findings, prepared: Dataset, console: Console) -> None:
     """Shows what the job will cost, and refuses it if that is too much."""
-    prices = estimate.given_prices(args.prices, args.base_model, args.price_per_million)
+    prices = cost.given_prices(args.prices, args.base_model, args.price_per_million)
     train = train_tokens(findings, prepared)
-    priced = estimate.estimate(train, models.find(args.base_model), args.epochs, prices.get(args.base_model))
+    priced = cost.estimate(train, models.find(args.base_model), args.epochs, prices.get(args.base_model))
     show_estimate(train, priced, console)
     if args.max_cost is not None:
         priced.refuse_over(args.max_cost)

@@ -13,7 +13,7 @@ import pytest
 
 from beam_pipeline import launch
 from cliptune import main
-from transforms.plan import make_plan
+from transforms.dataset.plan import make_plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = [json.loads(line) for line in (EXAMPLES / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]

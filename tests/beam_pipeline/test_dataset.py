@@ -26,13 +26,14 @@ from beam_pipeline.dataset import (
     ReadManifests,
     WriteShards,
 )
-from transforms import assign, manifest, output
 from transforms.clip import Clip, Outcome, pack
+from transforms.dataset import assign, output
+from transforms.dataset.plan import Plan, ShardKey, make_plan
+from transforms.dataset.shard import ShardResult, Target, load_sidecar
 from transforms.errors import AccountingError
-from transforms.manifest import Manifest, ManifestSettings
-from transforms.plan import Plan, ShardKey, make_plan
+from transforms.manifests import read
+from transforms.manifests.read import Manifest, ManifestSettings
 from transforms.settings import Settings
-from transforms.shard import ShardResult, Target, load_sidecar
 from transforms.storage import Storage
 
 SHARDS = {"train": 2, "validation": 1, "rejected": 1}
@@ -59,7 +60,7 @@ def job(tmp_path):
     (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
     settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"), is_folder=False)
     rows = ManifestSettings()
-    plan = make_plan(manifest.rows(listed, rows, Storage()), settings, shard_clips=4)
+    plan = make_plan(read.rows(listed, rows, Storage()), settings, shard_clips=4)
     target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
     output.claim(target, plan, overwrite=False)
     return Job((listed,), rows, plan, target, clip_threads=2)
@@ -129,7 +130,7 @@ def test_every_shard_has_an_empty_row(pipeline):
 def rows_of(job):
     """What reaches WriteShards: clips and outcomes by shard, and an empty row for each shard."""
     keyed: list[tuple[ShardKey, bytes]] = [(key, b"") for key in job.plan.shard_keys()]
-    for row in manifest.rows(job.manifests[0], job.manifest_settings, Storage()):
+    for row in read.rows(job.manifests[0], job.manifest_settings, Storage()):
         index = assign.shard_index(row.clip_id, job.plan.num_shards["train"])
         keyed.append((("train", index) if isinstance(row, Clip) else ("rejected", 0), pack(row)))
     return keyed
@@ -204,7 +205,7 @@ def test_references_cross_the_stages_and_audio_never_does(job, crossing):
 
 
 def _packed(job, index):
-    return pack(list(manifest.rows(job.manifests[0], job.manifest_settings, Storage()))[index])
+    return pack(list(read.rows(job.manifests[0], job.manifest_settings, Storage()))[index])
 
 
 def _bytes(job, key):

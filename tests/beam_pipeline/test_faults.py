@@ -21,7 +21,7 @@ IN_SMALL_SHARDS = """
 import functools, sys
 import cliptune
 from beam_pipeline import launch
-from transforms import plan
+from transforms.dataset import plan
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
 sys.exit(cliptune.main(sys.argv[1:]))
 """

@@ -30,7 +30,7 @@ import functools, sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
 from beam_pipeline import dataset, launch
-from transforms import plan
+from transforms.dataset import plan
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
 sys.exit(cliptune.main(["prepare", *sys.argv[2:]]))
 """

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
-from transforms import shard
+from transforms.dataset import shard
 from transforms.storage import Storage
 
 storage = Storage()
@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import cliptune
 from beam_pipeline import launch
-from transforms import plan
+from transforms.dataset import plan
 from transforms.storage import Storage
 
 moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])

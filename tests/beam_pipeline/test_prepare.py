@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
-from transforms import encode
-from transforms.encode import Payload
+from transforms.audio import encode
+from transforms.audio.encode import Payload
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
 from transforms.storage import Storage

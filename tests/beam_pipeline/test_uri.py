@@ -14,9 +14,9 @@ from google.cloud.storage import Blob
 from google.protobuf import json_format
 
 from tests.beam_pipeline.conftest import FEW, SOME, write_manifest
-from transforms import encode
-from transforms.encode import Payload
-from transforms.ledger import read_ledger
+from transforms.audio import encode
+from transforms.audio.encode import Payload
+from transforms.dataset.ledger import read_ledger
 from transforms.storage import Storage
 
 storage = Storage()
@@ -146,7 +146,7 @@ import functools, itertools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
 from beam_pipeline import launch
-from transforms import plan
+from transforms.dataset import plan
 from transforms.storage import Storage
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
 write_once, seen = Storage.write_once, itertools.count(1)

@@ -9,16 +9,18 @@ import pytest
 import soundfile
 
 from tests.sounds import tone
-from transforms import assign, output, report, shard
 from transforms.clip import Clip
-from transforms.plan import make_plan
+from transforms.dataset import assign, output, shard
+from transforms.dataset.plan import make_plan
+from transforms.dataset.shard import ClipPool, Target
+from transforms.report import finish
 from transforms.settings import Settings
-from transforms.shard import ClipPool, Target
 from transforms.storage import Storage
-from tuning import dataset, emulator, join
-from tuning.clock import Clock
-from tuning.tuner import TuningRequest
-from tuning.vertex import VertexTuner
+from tuning import dataset, join
+from tuning.emulator import server
+from tuning.jobs.clock import Clock
+from tuning.providers.base import TuningRequest
+from tuning.providers.vertex.tuner import VertexTuner
 
 
 def prepare(folder, count=24, clips_per_shard=8, missing=(), **settings):
@@ -35,7 +37,7 @@ def prepare(folder, count=24, clips_per_shard=8, missing=(), **settings):
         results = [
             shard.write_shard(key, _rows(clips, key, plan), target, ClipPool(executor, 4)) for key in plan.shard_keys()
         ]
-    report.finish(results, plan, replace(target))
+    finish.finish(results, plan, replace(target))
     return folder / "out"
 
 
@@ -68,7 +70,7 @@ def prepared(out):
 @pytest.fixture
 def url():
     """An emulator's address."""
-    with emulator.running() as address:
+    with server.running() as address:
         yield address
 
 

@@ -11,7 +11,8 @@ from tests.tuning.conftest import prepare
 from transforms import limits
 from transforms.limits import FACTS_DATE
 from transforms.storage import Storage
-from tuning import dataset, emulator, join, service, tune_command
+from tuning import dataset, join, service, tune_command
+from tuning.emulator import server
 
 storage = Storage()
 
@@ -62,7 +63,7 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     status, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
     job = only_json(stdout)
     assert (status, job["state"], len(job["checkpoints"])) == (0, "SUCCEEDED", 2)
-    assert emulator.NOTICE in stderr
+    assert server.NOTICE in stderr
     assert {**json.loads((out / "tuning/job.json").read_text())["job"], "dropped": []} == job
     again, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
     assert (again, only_json(stdout)) == (0, job)
@@ -89,7 +90,7 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
 
 
 def test_tune_without_watching_then_watch(run, out):
-    with emulator.running() as url:
+    with server.running() as url:
         status, stdout, stderr = run("tune", out, "--api_endpoint", url, "--no_watch")
         assert (status, only_json(stdout)["state"]) == (0, "QUEUED")
         assert "follow it with cliptune watch" in stderr
@@ -98,7 +99,7 @@ def test_tune_without_watching_then_watch(run, out):
 
 
 def test_a_cancelled_job_has_an_exit_status_of_its_own(run, out):
-    with emulator.running() as url:
+    with server.running() as url:
         run("tune", out, "--api_endpoint", url, "--no_watch")
         httpx.post(f"{url}/v1beta1/{json.loads((out / 'tuning/job.json').read_text())['job']['name']}:cancel")
         status, stdout, stderr = run("watch", out, "--api_endpoint", url)
@@ -233,7 +234,7 @@ def test_a_local_dataset_goes_to_the_staging_location_and_no_credentials_are_one
 
 
 def test_the_life_of_a_job_over_four_commands(run, out):
-    with emulator.running() as url:
+    with server.running() as url:
         submitted = only_json(run("tune", out, "--api_endpoint", url, "--no_watch")[1])
         status, stdout, stderr = run("watch", out, "--api_endpoint", url)
         end = only_json(stdout)
@@ -258,7 +259,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
 
 
 def test_a_service_that_is_away_does_not_cost_the_note_of_the_job(run, out):
-    with emulator.running() as url:
+    with server.running() as url:
         first = only_json(run("tune", out, "--api_endpoint", url, "--no_watch")[1])
     assert run("tune", out, "--api_endpoint", "http://127.0.0.1:9", "--epochs", 9)[0] == 1
     note = json.loads((out / "tuning/job.json").read_text())

@@ -13,14 +13,17 @@ from tests.tuning.conftest import NO_TIME
 from tests.tuning.test_commands import only_json, run
 from transforms import limits
 from transforms.storage import Storage
-from tuning import dataset, dropped, emulator, models, service, submit, watch
-from tuning.clock import Clock
-from tuning.emulated_jobs import _camel
+from tuning import dataset, service
+from tuning.emulator import server
+from tuning.emulator.jobs import _camel
+from tuning.emulator.scenario import Fault, Scenario
 from tuning.exits import MEANINGS, Exit
-from tuning.scenario import Fault, Scenario
-from tuning.submit import Patience
-from tuning.tuner import TuningJob
-from tuning.watch import Pace
+from tuning.jobs import dropped, submit, watch
+from tuning.jobs.clock import Clock
+from tuning.jobs.submit import Patience
+from tuning.jobs.watch import Pace
+from tuning.providers.base import TuningJob
+from tuning.providers.vertex import models
 
 __all__ = ["run"]  # a fixture
 STAGED = ("--project", "p", "--staging_location", "gs://b/s")
@@ -33,7 +36,7 @@ def playing():
     stack = []
 
     def start(**scenario):
-        context = emulator.running(played=Scenario(**scenario))
+        context = server.running(played=Scenario(**scenario))
         stack.append(context)
         return f"--api_endpoint={context.__enter__()}"
 
@@ -349,7 +352,7 @@ def test_a_note_of_another_version_is_read_as_far_as_it_goes(run, out, playing):
 
 def test_the_requests_that_a_command_sends(run, out):
     """A rerun sends no create: it asks about the job that it knows."""
-    with emulator.running() as url:
+    with server.running() as url:
         run("tune", out, f"--api_endpoint={url}")
         assert httpx.get(f"{url}/emulator").json()["requests"] == {"list": 1, "create": 1, "get": 3}
         run("tune", out, f"--api_endpoint={url}")

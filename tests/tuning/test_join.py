@@ -6,7 +6,8 @@ from tests.tuning.conftest import prepare
 from transforms import limits
 from transforms.errors import UserError
 from transforms.storage import Storage, uris
-from tuning import check, dataset, join
+from tuning import dataset, join
+from tuning.check import files
 
 storage = Storage()
 
@@ -70,7 +71,7 @@ def test_a_cut_by_bytes_on_both_sides(prepared, tmp_path, monkeypatch, spare, ke
 
 def test_what_is_checked_is_what_is_joined(prepared, tmp_path, monkeypatch):
     monkeypatch.setitem(join.MAX_EXAMPLES, "train", 10)
-    findings = check.check(join.files_to_check(prepared, join.plan(prepared, str(tmp_path))), Storage())
+    findings = files.check(join.files_to_check(prepared, join.plan(prepared, str(tmp_path))), Storage())
     assert (findings.ok, findings.splits["train"].examples, findings.splits["validation"].examples) == (True, 10, 2)
 
 

@@ -6,13 +6,14 @@ import httpx
 import pytest
 
 from tests.tuning.conftest import answering, prepare
-from transforms import ledger
+from transforms.dataset import ledger
 from transforms.errors import ServiceError
 from transforms.storage import Storage, uris
-from tuning import answers, dataset, models, predict, rows
-from tuning.answers import Prediction
-from tuning.tuner import Answer, Question
-from tuning.vertex import VertexTuner
+from tuning import dataset, predict, predictions
+from tuning.predictions import Prediction
+from tuning.providers.base import Answer, Question
+from tuning.providers.vertex import models, rows
+from tuning.providers.vertex.tuner import VertexTuner
 
 storage = Storage()
 
@@ -180,7 +181,7 @@ def test_a_refused_question_ends_the_run_with_one_line(far, prepared, monkeypatc
 
 
 def test_a_prediction_is_one_line_whatever_was_said():
-    line = answers.dump(Prediction("c", "m.csv:2", "a\nb", "x\u2028\ny 🎤", None))
+    line = predictions.dump(Prediction("c", "m.csv:2", "a\nb", "x\u2028\ny 🎤", None))
     assert line.count(b"\n") == 1
     assert json.loads(line) == {
         "clip_id": "c",

@@ -8,8 +8,9 @@ from google.auth import exceptions
 from google.oauth2.credentials import Credentials
 
 from tests.tuning.test_commands import run
-from tuning import emulator, vertex
-from tuning.vertex import VertexTuner
+from tuning.emulator import server
+from tuning.providers.vertex import tuner
+from tuning.providers.vertex.tuner import VertexTuner
 
 __all__ = ["run"]  # a fixture
 
@@ -22,7 +23,7 @@ STAGED = ("--project", "p", "--staging_location")
 
 def test_no_token_in_any_log_or_file(run, out, monkeypatch, caplog):
     """Every logger of every library at its most talkative, over the whole life of a job."""
-    monkeypatch.setattr(vertex, "_throw_away_credentials", lambda: Credentials(token=TOKEN))
+    monkeypatch.setattr(tuner, "_throw_away_credentials", lambda: Credentials(token=TOKEN))
     seen: list[str] = []
     real = httpx.Client.send
 
@@ -32,7 +33,7 @@ def test_no_token_in_any_log_or_file(run, out, monkeypatch, caplog):
 
     monkeypatch.setattr(httpx.Client, "send", send)
     told = ""
-    with caplog.at_level(logging.DEBUG), emulator.running() as url:
+    with caplog.at_level(logging.DEBUG), server.running() as url:
         service = ("--api_endpoint", url)
         httpx.put(f"{url}/emulator", json={"faults": [{"method": "list", "status": 403}]})
         for words in (
@@ -94,7 +95,7 @@ def test_missing_credentials_are_one_line_with_the_command_to_run(run, monkeypat
 
 
 def test_credentials_that_expire_on_the_way_are_one_line_too(run):
-    with emulator.running() as url:
+    with server.running() as url:
         httpx.put(f"{url}/emulator", json={"faults": [{"method": "list", "status": 401}]})
         status, stdout, stderr = run("jobs", "--api_endpoint", url)
     assert (status, stdout, stderr.count("\n")) == (1, "", 1)
@@ -103,7 +104,7 @@ def test_credentials_that_expire_on_the_way_are_one_line_too(run):
 
 
 def test_credentials_without_the_role_are_told_which_one(run):
-    with emulator.running() as url:
+    with server.running() as url:
         httpx.put(f"{url}/emulator", json={"faults": [{"method": "list", "status": 403}]})
         _, _, stderr = run("jobs", "--api_endpoint", url)
     assert "403 PERMISSION_DENIED" in stderr

@@ -10,8 +10,9 @@ import pytest
 from cliptune import build_parser
 from tests.tuning.test_commands import run
 from transforms import limits
-from tuning import emulator, models, scenario
+from tuning.emulator import scenario, server
 from tuning.exits import MEANINGS
+from tuning.providers.vertex import models
 
 __all__ = ["run"]  # a fixture
 
@@ -61,7 +62,7 @@ def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
     commands = commands_of(README, "Tune against Google Cloud")
     assert commands[0] == "gcloud auth application-default login"
     results = {}
-    with emulator.running() as url:
+    with server.running() as url:
         for command in commands[1:]:
             line = command.replace("gs://BUCKET", bucket).replace("PROJECT", "my-project")
             line = line.replace("clips.jsonl", "examples/manifest.jsonl")

@@ -1,0 +1,183 @@
+"""What hostile files and decoders try: no other file is read, nothing is connected to, no worker is lost."""
+
+import os
+import socket
+import stat
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.sounds import tone
+from transforms import reasons
+from transforms.audio import encode, ffmpeg
+from transforms.clip import Clip
+from transforms.dataset import shard
+from transforms.dataset.shard import Target
+from transforms.settings import Settings
+from transforms.storage import Storage
+
+SECRET_HZ = 1_234
+
+
+@pytest.fixture
+def listener():
+    """A port that somebody might be talked into connecting to."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        yield server
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder for clips, and a secret recording beside it that no clip may play."""
+    (tmp_path / "in").mkdir()
+    for name in ("secret.wav", "in/neighbour.wav"):
+        soundfile.write(tmp_path / name, tone(SECRET_HZ, 16_000), 16_000, "PCM_16")
+    return tmp_path
+
+
+def prepared(place, clip):
+    settings = Settings()
+    target = Target(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings, Storage())
+    return shard.prepare_clip(clip, target)
+
+
+def texts(place, port):
+    secret, url = place / "secret.wav", f"http://127.0.0.1:{port}/x.wav"
+    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:20\n#EXTINF:10.0,\n{}\n#EXT-X-ENDLIST\n"
+    yield from (hls.format(what) for what in (f"file://{secret}", url, f"concat:{secret}", "neighbour.wav"))
+    yield from (f"ffconcat version 1.0\nfile '{what}'\n" for what in (secret, url, "neighbour.wav"))
+    yield f"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
+    yield f"[playlist]\nFile1={secret}\nNumberOfEntries=1\n"
+    yield f"{secret}\n"
+    yield f'<asx version="3.0"><entry><ref href="{url}"/></entry></asx>'
+    yield f"RTSPtext\nrtsp://127.0.0.1:{port}/x\n"
+    yield f"[Reference]\nRef1={url}\n"
+    yield ";FFMETADATA1\ntitle=x\n"
+    yield 'WavSource("secret.wav")\n'
+    yield f"<?xml version='1.0'?><MPD><BaseURL>{url}</BaseURL></MPD>"
+
+
+def test_texts_that_lead_elsewhere_lead_nowhere(place, listener):
+    for number, text in enumerate(texts(place, listener.getsockname()[1])):
+        for suffix in ("wav", "m3u8", "mp3"):
+            name = f"{number}.{suffix}"
+            (place / "in" / name).write_text(text)
+            line, outcome = prepared(place, Clip(name, name, "x"))
+            assert (line, outcome.reason) == (b"", reasons.NOT_AUDIO.name), text
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "concat:{secret}", "concat:neighbour.wav|neighbour.wav", "subfile,,start,0,end,0,,:{secret}", "file:{secret}",
+        "pipe:0", "-", "-i", "%03d.wav", "*.wav", "neigh?our.wav", "~/x.wav", "$HOME/x.wav", "crypto:{secret}",
+        "data:audio/wav;base64,AAAA", "async:{secret}", "cache:{secret}", "fd:0", "neighbour.wav\0.txt",
+        "../secret.wav", "a/../../secret.wav",
+    ],
+)  # fmt: skip
+def test_names_are_names(place, path):
+    line, outcome = prepared(place, Clip("x", path.format(secret=place / "secret.wav"), "x"))
+    assert line == b""
+    assert outcome.reason in (reasons.NOT_FOUND.name, reasons.PATH_NOT_ALLOWED.name, reasons.NOT_A_FILE.name)
+
+
+ODD_NAMES = [
+    "concat:a.wav",
+    "-i",
+    "%03d.wav",
+    "a*.wav",
+    "subfile,,:x.wav",
+    "line\nbreak.wav",
+    'it\'s "q".wav',
+    "http:__x",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("codec", ["WAV", "OGG"])  # one for each decoder
+def test_a_file_may_have_any_name(place, name, codec):
+    subtype = {"WAV": "PCM_16", "OGG": "OPUS"}[codec]
+    soundfile.write(place / "in" / name, tone(440, 16_000), 16_000, subtype, format=codec)
+    _, outcome = prepared(place, Clip("x", name, "x"))
+    assert (outcome.status, outcome.num_samples) == ("accepted", 32_000)
+
+
+def test_what_stands_in_a_secret_file_is_told_to_nobody(place):
+    (place / "in/password.wav").write_text("hunter2 is the password\n" * 100)
+    _, outcome = prepared(place, Clip("x", "password.wav", "x"))
+    assert "hunter2" not in str(outcome)
+
+
+@pytest.fixture
+def decoder(tmp_path, monkeypatch):
+    """Puts a script in the place of ffmpeg."""
+
+    def install(script):
+        path = tmp_path / "decoder"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setattr(ffmpeg, "executable", lambda: str(path))
+        monkeypatch.setattr(ffmpeg, "TIMEOUT_PER_AUDIO_SECOND", 0.0)
+        return tmp_path
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("script", "reason", "told"),
+    [
+        ("kill -SEGV $$", reasons.DECODE_FAILED, "no audio decoded"),
+        ("exit 1", reasons.DECODE_FAILED, "no audio decoded"),
+        ("exit 0", reasons.DECODE_FAILED, "no audio decoded"),
+        ("head -c 100000 /dev/urandom", reasons.DECODE_FAILED, "no audio decoded"),
+        ("echo RIFFxxxxWAVEdataxxxxxxxx", reasons.DECODE_FAILED, "no audio decoded"),
+        ("sleep 1000", reasons.DECODE_FAILED, "took longer than 1 s"),
+        ("sleep 1000 & sleep 1000", reasons.DECODE_FAILED, "took longer than 1 s"),
+        ("trap '' TERM INT HUP; while true; do true; done", reasons.DECODE_FAILED, "took longer than 1 s"),
+        ("exec cat /dev/zero", reasons.FILE_TOO_LARGE, "over the limit"),
+        ("cat /dev/zero >&2", reasons.DECODE_FAILED, "no audio decoded"),
+        (f"{sys.executable} -c 'bytes(3 << 30)'", reasons.DECODE_FAILED, "no audio decoded"),
+    ],
+)
+def test_a_decoder_that_fails_costs_one_clip(place, decoder, monkeypatch, script, reason, told):
+    monkeypatch.setattr(ffmpeg, "MAX_DECODED_BYTES", 8 << 20)
+    monkeypatch.setattr(ffmpeg, "MAX_LOG_BYTES", 1 << 20)
+    soundfile.write(place / "in/x.opus", tone(440, 16_000), 16_000, "OPUS", format="OGG")
+    decoder(script)
+    if "1 s" in told:
+        monkeypatch.setattr(ffmpeg, "TIMEOUT_SECONDS", 1.0)
+    line, outcome = prepared(place, Clip("x", "x.opus", "x"))
+    assert (line, outcome.reason) == (b"", reason.name)
+    assert told in outcome.detail
+
+
+def test_the_whole_group_of_a_stuck_decoder_is_killed(place, decoder, monkeypatch):
+    soundfile.write(place / "in/x.opus", tone(440, 16_000), 16_000, "OPUS", format="OGG")
+    folder = decoder("sleep 1000 & echo $! > $(dirname $0)/child; wait")
+    monkeypatch.setattr(ffmpeg, "TIMEOUT_SECONDS", 1.0)
+    prepared(place, Clip("x", "x.opus", "x"))
+    child = int((folder / "child").read_text())
+    with pytest.raises(ProcessLookupError):
+        for _ in range(1_000_000):  # a killed process goes in its own time
+            os.kill(child, 0)
+            if "Z" in _state(child):
+                raise ProcessLookupError
+
+
+def _state(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        raise ProcessLookupError from None
+
+
+def test_a_fault_of_the_encoder_is_not_the_clips(decoder):
+    decoder("exit 1")
+    with pytest.raises(RuntimeError, match="cannot encode"):
+        encode.encode(np.ones(1_600, np.int16), Settings(audio_format="aac", bitrate=64))

@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tests.sounds import tone
+from transforms import reasons
+from transforms.audio import conform
+from transforms.audio.waveform import Waveform
+from transforms.errors import ClipRejected
+from transforms.settings import Settings
+
+RATE = 16_000
+
+
+def wave(samples, rate=RATE):
+    samples = np.asarray(samples)
+    samples = samples if samples.dtype == np.int16 else samples.astype(np.float32)
+    return Waveform(samples if samples.ndim == 2 else samples[:, None], rate, "test")
+
+
+def refusal(samples, rate=RATE, **settings):
+    with pytest.raises(ClipRejected) as raised:
+        conform.conform(wave(samples, rate), Settings(**settings))
+    return raised.value.reason
+
+
+@pytest.mark.parametrize(
+    ("channels", "mono"),
+    [
+        ([[1, 2]], [1.5]),
+        ([[32_767, 32_767]], [32_767]),  # no overflow at full scale
+        ([[-32_768, -32_768]], [-32_768]),
+        ([[300, 0, 0]], [100]),
+    ],
+)
+def test_mono_is_the_mean(channels, mono):
+    samples = np.array(channels, np.int16)
+    assert (conform.to_mono(samples) * 32_768).tolist() == pytest.approx(mono)
+    assert (conform.to_mono(samples.astype(np.float32) / np.float32(32_768)) * 32_768).tolist() == pytest.approx(mono)
+
+
+@given(hnp.arrays(np.int16, st.integers(1, 400)))
+def test_16_bit_samples_come_through_unchanged(samples):
+    assert np.array_equal(conform.to_int16(conform.to_mono(samples[:, None])), samples)
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [(1.0, 32_767), (-1.0, -32_768), (7.5, 32_767), (-7.5, -32_768), (0.6 / 32_768, 1), (0.4 / 32_768, 0)],
+)
+def test_to_int16_rounds_and_saturates_and_never_wraps(value, rounded):
+    assert conform.to_int16(np.array([value], np.float32)).tolist() == [rounded]
+
+
+def padded(before, after, seconds=1.0, peak=0.5, floor=0.0):
+    rng = np.random.default_rng(0)
+    quiet = [rng.normal(0, floor, round(length * RATE)) for length in (before, after)]
+    return np.concatenate([quiet[0], tone(440, RATE, seconds, peak), quiet[1]])
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.0003])  # digital silence; noise at −70 dBFS
+@pytest.mark.parametrize("peak", [0.9, 0.05])
+@pytest.mark.parametrize(("before", "after"), [(2.0, 3.0), (0.0, 1.0), (1.0, 0.0)])
+def test_silence_is_trimmed_and_a_margin_is_kept_on_both_sides(before, after, peak, floor):
+    result = conform.conform(wave(padded(before, after, peak=peak, floor=floor)), Settings())
+    kept_before = before - result.trimmed_start_samples / RATE
+    kept_after = after - result.trimmed_end_samples / RATE
+    assert kept_before == pytest.approx(min(before, 0.1), abs=0.011)
+    assert kept_after == pytest.approx(min(after, 0.1), abs=0.011)
+    assert len(result.samples) == round((1.0 + kept_before + kept_after) * RATE)
+
+
+def test_a_pause_in_the_middle_stays():
+    samples = np.concatenate([tone(440, RATE, 1.0), np.zeros(5 * RATE), tone(440, RATE, 1.0)])
+    assert len(conform.conform(wave(samples), Settings()).samples) == 7 * RATE
+
+
+def test_soft_onsets_are_not_cut():
+    fade = np.linspace(0, 1, RATE) ** 2
+    result = conform.conform(wave(np.concatenate([np.zeros(RATE), tone(440, RATE, 1.0) * fade])), Settings())
+    # The fade crosses −45 dB of its peak at 75 ms; the margin lies before that.
+    assert result.trimmed_start_samples / RATE < 1.0
+
+
+def test_keep_silence_keeps_it():
+    result = conform.conform(wave(padded(1.0, 1.0)), Settings(trim_silence=False))
+    assert (len(result.samples), result.trimmed_start_samples, result.trimmed_end_samples) == (3 * RATE, 0, 0)
+
+
+def test_silent_edges_on_a_dc_offset_are_trimmed_and_the_offset_is_left():
+    result = conform.conform(wave(padded(2.0, 2.0) + 0.1), Settings())
+    assert len(result.samples) == pytest.approx(1.2 * RATE, abs=400)
+    assert result.samples[0] == pytest.approx(0.1 * 32_768, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(RATE), reasons.SILENT),
+        (np.full(RATE, 0.5), reasons.SILENT),  # DC only
+        (np.random.default_rng(0).uniform(-1, 1, RATE) / 32_768, reasons.SILENT),  # dither only
+        (np.full(RATE, np.nan), reasons.NOT_FINITE),
+        (np.where(np.arange(RATE) == 9, np.nan, tone(440, RATE, 1.0)), reasons.NOT_FINITE),
+        (np.where(np.arange(RATE) == 9, np.inf, tone(440, RATE, 1.0)), reasons.NOT_FINITE),
+        (tone(440, RATE, 1.0) * 32_768, reasons.NOT_FINITE),  # integers stored as floats
+        (np.stack([tone(440, RATE), -tone(440, RATE)], axis=1), reasons.OPPOSITE_PHASE),
+        (np.ones(1), reasons.SILENT),
+        (tone(440, RATE, 10 / RATE), reasons.TOO_SHORT),
+    ],
+)
+def test_refusals(samples, reason):
+    assert refusal(samples) == reason
+
+
+def test_a_tone_that_only_a_bad_resampler_would_hear_is_silence():
+    # Faded in and out: a tone that begins at once begins with a click, which is a sound.
+    assert refusal(tone(15_000, 48_000) * np.hanning(96_000), 48_000) == reasons.SILENT
+
+
+@pytest.mark.parametrize(("level", "accepted"), [(-68.0, True), (-72.0, False)])
+def test_the_limit_of_silence(level, accepted):
+    samples = tone(440, RATE, peak=np.sqrt(2) * 10 ** (level / 20))
+    if accepted:
+        assert len(conform.conform(wave(samples), Settings()).samples)
+    else:
+        assert refusal(samples) == reasons.SILENT
+
+
+@pytest.mark.parametrize(("seconds", "accepted"), [(0.1, True), (0.0999, False)])
+def test_min_duration_on_both_sides(seconds, accepted):
+    samples = tone(440, RATE, seconds)
+    if accepted:
+        assert len(conform.conform(wave(samples), Settings()).samples) == 1_600
+    else:
+        assert refusal(samples) == reasons.TOO_SHORT
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000])
+def test_max_duration_on_both_sides(rate):
+    exact = tone(440, rate, 30.0)
+    result = conform.conform(wave(exact, rate), Settings())
+    assert 479_990 <= len(result.samples) <= 480_000  # resampling may round up; the payload is never longer
+    longer = tone(440, rate, 30.01)
+    assert refusal(longer, rate) == reasons.TOO_LONG
+    assert len(conform.conform(wave(longer, rate), Settings(over_duration="trim")).samples) == 480_000
+
+
+def test_trimming_comes_before_the_limit():
+    assert len(conform.conform(wave(padded(20.0, 20.0, seconds=25.0)), Settings()).samples) == pytest.approx(
+        25.2 * RATE
+    )
+
+
+@given(st.integers(1, 8), st.sampled_from([8_000, 22_050, 44_100, 48_000]))
+def test_the_level_does_not_depend_on_channels_or_rate(channels, rate):
+    samples = np.repeat(tone(440, rate, 0.5)[:, None], channels, axis=1)
+    rms = np.sqrt(np.mean((conform.conform(wave(samples, rate), Settings()).samples / 32_768.0) ** 2))
+    assert 20 * np.log10(rms / (0.5 / np.sqrt(2))) == pytest.approx(0, abs=0.1)

@@ -1,0 +1,120 @@
+"""An output that another run has taken over: from then on nothing is written, whatever was about to be."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import soundfile
+
+from tests.sounds import tone
+from transforms import reasons
+from transforms.clip import Clip, rejected
+from transforms.dataset import output, repeats, shard
+from transforms.dataset.plan import make_plan
+from transforms.dataset.shard import ClipPool, Target
+from transforms.errors import UserError
+from transforms.report import finish
+from transforms.settings import Settings
+from transforms.storage import Storage
+
+storage = Storage()
+
+RATE = 16_000
+SETTINGS = Settings(validation_fraction=0.0)
+TAKEN = "another run has taken .* over while this one ran; nothing more is written"
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for index in range(3):
+        soundfile.write(tmp_path / f"{index}.wav", tone(300 + 50 * index, RATE, 0.5), RATE, "PCM_16")
+    return [Clip(f"c{index}", f"{index}.wav", "hello", f"m:{index}", json.dumps({"id": index})) for index in range(3)]
+
+
+@pytest.fixture
+def bad(clips):
+    return [replace(rejected(clips[0], reasons.BAD_ROW, "no row"), clip_id="", source="m:9")]
+
+
+@pytest.fixture
+def plan(clips, bad):
+    return make_plan([*clips, *bad], SETTINGS)
+
+
+@pytest.fixture
+def target(tmp_path, plan):
+    """An output that is this run's."""
+    out = str(tmp_path / "out")
+    unclaimed = Target(out, str(tmp_path), (str(tmp_path),), plan.num_shards, SETTINGS, storage)
+    return replace(unclaimed, claim=output.claim(unclaimed, plan, overwrite=False).digest)
+
+
+def write(key, rows, target):
+    with ThreadPoolExecutor(2) as executor:
+        return shard.write_shard(key, rows, target, ClipPool(executor, 4))
+
+
+def take_over(target):
+    """What `--overwrite` of another run does first."""
+    output.claim(replace(target, settings=Settings()), make_plan([], Settings()), overwrite=True)
+
+
+def files(target):
+    return {uri: storage.read_bytes(uri) for uri in storage.list_files(target.output)}
+
+
+def written(clips, bad, target):
+    return [write(("train", 0), clips, target), write(("rejected", 0), bad, target)]
+
+
+def test_a_claim_that_holds_stops_nobody(clips, bad, plan, target):
+    results = written(clips, bad, target)
+    repeats.drop(("train", 0), {"c0": "the same audio"}, target)
+    assert finish.finish(results, plan, target)["accepted"] == 2
+
+
+@pytest.mark.parametrize("key", [("train", 0), ("rejected", 0)])
+def test_no_shard_is_written_into_an_output_of_another_run(clips, bad, target, key):
+    take_over(target)
+    theirs = files(target)
+    with pytest.raises(UserError, match=TAKEN):
+        write(key, bad if key[0] == "rejected" else clips, target)
+    assert files(target) == theirs
+
+
+def test_no_line_is_dropped_from_a_shard_of_another_run(clips, target):
+    write(("train", 0), clips, target)
+    shards = files(target)
+    take_over(target)
+    for uri, content in shards.items():  # the other run has made the same shard
+        if "/train/" in uri:
+            storage.write_bytes(uri, content)
+    theirs = files(target)
+    with pytest.raises(UserError, match=TAKEN):
+        repeats.drop(("train", 0), {"c0": "the same audio"}, target)
+    assert files(target) == theirs
+
+
+@pytest.mark.parametrize("moment", ["before", "once the ledger is written"])
+def test_a_dataset_of_another_run_is_not_described(clips, bad, plan, target, monkeypatch, moment):
+    results = written(clips, bad, target)
+    write_file = Storage.write
+
+    @contextmanager
+    def taken_over_meanwhile(self, uri):
+        with write_file(self, uri) as file:
+            yield file
+        if "/ledger/" in uri:
+            monkeypatch.undo()
+            take_over(target)
+
+    if moment == "before":
+        take_over(target)
+    else:
+        monkeypatch.setattr(Storage, "write", taken_over_meanwhile)
+    with pytest.raises(UserError, match=TAKEN):
+        finish.finish(results, plan, target)
+    left = {uri.removeprefix(f"{target.output}/") for uri in files(target)}
+    assert not left & {"report.json", "report.html", "dataset.json"}

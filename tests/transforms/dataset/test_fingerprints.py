@@ -1,0 +1,147 @@
+"""What makes two shards, runs or datasets the same: every field of every record, but for those that are named.
+
+A digest that passes over a field takes the files of another run for its own.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.changes import CLIP, OTHER_SETTINGS, OTHER_TASK, OUTCOME, SETTINGS, changed, names
+from transforms import clip
+from transforms.audio import decode
+from transforms.clip import Clip, Outcome
+from transforms.dataset import assign, ledger, output, shard
+from transforms.dataset.plan import Plan, make_plan
+from transforms.report.finish import Count, SplitCount
+from transforms.settings import Settings, Task
+
+ROWS = pytest.mark.parametrize(
+    ("row", "name"), [(row, name) for row in (CLIP, OUTCOME) for name in names(row)], ids=lambda value: str(value)[:20]
+)
+PLAN = Plan(3, "digest", {"train": 2, "validation": 1, "rejected": 1}, frozenset({1}), {"": 1}, 0)
+OTHER_PLAN: dict[str, Any] = {
+    "rows": 4,
+    "rows_digest": "another",
+    "num_shards": {"train": 3, "validation": 1, "rejected": 1},
+}
+# Follow from the rows and the settings.
+DERIVED = {"validation_keys", "prompts", "torn_groups"}
+
+
+def test_every_setting_has_another_value():
+    assert list(OTHER_SETTINGS) == names(Settings)
+    assert list(OTHER_TASK) == names(Task)
+
+
+@ROWS
+def test_every_field_of_a_row_is_in_its_shards_fingerprint(row, name):
+    assert shard.fingerprint([changed(row, name)], SETTINGS) != shard.fingerprint([row], SETTINGS)
+
+
+@pytest.mark.parametrize("name", names(Settings))
+def test_every_setting_is_in_every_shards_fingerprint(name):
+    assert shard.fingerprint([CLIP], changed(SETTINGS, name)) != shard.fingerprint([CLIP], SETTINGS)
+
+
+@pytest.mark.parametrize("name", names(Task))
+def test_every_field_of_a_task_is_in_every_shards_fingerprint(name):
+    other = replace(SETTINGS, tasks=(changed(SETTINGS.tasks[0], name),))
+    assert shard.fingerprint([CLIP], other) != shard.fingerprint([CLIP], SETTINGS)
+
+
+def test_the_number_and_the_order_of_the_rows_are_in_a_shards_fingerprint():
+    orders: list[list[Clip | Outcome]] = [[], [CLIP], [CLIP, CLIP], [CLIP, OUTCOME], [OUTCOME, CLIP], [OUTCOME]]
+    assert len({shard.fingerprint(rows, SETTINGS) for rows in orders}) == len(orders)
+
+
+@pytest.mark.parametrize("decoder", sorted(decode.builds()))
+def test_every_decoder_is_in_every_fingerprint(decoder, monkeypatch):
+    before = shard.fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
+    builds = {**decode.builds(), decoder: "another build"}
+    monkeypatch.setattr(decode, "builds", lambda: builds)
+    after = shard.fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
+    assert [one != two for one, two in zip(before, after, strict=True)] == [True, True]
+
+
+def digest_of(row):
+    return make_plan([row, replace(CLIP, clip_id="another")], SETTINGS).rows_digest
+
+
+@ROWS
+def test_every_field_of_a_row_is_in_the_digest_of_the_rows_but_its_line(row, name):
+    assert (digest_of(changed(row, name)) != digest_of(row)) == (name != "source")
+
+
+def test_how_often_a_row_is_there_is_in_the_digest_of_the_rows():
+    assert len({make_plan([CLIP] * times, SETTINGS).rows_digest for times in range(4)}) == 4
+
+
+@pytest.mark.parametrize("name", names(Settings))
+def test_every_setting_is_in_a_runs_description(name):
+    assert output.describe(PLAN, changed(SETTINGS, name)) != output.describe(PLAN, SETTINGS)
+
+
+def test_every_fact_of_a_plan_is_in_a_runs_description_or_follows_from_one_that_is():
+    assert OTHER_PLAN.keys() | DERIVED == set(names(Plan))
+    for name, value in OTHER_PLAN.items():
+        assert output.describe(replace(PLAN, **{name: value}), SETTINGS) != output.describe(PLAN, SETTINGS)
+
+
+def fingerprint_of(*outcomes):
+    count = Count({assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}, 16_000)
+    for outcome in outcomes:
+        count.add(outcome)
+    return count.digest.hexdigest()
+
+
+def test_a_datasets_fingerprint_is_of_its_lines_their_splits_and_their_order():
+    one, two = (replace(OUTCOME, line_sha256=digest, num_samples=1) for digest in ("1", "2"))
+    moved = replace(two, split="validation")
+    datasets = [(), (one,), (two,), (one, one), (one, two), (two, one), (one, moved), (moved,)]
+    assert len({fingerprint_of(*outcomes) for outcomes in datasets}) == len(datasets)
+
+
+def test_a_datasets_fingerprint_is_not_of_what_was_refused():
+    one = replace(OUTCOME, line_sha256="1", num_samples=1)
+    refused = replace(OUTCOME, status="rejected", reason="silent")
+    assert fingerprint_of(refused, one) == fingerprint_of(one)
+
+
+@ROWS
+def test_every_field_crosses_the_shuffle(row, name):
+    sent = changed(row, name)
+    assert clip.unpack(clip.pack(sent)) == sent
+
+
+@pytest.mark.parametrize("name", names(Outcome))
+def test_every_field_of_an_outcome_is_in_its_sidecar(name):
+    sidecar = shard.Sidecar("f", 1, "s", (changed(OUTCOME, name),))
+    assert shard.load_sidecar(shard.dump_sidecar(sidecar)) == sidecar
+
+
+@pytest.mark.parametrize("name", names(shard.Sidecar))
+def test_every_field_of_a_sidecar_is_in_its_file(name):
+    sidecar = shard.Sidecar("f", 1, "s", (OUTCOME,))
+    values: dict[str, Any] = {"bytes": 2, "outcomes": ()}
+    other = replace(sidecar, **{name: values.get(name, "another")})
+    assert shard.load_sidecar(shard.dump_sidecar(other)) == other != sidecar
+
+
+def test_every_field_of_an_outcome_is_a_column_of_the_ledger_but_the_row_itself():
+    assert [*ledger.SCHEMA.names, "row"] == names(Outcome)
+
+
+def test_the_fingerprints_are_what_they_were(monkeypatch):
+    """Else no run that an earlier version began is gone on with."""
+    monkeypatch.setattr(decode, "builds", lambda: {"libsndfile": "1"})
+    assert shard.fingerprint([CLIP, OUTCOME], SETTINGS) == "37a192a036e369a62e0827e31a40553c"
+    assert (
+        make_plan([CLIP, OUTCOME], SETTINGS).rows_digest
+        == "c6bc62614ea36641eb03a015f7d72fb11470f6205332a335a02f2574fb7decf4"
+    )
+    assert (
+        fingerprint_of(replace(OUTCOME, line_sha256="1"))
+        == "0a49bde2c933989a43929e602c5411a0e0500f27f9549c8293ff611679d495a2"
+    )

@@ -1,0 +1,57 @@
+"""What is fixed before anything is decoded: splits and shards, whatever the order of the rows."""
+
+from dataclasses import replace
+
+import pytest
+
+from transforms import reasons
+from transforms.clip import Clip, rejected
+from transforms.dataset import assign
+from transforms.dataset.plan import make_plan
+from transforms.settings import Settings
+
+CLIPS = [Clip(f"c{index}", "a.wav", "t", f"m:{index}") for index in range(100)]
+FIFTH = Settings(validation_fraction=0.2)
+
+
+def splits(clips, plan):
+    """How many clips each split has."""
+    found = [assign.split_of(clip, plan.validation_keys) for clip in clips]
+    return {split: found.count(split) for split in ("train", "validation")}
+
+
+def test_the_hash_chooses_where_no_row_does():
+    assert splits(CLIPS, make_plan(CLIPS, FIFTH)) == {"train": 80, "validation": 20}
+
+
+@pytest.mark.parametrize("mark", ["train", "validation"])
+def test_a_row_that_names_its_split_wins_over_the_hash(mark):
+    """One is enough: whoever marks validation clips has chosen them all."""
+    marked = [replace(CLIPS[0], split=mark), *CLIPS[1:]]
+    plan = make_plan(marked, FIFTH)
+    assert plan.validation_keys == frozenset()
+    assert splits(marked, plan) == {"train": 100 - (mark == "validation"), "validation": int(mark == "validation")}
+
+
+@pytest.mark.parametrize(("clips", "shards"), [(1, 1), (10, 1), (11, 2), (100, 10)])
+def test_a_split_has_as_many_shards_as_its_clips_fill(clips, shards):
+    rows = [replace(clip, split="validation") for clip in CLIPS[:clips]]
+    assert make_plan(rows, FIFTH, shard_clips=10).num_shards == {"train": 0, "validation": shards, "rejected": 1}
+
+
+def test_rows_that_are_no_clips_are_counted_apart():
+    bad = rejected(CLIPS[0], reasons.BAD_ROW, "no row")
+    plan = make_plan([bad, CLIPS[1]], FIFTH)
+    assert (plan.rows, plan.num_shards, plan.prompts) == (2, {"train": 1, "validation": 0, "rejected": 1}, {"": 1})
+
+
+def test_a_prompt_that_says_what_the_settings_say_is_the_same_prompt():
+    rows = [replace(CLIPS[0], prompt=prompt) for prompt in ("", FIFTH.prompt, "another")]
+    assert make_plan(rows, FIFTH).prompts == {"": 2}
+
+
+@pytest.mark.parametrize(("marks", "torn"), [(("train", "train"), 0), (("train", "validation"), 1), (("", ""), 0),
+                                             (("", "validation"), 1), (("", "train"), 0)])  # fmt: skip
+def test_a_group_in_both_splits_is_torn(marks, torn):
+    rows = [replace(clip, group="anna", split=mark) for clip, mark in zip(CLIPS, marks, strict=False)]
+    assert make_plan(rows, FIFTH).torn_groups == torn

@@ -1,0 +1,154 @@
+"""A job followed to its end: what is told, how often, and what the end means."""
+
+import io
+
+import httpx
+import pytest
+from rich.console import Console
+
+from tests.tuning.conftest import answering
+from tuning.jobs import watch
+from tuning.jobs.clock import Clock
+from tuning.jobs.watch import Pace
+from tuning.providers.base import TERMINAL, TuningJob
+from tuning.providers.vertex.tuner import VertexTuner
+
+NAME = "projects/p/locations/us-central1/tuningJobs/7"
+
+
+def console():
+    return Console(file=io.StringIO(), width=300)
+
+
+def job_of(monkeypatch, tree):
+    """The job that the real client makes of an answer."""
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    answering(tuner, monkeypatch, lambda request: httpx.Response(200, json=tree))
+    return tuner.get(NAME)
+
+
+def test_each_change_is_told_and_noted_once(tuner, request_):
+    people = console()
+    noted: list[TuningJob] = []
+    job = tuner.submit(request_)
+    end = watch.watch(tuner, job, people, Pace(0), noted.append)
+    states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED, 3 checkpoints"]
+    assert people.file.getvalue().splitlines() == [f"{job.name}: {state}" for state in states]
+    assert [job.state for job in noted] == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
+    assert noted[-1] == end
+
+
+def test_a_job_that_has_ended_is_not_asked_about_again():
+    people = console()
+    end = TuningJob(NAME, "FAILED", error="no")
+    assert watch.watch(VertexTuner("p", "l", "http://127.0.0.1:9"), end, people, Pace(0), lambda job: None) is end
+    assert people.file.getvalue() == f"{NAME}: FAILED\n"
+
+
+def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    points = [{"checkpointId": str(number), "epoch": str(number)} for number in (1, 2)]
+    answers = [("RUNNING", 0), ("RUNNING", 1), ("RUNNING", 1), ("RUNNING", 2), ("SUCCEEDED", 2)]
+    trees = iter(
+        {"name": NAME, "state": f"JOB_STATE_{state}", "tunedModel": {"checkpoints": points[:count]}}
+        for state, count in answers
+    )
+    answering(tuner, monkeypatch, lambda request: httpx.Response(200, json=next(trees)))
+    people = console()
+    watch.watch(tuner, tuner.get(NAME), people, Pace(0), lambda job: None)
+    assert people.file.getvalue().splitlines() == [
+        f"{NAME}: RUNNING",
+        f"{NAME}: RUNNING, 1 checkpoints",
+        f"{NAME}: RUNNING, 2 checkpoints",
+        f"{NAME}: SUCCEEDED, 2 checkpoints",
+    ]
+
+
+@pytest.mark.parametrize("poll", [10, 2, 0.5])
+def test_the_time_between_two_questions_grows_to_its_limit(tuner, request_, poll):
+    waits: list[float] = []
+    pace = Pace(poll, clock=Clock(lambda: 0.0, waits.append))
+    watch.watch(tuner, tuner.submit(request_), console(), pace, lambda job: None)
+    limits = [min(wait, poll) for wait in (1, 1.5, 2.25)]
+    assert [limit / 2 <= wait <= limit for wait, limit in zip(waits, limits, strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ("QUEUED", False),
+        ("PENDING", False),
+        ("RUNNING", False),
+        ("PAUSED", False),
+        ("CANCELLING", False),
+        ("UPDATING", False),
+        ("UNSPECIFIED", False),
+        ("SUCCEEDED", True),
+        ("FAILED", True),
+        ("CANCELLED", True),
+        ("EXPIRED", True),
+        ("PARTIALLY_SUCCEEDED", True),
+    ],
+)
+def test_which_states_are_the_end(monkeypatch, state, ended):
+    job = job_of(monkeypatch, {"name": NAME, "state": f"JOB_STATE_{state}"})
+    assert (job.state, job.ended, state in TERMINAL) == (state, ended, ended)
+
+
+@pytest.mark.filterwarnings("ignore:.*is not a valid")
+def test_a_state_that_is_not_invented_yet_is_followed_further(monkeypatch):
+    job = job_of(monkeypatch, {"name": NAME, "state": "JOB_STATE_DREAMING"})
+    assert (job.state, job.ended) == ("DREAMING", False)
+    assert job_of(monkeypatch, {"name": NAME}).state == "UNSPECIFIED"
+
+
+@pytest.mark.parametrize(
+    ("job", "verdict"),
+    [
+        (TuningJob("j", "SUCCEEDED", tuned_model="m", endpoint="e"), "the tuned model answers at e"),
+        (TuningJob("j", "PARTIALLY_SUCCEEDED", tuned_model="m", endpoint="e"), "the tuned model answers at e"),
+        (
+            TuningJob("j", "SUCCEEDED", tuned_model="m"),
+            "the model m exists but has no endpoint: deploy it in the console",
+        ),
+        (TuningJob("j", "FAILED", tuned_model="m", error="no"), "the model m exists but has no endpoint: no"),
+        (TuningJob("j", "FAILED", error="no"), "the job ended as FAILED: no"),
+        (TuningJob("j", "EXPIRED"), "the job ended as EXPIRED: the service gave no reason"),
+    ],
+)
+def test_what_the_end_means(job, verdict):
+    assert watch.verdict(job) == verdict
+
+
+def test_a_failed_job_with_a_model_as_the_service_tells_it(monkeypatch):
+    model = {"model": "projects/p/locations/us-central1/models/1@1"}
+    error = {"code": 13, "message": "Failed to create endpoint"}
+    tree = {"name": NAME, "state": "JOB_STATE_FAILED", "tunedModel": model, "error": error}
+    job = job_of(monkeypatch, tree)
+    assert (job.tuned_model, job.endpoint, job.error) == (model["model"], None, "Failed to create endpoint")
+
+
+@pytest.mark.parametrize(
+    ("tree", "line"),
+    [
+        ({"state": "JOB_STATE_RUNNING", "tuningJobState": "TUNING_JOB_STATE_WAITING_FOR_CAPACITY"},
+         "RUNNING (waiting for capacity)"),
+        ({"state": "JOB_STATE_RUNNING", "tuningJobState": "TUNING_JOB_STATE_TUNING",
+          "tuningJobMetadata": {"completedEpochCount": "2"}, "tunedModel": {"checkpoints": [{"checkpointId": "1"}]}},
+         "RUNNING (tuning), 2 epochs done, 1 checkpoints"),
+        ({"state": "JOB_STATE_SUCCEEDED", "tuningJobState": "TUNING_JOB_STATE_POST_PROCESSING"}, "SUCCEEDED"),
+        ({"state": "JOB_STATE_PAUSED"}, "PAUSED"),
+    ],
+)  # fmt: skip
+def test_how_far_a_job_is_as_the_service_tells_it(monkeypatch, tree, line):
+    assert watch.progress(job_of(monkeypatch, {"name": NAME, **tree})) == line
+
+
+def test_where_the_metrics_of_a_job_are(monkeypatch):
+    experiment = "projects/p/locations/us-central1/metadataStores/default/contexts/tuning-experiment-7"
+    assert job_of(monkeypatch, {"name": NAME, "experiment": experiment}).experiment == experiment
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3_661, "61 min 1 s")])
+def test_times_are_told_in_minutes(seconds, text):
+    assert watch._elapsed(seconds) == text

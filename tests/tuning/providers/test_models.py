@@ -1,0 +1,129 @@
+from contextlib import nullcontext
+from dataclasses import fields
+from datetime import date
+
+import pytest
+
+from transforms import limits
+from transforms.errors import UserError
+from tuning.cost import Price, Tokens, estimate
+from tuning.providers.vertex import models
+from tuning.providers.vertex.rows import Facts
+
+TODAY = date(2026, 11, 1)
+PREVIEW = models.MODELS["gemini-3.1-flash-lite"]
+CMEK = models.MODELS["gemini-3.5-flash"]
+RETIRED = models.MODELS["gemini-2.5-pro"]
+KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gemini-3.1-flash-lit", "did you mean gemini-3.1-flash-lite"),
+        ("gpt-5", "known: gemini-3.5-flash"),
+        ("", "known"),
+    ],
+)
+def test_an_unknown_model_is_refused_with_a_suggestion(name, told):
+    with pytest.raises(UserError, match=told):
+        models.find(name)
+
+
+@pytest.mark.parametrize(
+    ("model", "location", "adapter_size", "today", "told"),
+    [
+        (PREVIEW, "global", 4, TODAY, "use --location us-central1 or europe-west4"),
+        (PREVIEW, "asia-east1", 4, TODAY, "cannot be tuned in location 'asia-east1'"),
+        (PREVIEW, "us-central1", 3, TODAY, "must be one of 1, 2, 4, 8, 16, got 3"),
+        (PREVIEW, "eu", 4, TODAY, "'eu' cannot tune, only a region can; use --location us-central1 or europe-west4"),
+        (RETIRED, "us-central1", 16, TODAY, "must be one of 1, 2, 4, 8, got 16"),
+        (RETIRED, "us-central1", 8, date(2027, 3, 31), "was shut down on 2027-03-31; use --base_model gemini"),
+        (RETIRED, "global", 8, TODAY, "global"),
+    ],
+)
+def test_what_the_service_would_refuse_is_refused_here(model, location, adapter_size, today, told):
+    with pytest.raises(UserError, match=told):
+        models.refuse_wrong(model, location, adapter_size, today)
+
+
+@pytest.mark.parametrize("location", ["", "us central1", "us/central1", "evil.example#", "a.b", "us-central1\n"])
+@pytest.mark.parametrize("model", [PREVIEW, RETIRED], ids=lambda model: model.name)
+def test_what_is_no_location_is_refused(model, location):
+    """It becomes part of the host that the credentials are sent to; an empty one becomes 'global'."""
+    with pytest.raises(UserError, match="location"):
+        models.refuse_wrong(model, location, None, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("today", "allowed", "refused"),
+    [
+        (date(2026, 10, 19), False, False),
+        (date(2026, 10, 20), False, True),
+        (date(2026, 10, 20), True, False),
+        (date(2027, 3, 30), True, False),
+        (date(2027, 3, 31), True, True),  # nobody can any more
+    ],
+)
+def test_a_model_that_retires_is_refused_to_those_who_never_tuned_it(today, allowed, refused):
+    with pytest.raises(UserError, match=r"--base_model|shut down") if refused else nullcontext():
+        models.refuse_wrong(RETIRED, "asia-east1", 8, today, allow_retired=allowed)
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "told"),
+    [
+        (PREVIEW, KEY, "takes no kms_key; leave it out, or use another --base_model: gemini-3.5-flash"),
+        (CMEK, "my-key", "must be projects/…/locations/…/keyRings/…/cryptoKeys/…, got 'my-key'"),
+        (
+            CMEK,
+            KEY.replace("us-central1", "europe-west4"),
+            "must be in the job's location 'us-central1', got 'europe-west4'",
+        ),
+        (CMEK, KEY, None),
+        (PREVIEW, None, None),
+    ],
+)
+def test_a_key_of_ones_own(model, key, told):
+    with pytest.raises(UserError, match=told) if told else nullcontext():
+        models.refuse_wrong(model, "us-central1", 4, TODAY, key)
+
+
+def test_a_good_choice_is_not_refused():
+    models.refuse_wrong(PREVIEW, "europe-west4", None, TODAY)
+
+
+def test_every_fact_has_a_source_with_its_date():
+    assert {field.name for field in fields(models.BaseModel)} == set(models.SOURCES)
+    facts = {name for name in vars(limits) if name.startswith(("MAX_", "MIME_")) and "CHARS" not in name}
+    assert facts - {"MAX_TOKENS_PER_SECOND"} == set(limits.SOURCES)
+    for source in (*models.SOURCES.values(), *limits.SOURCES.values()):
+        assert source.mark in ("documented", "reported", "unverified")
+        assert (source.read, bool(source.where)) == (limits.FACTS_DATE, True)
+
+
+def tokens():
+    train = Tokens()
+    train.add(Facts(seconds=1_000.0, text_chars=4_000, text_bytes=4_000, audio="x"))
+    train.add(Facts(text_chars=4, text_bytes=4, audio="gs://b/x"))
+    return train
+
+
+def test_the_estimate_is_tokens_times_epochs_times_price():
+    cost = estimate(tokens(), PREVIEW, epochs=3)
+    assert (cost.tokens, cost.upper_tokens) == (3 * (32_000 + 1_000 + 1), 3 * (35_000 + 4_000 + 4))
+    assert (cost.cost, cost.upper_cost) == pytest.approx((99_003 * 3e-6, 117_012 * 3e-6))
+    assert "not Google's word" in cost.line()
+    assert tokens().unknown_audio == 1
+
+
+def test_the_users_own_price_wins():
+    cost = estimate(tokens(), PREVIEW, 1, Price(10.0, "price given by --price_per_million"))
+    assert cost.cost == pytest.approx(0.33001)
+    assert "--price_per_million" in cost.note
+
+
+def test_an_unknown_price_is_said_and_never_guessed():
+    cost = estimate(tokens(), models.MODELS["gemini-3.5-flash"], epochs=1)
+    assert (cost.cost, cost.upper_cost) == (None, None)
+    assert "not known" in cost.line()

@@ -1,0 +1,1 @@
+"""Sound: from a file's bytes to a payload. Knows neither storage nor manifests."""

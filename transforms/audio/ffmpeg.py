@@ -1,0 +1,270 @@
+"""Decoding and encoding in a process of its own: a crash, a hang or a bomb there costs one clip, not a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import resource
+import signal
+import struct
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms import reasons
+from transforms.audio.sniff import Kind
+from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
+from transforms.errors import ClipRejected
+
+# Start-up, and a generous rate below the slowest decoder seen on a loaded machine.
+TIMEOUT_SECONDS = 20.0
+TIMEOUT_PER_AUDIO_SECOND = 0.5
+MAX_MEMORY_BYTES = 1 << 30
+# Of stderr, and of an encoder's output.
+MAX_LOG_BYTES = 256 << 20
+# A file with more audio tracks than this is searched no further for one with sound.
+MAX_TRACKS = 4
+_SILENT_PEAK = 1e-3  # −60 dBFS
+_DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
+_CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
+_LOSSLESS = {"flac", "alac", "wavpack", "tta", "ape"}
+_BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What came out of ffmpeg.
+
+    Attributes:
+      samples: float32, shape (num_samples, num_channels).
+      sample_rate: Hz, of the source.
+      codec: ffmpeg's name of it.
+      declared_seconds: the duration that the container claims; None if it claims none.
+      broken: whether ffmpeg complained about the file's end or its index.
+      damaged: whether a lossless frame did not decode (lossy decoders conceal, and complain of junk between frames).
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    codec: str
+    declared_seconds: float | None
+    broken: bool
+    damaged: bool
+
+
+@functools.cache
+def executable() -> str:
+    """The ffmpeg that the imageio-ffmpeg wheel brings: pinned with it, nothing to install by hand."""
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@functools.cache
+def version() -> str:
+    """What the binary calls itself, e.g. "7.0.2-static"."""
+    banner = subprocess.run([executable(), "-version"], capture_output=True, check=True, text=True).stdout
+    return banner.split()[2]
+
+
+def decode(file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
+    """Decodes at most `max_seconds` of the first audio track that has sound, at its own rate and channels.
+
+    ffmpeg is given an open file, an explicit demuxer, and no protocol but
+    files and pipes, so that no other file is read, no connection opened and no
+    name interpreted.
+
+    Args:
+      file: a real file (one with a descriptor), at any position.
+      kind: what it is.
+      max_seconds: the longest output.
+      start_seconds: where to begin, found by the container's index where it has one.
+
+    Raises:
+      ClipRejected: DECODE_FAILED, or FILE_TOO_LARGE for more output than fits in memory.
+    """
+    decoded, tracks = _decode_track(file, kind, max_seconds, start_seconds, 0)
+    for track in range(1, min(tracks, MAX_TRACKS)):
+        if np.abs(decoded.samples).max(initial=0.0) >= _SILENT_PEAK:
+            break
+        decoded, _ = _decode_track(file, kind, max_seconds, start_seconds, track)
+    return decoded
+
+
+def _decode_track(
+    file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float, track: int
+) -> tuple[Decoded, int]:
+    """One audio track, and how many the file has."""
+    options = dict(kind.options) | ({"ss": str(start_seconds)} if start_seconds else {})
+    whole_wma = kind.name == "asf" and not start_seconds
+    if whole_wma:
+        options["flags2"] = "+skip_manual"
+    source = ffmpeg.input(_path(file), f=kind.demuxer, protocol_whitelist="file,pipe", threads=1, **options)
+    sink = ffmpeg.output(
+        source[f"a:{track}"],
+        "pipe:1",
+        f="wav",
+        acodec="pcm_f32le",
+        t=max_seconds,
+        map_metadata=-1,
+        fs=MAX_DECODED_BYTES,
+    )
+    timeout = TIMEOUT_SECONDS + TIMEOUT_PER_AUDIO_SECOND * max_seconds
+    try:
+        status, wav, log = _run(sink, [file.fileno()], timeout)
+    except subprocess.TimeoutExpired:
+        raise ClipRejected(reasons.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
+    if len(wav) > MAX_DECODED_BYTES:
+        raise too_large(kind.name)
+    header = _parse_wav(wav) if status == 0 else None
+    if header is None:
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
+    samples, sample_rate = header
+    codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
+    codec = codecs[track].decode() if track < len(codecs) else "unknown"
+    if whole_wma and codec in ("wmav1", "wmav2"):
+        samples = samples[_wma_delay(sample_rate) :]
+    decoded = Decoded(
+        samples=samples,
+        sample_rate=sample_rate,
+        codec=codec,
+        declared_seconds=_declared_seconds(log),
+        broken=any(word in log for word in _BROKEN),
+        damaged=codec in _LOSSLESS and b"Decoding error" in log,
+    )
+    return decoded, len(codecs)
+
+
+def _wma_delay(sample_rate: int) -> int:
+    """Samples of one WMA frame, which is the codec's delay; ffmpeg left to itself drops two, and the first sounds."""
+    return next(
+        frame
+        for rate, frame in ((16_000, 512), (22_050, 1_024), (48_000, 2_048), (1 << 30, 4_096))
+        if sample_rate <= rate
+    )
+
+
+def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: dict[str, str]) -> bytes:
+    """Encodes mono samples.
+
+    Args:
+      samples: float32, shape (num_samples,); full scale is 1 and may be exceeded.
+      sample_rate: Hz.
+      muxer: ffmpeg's name of the format, e.g. "adts".
+      options: of the codec, e.g. {"acodec": "aac", "b:a": "64k"}.
+
+    Raises:
+      RuntimeError, subprocess.TimeoutExpired: the encoder failed, which is no clip's fault.
+    """
+    # A file, not a pipe: muxers go back to write the header.
+    with tempfile.TemporaryFile() as source_file, tempfile.TemporaryFile() as sink_file:
+        source_file.write(samples.tobytes())
+        source_file.flush()
+        source = ffmpeg.input(_path(source_file), f="f32le", ar=sample_rate, ac=1)
+        sink = ffmpeg.output(source, _path(sink_file), f=muxer, map_metadata=-1, fflags="+bitexact", **options)
+        seconds = len(samples) / sample_rate
+        descriptors = [source_file.fileno(), sink_file.fileno()]
+        timeout = TIMEOUT_SECONDS + TIMEOUT_PER_AUDIO_SECOND * seconds
+        status, _, log = _run(ffmpeg.overwrite_output(sink), descriptors, timeout)
+        sink_file.seek(0)
+        content = sink_file.read()
+    if status != 0 or not content:
+        raise RuntimeError(f"ffmpeg cannot encode {muxer}: {log[-300:].decode(errors='replace')}")
+    return content
+
+
+def _path(file: BinaryIO) -> str:
+    """An open file as a path for a child process that inherits it: names are never interpreted."""
+    file.seek(0)  # where opening such a path is duplicating the descriptor, its position is shared
+    return f"file:/dev/fd/{file.fileno()}"
+
+
+def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: float) -> tuple[int, bytes, bytes]:
+    """Exit status, stdout and stderr.
+
+    Raises:
+      subprocess.TimeoutExpired: and the whole process group is killed.
+    """
+    command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=executable())
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=descriptors,
+        )
+        # prlimit rather than preexec_fn, which is not safe in a process with threads.
+        if hasattr(resource, "prlimit"):
+            _limit(process.pid, resource.RLIMIT_AS, MAX_MEMORY_BYTES)
+            _limit(process.pid, resource.RLIMIT_FSIZE, MAX_LOG_BYTES)
+        output = _output(process, timeout)
+        log.seek(0)
+        return process.returncode, output, log.read(1 << 20)
+
+
+def _limit(pid: int, kind: int, most: int) -> None:
+    hard = resource.getrlimit(kind)[1]  # a user may have a lower limit already, which cannot be raised
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.prlimit(pid, kind, (most, most))
+
+
+def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:
+    """What the process writes, up to one byte more than is taken; its whole group is dead afterwards."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout, stop)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        with process.stdout as stream:
+            output = stream.read(MAX_DECODED_BYTES + 1)
+        if len(output) > MAX_DECODED_BYTES:
+            _kill_group(process)
+        process.wait()
+    finally:
+        timer.cancel()
+        _kill_group(process)
+    if late.is_set():
+        raise subprocess.TimeoutExpired(process.args, timeout)
+    return output
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
+    """Samples and rate of the WAV that ffmpeg streams: its sizes are placeholders, so chunks are walked."""
+    channels, sample_rate, at = 0, 0, 12
+    while at + 8 <= len(wav):
+        name, size = wav[at : at + 4], struct.unpack_from("<I", wav, at + 4)[0]
+        if name == b"fmt ":
+            channels, sample_rate = struct.unpack_from("<HI", wav, at + 10)
+        if name == b"data" and channels:
+            usable = (len(wav) - at - 8) // (4 * channels) * channels
+            return np.frombuffer(wav, np.float32, usable, at + 8).reshape(-1, channels), sample_rate
+        at += 8 + size + size % 2
+    return None
+
+
+def _declared_seconds(log: bytes) -> float | None:
+    found = _DURATION.search(log)
+    if not found:
+        return None
+    hours, minutes, seconds = found.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

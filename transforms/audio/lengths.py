@@ -1,0 +1,237 @@
+"""How long a file says it is: what its own headers and frames declare, against the bytes that are there."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+
+from transforms.audio import frames
+
+# Data sizes that writers to a pipe leave in 32-bit headers, for "unknown".
+_UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
+_STREAMED_FROM = 0x7FFF0000
+_UNKNOWN_FROM = 1 << 62
+# Padding that some writers of containers count and do not write; a frame is whole or not.
+_SLACK_BYTES = 16
+_FRAMED = {"mp3", "mp2", "aac", "ac3", "amr", "wavpack"}
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+_ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
+_MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
+_AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+# Bytes of an AMR frame, its header byte included, by frame type (3GPP TS 26.101, 26.201).
+_AMR_BYTES = {
+    b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1),
+    b"#!AMR-WB\n": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1),
+}
+
+
+def shortfall(content: bytes, kind: str) -> tuple[int, int] | None:
+    """Bytes that a file declares and bytes that it has, if these are fewer.
+
+    Args:
+      content: the whole file.
+      kind: its `sniff.Kind`'s name.
+
+    Returns:
+      None for a whole file, and for one that declares nothing.
+    """
+    declared = _ENDS[kind](content) if kind in _ENDS else None
+    slack = 0 if kind in _FRAMED else _SLACK_BYTES
+    return (declared, len(content)) if declared is not None and declared > len(content) + slack else None
+
+
+def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, declared size and start of the contents of each chunk of a RIFF, RIFX or RF64 file."""
+    order = ">I" if content[:4] == b"RIFX" else "<I"
+    at = 12
+    while at + 8 <= len(content):
+        (size,) = struct.unpack_from(order, content, at + 4)
+        yield content[at : at + 4], size, at + 8
+        at += 8 + size + size % 2
+
+
+def wav_fact(content: bytes) -> int | None:
+    """Samples a channel that a compressed WAV declares; its last block may be padded beyond them."""
+    for name, size, start in wav_chunks(content):
+        if name == b"fact" and size >= 4 and start + 4 <= len(content):
+            return int.from_bytes(content[start : start + 4], "big" if content[:4] == b"RIFX" else "little")
+    return None
+
+
+def wav_unwritten(content: bytes) -> bool:
+    """Whether a WAV says that it has no samples though some follow: its recorder was killed before it could."""
+    chunks = wav_chunks(content) if content[:4] == b"RIFF" else iter(())
+    return any(name == b"data" and not size and len(content) > start for name, size, start in chunks)
+
+
+def _known(size: int) -> bool:
+    return size not in _UNKNOWN_SIZES and size < _STREAMED_FROM
+
+
+def _wav_end(content: bytes) -> int | None:
+    long_size = None
+    for name, size, start in wav_chunks(content):
+        if name == b"ds64" and start + 16 <= len(content):
+            (long_size,) = struct.unpack_from("<Q", content, start + 8)
+        if name == b"data":
+            if size == 0xFFFFFFFF and long_size is not None:
+                return start + long_size if long_size < _UNKNOWN_FROM else None
+            return start + size if _known(size) else None
+    return None
+
+
+def _avi_end(content: bytes) -> int | None:
+    (size,) = struct.unpack_from("<I", content, 4)
+    return 8 + size if _known(size) else None
+
+
+def _aiff_end(content: bytes) -> int | None:
+    at = 12
+    while at + 8 <= len(content):
+        name, (size,) = content[at : at + 4], struct.unpack_from(">I", content, at + 4)
+        if name == b"SSND":
+            return at + 8 + size if _known(size) else None
+        at += 8 + size + size % 2
+    return None
+
+
+def _caf_end(content: bytes) -> int | None:
+    at = 8
+    while at + 12 <= len(content):
+        name, (size,) = content[at : at + 4], struct.unpack_from(">q", content, at + 4)
+        if size < 0 or size >= _UNKNOWN_FROM:
+            return None
+        if name == b"data":
+            return at + 12 + int(size)
+        at += 12 + int(size)
+    return None
+
+
+def _au_end(content: bytes) -> int | None:
+    if len(content) < 12:
+        return None
+    start, size = struct.unpack_from(">II", content, 4)
+    return start + size if _known(size) else None
+
+
+def _w64_end(content: bytes) -> int | None:
+    at = content.find(_W64_DATA)
+    if at < 0 or len(content) < at + 24:
+        return None
+    (size,) = struct.unpack_from("<Q", content, at + 16)
+    return at + int(size) if size < _UNKNOWN_FROM else None
+
+
+def _nist_end(content: bytes) -> int | None:
+    header = content[:16].split()
+    fields = dict(re.findall(rb"^(\w+) -i (\d+)", content[:4096], re.MULTILINE))
+    try:
+        samples, channels, width = (
+            int(fields[name]) for name in (b"sample_count", b"channel_count", b"sample_n_bytes")
+        )
+        return int(header[1]) + samples * channels * width
+    except (KeyError, IndexError, ValueError):
+        return None
+
+
+def _voc_end(content: bytes) -> int | None:
+    if len(content) < 26:
+        return None
+    at = int.from_bytes(content[20:22], "little")
+    while at + 4 <= len(content) and content[at] != 0:
+        at += 4 + int.from_bytes(content[at + 1 : at + 4], "little")
+    return at
+
+
+def _mp4_end(content: bytes) -> int | None:
+    """The end of the last top-level box (ISO 14496-12)."""
+    at = 0
+    while at + 16 <= len(content):
+        (size,) = struct.unpack_from(">I", content, at)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, at + 8)
+        if size < 8 or not content[at + 4 : at + 8].strip(b"\0"):
+            return None  # size 0: up to the file's end; else junk behind the boxes
+        at += int(size)
+    return at
+
+
+def _matroska_end(content: bytes) -> int | None:
+    at = content.find(_MATROSKA_SEGMENT, 0, 1 << 12) + len(_MATROSKA_SEGMENT)
+    if at < len(_MATROSKA_SEGMENT) or at >= len(content) or not content[at]:
+        return None
+    length = 9 - content[at].bit_length()
+    size = int.from_bytes(content[at : at + length], "big") & ((1 << 7 * length) - 1)
+    return None if size == (1 << 7 * length) - 1 else at + length + size
+
+
+def _asf_end(content: bytes) -> int | None:
+    at = content.find(_ASF_PROPERTIES, 0, 1 << 16)
+    if at < 0 or len(content) < at + 92:
+        return None
+    (size,) = struct.unpack_from("<Q", content, at + 40)
+    broadcast = content[at + 88] & 1  # then the size is not valid
+    return None if broadcast or not size else int(size)
+
+
+def _wavpack_end(content: bytes) -> int:
+    at = 0
+    while content[at : at + 4] == b"wvpk" and at + 8 <= len(content):
+        at += 8 + int.from_bytes(content[at + 4 : at + 8], "little")
+    return at
+
+
+def _mpeg_end(content: bytes) -> int | None:
+    """The end of the last frame; where a header claims a length, `mp3_layout` judges."""
+    layout = frames.mp3_layout(content)
+    return None if layout.tagged else layout.frames[-1].start + layout.frames[-1].num_bytes
+
+
+def _ac3_end(content: bytes) -> int:
+    """The end of the last AC-3 or E-AC-3 frame (ETSI TS 102 366)."""
+    at = 0
+    while content[at : at + 2] == b"\x0b\x77" and at + 6 <= len(content):
+        at += _ac3_bytes(content[at : at + 6]) or len(content)
+    return at
+
+
+def _ac3_bytes(head: bytes) -> int:
+    if head[5] >> 3 > 10:
+        return 2 * (((head[2] & 7) << 8 | head[3]) + 1)
+    rate, code = head[4] >> 6, head[4] & 63
+    if rate == 3 or code >> 1 >= len(_AC3_KBPS):
+        return 0
+    kbps = _AC3_KBPS[code >> 1]
+    return (4 * kbps, 2 * (320 * kbps // 147 + (code & 1)), 6 * kbps)[rate]
+
+
+def _amr_end(content: bytes) -> int | None:
+    for magic, sizes in _AMR_BYTES.items():
+        if content.startswith(magic):
+            at = len(magic)
+            while at < len(content) and sizes[content[at] >> 3 & 15]:
+                at += sizes[content[at] >> 3 & 15]
+            return at
+    return None
+
+
+_ENDS: dict[str, Callable[[bytes], int | None]] = {
+    "wav": _wav_end,
+    "avi": _avi_end,
+    "aiff": _aiff_end,
+    "caf": _caf_end,
+    "au": _au_end,
+    "w64": _w64_end,
+    "nist": _nist_end,
+    "voc": _voc_end,
+    "mp4": _mp4_end,
+    "matroska": _matroska_end,
+    "asf": _asf_end,
+    "wavpack": _wavpack_end,
+    "mp3": _mpeg_end,
+    "mp2": _mpeg_end,
+    "aac": frames.adts_end,
+    "ac3": _ac3_end,
+    "amr": _amr_end,
+}

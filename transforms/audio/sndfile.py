@@ -1,0 +1,133 @@
+"""Decoding in-process with libsndfile, in blocks: no header decides how much memory is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from transforms import reasons
+from transforms.audio.sniff import Kind
+from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
+from transforms.errors import ClipRejected
+
+BLOCK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What came out of libsndfile.
+
+    Attributes:
+      samples: float32 or int16, shape (num_samples, num_channels).
+      sample_rate: Hz, of the source.
+      subtype: libsndfile's name of the codec.
+      declared: frames from the first decoded one to the end, as the header has it.
+      at_end: whether the file ended before the wanted samples did.
+    """
+
+    samples: Samples
+    sample_rate: int
+    subtype: str
+    declared: int
+    at_end: bool
+
+
+def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
+    """Decodes at most `max_seconds`, 16-bit integers as such, all else as floats.
+
+    Args:
+      stream: seekable; decoding begins at its start.
+      kind: what it is.
+      max_seconds: the longest output.
+      start_seconds: where to begin, found by seeking.
+
+    Returns:
+      None for a codec that libsndfile does not read.
+
+    Raises:
+      ClipRejected: damaged; too large; or TOO_SHORT for a start behind the end.
+    """
+    stream.seek(0)
+    remembering = _Remembering(stream)
+    with _damage_refused(kind, remembering):
+        try:
+            file = soundfile.SoundFile(remembering)
+        except (soundfile.LibsndfileError, ValueError):
+            remembering.raise_fault()
+            return None
+        with file:
+            check_stream(file.samplerate, file.channels)
+            start = round(start_seconds * file.samplerate)
+            if start and start >= file.frames:
+                raise behind_end(start_seconds)
+            if start:
+                file.seek(start)
+            samples, at_end = _read_blocks(file, round(max_seconds * file.samplerate))
+            return Decoded(samples, file.samplerate, file.subtype, file.frames - start, at_end)
+
+
+def behind_end(start_seconds: float) -> ClipRejected:
+    """The refusal of a segment that begins where the recording has ended."""
+    return ClipRejected(reasons.TOO_SHORT, f"the clip's offset of {start_seconds:g} s is behind the recording's end")
+
+
+def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]:
+    """At most `wanted` frames from here on, and whether the file ended before."""
+    dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
+    frame_bytes = np.dtype(dtype).itemsize * file.channels
+    held, blocks = 0, [np.zeros((0, file.channels), dtype)]
+    while held < wanted:
+        block = file.read(min(wanted - held, BLOCK_BYTES // frame_bytes), dtype=dtype, always_2d=True)
+        if not len(block):
+            break
+        blocks.append(block)
+        held += len(block)
+        if held * frame_bytes > MAX_DECODED_BYTES:
+            raise too_large(file.format.lower())
+    return (blocks[1] if len(blocks) == 2 else np.concatenate(blocks)), held < wanted
+
+
+@contextmanager
+def _damage_refused(kind: Kind, stream: _Remembering) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.LibsndfileError:
+        stream.raise_fault()
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
+    stream.raise_fault()
+
+
+class _Remembering:
+    """A file whose faults reach us: raised through libsndfile they would be printed, and pass for its end."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._fault: BaseException | None = None
+
+    def readinto(self, buffer: bytearray) -> int:
+        try:
+            content = self._stream.read(len(buffer))
+        except BaseException as fault:
+            self._fault = fault
+            return 0
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._stream.seek(offset, whence)
+        except (ValueError, OverflowError):  # a damaged header led before the start, or behind all numbers
+            return -1
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def raise_fault(self) -> None:
+        """Raises what a read has raised."""
+        if self._fault is not None:
+            raise self._fault

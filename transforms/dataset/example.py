@@ -1,0 +1,83 @@
+"""One line of the dataset: a prompt and a clip in the user turn, the target in the model turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+import orjson
+import pybase64
+
+from transforms import reasons
+from transforms.audio.encode import Payload
+from transforms.clip import Clip
+from transforms.errors import ClipRejected
+from transforms.settings import Settings
+
+# Field names of google.cloud.aiplatform's GeminiExample; ProtoJSON parses both spellings.
+_SPELLINGS: dict[str, Callable[[str], str]] = {
+    "snake_case": lambda name: name,
+    "camelCase": lambda name: name.split("_")[0] + "".join(word.title() for word in name.split("_")[1:]),
+}
+
+
+def line(clip: Clip, payload: Payload, settings: Settings) -> bytes:
+    """The clip's JSON line, its newline included.
+
+    Args:
+      clip: its prompt ("" for the settings' own), system instruction and target are used as they are.
+      payload: the conformed, encoded audio.
+      settings: spelling of the field names and the longest line.
+
+    Raises:
+      ClipRejected: the line would be longer than `max_example_bytes`.
+    """
+    before, after = _frame(clip, settings)
+    head, tail = _audio_part(payload, settings)
+    inline = settings.audio_part == "inline"
+    size = len(before) + len(head) + inline * 4 * ((len(payload.content) + 2) // 3) + len(tail) + len(after)
+    if size > settings.max_example_bytes:
+        raise ClipRejected(
+            reasons.EXAMPLE_TOO_LARGE,
+            f"the example would have {size:,} bytes, over the limit max_example_bytes={settings.max_example_bytes:,}",
+        )
+    # The payload never passes through a JSON encoder: base64 needs no escapes.
+    return b"".join((before, head, pybase64.b64encode(payload.content) if inline else b"", tail, after))
+
+
+def payload(line: bytes, mime_type: str) -> Payload:
+    """The payload of a line that `line` made with inline audio."""
+    _, _, rest = line.partition(b'"data":"')
+    return Payload(pybase64.b64decode(rest[: rest.index(b'"')]), mime_type)
+
+
+def audio_path(payload: Payload, settings: Settings) -> str:
+    """Where the payload's file is below the dataset's `audio/`: named by its contents, so equal ones are one file."""
+    digest = sha256(payload.content).hexdigest()
+    return f"{digest[:2]}/{digest}.{settings.audio_format}"
+
+
+def _audio_part(payload: Payload, settings: Settings) -> tuple[bytes, bytes]:
+    """The part that carries the audio: what stands before and after its base64, if that is in the line."""
+    spell = _SPELLINGS[settings.json_names]
+    names = "inline_data" if settings.audio_part == "inline" else "file_data", "mime_type", "file_uri"
+    part, mime_type, file_uri = (spell(name).encode() for name in names)
+    head = b'{"%s":{"%s":%s,' % (part, mime_type, orjson.dumps(payload.mime_type))
+    if settings.audio_part == "inline":
+        return head + b'"data":"', b'"}}'
+    uri = f"{settings.audio_uri}/{audio_path(payload, settings)}"
+    return head + b'"%s":%s' % (file_uri, orjson.dumps(uri)), b"}}"
+
+
+def _frame(clip: Clip, settings: Settings) -> tuple[bytes, bytes]:
+    """What stands before and after the part that carries the audio."""
+    spell = _SPELLINGS[settings.json_names]
+    system = (
+        b'"%s":{"parts":[{"text":%s}]},' % (spell("system_instruction").encode(), orjson.dumps(clip.system_instruction))
+        if clip.system_instruction
+        else b""
+    )
+    prompt = orjson.dumps(clip.prompt or settings.prompt)
+    before = b'{%s"contents":[{"role":"user","parts":[{"text":%s},' % (system, prompt)
+    after = b']},{"role":"model","parts":[{"text":%s}]}]}\n' % orjson.dumps(clip.target)
+    return before, after

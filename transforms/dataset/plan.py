@@ -1,0 +1,114 @@
+"""What a run is going to do, counted from the manifests before anything is decoded."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+
+import orjson
+
+from transforms.clip import Clip, Outcome
+from transforms.dataset import assign
+from transforms.settings import Settings
+
+# One shard is one unit of work and of loss: about 64 clips keep both small
+# without making files so small that a bucket's per-object costs dominate.
+CLIPS_PER_SHARD = 64
+# Rows that never become clips are only written to sidecars, in far larger portions.
+REJECTS_PER_SHARD = 4_096
+REJECTED = "rejected"
+
+ShardKey = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The shape of a dataset, the same for any order of its manifests' rows.
+
+    Attributes:
+      rows: manifest rows, readable or not.
+      rows_digest: over the contents of all rows, independent of their order.
+      num_shards: shards of "train", "validation" and "rejected" (sidecars only).
+      validation_keys: `assign.split_key` of the groups chosen for validation.
+      prompts: how many different prompts the rows of each task have.
+      torn_groups: groups whose rows are marked for both splits.
+    """
+
+    rows: int
+    rows_digest: str
+    num_shards: dict[str, int]
+    validation_keys: frozenset[int]
+    prompts: Mapping[str, int] = field(default_factory=dict)
+    torn_groups: int = 0
+
+    def shard_keys(self) -> list[ShardKey]:
+        """Every shard that will exist, filled or empty, in the ledger's order."""
+        return [(split, index) for split, count in self.num_shards.items() for index in range(count)]
+
+
+def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int = CLIPS_PER_SHARD) -> Plan:
+    """Counts the rows and fixes the split and the number of shards.
+
+    Memory grows with the number of groups and of different prompts only (64-bit keys).
+    """
+    tally = _Tally()
+    for row in rows:
+        tally.add(row, settings)
+    # A manifest that marks splits has chosen its validation clips itself.
+    validation = frozenset() if tally.marked else assign.choose_validation(tally.unmarked, settings.validation_fraction)
+    held_out = sum(tally.unmarked[key] for key in validation)
+    clips = {
+        assign.TRAIN: tally.marked[assign.TRAIN].total() + tally.unmarked.total() - held_out,
+        assign.VALIDATION: tally.marked[assign.VALIDATION].total() + held_out,
+    }
+    shards = {split: -(-count // shard_clips) for split, count in clips.items()}
+    # Duplicated ids, found later, join the unreadable rows; so at least one shard.
+    shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
+    prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
+    return Plan(tally.rows, f"{tally.digest:064x}", shards, validation, prompts, tally.torn_groups())
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted on the way through the manifests.
+
+    Attributes:
+      rows: of any kind.
+      unreadable: rows that are no clips.
+      digest: over the contents of all rows.
+      marked: clips whose row names their split: by split, clips of each group.
+      unmarked: clips of each group, of the others.
+      prompts: hashes of the prompts of each task.
+    """
+
+    rows: int = 0
+    unreadable: int = 0
+    digest: int = 0
+    marked: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    unmarked: Counter[int] = field(default_factory=Counter)
+    prompts: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, row: Clip | Outcome, settings: Settings) -> None:
+        """Counts one row."""
+        self.rows += 1
+        self.digest = (self.digest + _row_digest(row)) % (1 << 256)  # a sum does not depend on the order
+        if isinstance(row, Outcome):
+            self.unreadable += 1
+            return
+        self.prompts[row.task].add(hash(row.prompt or settings.prompt))
+        counter = self.marked[row.split] if row.split else self.unmarked
+        counter[assign.split_key(row)] += 1
+
+    def torn_groups(self) -> int:
+        """Groups in both splits: those of unmarked rows stay whole, in train."""
+        if not self.marked:
+            return 0
+        return len(self.marked[assign.VALIDATION].keys() & (self.marked[assign.TRAIN].keys() | self.unmarked.keys()))
+
+
+def _row_digest(row: Clip | Outcome) -> int:
+    content = asdict(row)
+    del content["source"]  # the same row further down is the same row
+    return int.from_bytes(blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=32).digest(), "big")

@@ -1,0 +1,85 @@
+"""Clips with the same audio: found when every clip is encoded, and with --dedupe=audio dropped but for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+from transforms import reasons
+from transforms.clip import Outcome
+from transforms.dataset import assign
+from transforms.dataset.plan import REJECTED, ShardKey
+from transforms.dataset.shard import Sidecar, Target, dump_sidecar, load_sidecar
+from transforms.storage import uris
+
+# The clip_id, source and shard of a clip.
+Use = tuple[str, str, ShardKey]
+
+
+def uses(key: ShardKey, target: Target) -> Iterator[tuple[str, Use]]:
+    """The audio that a shard's clips use, by its sha256 and task: one recording may serve several tasks.
+
+    Clips that were dropped for their audio count too, so the same one is kept when a run is repeated.
+    """
+    if key[0] == REJECTED:
+        return
+    for outcome in load_sidecar(target.storage.read_bytes(target.sidecar_uri(key))).outcomes:
+        if outcome.status == "accepted" or outcome.reason == reasons.DUPLICATE_AUDIO.name:
+            yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
+
+
+def audio_of(audio_sha256: object, task: object) -> str:
+    """What two clips share that have the same audio in the same task."""
+    return f"{audio_sha256}:{task or ''}"
+
+
+def repeats(places: Iterable[Use]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
+    """All but the first, in hash order, of the clips with one audio: the shard, the clip_id and why it is dropped."""
+    first, *others = sorted(places, key=lambda use: (assign.order_key(use[0]), use))
+    for clip_id, _, key in others:
+        yield key, (clip_id, f"the same audio as {first[0]!r} ({first[1]})")
+
+
+def drop(key: ShardKey, dropped: Mapping[str, str], target: Target) -> None:
+    """Takes lines out of a written shard; a second call changes nothing.
+
+    Args:
+      key: split and index.
+      dropped: details, by clip_id.
+      target: where the shard is.
+
+    Raises:
+      StorageError: the world's fault, after retries.
+    """
+    if not dropped:
+        return
+    sidecar = load_sidecar(target.storage.read_bytes(target.sidecar_uri(key)))
+    leaving = {outcome.clip_id for outcome in sidecar.outcomes if outcome.status == "accepted"} & dropped.keys()
+    if leaving:
+        # Between these two writes the shard is none: its sidecar has another hash, and a rerun makes it again.
+        lean = _rewrite(key, sidecar, dropped, target)
+        target.storage.write_bytes(target.sidecar_uri(key), dump_sidecar(lean))
+
+
+def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], target: Target) -> Sidecar:
+    uri = uris.join(target.output, target.shard_path(key))
+    outcomes: list[Outcome] = []
+    size, line_index, file_hash = 0, 0, sha256()
+    with target.storage.open_read(uri) as lines, target.storage.write(uri) as stream:
+        for outcome in sidecar.outcomes:
+            line = lines.readline() if outcome.status == "accepted" else b""
+            if line and outcome.clip_id in dropped:
+                outcomes.append(_dropped(outcome, dropped[outcome.clip_id]))
+                continue
+            size += stream.write(line)
+            file_hash.update(line)
+            outcomes.append(replace(outcome, line_index=line_index) if line else outcome)
+            line_index += bool(line)
+        target.check_claim()
+    return Sidecar(sidecar.fingerprint, size, file_hash.hexdigest(), tuple(outcomes))
+
+
+def _dropped(outcome: Outcome, detail: str) -> Outcome:
+    refused = replace(outcome, status="rejected", reason=reasons.DUPLICATE_AUDIO.name, detail=detail)
+    return replace(refused, line_index=None, line_bytes=None, line_sha256=None)

@@ -1,0 +1,1 @@
+"""Manifests: which clips there are, and what the model should answer to each."""

@@ -1,0 +1,1 @@
+"""What is told of a finished dataset: counts, warnings, pages."""

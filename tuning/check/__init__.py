@@ -1,0 +1,1 @@
+"""Will the service accept it? Files, rows, references and tokens, held against schemas and limits."""

@@ -1,0 +1,306 @@
+"""Will Google accept it? Every line and every documented limit, held against a dataset or any JSONL file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from transforms import limits
+from transforms.dataset.ledger import read_ledger
+from transforms.errors import NotARegularFileError, UserError
+from transforms.storage import Storage, uris
+from tuning import dataset
+from tuning.check.references import Reference, check_references
+from tuning.cost import Tokens
+from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
+from tuning.providers.vertex.rows import ERROR, WARNING, Facts, Problem, check_line
+
+SHOWN_PROBLEMS = 1_000
+# 100 MB of audio are 134 MB of base64; nothing legal is longer than this.
+MAX_LINE_BYTES = 160_000_000
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlFile:
+    """A file of examples.
+
+    Attributes:
+      name: as sources name it.
+      uri: absolute path or gs:// URI.
+      split: "train" or "validation".
+      shard: what `dataset.json` says of it; None for a file from elsewhere.
+      max_lines: how many of its lines count; None for all.
+      ledger: folder of the dataset's ledger; "" for a file from elsewhere.
+    """
+
+    name: str
+    uri: str
+    split: str
+    shard: Shard | None = None
+    max_lines: int | None = None
+    ledger: str = ""
+
+    @classmethod
+    def of(cls, prepared: Dataset, split: str, shard: Shard) -> JsonlFile:
+        """A shard of a dataset."""
+        name, uri = (uris.join(folder, shard.path) for folder in (prepared.name, prepared.uri))
+        return cls(name, uri, split, shard, ledger=uris.join(prepared.uri, "ledger"))
+
+
+@dataclass(slots=True)
+class SplitFacts:
+    """Totals of one split, in lines, bytes and tokens."""
+
+    examples: int = 0
+    bytes: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that a check found.
+
+    Attributes:
+      splits: totals of "train" and "validation".
+      counts: problems by rule.
+      problems: the first `SHOWN_PROBLEMS` of them.
+      errors: how many are errors.
+      bad_lines: lines with at least one error.
+    """
+
+    splits: dict[str, SplitFacts] = field(default_factory=lambda: {TRAIN: SplitFacts(), VALIDATION: SplitFacts()})
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    errors: int = 0
+    bad_lines: int = 0
+    _last_bad: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing but warnings was found."""
+        return not self.errors
+
+    @property
+    def examples(self) -> int:
+        """Lines of all splits."""
+        return sum(split.examples for split in self.splits.values())
+
+    def add(self, problem: Problem) -> None:
+        """Notes a problem."""
+        self.counts[problem.rule] += 1
+        if problem.severity == ERROR:
+            self.errors += 1
+            on_line = not problem.source.endswith(":0") and problem.source != self._last_bad
+            self.bad_lines += on_line
+            self._last_bad = problem.source
+        if len(self.problems) < SHOWN_PROBLEMS:
+            self.problems.append(problem)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the line of JSON on stdout."""
+        return {
+            "ok": self.ok,
+            "examples": self.examples,
+            "errors": self.errors,
+            "counts": dict(sorted(self.counts.items())),
+            "problems": [asdict(problem) for problem in self.problems],
+            "splits": {name: asdict(split) for name, split in self.splits.items()},
+        }
+
+
+def files_of(path: str, storage: Storage) -> list[JsonlFile]:
+    """The files that a path means: those of a dataset, or the one JSONL file itself.
+
+    Raises:
+      UserError: there is nothing to check.
+    """
+    uri = uris.absolute(path, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    if storage.exists(uri):
+        return [JsonlFile(path, uri, TRAIN)]
+    if not storage.is_folder(uri):
+        raise UserError(f"{path}: there is no such file or dataset folder")
+    prepared = dataset.load(path, storage)
+    return [JsonlFile.of(prepared, split, shard) for split in (VALIDATION, TRAIN) for shard in prepared.splits[split]]
+
+
+def check(
+    files: Sequence[JsonlFile],
+    storage: Storage,
+    advance: Callable[[int], None] = lambda amount: None,
+    look_up: bool = False,
+) -> Findings:
+    """Checks files line by line; memory grows with the validation split, and with the URIs that examples point to.
+
+    Args:
+      files: those of the validation split come first.
+      storage: reads them.
+      advance: called with the bytes of each line, for progress.
+      look_up: whether to ask buckets for the audio that examples point to.
+
+    Raises:
+      UserError, StorageError: a file cannot be read at all.
+    """
+    findings = Findings()
+    held_out: dict[str, str] = {}  # audio of the validation split → its source
+    references: dict[str, Reference] = {}
+    for file in files:
+        for problem in _check_file(file, storage, findings.splits[file.split], held_out, references, advance):
+            findings.add(problem)
+    ledger = next((file.ledger for file in files), "")
+    seen = check_references(references, storage, ledger) if look_up else ()
+    torn = _torn_groups(ledger, storage) if ledger else ()
+    for problem in itertools.chain(seen, torn, _limits(files, findings)):
+        findings.add(problem)
+    return findings
+
+
+def _check_file(
+    file: JsonlFile,
+    storage: Storage,
+    totals: SplitFacts,
+    held_out: dict[str, str],
+    references: dict[str, Reference],
+    advance: Callable[[int], None],
+) -> Iterator[Problem]:
+    seen = _Seen()
+    try:
+        with storage.open_read(file.uri) as stream:
+            if stream.read(len(_GZIP)) == _GZIP:
+                yield Problem(f"{file.name}:1", ERROR, "compressed", "the file is compressed; unpack it first")
+                return
+            stream.seek(0)
+            for line, size in itertools.islice(_lines(stream), file.max_lines):
+                seen.add(line, size)
+                source = f"{file.name}:{seen.examples}"
+                problems, facts = _check_numbered(line, source)
+                totals.tokens.add(facts)
+                yield from problems
+                yield from _leaks(file.split, facts, source, held_out)
+                if facts.audio and facts.mime_type and facts.audio.startswith("gs://"):
+                    references.setdefault(facts.audio, Reference(source, facts.mime_type))
+                advance(size)
+    except FileNotFoundError:
+        what = "dataset.json lists this shard" if file.shard else f"there is no {file.uri}"
+        yield Problem(f"{file.name}:0", ERROR, "missing_shard", f"{what}: it is not there")
+        return
+    except (IsADirectoryError, PermissionError, NotARegularFileError) as fault:
+        raise UserError(f"{file.name}: {fault.strerror}") from None
+    totals.examples += seen.examples
+    totals.bytes += seen.size
+    yield from _file_faults(file, seen)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was read of a file."""
+
+    examples: int = 0
+    size: int = 0
+    last: bytes = b""
+    digest: Any = field(default_factory=sha256)
+
+    def add(self, line: bytes, size: int) -> None:
+        self.examples += 1
+        self.size += size
+        self.last = line[-1:]
+        self.digest.update(line)
+
+
+def _file_faults(file: JsonlFile, seen: _Seen) -> Iterator[Problem]:
+    if seen.last not in (b"", b"\n"):
+        detail = "the last line does not end in a newline"
+        yield Problem(f"{file.name}:{seen.examples}", WARNING, "final_newline", detail)
+    shard = file.shard
+    if shard and file.max_lines is None and (seen.size, seen.digest.hexdigest()) != (shard.bytes, shard.sha256):
+        detail = f"{seen.size:,} bytes that are not those of dataset.json ({shard.bytes:,}); run cliptune prepare again"
+        yield Problem(f"{file.name}:0", ERROR, "changed_shard", detail)
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Lines with their ends, and their sizes; of one that is too long only the beginning, so that memory is bounded."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        size, end = len(line), line
+        while len(line) > MAX_LINE_BYTES and end and not end.endswith(b"\n"):
+            end = stream.readline(1 << 20)
+            size += len(end)
+        yield line if size == len(line) else line + b"\n", size
+
+
+def _check_numbered(line: bytes, source: str) -> tuple[list[Problem], Facts]:
+    if len(line) > MAX_LINE_BYTES:
+        detail = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+        return [Problem(source, ERROR, "line_bytes", detail)], Facts()
+    return check_line(line.removesuffix(b"\n"), source)
+
+
+def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> Iterator[Problem]:
+    """The same audio in both splits: the validation metrics would be too good to be true."""
+    if facts.audio is None:
+        return
+    if split == VALIDATION:
+        held_out.setdefault(facts.audio, source)
+    elif facts.audio in held_out:
+        detail = f"the audio is also in the validation split, at {held_out[facts.audio]}"
+        yield Problem(source, ERROR, "audio_in_both_splits", detail)
+
+
+def _torn_groups(folder: str, storage: Storage) -> Iterator[Problem]:
+    """A speaker or recording in both splits: the model is then judged by what it has learned by heart."""
+    held_out: dict[object, object] = {}
+    for row in _grouped(folder, VALIDATION, storage):
+        held_out.setdefault(row["group"], row["source"])
+    for row in _grouped(folder, TRAIN, storage):
+        other = held_out.pop(row["group"], None)
+        if other is not None:
+            detail = f"group {row['group']!r} is in both splits, at {other} too; mark all its rows for one split"
+            yield Problem(str(row["source"]), ERROR, "group_in_both_splits", detail)
+
+
+def _grouped(folder: str, split: str, storage: Storage) -> Iterator[dict[str, object]]:
+    columns = ["source", "status", "split", "group"]
+    for row in read_ledger(folder, storage, columns):
+        if row["status"] == "accepted" and row["split"] == split and row.get("group"):
+            yield row
+
+
+def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]:
+    """The documented limits of a dataset (`limits.SOURCES` says whose they are)."""
+    names = {file.split: f"{file.name}:0" for file in reversed(files)}
+    train, validation = findings.splits[TRAIN], findings.splits[VALIDATION]
+    if not train.examples:
+        source = names.get(TRAIN) or names.get(VALIDATION) or "dataset.json:0"
+        yield Problem(source, ERROR, "no_examples", "the train split has no examples")
+    # Shards are joined and may be cut to a prefix, a uniform sample; a single file can only be refused.
+    joined_later = any(file.shard for file in files)
+    for split, facts, most in (
+        (TRAIN, train, limits.MAX_TRAIN_EXAMPLES),
+        (VALIDATION, validation, limits.MAX_VALIDATION_EXAMPLES),
+    ):
+        severity, fate = (WARNING, "; tune will leave the rest out") if joined_later else (ERROR, "; leave some out")
+        if facts.bytes > limits.MAX_FILE_BYTES:
+            detail = f"the {split} split has {facts.bytes:,} bytes, over the limit of {limits.MAX_FILE_BYTES:,}{fate}"
+            yield Problem(names[split], severity, "file_bytes", detail)
+        if facts.examples > most:
+            detail = f"the {split} split has {facts.examples:,} examples, over the limit of {most:,}{fate}"
+            yield Problem(names[split], severity, "examples", detail)
+    if validation.examples:
+        yield from _validation_shares(names[VALIDATION], train, validation)
+
+
+def _validation_shares(source: str, train: SplitFacts, validation: SplitFacts) -> Iterator[Problem]:
+    share = limits.MAX_VALIDATION_SHARE * train.examples
+    remedy = "prepare with a smaller --validation_fraction, or tune with --no_validation"
+    if train.examples > limits.VALIDATION_SHARE_FROM and validation.examples > share:
+        detail = (
+            f"{validation.examples:,} validation examples, over 30 % of the {train.examples:,} for training; {remedy}"
+        )
+        yield Problem(source, ERROR, "validation_examples", detail)
+    if validation.bytes > limits.MAX_VALIDATION_BYTES_SHARE * train.bytes:
+        detail = f"{validation.bytes:,} bytes of validation, over 25 % of the {train.bytes:,} for training; {remedy}"
+        yield Problem(source, WARNING, "validation_bytes", detail)

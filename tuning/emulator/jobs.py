@@ -1,0 +1,228 @@
+"""The jobs of the emulator: what is accepted, and how it moves on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from transforms.errors import UserError
+from transforms.storage import Storage
+from tuning.emulator import training
+from tuning.emulator.scenario import Stage
+from tuning.emulator.training import now
+from tuning.providers.base import TERMINAL
+from tuning.providers.vertex import models
+
+_ENDED = {f"JOB_STATE_{state}" for state in TERMINAL}
+
+Tree = dict[str, Any]
+
+
+class EmulatorError(Exception):
+    """An error in the service's own words.
+
+    Attributes:
+      code: HTTP status.
+      message: for a person.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+
+class Jobs:
+    """All jobs of one emulator.
+
+    Args:
+      state_uri: a file that keeps them; None to forget them.
+      stage: the scenario that is played; None for one where nothing goes wrong.
+      storage: reads the training files, and keeps the jobs.
+    """
+
+    def __init__(self, state_uri: str | None = None, stage: Stage | None = None, storage: Storage = Storage()) -> None:
+        self._storage = storage
+        self._state_uri = state_uri
+        self._stage = stage or Stage()
+        self._steps: dict[str, int] = {}  # how often each job was asked about
+        self._jobs: dict[str, Tree] = _load(state_uri, storage) if state_uri is not None else {}
+
+    def create(self, parent: str, body: Tree) -> Tree:
+        """Accepts a job, or refuses what the service documents as refused at once."""
+        body = _camel(body)
+        spec = body.get("supervisedTuningSpec") or {}
+        base_model = self._base_model(body)
+        _refuse(parent.rpartition("/")[2], base_model, body, spec)
+        self._refuse_over_quota(parent)
+        number = 1_000_000_000_000_000_001 + len(self._jobs)
+        job = {
+            **body,
+            "baseModel": base_model,
+            "name": f"{parent}/tuningJobs/{number}",
+            "state": f"JOB_STATE_{self._stage.scenario.states[0]}",
+            "createTime": now(),
+            "updateTime": now(),
+        }
+        return self._save(job)
+
+    def get(self, name: str) -> Tree:
+        """The job, one state further than when it was last asked for."""
+        job = self._find(name)
+        if job["state"] in _ENDED:
+            return job
+        job["updateTime"] = now()
+        if job["state"] == "JOB_STATE_CANCELLING":
+            job.update(state="JOB_STATE_CANCELLED", endTime=now())
+        else:
+            self._advance(job)
+        return self._save(job)
+
+    def _advance(self, job: Tree) -> None:
+        """One state on; after the last, when the files are read, to the end."""
+        walk = [f"JOB_STATE_{state}" for state in self._stage.scenario.states]
+        # After a restart, or another scenario: from where the job is.
+        here = walk.index(job["state"]) if job["state"] in walk else len(walk) - 1
+        step = self._steps.get(job["name"], here) + 1
+        self._steps[job["name"]] = step
+        if step >= len(walk):
+            training.end(job, self._stage.scenario, self._storage)
+            return
+        job["state"] = walk[step]
+        if job["state"] == "JOB_STATE_RUNNING":
+            job.setdefault("startTime", now())
+
+    def page(self, parent: str, size: int, token: str) -> Tree:
+        """A page of jobs, the newest first."""
+        mine = [job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/")]
+        start = int(token or 0)
+        page: Tree = {"tuningJobs": mine[start : start + size]}
+        return {**page, "nextPageToken": str(start + size)} if start + size < len(mine) else page
+
+    def cancel(self, name: str) -> Tree:
+        """Ends a job that has not ended, as the service does: not at once."""
+        job = self._find(name)
+        if job["state"] not in _ENDED:
+            job["state"] = "JOB_STATE_CANCELLING"
+            self._save(job)
+        return {}
+
+    def set_default_checkpoint(self, model: str, body: Tree) -> Tree:
+        """Makes a checkpoint the one that the endpoint of a tuned model answers with."""
+        job = self._of_model(model)
+        wanted = str(_camel(body).get("defaultCheckpointId"))
+        points = {point["checkpointId"]: point["endpoint"] for point in job["tunedModel"].get("checkpoints", [])}
+        if wanted not in points:
+            raise EmulatorError(400, f"Checkpoint {wanted} does not exist in {model}.")
+        job["tunedModel"]["endpoint"] = points[wanted]
+        self._save(job)
+        return {"name": model, "defaultCheckpointId": wanted}
+
+    def training(self, model: str) -> tuple[str | None, str]:
+        """The training file and the job of a tuned endpoint; None and "" for a base model."""
+        if "/publishers/google/models/" in model:
+            return None, ""
+        for job in self._jobs.values():
+            tuned = job.get("tunedModel") or {}
+            if model == tuned.get("model", "").partition("@")[0]:
+                raise EmulatorError(400, f"{model} is a model; generateContent takes its endpoint")
+            if model in (tuned.get("endpoint"), *(point["endpoint"] for point in tuned.get("checkpoints", []))):
+                return str(job["supervisedTuningSpec"]["trainingDatasetUri"]), str(job["name"])
+        raise EmulatorError(404, f"{model} was not found")
+
+    def _base_model(self, body: Tree) -> str:
+        """What is tuned; of a tuned model that is tuned further, what that one was tuned from."""
+        if not body.get("preTunedModel"):
+            return str(body.get("baseModel"))
+        earlier = _camel(body["preTunedModel"])
+        job = self._of_model(str(earlier.get("tunedModelName")))
+        known = [point["checkpointId"] for point in job["tunedModel"].get("checkpoints", [])]
+        wanted = earlier.get("checkpointId")
+        if wanted is not None and wanted not in known:
+            raise EmulatorError(400, f"Checkpoint {wanted} does not exist.")
+        return str(job["baseModel"])
+
+    def _of_model(self, model: str) -> Tree:
+        for job in self._jobs.values():
+            name = (job.get("tunedModel") or {}).get("model", "")
+            if name and model in (name, name.partition("@")[0]):
+                return job
+        raise EmulatorError(404, f"{model} was not found")
+
+    def _refuse_over_quota(self, parent: str) -> None:
+        # The quota is one for all locations of a project.
+        project = "/".join(parent.split("/")[:2])
+        running = [
+            job for job in self._jobs.values() if job["name"].startswith(f"{project}/") and job["state"] not in _ENDED
+        ]
+        quota = self._stage.scenario.quota
+        if quota is None or len(running) < quota:
+            return
+        for job in running:  # else nobody who waits for the quota would ever get it
+            self.get(job["name"])
+        metric = "aiplatform.googleapis.com/global_concurrent_tuning_jobs"
+        raise EmulatorError(429, f"The following quota metrics exceed quota limits: {metric}")
+
+    def _find(self, name: str) -> Tree:
+        if name not in self._jobs:
+            raise EmulatorError(404, f"{name} was not found")
+        return self._jobs[name]
+
+    def _save(self, job: Tree) -> Tree:
+        self._jobs[job["name"]] = job
+        if self._state_uri is not None:
+            self._storage.write_bytes(self._state_uri, orjson.dumps(self._jobs, option=orjson.OPT_INDENT_2))
+        return job
+
+
+def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:
+    try:
+        jobs = orjson.loads(storage.read_bytes(state_uri))
+    except FileNotFoundError:
+        return {}
+    except orjson.JSONDecodeError:
+        jobs = None
+    if not isinstance(jobs, dict) or not all(isinstance(job, dict) and "state" in job for job in jobs.values()):
+        raise UserError(f"{state_uri}, the emulator's jobs, is damaged; delete it")
+    return jobs
+
+
+def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
+    model = models.MODELS.get(base_model)
+    if model is None:
+        raise EmulatorError(400, f"Base model {base_model} is not supported.")
+    if location == "global" or (model.locations and location not in model.locations):
+        raise EmulatorError(400, f"Tuning of {model.name} is not supported in location {location}.")
+    for field in ("trainingDatasetUri", "validationDatasetUri"):
+        uri = spec.get(field)
+        if field == "trainingDatasetUri" and not uri:
+            raise EmulatorError(400, "supervisedTuningSpec.trainingDatasetUri is required.")
+        if uri and (not uri.endswith(".jsonl") or re.search(r"[*?]", uri)):
+            raise EmulatorError(400, f"{field} must be a single .jsonl file, got {uri}")
+    parameters = spec.get("hyperParameters") or {}
+    sizes = {f"ADAPTER_SIZE_{word}": size for word, size in _WORDS.items()}
+    size = parameters.get("adapterSize")
+    if size is not None and sizes.get(size) not in model.adapter_sizes:
+        raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
+    if body.get("encryptionSpec") and not model.cmek:
+        raise EmulatorError(400, f"CMEK is not supported by {model.name}.")
+    if int(parameters.get("epochCount", 1)) < 1:
+        raise EmulatorError(400, f"epochCount must be positive, got {parameters['epochCount']}.")
+
+
+_WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}
+
+
+def _camel(tree: Tree) -> Tree:
+    """Names as the service's answers spell them; the client mixes both spellings. Labels stay as they are."""
+    return {
+        _camel_name(name): _camel(value) if isinstance(value, dict) and name != "labels" else value
+        for name, value in tree.items()
+    }
+
+
+def _camel_name(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in others)

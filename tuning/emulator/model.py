@@ -1,0 +1,81 @@
+"""What the emulator's "models" answer: honestly, that nothing was learned."""
+
+from __future__ import annotations
+
+import functools
+import io
+from hashlib import sha256
+from typing import Any
+
+import pybase64
+import soundfile
+
+from transforms.errors import UserError
+from transforms.storage import Storage
+from tuning.emulator.jobs import EmulatorError
+from tuning.providers.vertex import rows
+
+
+def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any], storage: Storage) -> dict[str, Any]:
+    """The answer to a generateContent request.
+
+    Args:
+      training_uri: what the model "was tuned on"; None for a base model.
+      job: that tuned it; "" for a base model.
+      model: its resource name.
+      body: the request.
+      storage: reads the training file.
+    """
+    known = _remembered(training_uri, job, storage) if training_uri is not None else {}
+    blob, uri = _audio(body)
+    if blob is not None:
+        text = known.get(sha256(blob[0]).hexdigest()) or _heard(*blob)
+    elif uri is not None:
+        text = known.get(uri) or f"[emulator] was shown {uri}; nothing was learned, so nothing is predicted"
+    else:
+        text = "[emulator] no audio was sent; nothing was learned and nothing is predicted"
+    return {
+        "candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}],
+        "modelVersion": model,
+    }
+
+
+def _audio(body: dict[str, Any]) -> tuple[tuple[bytes, str] | None, str | None]:
+    """The first inline audio and its type, or the first address."""
+    for turn in body.get("contents") or []:
+        for part in turn.get("parts") or []:
+            blob = part.get("inlineData") or part.get("inline_data")
+            if blob:
+                data = str(blob.get("data", "")).replace("-", "+").replace("_", "/")
+                return (pybase64.b64decode(data), str(blob.get("mimeType") or blob.get("mime_type"))), None
+            file = part.get("fileData") or part.get("file_data")
+            if file:
+                return None, str(file.get("fileUri") or file.get("file_uri"))
+    return None, None
+
+
+def _heard(content: bytes, mime_type: str) -> str:
+    try:
+        seconds = f"{soundfile.info(io.BytesIO(content)).duration:.1f} s"
+    except soundfile.LibsndfileError:
+        seconds = f"{len(content):,} bytes"
+    return f"[emulator] heard {seconds} of {mime_type}; nothing was learned, so nothing is predicted"
+
+
+@functools.lru_cache(maxsize=1)
+def _remembered(training_uri: str, job: str, storage: Storage) -> dict[str, str]:
+    """Target by sha256 or address of the audio: what the emulator calls training.
+
+    `job` is part of the key: its file may be made anew for the next.
+    """
+    known: dict[str, str] = {}
+    try:
+        with storage.open_read(training_uri.removeprefix("file://")) as stream:
+            for line in stream:
+                problems, facts = rows.check_line(line.removesuffix(b"\n"), job)
+                if facts.audio is not None and not problems:
+                    last = rows.parse(line).contents[-1]
+                    known[facts.audio] = "".join(part.text or "" for part in last.parts or [])
+    except (OSError, UserError) as fault:
+        raise EmulatorError(404, f"the training data is not there any more: {fault}") from None
+    return known

@@ -1,0 +1,196 @@
+"""A local stand-in for Vertex AI's tuning service. It trains nothing.
+
+For trying the whole path, and for continuous integration, without an account:
+
+    cliptune emulator --port 8085
+    cliptune tune dataset --api_endpoint=http://127.0.0.1:8085
+
+It creates, gets, lists and cancels jobs, reads the JSONL files it is pointed at
+(local paths, or gs:// through STORAGE_EMULATOR_HOST), and refuses what Vertex
+documents as refused. Every question about a job moves it one state on. Its
+"tuned model" repeats the text of recordings it was trained on and says of all
+others that it is an emulator: what it answers can never pass for a result.
+A scenario (`tuning.emulator.scenario`) makes it slow, full or broken.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from rich.console import Console
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from transforms.errors import UserError
+from transforms.storage import Storage
+from tuning.emulator import scenario
+from tuning.emulator.jobs import EmulatorError, Jobs
+from tuning.emulator.model import answer
+from tuning.emulator.scenario import STATUS_NAMES, Scenario, Stage
+
+NOTICE = "this is an emulator of the tuning service: it trains nothing, costs nothing and predicts nothing"
+_PARENT = "/{version}/projects/{project}/locations/{location}"
+Tree = dict[str, Any]
+
+
+class CutResponse(Response):
+    """An answer that breaks off: the server closes the connection in the middle of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends a beginning and no end."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"name": "proj', "more_body": True})
+
+
+def application(
+    state_uri: str | None = None, played: Scenario | None = None, storage: Storage = Storage()
+) -> Starlette:
+    """The ASGI application.
+
+    Args:
+      state_uri: a file that keeps the jobs between two runs; None to forget them.
+      played: what goes wrong; None for nothing.
+      storage: reads the training files, and keeps the jobs.
+    """
+    stage = Stage(played or Scenario())
+    jobs = Jobs(state_uri, stage, storage)
+    lock = threading.Lock()  # handlers run in threads
+
+    def guarded(method: str, handler: Callable[[Request, Tree], Tree]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            body = await request.json() if await request.body() else {}
+            return await run_in_threadpool(_played, stage, method, lambda: _answered(handler, request, body, lock))
+
+        return endpoint
+
+    def create(request: Request, body: Tree) -> Tree:
+        return jobs.create(_parent(request), body)
+
+    def list_jobs(request: Request, body: Tree) -> Tree:
+        query = request.query_params
+        return jobs.page(_parent(request), int(query.get("pageSize") or 100), query.get("pageToken") or "")
+
+    def get(request: Request, body: Tree) -> Tree:
+        return jobs.get(f"{_parent(request)}/tuningJobs/{request.path_params['job']}")
+
+    def cancel(request: Request, body: Tree) -> Tree:
+        return jobs.cancel(f"{_parent(request)}/tuningJobs/{request.path_params['job']}")
+
+    def update(request: Request, body: Tree) -> Tree:
+        return jobs.set_default_checkpoint(f"{_parent(request)}/models/{request.path_params['model']}", body)
+
+    def generate(request: Request, body: Tree) -> Tree:
+        model = f"{_parent(request)}/{request.path_params['model']}"
+        return answer(*jobs.training(model), model, body, storage)
+
+    async def control(request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                stage.play(scenario.parse(await request.body(), "of the request"))
+            except UserError as fault:
+                return _refusal(400, str(fault))
+        return JSONResponse(stage.as_dict())
+
+    return Starlette(
+        routes=[
+            Route("/emulator", control, methods=["GET", "PUT"]),
+            Route(f"{_PARENT}/tuningJobs", guarded("create", create), methods=["POST"]),
+            Route(f"{_PARENT}/tuningJobs", guarded("list", list_jobs), methods=["GET"]),
+            Route(f"{_PARENT}/tuningJobs/{{job}}:cancel", guarded("cancel", cancel), methods=["POST"]),
+            Route(f"{_PARENT}/tuningJobs/{{job}}", guarded("get", get), methods=["GET"]),
+            Route(f"{_PARENT}/models/{{model}}", guarded("update", update), methods=["PATCH"]),
+            Route(f"{_PARENT}/{{model:path}}:generateContent", guarded("generate", generate), methods=["POST"]),
+        ]
+    )
+
+
+def _parent(request: Request) -> str:
+    return f"projects/{request.path_params['project']}/locations/{request.path_params['location']}"
+
+
+def _played(stage: Stage, method: str, respond: Callable[[], Response]) -> Response:
+    """The answer, or what the scenario has instead of it."""
+    fault = stage.fault(method)
+    if fault is None:
+        return respond()
+    stage.sleep(fault.delay)
+    if fault.cut == "before":
+        return CutResponse()
+    if fault.status is not None:
+        return _refusal(fault.status, "The emulator's scenario says so.")
+    response = respond()
+    return CutResponse() if fault.cut == "after" else response
+
+
+def _answered(handler: Callable[[Request, Tree], Tree], request: Request, body: Tree, lock: threading.Lock) -> Response:
+    try:
+        with lock:
+            return JSONResponse(handler(request, body))
+    except EmulatorError as fault:
+        return _refusal(fault.code, fault.message)
+
+
+def _refusal(code: int, message: str) -> Response:
+    return JSONResponse({"error": {"code": code, "message": message, "status": STATUS_NAMES[code]}}, code)
+
+
+@contextmanager
+def running(
+    state_uri: str | None = None, port: int = 0, played: Scenario | None = None, storage: Storage = Storage()
+) -> Iterator[str]:
+    """Serves on this machine only, in a thread, while the body runs.
+
+    Args:
+      state_uri: a file that keeps the jobs between two runs; None to forget them.
+      port: 0 for any free one.
+      played: what goes wrong; None for nothing.
+      storage: reads the training files, and keeps the jobs.
+
+    Yields:
+      The server's URL.
+
+    Raises:
+      UserError: the port is taken.
+    """
+    try:
+        # Bound here, so that the port is known and requests wait until the server is up.
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as fault:
+        raise UserError(f"port {port} cannot be used: {fault}; choose another by --port") from None
+    with listener:
+        # "critical": a cut answer is what was asked for, no error.
+        config = uvicorn.Config(application(state_uri, played, storage), log_level="critical", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def serve(port: int, state_file: str | None, scenario_file: str | None, console: Console, storage: Storage) -> int:
+    """Serves until it is interrupted.
+
+    Raises:
+      UserError: the port is taken, or the scenario is none.
+    """
+    played = scenario.load(scenario_file) if scenario_file else None
+    with running(state_file, port, played, storage) as url:
+        console.print(f"{url}\n{NOTICE}; Ctrl-C stops it")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return 0
+    return 0

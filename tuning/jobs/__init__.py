@@ -1,0 +1,1 @@
+"""One job for one request: submitted once, noted, watched, its dropped examples named."""

@@ -1,0 +1,1 @@
+"""Tuning services behind one protocol."""

@@ -1,0 +1,290 @@
+"""Is a line a valid training example? Three layers, none of which is enough alone.
+
+1. The service's own protobuf schema, strictly: unknown fields, doubled keys, two
+   values in one part, lone surrogates.
+2. google-genai's pydantic types: stray characters in base64, two spellings of one field.
+3. Rules that are written in prose only: roles, one audio part, its type and length.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+import pydantic
+import soundfile
+from google.cloud.aiplatform_v1beta1.types import GeminiExample
+from google.genai import types
+from google.protobuf import json_format
+from pydantic.alias_generators import to_camel
+
+from transforms import limits
+from transforms.audio import frames, sniff
+from transforms.errors import ClipRejected
+
+# What each type of audio on Vertex's list may begin with, by `sniff`'s names.
+_KINDS: dict[str, frozenset[str]] = {
+    "audio/flac": frozenset({"flac"}),
+    "audio/wav": frozenset({"wav"}),
+    "audio/mp3": frozenset({"mp3"}),
+    "audio/mpeg": frozenset({"mp3", "mp2"}),
+    "audio/mpga": frozenset({"mp3", "mp2"}),
+    "audio/m4a": frozenset({"mp4"}),
+    "audio/mp4": frozenset({"mp4"}),
+    "audio/x-aac": frozenset({"aac"}),
+    "audio/ogg": frozenset({"ogg"}),
+    "audio/webm": frozenset({"matroska"}),
+}
+
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a line, or worth a warning.
+
+    Attributes:
+      source: "FILE:LINE".
+      severity: "error" or "warning".
+      rule: short name of the rule.
+      detail: what was found, with field and value.
+    """
+
+    source: str
+    severity: str
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a line holds, as far as it can be told.
+
+    Attributes:
+      seconds: of audio; None where it is not in the line (a gs:// URI) or cannot be told.
+      text_chars: of all texts, prompt and target together.
+      text_bytes: the same in UTF-8: no text has more tokens than bytes.
+      audio: sha256 of the payload, or the URI; None without audio.
+      mime_type: of audio that a URI points to; "" of audio in the line.
+      prompt: the user turn's text.
+    """
+
+    seconds: float | None = None
+    text_chars: int = 0
+    text_bytes: int = 0
+    audio: str | None = None
+    mime_type: str = ""
+    prompt: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """The expected number of tokens, audio of unknown length not counted."""
+        return round((self.seconds or 0) * limits.TOKENS_PER_SECOND) + -(-self.text_chars // limits.CHARS_PER_TOKEN)
+
+    @property
+    def min_tokens(self) -> int:
+        """A bound from below, audio of unknown length not counted."""
+        return int((self.seconds or 0) * limits.MIN_TOKENS_PER_SECOND) + self.text_chars // limits.MAX_CHARS_PER_TOKEN
+
+    @property
+    def max_tokens(self) -> int:
+        """A bound from above, audio of unknown length not counted."""
+        return round((self.seconds or 0) * limits.MAX_TOKENS_PER_SECOND) + self.text_bytes
+
+
+class Row(pydantic.BaseModel):
+    """A training example in google-genai's types."""
+
+    model_config = pydantic.ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+    contents: list[types.Content]
+    system_instruction: types.Content | None = None
+    model: Any = None
+    labels: Any = None
+    tools: Any = None
+    tool_config: Any = None
+    safety_settings: Any = None
+    generation_config: Any = None
+    cached_content: Any = None
+    model_armor_config: Any = None
+
+
+def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
+    """Everything that is wrong with one line, its newline left out.
+
+    Args:
+      line: the bytes between two newlines.
+      source: "FILE:LINE", for the problems.
+    """
+    if not line.strip():
+        return [Problem(source, ERROR, "blank_line", "the line is blank; delete it")], Facts()
+    try:
+        row = parse(line)
+    except SchemaError as fault:
+        return [Problem(source, ERROR, fault.rule, fault.detail)], Facts()
+    facts, audio_faults = _measure(row)
+    problems = [Problem(source, ERROR, rule, detail) for rule, detail in [*_turn_faults(row), *audio_faults]]
+    if facts.max_tokens > limits.MAX_TOKENS_PER_EXAMPLE:
+        detail = f"up to {facts.max_tokens:,} tokens, over the limit of {limits.MAX_TOKENS_PER_EXAMPLE:,}"
+        sure = facts.tokens > limits.MAX_TOKENS_PER_EXAMPLE
+        problems.append(Problem(source, ERROR if sure else WARNING, "tokens", detail))
+    return problems, facts
+
+
+class SchemaError(Exception):
+    """One of the two official schemas refuses the line."""
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(rule, detail)
+        self.rule = rule
+        self.detail = detail
+
+
+def parse(line: bytes) -> Row:
+    """The row, if both official schemas take it.
+
+    Raises:
+      SchemaError: one of them does not.
+    """
+    try:
+        json_format.Parse(line.decode(), GeminiExample.pb()())
+        return Row.model_validate_json(line)
+    except UnicodeDecodeError as fault:
+        raise SchemaError("not_utf8", f"byte {fault.start + 1} of the line is not valid UTF-8") from None
+    except json_format.ParseError as fault:
+        rule = "not_json" if "Failed to load JSON" in str(fault) else "schema"
+        raise SchemaError(rule, _own_words(str(fault))) from None
+    except RecursionError:
+        raise SchemaError("not_json", "the line is too deeply nested") from None
+    except pydantic.ValidationError as fault:
+        first = fault.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the line"
+        raise SchemaError("schema", _printable(f"{where}: {first['msg']}")) from None
+
+
+def _own_words(message: str) -> str:
+    """The schema's complaint without the library's wrapping, on one line that a terminal shows as it is."""
+    if "SystemError" in message:  # what protobuf makes of it in a name
+        return "a name holds half a surrogate pair, which is no character"
+    text = re.sub(r"Failed to (?:parse \w+ field|load JSON): ", "", message)
+    text = text.partition("\n")[0].replace('Message type "google.cloud.aiplatform.v1beta1.', '"').rstrip(". ")
+    return _printable(text if len(text) <= 300 else text[:300] + "…")
+
+
+def _printable(text: str) -> str:
+    """Escapes what would move a cursor, or is no character at all: it is the file's, not ours."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _turn_faults(row: Row) -> Iterator[tuple[str, str]]:
+    """Rules on the turns: who speaks, and that the model only writes text."""
+    roles = [turn.role for turn in row.contents]
+    if not roles:
+        yield "contents", "contents must have a user turn and a model turn, got none"
+        return
+    wrong = [role for role in roles if role not in ("user", "model")]
+    if wrong:
+        yield "roles", f"role must be 'user' or 'model', got {wrong[0]!r}"
+        return
+    if roles[0] != "user" or roles[-1] != "model":
+        yield "roles", f"the first role must be user and the last model, got {', '.join(map(str, roles))}"
+    elif any(a == b for a, b in itertools.pairwise(roles)):
+        yield "roles", f"the roles must alternate, got {', '.join(map(str, roles))}"
+    for turn in row.contents:
+        yield from _part_faults(turn)
+    system = row.system_instruction
+    if system is not None and any(part.text is None for part in system.parts or [types.Part()]):
+        yield "system_instruction", "the system instruction must be text only"
+
+
+def _part_faults(turn: types.Content) -> Iterator[tuple[str, str]]:
+    if not turn.parts:
+        yield "parts", f"the {turn.role} turn has no parts"
+    for part in turn.parts or []:
+        if not part.model_dump(exclude_none=True):
+            yield "parts", f"a part of the {turn.role} turn is empty"
+    if turn.role == "model":
+        texts = [part.text for part in turn.parts or []]
+        if any(text is None for text in texts):
+            yield "model_turn", "the model turn must be text only"
+        elif not "".join(text or "" for text in texts).strip():
+            yield "model_turn", "the model turn's text is blank: nothing to learn"
+
+
+def _measure(row: Row) -> tuple[Facts, list[tuple[str, str]]]:
+    """What a row holds, and the faults of its audio: rule and detail of each."""
+    turns = row.contents + ([row.system_instruction] if row.system_instruction else [])
+    texts = [part.text for turn in turns for part in turn.parts or [] if part.text]
+    facts = Facts(
+        text_chars=sum(map(len, texts)),
+        text_bytes=sum(len(text.encode()) for text in texts),
+        prompt="\n".join(p.text for t in row.contents if t.role == "user" for p in t.parts or [] if p.text),
+    )
+    audio = [(turn, part) for turn in row.contents for part in turn.parts or [] if part.inline_data or part.file_data]
+    if len(audio) != 1 or audio[0][0].role != "user":
+        found = ", ".join(f"one of the {turn.role} turn" for turn, _ in audio) or "none"
+        return facts, [("audio_part", f"an example must have exactly one audio part, in a user turn, got {found}")]
+    part = audio[0][1]
+    if part.file_data:
+        facts = replace(facts, audio=part.file_data.file_uri, mime_type=part.file_data.mime_type or "")
+        return facts, list(_uri_faults(part.file_data))
+    blob = part.inline_data or types.Blob()
+    content = blob.data or b""
+    seconds, faults = _payload_faults(content, blob.mime_type or "")
+    return replace(facts, seconds=seconds, audio=sha256(content).hexdigest()), faults
+
+
+def _uri_faults(file_data: types.FileData) -> Iterator[tuple[str, str]]:
+    uri = file_data.file_uri or ""
+    if not re.fullmatch(r"gs://[^/]+/.+", uri):
+        yield "file_uri", f"file_uri must be a gs:// URI, got {uri[:100]!r}"
+    if file_data.mime_type not in limits.MIME_TYPES:
+        yield "mime_type", _mime_detail(file_data.mime_type or "")
+
+
+def _mime_detail(mime_type: str) -> str:
+    return f"mime_type must be one of {', '.join(sorted(limits.MIME_TYPES))}, got {mime_type!r}"
+
+
+def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
+    """The payload's length in seconds, if its header tells, and what is wrong with it."""
+    fault = _kind_fault(content, mime_type)
+    if fault is not None or mime_type == "audio/pcm":  # headerless: its length depends on a rate nobody states
+        return None, [fault] if fault else []
+    seconds = _header_seconds(content)
+    if seconds is None and mime_type in ("audio/flac", "audio/wav"):
+        return None, [("audio", f"the {mime_type} data is damaged: its header cannot be read")]
+    if seconds is not None and seconds > limits.MAX_AUDIO_SECONDS:
+        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s")]
+    return seconds, [("audio", "the audio has no samples")] if seconds == 0 else []
+
+
+def _kind_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
+    """What is wrong with the payload's type or size."""
+    if mime_type not in limits.MIME_TYPES:
+        return "mime_type", _mime_detail(mime_type)
+    if not content:
+        return "audio", "the audio part has no data"
+    if len(content) > limits.MAX_AUDIO_BYTES:
+        return "audio", f"{len(content):,} bytes of audio, over the limit of {limits.MAX_AUDIO_BYTES:,}"
+    if mime_type == "audio/pcm":
+        return None
+    try:
+        kind = sniff.sniff(content).name
+    except ClipRejected as fault:
+        return "audio", f"the data is no audio: {fault.detail}"
+    return None if kind in _KINDS[mime_type] else ("mime_type", f"mime_type says {mime_type}, the bytes are {kind}")
+
+
+def _header_seconds(content: bytes) -> float | None:
+    try:
+        info = soundfile.info(io.BytesIO(content))
+    except soundfile.LibsndfileError:
+        return frames.adts_seconds(content)
+    return float(info.frames / info.samplerate)

@@ -1,0 +1,234 @@
+"""Vertex AI through google-genai: the one file that knows the SDK's tuning and asking calls."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import httpx
+import orjson
+from google import genai
+from google.auth import exceptions as auth
+from google.genai import errors, types
+from google.oauth2.credentials import Credentials
+
+from transforms.errors import ServiceError, UserError
+from tuning.providers.base import REQUEST_LABEL, Answer, Question, TuningJob, TuningRequest
+from tuning.providers.vertex.models import check_location
+
+TIMEOUT_MS = 120_000
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
+# The service takes the enum's name; an int raises in the SDK, an unknown string passes silently.
+_ADAPTER_SIZES = {
+    1: types.AdapterSize.ADAPTER_SIZE_ONE,
+    2: types.AdapterSize.ADAPTER_SIZE_TWO,
+    4: types.AdapterSize.ADAPTER_SIZE_FOUR,
+    8: types.AdapterSize.ADAPTER_SIZE_EIGHT,
+    16: types.AdapterSize.ADAPTER_SIZE_SIXTEEN,
+}
+_LOGIN = "run: gcloud auth application-default login"
+_RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/(endpoints|models)/([^/@]+)")
+
+
+class VertexTuner:
+    """`Tuner` for one project and location.
+
+    Args:
+      project: Google Cloud project.
+      location: where jobs run; a tuned endpoint is asked in its own.
+      api_endpoint: another server, which gets throw-away credentials; None for Google's.
+    """
+
+    def __init__(self, project: str, location: str, api_endpoint: str | None = None) -> None:
+        self.project = project
+        self.location = check_location(location)
+        self.api_endpoint = api_endpoint
+        self._clients: dict[str, genai.Client] = {}
+
+    def submit(self, request: TuningRequest) -> TuningJob:
+        """Creates the job; one request, never repeated by itself."""
+        with _faults("create the tuning job"):
+            return _job(_tune(self._client(self.location), request))
+
+    def body(self, request: TuningRequest) -> dict[str, Any]:
+        """The exact request, caught on its way out of the real client."""
+        sent: list[httpx.Request] = []
+
+        def catch(http_request: httpx.Request) -> httpx.Response:
+            sent.append(http_request)
+            return httpx.Response(200, json={"name": "dry-run"})
+
+        options = types.HttpOptions(
+            base_url=self.api_endpoint, httpx_client=httpx.Client(transport=httpx.MockTransport(catch))
+        )
+        # Nothing is sent, so nobody is asked who sends it.
+        _tune(self._new_client(self.location, options, _throw_away_credentials()), request)
+        return {"method": sent[0].method, "url": str(sent[0].url), "body": orjson.loads(sent[0].content)}
+
+    def jobs(self) -> Iterator[TuningJob]:
+        """All jobs of the location; the caller filters, for the service does not by label."""
+        with _faults("list the tuning jobs"):
+            for job in self._client(self.location).tunings.list(config={"page_size": 100}):
+                yield _job(job)
+
+    def get(self, name: str) -> TuningJob:
+        """The job of this name."""
+        with _faults(f"read {name}"):
+            return _job(self._client(self.location).tunings.get(name=name))
+
+    def cancel(self, name: str) -> None:
+        """Asks for the end of the job; the service takes a while."""
+        with _faults(f"cancel {name}"):
+            self._client(self.location).tunings.cancel(name=name)
+
+    def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
+        """Makes a checkpoint the one that the tuned model's endpoint answers with."""
+        with _faults(f"make {checkpoint} the default checkpoint of {model}"):
+            self._client(self.location).models.update(
+                model=model, config=types.UpdateModelConfig(default_checkpoint_id=checkpoint)
+            )
+
+    def ask(self, model: str, question: Question) -> Answer:
+        """Asks an endpoint in its own location, or a base model by its name."""
+        resource = _RESOURCE.fullmatch(model)
+        if resource and resource.group(3) == "models":
+            raise UserError(f"{model} is a model; ask its endpoint, projects/…/locations/…/endpoints/…")
+        client = self._client(check_location(resource.group(2)) if resource else self.location)
+        config = types.GenerateContentConfig(
+            system_instruction=question.system_instruction,
+            thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
+        )
+        with _faults(f"ask {model}"):
+            response = client.models.generate_content(model=model, contents=list(question.contents), config=config)
+        return _answer(response)
+
+    def _client(self, location: str) -> genai.Client:
+        if location not in self._clients:
+            credentials = _throw_away_credentials() if self.api_endpoint else None
+            options = types.HttpOptions(base_url=self.api_endpoint, timeout=TIMEOUT_MS)
+            with _faults("open a client"):
+                self._clients[location] = self._new_client(location, options, credentials)
+        return self._clients[location]
+
+    def _new_client(self, location: str, options: types.HttpOptions, credentials: Credentials | None) -> genai.Client:
+        return genai.Client(
+            vertexai=True, project=self.project, location=location, credentials=credentials, http_options=options
+        )
+
+
+def _throw_away_credentials() -> Credentials:
+    """What a server that is not Google's gets to see; AnonymousCredentials fail in the SDK."""
+    make: Callable[..., Credentials] = Credentials  # its constructor is untyped
+    return make(token="local")
+
+
+def location_of(name: str) -> tuple[str, str]:
+    """Project and location of a resource name.
+
+    Raises:
+      UserError: it is no resource name.
+    """
+    found = re.match(r"projects/([^/]+)/locations/([^/]+)/", name)
+    if not found:
+        raise UserError(f"{name!r} must be projects/…/locations/…/endpoints/…")
+    return found.group(1), check_location(found.group(2))
+
+
+def _answer(response: types.GenerateContentResponse) -> Answer:
+    candidates = response.candidates or []
+    if not candidates:
+        blocked = response.prompt_feedback.block_reason if response.prompt_feedback else None
+        return Answer(None, f"BLOCKED_{blocked.name}" if blocked else None)
+    reason = candidates[0].finish_reason
+    return Answer(response.text, reason.name if reason else None)
+
+
+def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
+    # The SDK calls its whole tuning module experimental, at every call; we know, and pin its version.
+    warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
+    job: types.TuningJob = client.tunings.tune(
+        base_model=request.from_model or request.base_model,  # the SDK tells them apart by "projects/"
+        training_dataset=types.TuningDataset(gcs_uri=request.train_uri),
+        config=_config(request),
+    )
+    return job
+
+
+def _config(request: TuningRequest) -> types.CreateTuningJobConfig:
+    validation, account = request.validation_uri, request.service_account
+    return types.CreateTuningJobConfig(
+        validation_dataset=types.TuningValidationDataset(gcs_uri=validation) if validation else None,
+        tuned_model_display_name=request.display_name,
+        epoch_count=request.epochs,
+        adapter_size=_ADAPTER_SIZES[request.adapter_size] if request.adapter_size is not None else None,
+        learning_rate_multiplier=request.learning_rate_multiplier,
+        export_last_checkpoint_only=request.export_last_checkpoint_only or None,
+        pre_tuned_model_checkpoint_id=request.from_checkpoint,
+        encryption_spec=types.EncryptionSpec(kms_key_name=request.kms_key) if request.kms_key else None,
+        labels={**request.labels, REQUEST_LABEL: request.digest},
+        # The SDK has no field for it.
+        http_options=types.HttpOptions(extra_body={"serviceAccount": account}) if account else None,
+    )
+
+
+def _job(job: types.TuningJob) -> TuningJob:
+    if not job.name:
+        raise ValueError("a job without a name")
+    model, stats = job.tuned_model, job.tuning_data_stats
+    supervised = stats.supervised_tuning_data_stats if stats else None
+    # Older clients, which we support too, do not have these two.
+    doing, told = getattr(job, "tuning_job_state", None), getattr(job, "tuning_job_metadata", None)
+    return TuningJob(
+        name=job.name,
+        state=job.state.value.removeprefix("JOB_STATE_") if job.state else "UNSPECIFIED",
+        base_model=job.base_model,
+        labels=job.labels or {},
+        tuned_model=model.model if model else None,
+        endpoint=model.endpoint if model else None,
+        checkpoints=tuple(
+            checkpoint.model_dump(exclude_none=True) for checkpoint in (model.checkpoints if model else None) or []
+        ),
+        data_stats=supervised.model_dump(mode="json", exclude_none=True) if supervised else None,
+        error=job.error.message if job.error else None,
+        detail=doing.name.removeprefix("TUNING_JOB_STATE_") if doing else None,
+        epochs_done=told.completed_epoch_count if told else None,
+        experiment=job.experiment,
+        display_name=job.tuned_model_display_name,
+        create_time=job.create_time.isoformat() if job.create_time else None,
+    )
+
+
+@contextmanager
+def _faults(doing: str) -> Iterator[None]:
+    """The SDK's exceptions as one line, by who can mend them."""
+    try:
+        yield
+    except errors.APIError as fault:
+        _raise_api_error(doing, fault)
+    except httpx.HTTPError as fault:
+        sent = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        told = f"cannot {doing}: no answer from the service ({type(fault).__name__})"
+        raise ServiceError(told, True, sent=sent) from fault
+    except (ValueError, TypeError) as fault:  # no JSON, or JSON of another shape
+        raise ServiceError(f"cannot {doing}: the answer is not that of the tuning service") from fault
+    except auth.TransportError as fault:
+        raise ServiceError(f"cannot {doing}: no connection to Google's sign-in service", True, sent=False) from fault
+    except auth.GoogleAuthError as fault:
+        raise UserError(f"cannot {doing}: no valid Google Cloud credentials; {_LOGIN}") from fault
+
+
+def _raise_api_error(doing: str, fault: errors.APIError) -> NoReturn:
+    if fault.code == 401:
+        raise UserError(f"cannot {doing}: the credentials are not valid any more; {_LOGIN}") from fault
+    told = _without_secrets(" ".join(str(fault.message or "no message").split())[:500])
+    hint = "; the account needs roles/aiplatform.user on the project" if fault.code == 403 else ""
+    message = f"cannot {doing}: {fault.code} {fault.status}: {told}{hint}"
+    raise ServiceError(message, fault.code in _TRANSIENT, fault.code) from fault
+
+
+def _without_secrets(text: str) -> str:
+    """Whatever a server repeats of a token or a signed URL stays out of our lines."""
+    return re.sub(r"(ya29\.|Bearer\s+|[?&][^=\s]*(?:Signature|Credential|token)=)[^\s&]+", r"\1…", text, flags=re.I)
