@@ -21,7 +21,8 @@ from tuning.jobs import watch as watcher
 from tuning.jobs.clock import CLOCK
 from tuning.predictions import Prediction
 from tuning.providers.base import TuningJob
-from tuning.providers.vertex.tuner import VertexTuner, location_of
+from tuning.providers.vertex.models import location_of
+from tuning.providers.vertex.tuner import VertexTuner
 from tuning.service import api_endpoint
 
 # So many answers are shown to people; more are only written.

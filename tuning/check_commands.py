@@ -14,7 +14,7 @@ from tuning.console import print_json, progress
 from tuning.cost import TABLE_EPOCHS, Estimate, Price, Tokens
 from tuning.dataset import TRAIN, Dataset
 from tuning.exits import Exit
-from tuning.providers.vertex import models
+from tuning.providers import DEFAULT, PROVIDERS
 
 SHOWN_PROBLEMS = 10
 
@@ -22,13 +22,13 @@ SHOWN_PROBLEMS = 10
 def check(args: argparse.Namespace, console: Console) -> int:
     """Checks a dataset or a file."""
     storage = Storage(args.billing_project)
-    model = models.find(args.base_model)
-    prices = cost.given_prices(args.prices, args.base_model, args.price_per_million)
+    model = PROVIDERS[DEFAULT].find(args.base_model)
+    prices = cost.given_prices(PROVIDERS[DEFAULT], args.prices, args.base_model, args.price_per_million)
     files = checker.files_of(args.path, storage)
     findings = check_files(files, storage, console, look_up=not args.offline)
     prepared = dataset.load(args.path, storage) if any(file.shard for file in files) else None
     train = train_tokens(findings, prepared)
-    priced = cost.estimate(train, model, args.epochs, prices.get(model.name))
+    priced = cost.estimate(train, PROVIDERS[DEFAULT], model, args.epochs, prices.get(model.name))
     show_findings(args.path, findings, console)
     show_estimate(train, priced, console)
     tree = {**findings.as_dict(), "estimate": priced.as_dict()}
@@ -39,7 +39,7 @@ def check(args: argparse.Namespace, console: Console) -> int:
 
 
 def _show_table(train: Tokens, prices: dict[str, Price], console: Console) -> list[dict[str, object]]:
-    estimates = cost.table(train, prices)
+    estimates = cost.table(train, PROVIDERS[DEFAULT], prices)
     console.print("epochs" + " " * 17 + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
     for start in range(0, len(estimates), len(TABLE_EPOCHS)):
         of_model = estimates[start : start + len(TABLE_EPOCHS)]

@@ -11,9 +11,7 @@ import orjson
 
 from transforms import limits
 from transforms.errors import UserError
-from tuning.providers.vertex import models
-from tuning.providers.vertex.models import MODELS, BaseModel
-from tuning.providers.vertex.rows import Facts
+from tuning.providers.base import BaseModel, Facts, Provider
 
 TABLE_EPOCHS = (1, 2, 3, 4, 5)
 
@@ -129,16 +127,17 @@ class Estimate:
             )
 
 
-def estimate(train: Tokens, model: BaseModel, epochs: int, price: Price | None = None) -> Estimate:
+def estimate(train: Tokens, provider: Provider, model: BaseModel, epochs: int, price: Price | None = None) -> Estimate:
     """Prices a tuning job.
 
     Args:
       train: of the training split.
+      provider: whose model it is.
       model: its own price is used where `price` is None.
       epochs: passes over the split.
       price: from the user.
     """
-    told = price or own_price(model)
+    told = price or own_price(provider, model)
     each = told.per_million
     return Estimate(
         base_model=model.name,
@@ -154,26 +153,29 @@ def estimate(train: Tokens, model: BaseModel, epochs: int, price: Price | None =
     )
 
 
-def table(train: Tokens, prices: Mapping[str, Price]) -> list[Estimate]:
-    """Every model of the table in one to five epochs."""
+def table(train: Tokens, provider: Provider, prices: Mapping[str, Price]) -> list[Estimate]:
+    """Every model of a provider in one to five epochs."""
     return [
-        estimate(train, model, epochs, prices.get(model.name)) for model in MODELS.values() for epochs in TABLE_EPOCHS
+        estimate(train, provider, model, epochs, prices.get(model.name))
+        for model in provider.models.values()
+        for epochs in TABLE_EPOCHS
     ]
 
 
-def own_price(model: BaseModel) -> Price:
+def own_price(provider: Provider, model: BaseModel) -> Price:
     """What the table of models says; never a guess."""
     if model.price_per_million is None:
         return Price(None, "not known")
-    source = models.SOURCES["price_per_million"]
+    source = provider.sources["price_per_million"]
     told = f"${model.price_per_million:g} a million tokens, {source.mark} by users, {source.read:%Y-%m}"
     return Price(model.price_per_million, f"{told}; not Google's word")
 
 
-def given_prices(file: str | None, base_model: str, per_million: float | None) -> dict[str, Price]:
+def given_prices(provider: Provider, file: str | None, base_model: str, per_million: float | None) -> dict[str, Price]:
     """Prices from the user, by model: those of a file, and that of a flag, which wins.
 
     Args:
+      provider: whose models they are.
       file: JSON, {"gemini-3.5-flash": 4.5, …}, US dollars for a million training tokens; None without one.
       base_model: the model that `per_million` is of.
       per_million: US dollars; None without the flag.
@@ -181,13 +183,17 @@ def given_prices(file: str | None, base_model: str, per_million: float | None) -
     Raises:
       UserError: the file is none, or not of this form.
     """
-    prices = {name: Price(each, f"price given by {file}") for name, each in _read_prices(file).items()} if file else {}
+    prices = (
+        {name: Price(each, f"price given by {file}") for name, each in _read_prices(provider, file).items()}
+        if file
+        else {}
+    )
     if per_million is not None:
         prices[base_model] = Price(per_million, "price given by --price_per_million")
     return prices
 
 
-def _read_prices(file: str) -> dict[str, float]:
+def _read_prices(provider: Provider, file: str) -> dict[str, float]:
     try:
         tree = orjson.loads(Path(file).read_bytes())
     except OSError as fault:
@@ -195,9 +201,9 @@ def _read_prices(file: str) -> dict[str, float]:
     except orjson.JSONDecodeError as fault:
         raise UserError(f"prices {file}: not JSON ({fault})") from None
     if not isinstance(tree, dict):
-        raise UserError(f'prices {file}: must be an object such as {{"{models.DEFAULT_MODEL}": 3.0}}')
+        raise UserError(f'prices {file}: must be an object such as {{"{provider.default_model}": 3.0}}')
     for name, each in tree.items():
-        models.find(name)
+        provider.find(name)
         if isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each < 1e6:
             raise UserError(f"prices {file}: {name} must be US dollars for a million tokens, got {each!r}")
     return tree

@@ -18,7 +18,8 @@ from tuning.exits import Exit
 from tuning.jobs import dropped, submit
 from tuning.jobs import watch as watcher
 from tuning.providers.base import TuningJob
-from tuning.providers.vertex.tuner import VertexTuner, location_of
+from tuning.providers.vertex.models import location_of
+from tuning.providers.vertex.tuner import VertexTuner
 from tuning.service import api_endpoint, pace, project_and_location, same_service
 
 SHOWN_DROPPED = 10

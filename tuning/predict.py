@@ -19,9 +19,8 @@ from transforms.storage import uris
 from tuning.dataset import Dataset, Shard
 from tuning.jobs.clock import CLOCK, Clock, backoff
 from tuning.predictions import Prediction
-from tuning.providers.base import Answer, Question, Tuner
-from tuning.providers.vertex import rows
-from tuning.providers.vertex.models import MODELS
+from tuning.providers import DEFAULT, PROVIDERS
+from tuning.providers.base import Answer, Question, SchemaError, Tuner
 
 # Online quotas of tuned models are small; a few questions in flight hide the network.
 CONCURRENCY = 4
@@ -64,15 +63,17 @@ def predict(
     """
     thinking = thinking_of(base_model)
 
-    def ask(example: tuple[dict[str, Any], bytes, str]) -> Prediction:
-        clip, line, digest = example
+    def ask(numbered: tuple[dict[str, Any], bytes, str]) -> Prediction:
+        clip, line, digest = numbered
         try:
-            row = rows.parse(line)
-        except rows.SchemaError:
+            example = PROVIDERS[DEFAULT].parse(line)
+        except SchemaError:
             raise prepared.changed() from None
-        target = "".join(part.text or "" for part in row.contents[-1].parts or [])
-        answer = ask_patiently(tuner, model, Question(row.contents[:-1], row.system_instruction, thinking), clock)
-        return Prediction(clip["clip_id"], clip["source"], target, answer.text, answer.finish_reason, model, digest)
+        question = Question(example.contents, example.system_instruction, thinking)
+        answer = ask_patiently(tuner, model, question, clock)
+        return Prediction(
+            clip["clip_id"], clip["source"], example.target, answer.text, answer.finish_reason, model, digest
+        )
 
     count = 0
     executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask")
@@ -123,7 +124,8 @@ def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset
 
 def thinking_of(base_model: str) -> Mapping[str, str | int]:
     """How a model tuned from `base_model` is kept from thinking; nothing for one that is not known."""
-    return MODELS[base_model].thinking if base_model in MODELS else {}
+    models = PROVIDERS[DEFAULT].models
+    return models[base_model].thinking if base_model in models else {}
 
 
 def question_about(
@@ -148,8 +150,8 @@ def question_about(
     )
     if not line:
         raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
-    row = rows.parse(line)
-    return Question(row.contents[:-1], row.system_instruction, thinking_of(base_model))
+    example = PROVIDERS[DEFAULT].parse(line)
+    return Question(example.contents, example.system_instruction, thinking_of(base_model))
 
 
 def _settings(prepared: Dataset) -> Settings:

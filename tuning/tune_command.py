@@ -21,9 +21,11 @@ from tuning.exits import Exit
 from tuning.job_commands import finish
 from tuning.jobs import submit
 from tuning.jobs.submit import Patience
+from tuning.providers import DEFAULT, PROVIDERS
 from tuning.providers.base import REQUEST_LABEL, TuningRequest
 from tuning.providers.vertex import models
-from tuning.providers.vertex.tuner import VertexTuner, location_of
+from tuning.providers.vertex.models import location_of
+from tuning.providers.vertex.tuner import VertexTuner
 from tuning.service import api_endpoint, is_local, project_and_location, same_service
 
 MAX_LABELS = 64
@@ -54,9 +56,11 @@ def tune(args: argparse.Namespace, console: Console) -> int:
 
 def _price(args: argparse.Namespace, findings: Findings, prepared: Dataset, console: Console) -> None:
     """Shows what the job will cost, and refuses it if that is too much."""
-    prices = cost.given_prices(args.prices, args.base_model, args.price_per_million)
+    prices = cost.given_prices(PROVIDERS[DEFAULT], args.prices, args.base_model, args.price_per_million)
     train = train_tokens(findings, prepared)
-    priced = cost.estimate(train, models.find(args.base_model), args.epochs, prices.get(args.base_model))
+    priced = cost.estimate(
+        train, PROVIDERS[DEFAULT], PROVIDERS[DEFAULT].find(args.base_model), args.epochs, prices.get(args.base_model)
+    )
     show_estimate(train, priced, console)
     if args.max_cost is not None:
         priced.refuse_over(args.max_cost)

@@ -12,8 +12,10 @@ from transforms.errors import UserError
 from transforms.storage import Storage, uris
 from tuning.check import files
 from tuning.cost import Price, Tokens, estimate, given_prices, table
+from tuning.providers.base import Facts
+from tuning.providers.vertex import PROVIDER as VERTEX
 from tuning.providers.vertex import models
-from tuning.providers.vertex.rows import Facts, check_line
+from tuning.providers.vertex.rows import check_line
 
 storage = Storage()
 
@@ -79,7 +81,7 @@ def test_audio_of_unknown_length_is_counted_apart(line, unknown):
 @pytest.mark.parametrize("epochs", [1, 3, 40])
 def test_the_cost_is_proportional_to_the_epochs(epochs):
     train = Tokens(1_000_000, 2_000_000, 0, 500_000)
-    cost = estimate(train, PRICED, epochs)
+    cost = estimate(train, VERTEX, PRICED, epochs)
     assert cost.as_dict() == {
         "base_model": "gemini-3.1-flash-lite",
         "epochs": epochs,
@@ -124,7 +126,9 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
     ],
 )
 def test_the_line_for_people(base_model, price, line):
-    assert estimate(Tokens(1, 2_000_000, 0, 1_000_000), base_model, 3, price and Price(price, FLAG)).line() == line
+    assert (
+        estimate(Tokens(1, 2_000_000, 0, 1_000_000), VERTEX, base_model, 3, price and Price(price, FLAG)).line() == line
+    )
 
 
 def test_only_the_training_split_of_a_dataset_is_paid_for(prepared):
@@ -155,13 +159,13 @@ def test_only_the_training_split_of_a_dataset_is_paid_for(prepared):
     ],
 )
 def test_what_may_cost_too_much_is_refused(model, max_cost, told):
-    cost = estimate(Tokens(1_000_000, 2_000_000), model, 3)
+    cost = estimate(Tokens(1_000_000, 2_000_000), VERTEX, model, 3)
     with pytest.raises(UserError, match=told) if told else nullcontext():
         cost.refuse_over(max_cost)
 
 
 def test_the_table_has_every_model_in_one_to_five_epochs():
-    rows = table(Tokens(1_000_000, 2_000_000), {"gemini-3.5-flash": Price(7.0, "mine")})
+    rows = table(Tokens(1_000_000, 2_000_000), VERTEX, {"gemini-3.5-flash": Price(7.0, "mine")})
     assert [(row.base_model, row.epochs) for row in rows] == [(name, n) for name in models.MODELS for n in range(1, 6)]
     by_model = {row.base_model: row for row in rows if row.epochs == 5}
     assert by_model["gemini-3.5-flash"].upper_cost == 70.0
@@ -187,7 +191,7 @@ def test_prices_from_a_file(tmp_path, content, told):
     if content is not None:
         file.write_text(content)
     with pytest.raises(UserError, match=told) if told else nullcontext():
-        prices = given_prices(str(file), "gemini-3.1-flash-lite", 2.0)
+        prices = given_prices(VERTEX, str(file), "gemini-3.1-flash-lite", 2.0)
         assert prices == {
             "gemini-3.5-flash": Price(4.5, f"price given by {file}"),
             "gemini-3.1-flash-lite": Price(2.0, FLAG),
@@ -199,10 +203,10 @@ def test_the_price_of_the_flag_wins_over_the_files_and_that_over_the_tables(tmp_
     file.write_text(json.dumps({PRICED.name: 4.5, "gemini-2.5-pro": 6}))
     assert PRICED.price_per_million not in (None, 4.5, 7.0)
     for_file = Price(4.5, f"price given by {file}")
-    assert given_prices(str(file), PRICED.name, None)[PRICED.name] == for_file
-    both = given_prices(str(file), PRICED.name, 7.0)
+    assert given_prices(VERTEX, str(file), PRICED.name, None)[PRICED.name] == for_file
+    both = given_prices(VERTEX, str(file), PRICED.name, 7.0)
     assert both == {PRICED.name: Price(7.0, FLAG), "gemini-2.5-pro": Price(6, f"price given by {file}")}
     tokens = Tokens(1_000_000, 1_000_000, 0, 1_000_000)
-    assert estimate(tokens, PRICED, 1, both[PRICED.name]).cost == 7.0
-    assert estimate(tokens, PRICED, 1, for_file).cost == 4.5
-    assert estimate(tokens, PRICED, 1).cost == PRICED.price_per_million
+    assert estimate(tokens, VERTEX, PRICED, 1, both[PRICED.name]).cost == 7.0
+    assert estimate(tokens, VERTEX, PRICED, 1, for_file).cost == 4.5
+    assert estimate(tokens, VERTEX, PRICED, 1).cost == PRICED.price_per_million

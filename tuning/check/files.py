@@ -18,7 +18,8 @@ from tuning import dataset
 from tuning.check.references import Reference, check_references
 from tuning.cost import Tokens
 from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
-from tuning.providers.vertex.rows import ERROR, WARNING, Facts, Problem, check_line
+from tuning.providers import DEFAULT, PROVIDERS
+from tuning.providers.base import ERROR, WARNING, Facts, Problem, Provider
 
 SHOWN_PROBLEMS = 1_000
 # 100 MB of audio are 134 MB of base64; nothing legal is longer than this.
@@ -134,6 +135,7 @@ def check(
     storage: Storage,
     advance: Callable[[int], None] = lambda amount: None,
     look_up: bool = False,
+    provider: Provider = PROVIDERS[DEFAULT],
 ) -> Findings:
     """Checks files line by line; memory grows with the validation split, and with the URIs that examples point to.
 
@@ -142,6 +144,7 @@ def check(
       storage: reads them.
       advance: called with the bytes of each line, for progress.
       look_up: whether to ask buckets for the audio that examples point to.
+      provider: whose rules the lines are held against.
 
     Raises:
       UserError, StorageError: a file cannot be read at all.
@@ -150,7 +153,7 @@ def check(
     held_out: dict[str, str] = {}  # audio of the validation split → its source
     references: dict[str, Reference] = {}
     for file in files:
-        for problem in _check_file(file, storage, findings.splits[file.split], held_out, references, advance):
+        for problem in _check_file(file, storage, provider, findings.splits[file.split], held_out, references, advance):
             findings.add(problem)
     ledger = next((file.ledger for file in files), "")
     seen = check_references(references, storage, ledger) if look_up else ()
@@ -163,6 +166,7 @@ def check(
 def _check_file(
     file: JsonlFile,
     storage: Storage,
+    provider: Provider,
     totals: SplitFacts,
     held_out: dict[str, str],
     references: dict[str, Reference],
@@ -178,7 +182,7 @@ def _check_file(
             for line, size in itertools.islice(_lines(stream), file.max_lines):
                 seen.add(line, size)
                 source = f"{file.name}:{seen.examples}"
-                problems, facts = _check_numbered(line, source)
+                problems, facts = _check_numbered(line, source, provider)
                 totals.tokens.add(facts)
                 yield from problems
                 yield from _leaks(file.split, facts, source, held_out)
@@ -232,11 +236,11 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
         yield line if size == len(line) else line + b"\n", size
 
 
-def _check_numbered(line: bytes, source: str) -> tuple[list[Problem], Facts]:
+def _check_numbered(line: bytes, source: str, provider: Provider) -> tuple[list[Problem], Facts]:
     if len(line) > MAX_LINE_BYTES:
         detail = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
         return [Problem(source, ERROR, "line_bytes", detail)], Facts()
-    return check_line(line.removesuffix(b"\n"), source)
+    return provider.check_line(line.removesuffix(b"\n"), source)
 
 
 def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> Iterator[Problem]:

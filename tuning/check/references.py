@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from transforms.dataset.ledger import read_ledger
 from transforms.errors import UserError
 from transforms.storage import ListedObject, Storage, uris
-from tuning.providers.vertex.rows import ERROR, WARNING, Problem
+from tuning.providers.base import ERROR, WARNING, Problem
 
 # With more folders than this they are listed as one, from the prefix that they share.
 MAX_FOLDERS = 8

@@ -12,7 +12,7 @@ from tuning.check import files
 from tuning.check.files import Findings, JsonlFile
 from tuning.dataset import TRAIN, VALIDATION
 from tuning.emulator.scenario import Scenario
-from tuning.providers.vertex.rows import Problem
+from tuning.providers.base import Problem
 
 # D: more than a tenth of the examples dropped fails the job.
 MAX_DROPPED_FRACTION = 0.1

@@ -1,13 +1,17 @@
-"""Tuning jobs and tuned models, behind one small protocol: another provider is another file like `vertex.py`."""
+"""What every provider offers: models, rules for a line, a tuner of jobs and tuned models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from hashlib import sha256
 from typing import Any, Protocol
 
 import orjson
+
+from transforms import limits
+from transforms.limits import Source
 
 # Label that finds a job again: values may hold lower-case letters, digits, "-" and "_", 63 at most.
 REQUEST_LABEL = "cliptune-request"
@@ -144,6 +148,118 @@ class Answer:
     finish_reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A model that can be tuned.
+
+    Attributes:
+      name: as requests name it.
+      adapter_sizes: ranks it can be tuned with.
+      locations: where it can be tuned; empty for every regional location.
+      serving_locations: where the tuned model answers; empty for where it was tuned.
+      price_per_million: US dollars for a million training tokens; None if not known.
+      thinking: how to switch thinking off, or nearly, in the words of the provider's client.
+      cmek: whether a tuning job can be encrypted with a key of the customer's.
+      retired_for_new: from this day on projects that never tuned it cannot.
+      shut_down: from this day on nobody can.
+    """
+
+    name: str
+    adapter_sizes: tuple[int, ...]
+    locations: tuple[str, ...]
+    serving_locations: tuple[str, ...]
+    price_per_million: float | None
+    thinking: Mapping[str, str | int]
+    cmek: bool = True
+    retired_for_new: date | None = None
+    shut_down: date | None = None
+
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a line, or worth a warning.
+
+    Attributes:
+      source: "FILE:LINE".
+      severity: "error" or "warning".
+      rule: short name of the rule.
+      detail: what was found, with field and value.
+    """
+
+    source: str
+    severity: str
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a line holds, as far as it can be told.
+
+    Attributes:
+      seconds: of audio; None where it is not in the line (a gs:// URI) or cannot be told.
+      text_chars: of all texts, prompt and target together.
+      text_bytes: the same in UTF-8: no text has more tokens than bytes.
+      audio: sha256 of the payload, or the URI; None without audio.
+      mime_type: of audio that a URI points to; "" of audio in the line.
+      prompt: the user turn's text.
+    """
+
+    seconds: float | None = None
+    text_chars: int = 0
+    text_bytes: int = 0
+    audio: str | None = None
+    mime_type: str = ""
+    prompt: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """The expected number of tokens, audio of unknown length not counted."""
+        return round((self.seconds or 0) * limits.TOKENS_PER_SECOND) + -(-self.text_chars // limits.CHARS_PER_TOKEN)
+
+    @property
+    def min_tokens(self) -> int:
+        """A bound from below, audio of unknown length not counted."""
+        return int((self.seconds or 0) * limits.MIN_TOKENS_PER_SECOND) + self.text_chars // limits.MAX_CHARS_PER_TOKEN
+
+    @property
+    def max_tokens(self) -> int:
+        """A bound from above, audio of unknown length not counted."""
+        return round((self.seconds or 0) * limits.MAX_TOKENS_PER_SECOND) + self.text_bytes
+
+
+class SchemaError(Exception):
+    """A line that the service's own schemas refuse.
+
+    Attributes:
+      rule: short name of the rule.
+      detail: what was found, with field and value.
+    """
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(rule, detail)
+        self.rule = rule
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A line of a dataset, taken apart.
+
+    Attributes:
+      contents: the turns before the last, in the types of the provider's client.
+      system_instruction: likewise; None without one.
+      target: what the model should answer.
+    """
+
+    contents: Sequence[Any]
+    system_instruction: Any
+    target: str
+
+
 class Tuner(Protocol):
     """A tuning service. Every method raises `ServiceError`."""
 
@@ -167,3 +283,37 @@ class Tuner(Protocol):
 
     def ask(self, model: str, question: Question) -> Answer:
         """The model's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A tuning service: one row of `tuning.providers.PROVIDERS`. Nothing here imports its SDK before it is called.
+
+    Attributes:
+      name: as requests name it.
+      summary: what it is, for people.
+      models: that can be tuned, by name.
+      default_model: name of one of them.
+      default_location: where it is tuned.
+      sources: who says what is said of the models, by field of `BaseModel`.
+      find: the model of a name, or UserError.
+      refuse_wrong: raises UserError for a model, location, adapter size, day, key and leave to use a retired model
+        that the service would refuse.
+      locate: project and location of a resource name, or UserError.
+      check_line: everything that is wrong with a line, and what it holds.
+      parse: the example of a line, or SchemaError.
+      open: the tuner of a project and a location; its last argument is the URL of another server, or None.
+    """
+
+    name: str
+    summary: str
+    models: Mapping[str, BaseModel]
+    default_model: str
+    default_location: str
+    sources: Mapping[str, Source]
+    find: Callable[[str], BaseModel]
+    refuse_wrong: Callable[[BaseModel, str, int | None, date, str | None, bool], None]
+    locate: Callable[[str], tuple[str, str]]
+    check_line: Callable[[bytes, str], tuple[list[Problem], Facts]]
+    parse: Callable[[bytes], Example]
+    open: Callable[[str, str, str | None], Tuner]

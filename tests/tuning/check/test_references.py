@@ -9,7 +9,7 @@ from transforms.errors import UserError
 from transforms.storage import Storage
 from tuning.check import references
 from tuning.check.references import Reference, check_references
-from tuning.providers.vertex.rows import ERROR, WARNING
+from tuning.providers.base import ERROR, WARNING
 
 storage = Storage()
 

@@ -17,7 +17,8 @@ from tuning.emulator.jobs import Jobs
 from tuning.jobs import submit
 from tuning.jobs.submit import Patience
 from tuning.providers.base import REQUEST_LABEL, Question
-from tuning.providers.vertex.tuner import VertexTuner, location_of
+from tuning.providers.vertex.models import location_of
+from tuning.providers.vertex.tuner import VertexTuner
 
 PATH = "/v1beta1/projects/p/locations/us-central1/tuningJobs"
 

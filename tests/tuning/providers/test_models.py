@@ -7,8 +7,9 @@ import pytest
 from transforms import limits
 from transforms.errors import UserError
 from tuning.cost import Price, Tokens, estimate
+from tuning.providers.base import BaseModel, Facts
+from tuning.providers.vertex import PROVIDER as VERTEX
 from tuning.providers.vertex import models
-from tuning.providers.vertex.rows import Facts
 
 TODAY = date(2026, 11, 1)
 PREVIEW = models.MODELS["gemini-3.1-flash-lite"]
@@ -94,7 +95,7 @@ def test_a_good_choice_is_not_refused():
 
 
 def test_every_fact_has_a_source_with_its_date():
-    assert {field.name for field in fields(models.BaseModel)} == set(models.SOURCES)
+    assert {field.name for field in fields(BaseModel)} == set(models.SOURCES)
     facts = {name for name in vars(limits) if name.startswith(("MAX_", "MIME_")) and "CHARS" not in name}
     assert facts - {"MAX_TOKENS_PER_SECOND"} == set(limits.SOURCES)
     for source in (*models.SOURCES.values(), *limits.SOURCES.values()):
@@ -110,7 +111,7 @@ def tokens():
 
 
 def test_the_estimate_is_tokens_times_epochs_times_price():
-    cost = estimate(tokens(), PREVIEW, epochs=3)
+    cost = estimate(tokens(), VERTEX, PREVIEW, epochs=3)
     assert (cost.tokens, cost.upper_tokens) == (3 * (32_000 + 1_000 + 1), 3 * (35_000 + 4_000 + 4))
     assert (cost.cost, cost.upper_cost) == pytest.approx((99_003 * 3e-6, 117_012 * 3e-6))
     assert "not Google's word" in cost.line()
@@ -118,12 +119,12 @@ def test_the_estimate_is_tokens_times_epochs_times_price():
 
 
 def test_the_users_own_price_wins():
-    cost = estimate(tokens(), PREVIEW, 1, Price(10.0, "price given by --price_per_million"))
+    cost = estimate(tokens(), VERTEX, PREVIEW, 1, Price(10.0, "price given by --price_per_million"))
     assert cost.cost == pytest.approx(0.33001)
     assert "--price_per_million" in cost.note
 
 
 def test_an_unknown_price_is_said_and_never_guessed():
-    cost = estimate(tokens(), models.MODELS["gemini-3.5-flash"], epochs=1)
+    cost = estimate(tokens(), VERTEX, models.MODELS["gemini-3.5-flash"], epochs=1)
     assert (cost.cost, cost.upper_cost) == (None, None)
     assert "not known" in cost.line()

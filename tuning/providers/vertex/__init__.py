@@ -1,1 +1,45 @@
-"""Vertex AI, through google-genai."""
+"""Vertex AI, through google-genai: imported when first called, for it takes seconds."""
+
+from __future__ import annotations
+
+from tuning.providers.base import Example, Facts, Problem, Provider, Tuner
+from tuning.providers.vertex import models
+
+DEFAULT_LOCATION = "us-central1"
+
+
+def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
+    """Everything that is wrong with one line, its newline left out, and what it holds."""
+    from tuning.providers.vertex import rows  # noqa: PLC0415
+
+    return rows.check_line(line, source)
+
+
+def parse(line: bytes) -> Example:
+    """The example of a line, or SchemaError."""
+    from tuning.providers.vertex import rows  # noqa: PLC0415
+
+    return rows.example(line)
+
+
+def open_tuner(project: str, location: str, api_endpoint: str | None) -> Tuner:
+    """The tuner of one project and location."""
+    from tuning.providers.vertex.tuner import VertexTuner  # noqa: PLC0415
+
+    return VertexTuner(project, location, api_endpoint)
+
+
+PROVIDER = Provider(
+    name="vertex",
+    summary="Gemini on Vertex AI",
+    models=models.MODELS,
+    default_model=models.DEFAULT_MODEL,
+    default_location=DEFAULT_LOCATION,
+    sources=models.SOURCES,
+    find=models.find,
+    refuse_wrong=models.refuse_wrong,
+    locate=models.location_of,
+    check_line=check_line,
+    parse=parse,
+    open=open_tuner,
+)

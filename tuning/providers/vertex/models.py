@@ -9,40 +9,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
 from transforms.errors import UserError
 from transforms.limits import DOCS, TUNING_DOCS, Source
-
-
-@dataclass(frozen=True, slots=True)
-class BaseModel:
-    """A model that can be tuned.
-
-    Attributes:
-      name: as requests name it.
-      adapter_sizes: ranks it can be tuned with.
-      locations: where it can be tuned; empty for every regional location.
-      serving_locations: where the tuned model answers; empty for where it was tuned.
-      price_per_million: US dollars for a million training tokens; None if not known.
-      thinking: how to switch thinking off, or nearly, in google-genai's words.
-      cmek: whether a tuning job can be encrypted with a key of the customer's.
-      retired_for_new: from this day on projects that never tuned it cannot.
-      shut_down: from this day on nobody can.
-    """
-
-    name: str
-    adapter_sizes: tuple[int, ...]
-    locations: tuple[str, ...]
-    serving_locations: tuple[str, ...]
-    price_per_million: float | None
-    thinking: Mapping[str, str | int]
-    cmek: bool = True
-    retired_for_new: date | None = None
-    shut_down: date | None = None
-
+from tuning.providers.base import BaseModel
 
 _TUNING = Source("documented", TUNING_DOCS)
 _LIFECYCLE = Source("documented", f"{DOCS}/learn/model-versions")
@@ -107,6 +79,18 @@ def check_location(location: str) -> str:
     if not re.fullmatch(r"[a-z]+(-[a-z]+)*[0-9]*", location):
         raise UserError(f"location {location!r} is none, such as us-central1")
     return location
+
+
+def location_of(name: str) -> tuple[str, str]:
+    """Project and location of a resource name.
+
+    Raises:
+      UserError: it is no resource name.
+    """
+    found = re.match(r"projects/([^/]+)/locations/([^/]+)/", name)
+    if not found:
+        raise UserError(f"{name!r} must be projects/…/locations/…/endpoints/…")
+    return found.group(1), check_location(found.group(2))
 
 
 def refuse_wrong(

@@ -12,7 +12,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -26,6 +26,7 @@ from pydantic.alias_generators import to_camel
 from transforms import limits
 from transforms.audio import frames, sniff
 from transforms.errors import ClipRejected
+from tuning.providers.base import ERROR, WARNING, Example, Facts, Problem, SchemaError
 
 # What each type of audio on Vertex's list may begin with, by `sniff`'s names.
 _KINDS: dict[str, frozenset[str]] = {
@@ -40,62 +41,6 @@ _KINDS: dict[str, frozenset[str]] = {
     "audio/ogg": frozenset({"ogg"}),
     "audio/webm": frozenset({"matroska"}),
 }
-
-
-ERROR, WARNING = "error", "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong with a line, or worth a warning.
-
-    Attributes:
-      source: "FILE:LINE".
-      severity: "error" or "warning".
-      rule: short name of the rule.
-      detail: what was found, with field and value.
-    """
-
-    source: str
-    severity: str
-    rule: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a line holds, as far as it can be told.
-
-    Attributes:
-      seconds: of audio; None where it is not in the line (a gs:// URI) or cannot be told.
-      text_chars: of all texts, prompt and target together.
-      text_bytes: the same in UTF-8: no text has more tokens than bytes.
-      audio: sha256 of the payload, or the URI; None without audio.
-      mime_type: of audio that a URI points to; "" of audio in the line.
-      prompt: the user turn's text.
-    """
-
-    seconds: float | None = None
-    text_chars: int = 0
-    text_bytes: int = 0
-    audio: str | None = None
-    mime_type: str = ""
-    prompt: str = ""
-
-    @property
-    def tokens(self) -> int:
-        """The expected number of tokens, audio of unknown length not counted."""
-        return round((self.seconds or 0) * limits.TOKENS_PER_SECOND) + -(-self.text_chars // limits.CHARS_PER_TOKEN)
-
-    @property
-    def min_tokens(self) -> int:
-        """A bound from below, audio of unknown length not counted."""
-        return int((self.seconds or 0) * limits.MIN_TOKENS_PER_SECOND) + self.text_chars // limits.MAX_CHARS_PER_TOKEN
-
-    @property
-    def max_tokens(self) -> int:
-        """A bound from above, audio of unknown length not counted."""
-        return round((self.seconds or 0) * limits.MAX_TOKENS_PER_SECOND) + self.text_bytes
 
 
 class Row(pydantic.BaseModel):
@@ -137,15 +82,6 @@ def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
     return problems, facts
 
 
-class SchemaError(Exception):
-    """One of the two official schemas refuses the line."""
-
-    def __init__(self, rule: str, detail: str) -> None:
-        super().__init__(rule, detail)
-        self.rule = rule
-        self.detail = detail
-
-
 def parse(line: bytes) -> Row:
     """The row, if both official schemas take it.
 
@@ -166,6 +102,17 @@ def parse(line: bytes) -> Row:
         first = fault.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the line"
         raise SchemaError("schema", _printable(f"{where}: {first['msg']}")) from None
+
+
+def example(line: bytes) -> Example:
+    """The example of a line, its turns in google-genai's types.
+
+    Raises:
+      SchemaError: as `parse`.
+    """
+    row = parse(line)
+    target = "".join(part.text or "" for part in row.contents[-1].parts or [])
+    return Example(row.contents[:-1], row.system_instruction, target)
 
 
 def _own_words(message: str) -> str:

@@ -125,18 +125,6 @@ def _throw_away_credentials() -> Credentials:
     return make(token="local")
 
 
-def location_of(name: str) -> tuple[str, str]:
-    """Project and location of a resource name.
-
-    Raises:
-      UserError: it is no resource name.
-    """
-    found = re.match(r"projects/([^/]+)/locations/([^/]+)/", name)
-    if not found:
-        raise UserError(f"{name!r} must be projects/…/locations/…/endpoints/…")
-    return found.group(1), check_location(found.group(2))
-
-
 def _answer(response: types.GenerateContentResponse) -> Answer:
     candidates = response.candidates or []
     if not candidates:
