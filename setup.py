@@ -50,8 +50,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["beam_pipeline*", "transforms*", "tuning*", "cliptune*"]),
-    py_modules=["cliptune"],
     install_requires=WORKER,
     extras_require={"tuning": TUNING, "test": TUNING + TEST},
-    entry_points={"console_scripts": ["cliptune = cliptune:main"]},
+    entry_points={"console_scripts": ["cliptune = cliptune.main:main"]},
 )

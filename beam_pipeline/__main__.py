@@ -2,7 +2,7 @@
 
 import sys
 
-from cliptune import main
+from cliptune.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["prepare", *sys.argv[1:]]))

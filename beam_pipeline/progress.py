@@ -17,14 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from transforms.clip import Outcome
+from transforms.listener import Listener
 
 _MARK = struct.Struct("<?I")  # accepted?, samples of the payload
 _POLL_SECONDS = 0.2
-_LINE_SECONDS = 30.0
 _ROWS_A_STEP = 1_000
 
 T = TypeVar("T")
@@ -71,12 +68,11 @@ class Tally:
 
 
 @contextmanager
-def shown(path: Path, rows: int, sample_rate: int, console: Console) -> Iterator[None]:
-    """Shows the run's progress while the body runs: a bar on a terminal, else a line now and then."""
+def shown(path: Path, rows: int, sample_rate: int, listener: Listener) -> Iterator[None]:
+    """Tells the run's progress while the block runs."""
     path.touch()
     done = threading.Event()
-    watch = _bar if console.is_terminal else _lines
-    thread = threading.Thread(target=watch, args=(path, rows, sample_rate, console, done), daemon=True)
+    thread = threading.Thread(target=_follow, args=(path, rows, sample_rate, listener, done), daemon=True)
     thread.start()
     try:
         yield
@@ -85,18 +81,21 @@ def shown(path: Path, rows: int, sample_rate: int, console: Console) -> Iterator
         thread.join()
 
 
-def counted(rows: Iterable[T], console: Console) -> Iterator[T]:
-    """The rows as they are, with their number shown while they are read."""
-    last = time.monotonic()
-    told = TextColumn("reading manifests  {task.completed:,} rows")
-    with Progress(told, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+def _follow(path: Path, rows: int, sample_rate: int, listener: Listener, done: threading.Event) -> None:
+    start = time.monotonic()
+    with listener.progress("preparing", rows, "clips") as update:
+        for tally in _tallies(path, done):
+            rate = tally.clips / max(time.monotonic() - start, 1e-9)
+            hours = tally.samples / sample_rate / 3600
+            update(tally.clips, f"{rate:.1f}/s, {hours:.2f} h of audio, {tally.rejected} rejected")
+
+
+def counted(rows: Iterable[T], listener: Listener) -> Iterator[T]:
+    """The rows as they are; their number is told while they are read."""
+    with listener.progress("reading manifests", None, "rows") as update:
         for number, row in enumerate(rows, start=1):
             if number % _ROWS_A_STEP == 0:
-                bar.update(task, completed=number)
-                if not console.is_terminal and time.monotonic() - last >= _LINE_SECONDS:
-                    last = time.monotonic()
-                    console.print(f"reading manifests: {number:,} rows")
+                update(number, "")
             yield row
 
 
@@ -112,32 +111,3 @@ def _tallies(path: Path, done: threading.Event) -> Iterator[Tally]:
             stream.seek(whole - len(marks), os.SEEK_CUR)
             tally.add(marks[:whole])
             yield tally
-
-
-def _bar(path: Path, rows: int, sample_rate: int, console: Console, done: threading.Event) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("clips  {task.fields[rate]:.1f}/s  {task.fields[hours]:.2f} h  {task.fields[rejected]} rejected"),
-        TimeRemainingColumn(),
-    )
-    start = time.monotonic()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("preparing", total=rows, rate=0.0, hours=0.0, rejected=0)
-        for tally in _tallies(path, done):
-            rate = tally.clips / (time.monotonic() - start)
-            hours = tally.samples / sample_rate / 3600
-            bar.update(task, completed=tally.clips, rate=rate, hours=hours, rejected=tally.rejected)
-
-
-def _lines(path: Path, rows: int, sample_rate: int, console: Console, done: threading.Event) -> None:
-    start = last = time.monotonic()
-    for tally in _tallies(path, done):
-        now = time.monotonic()
-        if now - last >= _LINE_SECONDS:
-            last = now
-            rate, hours = tally.clips / (now - start), tally.samples / sample_rate / 3600
-            console.print(
-                f"{tally.clips} of {rows} clips, {rate:.1f}/s, {hours:.2f} h of audio, {tally.rejected} rejected"
-            )

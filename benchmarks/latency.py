@@ -42,7 +42,7 @@ if sys.argv[1] == "plain":  # as if nothing were read ahead, and one shard writt
     dataset.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
     dataset.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
 start = time.monotonic()
-status = cliptune.main(sys.argv[2:])
+status = main(sys.argv[2:])
 seconds = time.monotonic() - start
 usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps([seconds, sum(each.ru_utime + each.ru_stime for each in usage)]))

@@ -23,7 +23,7 @@ from pathlib import Path
 # The same run with every recording read from memory and a payload that is made beforehand: what is left is overhead.
 WITHOUT_AUDIO = """
 import sys
-import cliptune
+from cliptune.main import main
 from transforms.audio import encode
 from transforms.dataset import shard
 from transforms.audio.conform import Conformed
@@ -35,7 +35,7 @@ payload = encode.encode(tone, shard.Settings())
 shard._decoded = lambda *args: (Waveform(tone[:, None] / 32768, 16000, "wav/pcm_16"), b"x")
 shard.conform.conform = lambda *args: Conformed(tone, 0, 0)
 encode.pass_through = lambda *args: payload
-sys.exit(cliptune.main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))
 """
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

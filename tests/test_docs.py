@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cliptune import COMMANDS, build_parser
+from cliptune.main import COMMANDS, build_parser
 from tests.sounds import FORMATS
 from transforms.reasons import REASONS
 

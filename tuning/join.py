@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import orjson
@@ -79,7 +80,7 @@ def _plan(prepared: Dataset, split: str, folder: str) -> Plan:
     return Plan(joined, tuple(whole), part, len(lines))
 
 
-def files_to_check(prepared: Dataset, plans: list[Plan]) -> list[JsonlFile]:
+def files_to_check(prepared: Dataset, plans: Sequence[Plan]) -> list[JsonlFile]:
     """The shards, or beginnings of shards, that will be in the files."""
     files = []
     for each in plans:

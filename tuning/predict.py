@@ -1,183 +1,221 @@
-"""The tuned model asked about clips of the dataset, exactly as it was trained on them."""
+"""The tuned model asked, about clips of the dataset or any recording."""
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from transforms.clip import Clip
-from transforms.dataset import ledger
-from transforms.dataset.shard import Target, prepare_clip
-from transforms.errors import ServiceError, UserError
-from transforms.ordered import map_ordered
-from transforms.settings import Settings
-from transforms.storage import uris
-from tuning.dataset import Dataset, Shard
-from tuning.jobs.clock import CLOCK, Clock, backoff
-from tuning.predictions import Prediction
-from tuning.providers import DEFAULT, PROVIDERS
-from tuning.providers.base import Answer, Question, SchemaError, Tuner
+from transforms.errors import UsageError, UserError
+from transforms.listener import SILENT, Listener
+from transforms.storage import Storage
+from tuning import dataset, predictions, questions, service
+from tuning.dataset import Dataset
+from tuning.jobs import note, watch
+from tuning.jobs.clock import CLOCK, Clock
+from tuning.predictions import Prediction, PredictionsFile
+from tuning.providers import PROVIDERS, open_tuner
+from tuning.providers.base import Tuner, TuningJob
+from tuning.questions import Asked
+from tuning.requests import PredictRequest
 
-# Online quotas of tuned models are small; a few questions in flight hide the network.
-CONCURRENCY = 4
-# A question that meets a full quota, or a service that is away, is asked again: some 2 s later, then 4, 8 …
-ATTEMPTS = 8
-MAX_BACKOFF_SECONDS = 60.0
-_LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
+# So many answers are shown to people; more are only written.
+SHOWN_ANSWERS = 10
+FORMAT_VERSION = 1
 
 
-def predict(
-    tuner: Tuner,
-    model: str,
-    base_model: str,
-    prepared: Dataset,
-    split: str,
-    limit: int | None,
-    answered: Callable[[Prediction], None],
-    known: Container[tuple[str, str, str]] = (),
-    clock: Clock = CLOCK,
-) -> int:
-    """Asks about the first `limit` clips of a split; examples are in hash order, so that is a uniform sample.
+@dataclass(frozen=True, slots=True)
+class PredictReport:
+    """What `cliptune predict` tells on stdout.
 
-    Args:
-      tuner: the service.
-      model: endpoint resource or base model name.
-      base_model: what the model was tuned from, which decides how to switch thinking off.
-      prepared: the dataset.
+    Attributes:
+      model: that was asked.
       split: "train" or "validation".
-      limit: None for all clips.
-      answered: called with each prediction, in order.
-      known: questions (`Prediction.question`) that are not asked again.
-      clock: that passes before a question is asked again.
+      predictions: that the file holds now.
+      asked: of these, how many are new.
+      empty: answers without text.
+      finish_reasons: why the model stopped, with how often.
+      file: that holds them.
+      format_version: of these fields.
+    """
 
-    Returns:
-      The number of questions.
+    model: str
+    split: str
+    predictions: int
+    asked: int
+    empty: int
+    finish_reasons: dict[str, int]
+    file: str
+    format_version: int = FORMAT_VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """What the model says of one recording.
+
+    Attributes:
+      audio: the recording, as the user wrote it.
+      prediction: None if the model said nothing.
+      finish_reason: why it stopped; None if not told.
+    """
+
+    audio: str
+    prediction: str | None
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswers:
+    """What `cliptune predict --audio` tells on stdout.
+
+    Attributes:
+      model: that was asked.
+      answers: one for each recording that could be used.
+      refused: recordings that could not.
+      format_version: of these fields.
+    """
+
+    model: str
+    answers: tuple[FileAnswer, ...]
+    refused: tuple[str, ...] = ()
+    format_version: int = FORMAT_VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        return asdict(self)
+
+
+def run(
+    request: PredictRequest, listener: Listener = SILENT, clock: Clock | None = None
+) -> PredictReport | FileAnswers:
+    """Asks a model about clips of a split, or about recordings.
 
     Raises:
+      UsageError: the request and the dataset do not go together.
+      UserError: there is no model to ask, or the dataset is damaged.
       ServiceError: the service refused a question.
-      UserError: the dataset is not as `dataset.json` says.
     """
-    thinking = thinking_of(base_model)
-
-    def ask(numbered: tuple[dict[str, Any], bytes, str]) -> Prediction:
-        clip, line, digest = numbered
-        try:
-            example = PROVIDERS[DEFAULT].parse(line)
-        except SchemaError:
-            raise prepared.changed() from None
-        question = Question(example.contents, example.system_instruction, thinking)
-        answer = ask_patiently(tuner, model, question, clock)
-        return Prediction(
-            clip["clip_id"], clip["source"], example.target, answer.text, answer.finish_reason, model, digest
-        )
-
-    count = 0
-    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask")
-    try:
-        examples = (
-            (clip, line, digest)
-            for clip, line in itertools.islice(_examples(prepared, split), limit)
-            if (model, clip["clip_id"], digest := sha256(line).hexdigest()) not in known
-        )
-        for prediction in map_ordered(executor, ask, examples, 2 * CONCURRENCY):
-            answered(prediction)
-            count += 1
-    finally:
-        # Not waited for: after Ctrl-C a question that meets a full quota would go on for minutes.
-        executor.shutdown(wait=False, cancel_futures=True)
-    return count
+    prepared = dataset.load(request.dataset, Storage(request.billing_project))
+    request = _with_task(request, prepared)
+    with service.api_endpoint(request, prepared, listener) as url:
+        asked = _asked(request, prepared, url, clock or CLOCK)
+        if request.audio:
+            return _about_files(request, prepared, asked, listener)
+        return _about_split(request, prepared, asked, listener)
 
 
-def ask_patiently(tuner: Tuner, model: str, question: Question, clock: Clock) -> Answer:
-    """The answer; a question costs nothing to repeat, so it is, while the service is full or away.
-
-    Raises:
-      ServiceError: the service refused, or was away for too long.
-    """
-    for failures in range(1, ATTEMPTS):
-        try:
-            return tuner.ask(model, question)
-        except ServiceError as fault:
-            if not fault.transient:
-                raise
-        clock.sleep(backoff(failures, MAX_BACKOFF_SECONDS))
-    return tuner.ask(model, question)
+def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
+    """Fills in what a task asks with; of several tasks, one must be chosen."""
+    tasks = {task["name"]: task for task in prepared.settings.get("tasks") or ()}
+    if not request.audio or request.prompt or not (tasks or request.task):
+        return request
+    name = request.task or (next(iter(tasks)) if len(tasks) == 1 else "")
+    if name not in tasks:
+        known = ", ".join(tasks) or "none: the dataset has no tasks"
+        raise UsageError(f"task must be one of {known}, got {name!r}", "task")
+    system_instruction = request.system_instruction or tasks[name]["system_instruction"]
+    return replace(request, prompt=tasks[name]["prompt"], system_instruction=system_instruction)
 
 
-def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:
-    """Those of a model about clips that the split still has, as they are."""
-    if not predictions:
-        return []
-    try:
-        clips = ledger.read_ledger(
-            uris.join(prepared.uri, "ledger"), prepared.storage, ["clip_id", "split", "line_sha256"]
-        )
-        questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
-    except (FileNotFoundError, ValueError):
-        raise prepared.changed() from None
-    return [each for each in predictions if each.question in questions]
+def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> PredictReport:
+    split = request.split
+    uri = prepared.tuning_uri(f"predictions-{split}-{asked.name}.jsonl")
+    total = min(prepared.examples(split), request.limit or prepared.examples(split))
+    earlier = questions.still_asked(predictions.read(uri, prepared.storage), asked.model, prepared, split)
+    said: list[Prediction] = []
+    with (
+        PredictionsFile(uri, earlier, prepared.storage) as file,
+        listener.progress("asking", total) as update,
+    ):
+
+        def answered(prediction: Prediction) -> None:
+            file.add(prediction)
+            said.append(prediction)
+            update(len(said), "")
+            if total <= SHOWN_ANSWERS:
+                listener.say(f"{prediction.clip_id}\n  target:     {prediction.target}")
+                listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
+
+        known = {each.question for each in earlier}
+        questions.ask_split(asked, prepared, split, request.limit, known, answered)
+    report = _report(request, [*earlier, *said], len(said), asked.model, prepared.shown(uri))
+    _say(report, listener)
+    return report
 
 
-def thinking_of(base_model: str) -> Mapping[str, str | int]:
-    """How a model tuned from `base_model` is kept from thinking; nothing for one that is not known."""
-    models = PROVIDERS[DEFAULT].models
-    return models[base_model].thinking if base_model in models else {}
-
-
-def question_about(
-    file: str, prepared: Dataset, base_model: str, prompt: str = "", system_instruction: str = ""
-) -> Question:
-    """The question about a recording, conformed exactly as those that the model was tuned on.
-
-    Args:
-      file: local path or gs:// URI.
-      prepared: the dataset, whose settings are used.
-      base_model: as in `predict`.
-      prompt: "" for the dataset's own.
-      system_instruction: "" for none.
-
-    Raises:
-      UserError: it cannot be used; the text is the reason that a ledger would give.
-    """
-    uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
-    clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
-    line, outcome = prepare_clip(
-        clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared), prepared.storage)
+def _report(request: PredictRequest, held: Sequence[Prediction], new: int, model: str, file: str) -> PredictReport:
+    reasons = Counter(each.finish_reason or "UNKNOWN" for each in held)
+    return PredictReport(
+        model=model,
+        split=request.split,
+        predictions=len(held),
+        asked=new,
+        empty=sum(not (each.prediction or "").strip() for each in held),
+        finish_reasons=dict(sorted(reasons.items())),
+        file=file,
     )
-    if not line:
-        raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
-    example = PROVIDERS[DEFAULT].parse(line)
-    return Question(example.contents, example.system_instruction, thinking_of(base_model))
 
 
-def _settings(prepared: Dataset) -> Settings:
-    # There is no text to normalise or to check, and no bucket to put the audio in.
-    asked: dict[str, Any] = {"normalize_text": (), "tasks": (), "audio_part": "inline", "audio_uri": ""}
-    try:
-        return Settings(**{**prepared.settings, **asked})
-    except (TypeError, ValueError) as fault:
-        raise UserError(f"{prepared.name}/dataset.json: settings of another version ({fault})") from None
+def _say(report: PredictReport, listener: Listener) -> None:
+    listener.say(f"{report.predictions:,} predictions of {report.model}, {report.asked:,} of them new: {report.file}")
+    if report.empty:
+        listener.say(f"warning: {report.empty:,} answers are empty: {report.finish_reasons}")
 
 
-def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Each example of a split with its row of the ledger, which is in the same order."""
-    try:
-        yield from _zipped(prepared, split)
-    except (FileNotFoundError, ValueError):  # a shard or the ledger is missing, damaged, or shorter than the other
-        raise prepared.changed() from None
+def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> FileAnswers:
+    """One recording after the other; one that cannot be used is named, and the others asked about."""
+    said: list[FileAnswer] = []
+    refused: list[str] = []
+    for file in request.audio:
+        try:
+            question = questions.question_about(file, prepared, asked, request.prompt, request.system_instruction)
+        except UserError as fault:
+            listener.say(str(fault))
+            refused.append(file)
+            continue
+        answer = questions.ask_patiently(asked, question)
+        listener.say(f"{file}\n  prediction: {answer.text or f'none ({answer.finish_reason})'}")
+        said.append(FileAnswer(file, answer.text, answer.finish_reason))
+    return FileAnswers(asked.model, tuple(said), tuple(refused))
 
 
-def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    ledger_rows = ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _LEDGER_COLUMNS)
-    clips = (row for row in ledger_rows if row["split"] == split and row["status"] == "accepted")
-    lines = (line for shard in prepared.splits[split] for line in _lines(prepared, shard))
-    yield from zip(clips, lines, strict=True)
+def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
+    provider = PROVIDERS[request.provider]
+    if request.model and request.model != "base":
+        tuner = open_tuner(provider.name, *provider.locate(request.model), url)
+        saved = note.read(prepared)
+        base_model = saved.request.base_model if saved else ""
+        return Asked(request.model.rpartition("/")[2], request.model, base_model, provider, tuner, clock)
+    submitted, job = note.submitted(prepared)
+    base_model = submitted.base_model
+    tuner = open_tuner(provider.name, submitted.project, submitted.location, url)
+    if request.model == "base":
+        return Asked("base", base_model, base_model, provider, tuner, clock)
+    job = _tuned(tuner, job, prepared)
+    if request.checkpoint:
+        endpoint = _checkpoint(job, request.checkpoint)
+        return Asked(f"checkpoint-{request.checkpoint}", endpoint, base_model, provider, tuner, clock)
+    return Asked("tuned", job.endpoint or "", base_model, provider, tuner, clock)
 
 
-def _lines(prepared: Dataset, shard: Shard) -> Iterator[bytes]:
-    with prepared.storage.open_read(uris.join(prepared.uri, shard.path)) as stream:
-        yield from stream
+def _tuned(tuner: Tuner, job: TuningJob, prepared: Dataset) -> TuningJob:
+    """The job of the dataset, which must have a model to ask."""
+    if not job.endpoint:
+        job = tuner.get(job.name)
+        note.update(prepared, job)
+    if not job.endpoint:
+        told = f"{job.name} has no tuned model to ask: {watch.verdict(job)}"
+        raise UserError(f"{told}; see cliptune watch {prepared.name}")
+    return job
+
+
+def _checkpoint(job: TuningJob, wanted: str) -> str:
+    endpoints = {str(point.get("checkpoint_id")): point.get("endpoint") for point in job.checkpoints}
+    if not endpoints.get(wanted):
+        raise UserError(f"checkpoint must be one of {', '.join(endpoints) or 'none'}, got {wanted!r}")
+    return str(endpoints[wanted])

@@ -52,7 +52,7 @@ def dump(prediction: Prediction) -> bytes:
     return orjson.dumps(asdict(prediction), option=orjson.OPT_APPEND_NEWLINE)
 
 
-class Answers:
+class PredictionsFile:
     """The predictions file, open for more; whatever happens in its block, the answers are kept.
 
     Args:
@@ -79,7 +79,7 @@ class Answers:
         if self._unwritten >= BUCKET_EVERY:
             self._write()
 
-    def __enter__(self) -> Answers:
+    def __enter__(self) -> PredictionsFile:
         # What is there is written anew first: a kill in the middle of a line has left half of one.
         self._write()
         if not uris.is_gcs(self._uri):

@@ -1,18 +1,17 @@
-"""Which service a command talks to: Google's own, another server, or an emulator that runs meanwhile."""
+"""Which service a verb talks to: the provider's own, another server, or an emulator that runs meanwhile."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from collections.abc import Iterator
 
-from rich.console import Console
-
 from transforms.errors import UsageError
+from transforms.listener import Listener
 from transforms.storage import Storage
 from tuning.dataset import Dataset
-from tuning.flags import DEFAULT_LOCATION
-from tuning.jobs.watch import POLL_SECONDS, Pace
+from tuning.jobs.clock import POLL_SECONDS, Clock, Pace
+from tuning.providers import PROVIDERS
+from tuning.requests import ServiceRequest
 
 LOCAL_PROJECT = "local-project"
 # The emulator moves on when it is asked, so nothing is gained by waiting.
@@ -20,52 +19,37 @@ EMULATOR_POLL_SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def api_endpoint(args: argparse.Namespace, prepared: Dataset | None, console: Console) -> Iterator[str | None]:
-    """The URL of the service; None for Google's own. The emulator runs while the body does.
+def api_endpoint(request: ServiceRequest, prepared: Dataset | None, listener: Listener) -> Iterator[str | None]:
+    """The URL of the service; None for the provider's own. The emulator runs while the block does.
 
     Args:
-      args: `emulator` and `api_endpoint`.
+      request: which service.
       prepared: whose folder keeps the emulator's jobs; None to forget them.
-      console: for people.
+      listener: is told of the emulator.
     """
-    if not args.emulator:
-        yield args.api_endpoint
+    if not request.emulator:
+        yield request.api_endpoint
         return
     from tuning.emulator import server  # noqa: PLC0415 -- a web server, which nobody else needs
 
-    console.print(server.NOTICE)
+    listener.say(server.NOTICE)
     state_uri = prepared.tuning_uri("emulator.json") if prepared else None
-    with server.running(state_uri, storage=Storage(args.billing_project)) as url:
+    with server.running(state_uri, storage=Storage(request.billing_project)) as url:
         yield url
 
 
-def is_local(args: argparse.Namespace) -> bool:
-    """Whether the service is not Google's own."""
-    return bool(args.emulator or args.api_endpoint)
-
-
-def same_service(args: argparse.Namespace) -> str:
-    """The flags that lead another command to the same service, with a space before them."""
-    if getattr(args, "emulator", False):
-        return " --emulator"
-    url = getattr(args, "api_endpoint", None)
-    return f" --api_endpoint={url}" if url else ""
-
-
-def project_and_location(args: argparse.Namespace) -> tuple[str, str]:
-    """Where jobs are, from the flags.
+def place(request: ServiceRequest, project: str | None, location: str | None) -> tuple[str, str]:
+    """Project and location of a request's jobs.
 
     Raises:
-      UsageError: no project is named.
+      UsageError: there is no project, which only a local service can do without.
     """
-    location = args.location or DEFAULT_LOCATION
-    if args.project:
-        return str(args.project), location
-    if is_local(args):
-        return LOCAL_PROJECT, location
-    raise UsageError("--project is needed: the Google Cloud project that pays (or --emulator, to try it)")
+    if not (project or request.local):
+        told = "project is needed: the Google Cloud project that pays (or --emulator, to try it)"
+        raise UsageError(told, "project")
+    return project or LOCAL_PROJECT, location or PROVIDERS[request.provider].default_location
 
 
-def pace(args: argparse.Namespace) -> Pace:
+def pace(request: ServiceRequest, timeout: float | None, clock: Clock) -> Pace:
     """How a job is followed."""
-    return Pace(EMULATOR_POLL_SECONDS if args.emulator else POLL_SECONDS, args.timeout)
+    return Pace(EMULATOR_POLL_SECONDS if request.emulator else POLL_SECONDS, timeout, clock)

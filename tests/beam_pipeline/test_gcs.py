@@ -13,8 +13,8 @@ import pytest
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.portability import common_urns
 
-import cliptune
-from beam_pipeline import dataset, launch
+from beam_pipeline import dataset, embedded
+from cliptune.main import main
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from tests.gcs_proxy import READER
 from transforms.storage import Storage, gcs_client, uris
@@ -28,11 +28,12 @@ RECORDING = next(EXAMPLES / row["audio_path"] for row in SOME if row["audio_path
 COMMAND = """
 import functools, sys
 sys.path.insert(0, sys.argv[1])
-import cliptune
-from beam_pipeline import dataset, launch
+from cliptune.main import main
+from beam_pipeline import dataset, embedded
 from transforms.dataset import plan
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
-sys.exit(cliptune.main(["prepare", *sys.argv[2:]]))
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
+sys.exit(main(["prepare", *sys.argv[2:]]))
 """
 
 
@@ -240,7 +241,7 @@ def fresh_workers(monkeypatch):
         pipeline.visit(Separated())
         return result
 
-    monkeypatch.setattr(launch, "build", built)
+    monkeypatch.setattr(embedded, "build", built)
     return separated
 
 
@@ -279,9 +280,9 @@ def test_the_tuning_half_is_billed_too(gcs, prepare, tmp_path, capfd, command):
     for path in (tmp_path / "out").rglob("*.*"):
         Storage("payer").write_bytes(f"gs://pays/out/{path.relative_to(tmp_path / 'out')}", path.read_bytes())
     name, *flags = command
-    assert cliptune.main([name, "gs://pays/out", *flags]) == 1
+    assert main([name, "gs://pays/out", *flags]) == 1
     assert "gs://pays is a requester-pays bucket" in capfd.readouterr().err
-    assert cliptune.main([name, "gs://pays/out", *flags, "--billing_project=payer"]) == 0
+    assert main([name, "gs://pays/out", *flags, "--billing_project=payer"]) == 0
 
 
 @pytest.mark.parametrize("scheme", ["s3", "hdfs", "az", "https"])

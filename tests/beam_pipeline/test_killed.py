@@ -18,13 +18,13 @@ KILLED = """
 import functools, itertools, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import cliptune
-from beam_pipeline import launch
+from cliptune.main import main
 from transforms.dataset import plan
 from transforms.storage import Storage
 
 moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
 seen = itertools.count(1)
 
 def reached(path):
@@ -53,7 +53,7 @@ elif moment == "after":
     Path.replace = kill_after
 else:
     Storage.read_audio = kill_reading
-sys.exit(cliptune.main(["prepare", "--manifest", "m.jsonl", "--output", "out", *sys.argv[5:]]))
+sys.exit(main(["prepare", "--manifest", "m.jsonl", "--output", "out", *sys.argv[5:]]))
 """
 
 

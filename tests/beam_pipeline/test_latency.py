@@ -76,7 +76,7 @@ def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(buck
     code = f"""
 import os, sys, threading
 sys.path.insert(0, {str(EXAMPLES.parent)!r})
-import cliptune
+from cliptune.main import main
 from transforms.storage import Storage
 read = Storage.read_audio
 def interrupt(*args):
@@ -84,7 +84,7 @@ def interrupt(*args):
     os.kill(os.getpid(), {int(signal.SIGINT)})
     {then}
 Storage.read_audio = interrupt
-sys.exit(cliptune.main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))
 """
     words = ["prepare", "--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
     stopped = subprocess.run(

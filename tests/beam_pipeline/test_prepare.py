@@ -267,7 +267,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_is_finished_by_the_next(finish
     code = f"""
 import os, sys
 sys.path.insert(0, {str(EXAMPLES.parent)!r})
-import cliptune
+from cliptune.main import main
 from transforms.storage import Storage
 read = Storage.read_audio
 def interrupt(*args):
@@ -275,7 +275,7 @@ def interrupt(*args):
     os.kill(os.getpid(), {int(signal.SIGINT)})
     return read(*args)
 Storage.read_audio = interrupt
-sys.exit(cliptune.main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))
 """
     words = [sys.executable, "-c", code, "prepare", "--manifest", "m.jsonl", "--output", "out", "--overwrite"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=finished)

@@ -1,7 +1,7 @@
 """How far a run has come: marks of any number of workers, told on a terminal or line by line."""
 
+import contextlib
 import functools
-import io
 import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from beam_pipeline import progress
 from beam_pipeline.progress import ProgressFile, Tally
 from transforms.clip import Outcome
+from transforms.listener import SILENT, Silent
 
 REJECTED = Outcome("b", "m:2", None, "rejected")
 
@@ -97,97 +97,63 @@ def test_a_mark_that_is_half_written_waits_for_its_other_half(tmp_path):
     assert seen == [7, 7, 14]
 
 
-def told(path, rows, clock, notes, monkeypatch):
-    """The lines that are printed when `notes` arrive at the times of `clock`."""
-    times = iter(clock)
-    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(times)))
-    path.touch()
-    file = ProgressFile(str(path))
-
-    def noted(outcomes):
-        for outcome in outcomes:
-            file.note(outcome)
-
-    output = io.StringIO()
-    progress._lines(
-        path,
-        rows,
-        16_000,
-        Console(file=output, width=200),
-        Turns(*(functools.partial(noted, outcomes) for outcomes in notes)),
-    )
-    return output.getvalue().splitlines()
+@pytest.fixture
+def heard():
+    """A listener that keeps what it is told."""
+    return Heard()
 
 
-HOUR = accepted(16_000 * 3_600)
+class Heard(Silent):
+    def __init__(self):
+        self.begun, self.updates, self.changed = [], [], threading.Event()
+
+    @contextlib.contextmanager
+    def progress(self, what, total, unit="", /):
+        self.begun.append((what, total, unit))
+
+        def update(done, note):
+            self.updates.append((done, note))
+            if done == 2:
+                self.changed.set()
+
+        yield update
 
 
-def test_without_a_terminal_there_is_a_line_every_30_seconds(tmp_path, monkeypatch):
-    clock = [100, 129.9, 130, 159.9, 160]
-    lines = told(tmp_path / "p", 1_000, clock, [[HOUR], [HOUR, REJECTED], [HOUR], 596 * [accepted(0)]], monkeypatch)
-    assert lines == [
-        "3 of 1000 clips, 0.1/s, 2.00 h of audio, 1 rejected",
-        "600 of 1000 clips, 10.0/s, 3.00 h of audio, 1 rejected",
-    ]
-
-
-@pytest.mark.parametrize(("seconds", "lines"), [(30.0, 1), (60.0, 0)])
-def test_how_often_is_a_constant(tmp_path, monkeypatch, seconds, lines):
-    monkeypatch.setattr(progress, "_LINE_SECONDS", seconds)
-    assert len(told(tmp_path / "p", 9, [0, 59], [[REJECTED]], monkeypatch)) == lines
-
-
-def test_a_short_run_is_quiet(tmp_path):
-    output = io.StringIO()
-    with progress.shown(tmp_path / "p", 5, 16_000, Console(file=output)):
-        ProgressFile(str(tmp_path / "p")).note(REJECTED)
-    assert output.getvalue() == ""
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_what_is_shown_while_the_body_runs(tmp_path, monkeypatch, terminal):
-    monkeypatch.setattr(progress, "_LINE_SECONDS", 0)
+def test_what_is_told_while_the_body_runs(tmp_path, monkeypatch, heard):
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0.001)
-    shown = threading.Event()
-
-    class Screen(io.StringIO):
-        def write(self, text):
-            count = super().write(text)
-            if "1 rejected" in self.getvalue():
-                shown.set()
-            return count
-
-    screen = Screen()
-    console = Console(file=screen, width=200, force_terminal=terminal, color_system=None, _environ={})
-    with progress.shown(tmp_path / "p", 5, 16_000, console):
+    with progress.shown(tmp_path / "p", 5, 16_000, heard):
         file = ProgressFile(str(tmp_path / "p"))
         file.note(accepted(16_000 * 36))
         file.note(REJECTED)
-        assert shown.wait(30)
-    assert ("2/5" if terminal else "2 of 5 clips") in screen.getvalue()
-    assert "0.01 h" in screen.getvalue()
+        assert heard.changed.wait(30)
+    assert heard.begun == [("preparing", 5, "clips")]
+    done, note = heard.updates[-1]
+    assert (done, note.partition(", ")[2]) == (2, "0.01 h of audio, 1 rejected")
+
+
+def test_the_rate_is_of_the_whole_run(tmp_path, monkeypatch, heard):
+    times = iter([100.0, 110.0, 125.0])
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(times)))
+    path = tmp_path / "p"
+    path.touch()
+    file = ProgressFile(str(path))
+
+    def noted(count):
+        for _ in range(count):
+            file.note(REJECTED)
+
+    progress._follow(path, 9, 16_000, heard, Turns(functools.partial(noted, 5), functools.partial(noted, 0)))
+    assert [note.partition("/s")[0] for _, note in heard.updates] == ["0.5", "0.2"]
 
 
 def test_a_fault_of_the_body_passes_and_ends_the_display(tmp_path):
     before = threading.active_count()
-    with pytest.raises(ZeroDivisionError), progress.shown(tmp_path / "p", 5, 16_000, Console(file=io.StringIO())):
+    with pytest.raises(ZeroDivisionError), progress.shown(tmp_path / "p", 5, 16_000, SILENT):
         raise ZeroDivisionError
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize(("terminal", "told"), [(True, "reading manifests  2,000 rows"), (False, "")])
-def test_rows_are_counted_while_they_are_read(terminal, told):
-    screen = io.StringIO()
-    console = Console(file=screen, width=80, force_terminal=terminal, color_system=None, _environ={})
-    assert list(progress.counted(iter(range(2_500)), console)) == list(range(2_500))
-    assert told in screen.getvalue()
-    assert bool(screen.getvalue()) == terminal
-
-
-def test_a_long_count_tells_a_line_every_30_seconds(monkeypatch):
-    clock = iter([0.0, 29.9, 30.0, 31.0, 60.0])
-    monkeypatch.setattr("beam_pipeline.progress.time.monotonic", lambda: next(clock))
-    screen = io.StringIO()
-    for _ in progress.counted(range(3_000), Console(file=screen)):
-        pass
-    assert screen.getvalue().splitlines() == ["reading manifests: 2,000 rows"]
+def test_rows_are_counted_while_they_are_read(heard):
+    assert list(progress.counted(iter(range(2_500)), heard)) == list(range(2_500))
+    assert heard.begun == [("reading manifests", None, "rows")]
+    assert [done for done, _ in heard.updates] == [1_000, 2_000]

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from cliptune import main
+from cliptune.main import main
 from tests.beam_pipeline.conftest import FEW, SOME, contents, examples, ledger, write_manifest
 
 TASKS = {

@@ -144,11 +144,11 @@ def test_verify_mends_files_that_are_missing_or_changed(folder, prepare, bucket,
 KILLED = """
 import functools, itertools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
-import cliptune
-from beam_pipeline import launch
+from cliptune.main import main
 from transforms.dataset import plan
 from transforms.storage import Storage
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
 write_once, seen = Storage.write_once, itertools.count(1)
 
 def killed(*args):
@@ -157,7 +157,7 @@ def killed(*args):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Storage.write_once = killed
-cliptune.main(sys.argv[2:])
+main(sys.argv[2:])
 """
 
 

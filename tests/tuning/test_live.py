@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from cliptune import main
+from cliptune.main import main
 
 PROJECT, BUCKET = os.environ.get("CLIPTUNE_LIVE_PROJECT"), os.environ.get("CLIPTUNE_LIVE_BUCKET")
 

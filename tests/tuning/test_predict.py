@@ -9,11 +9,14 @@ from tests.tuning.conftest import answering, prepare
 from transforms.dataset import ledger
 from transforms.errors import ServiceError
 from transforms.storage import Storage, uris
-from tuning import dataset, predict, predictions
+from tuning import dataset, predictions, questions
+from tuning.jobs.clock import CLOCK
 from tuning.predictions import Prediction
 from tuning.providers.base import Answer, Question
+from tuning.providers.vertex import PROVIDER as VERTEX
 from tuning.providers.vertex import models, rows
 from tuning.providers.vertex.tuner import VertexTuner
+from tuning.questions import Asked
 
 storage = Storage()
 
@@ -51,7 +54,8 @@ def far():
 
 def predicted(tuner, prepared, split="train", limit=None, base_model="gemini-3.1-flash-lite", model=ENDPOINT):
     found: list[Prediction] = []
-    count = predict.predict(tuner, model, base_model, prepared, split, limit, found.append)
+    asked = Asked("x", model, base_model, VERTEX, tuner, CLOCK)
+    count = questions.ask_split(asked, prepared, split, limit, (), found.append)
     assert count == len(found)
     return found
 

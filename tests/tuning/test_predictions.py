@@ -14,18 +14,20 @@ import httpx
 import pytest
 import soundfile
 
+from tests.cliptune.test_commands import only_json, run
 from tests.sounds import tone
 from tests.tuning.conftest import NO_TIME, answering, prepare
-from tests.tuning.test_commands import only_json, run
 from tests.tuning.test_predict import ENDPOINT, echo, says
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
 from transforms.storage import Storage
-from tuning import ask_commands, dataset, predict, predictions
+from tuning import dataset, predict, predictions, questions
 from tuning.emulator import server
-from tuning.jobs.clock import Clock
+from tuning.jobs.clock import CLOCK, Clock
 from tuning.predictions import Prediction
+from tuning.providers.vertex import PROVIDER as VERTEX
 from tuning.providers.vertex.tuner import VertexTuner
+from tuning.questions import Asked
 
 storage = Storage()
 
@@ -45,17 +47,17 @@ def uri(request, tmp_path):
 
 
 def test_what_was_kept_is_read_again(uri):
-    with predictions.Answers(uri, [], Storage()) as file:
+    with predictions.PredictionsFile(uri, [], Storage()) as file:
         for number in range(3):
             file.add(prediction(number))
     assert predictions.read(uri, Storage()) == [prediction(number) for number in range(3)]
-    with predictions.Answers(uri, predictions.read(uri, Storage()), Storage()) as file:
+    with predictions.PredictionsFile(uri, predictions.read(uri, Storage()), Storage()) as file:
         file.add(prediction(3))
     assert predictions.read(uri, Storage()) == [prediction(number) for number in range(4)]
 
 
 def test_answers_are_kept_whatever_happens_next(uri):
-    with pytest.raises(KeyboardInterrupt), predictions.Answers(uri, [], Storage()) as file:
+    with pytest.raises(KeyboardInterrupt), predictions.PredictionsFile(uri, [], Storage()) as file:
         file.add(prediction(0))
         raise KeyboardInterrupt
     assert predictions.read(uri, Storage()) == [prediction(0)]
@@ -63,7 +65,7 @@ def test_answers_are_kept_whatever_happens_next(uri):
 
 def test_an_answer_is_in_the_file_at_once(tmp_path):
     uri = str(tmp_path / "p.jsonl")
-    with predictions.Answers(uri, [], Storage()) as file:
+    with predictions.PredictionsFile(uri, [], Storage()) as file:
         file.add(prediction(0))
         assert predictions.read(uri, Storage()) == [prediction(0)]  # so a kill loses nothing
 
@@ -73,7 +75,7 @@ def test_a_full_disk_is_one_line(tmp_path):
         def write(self, content):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    file = predictions.Answers(str(tmp_path / "p.jsonl"), [], Storage())
+    file = predictions.PredictionsFile(str(tmp_path / "p.jsonl"), [], Storage())
     file._stream = Full()
     with pytest.raises(StorageError, match=r"p\.jsonl: No space left on device"):
         file.add(prediction(0))
@@ -81,7 +83,7 @@ def test_a_full_disk_is_one_line(tmp_path):
 
 def test_in_a_bucket_answers_are_written_by_the_hundred(bucket):
     uri = f"{bucket}/p.jsonl"
-    with predictions.Answers(uri, [], Storage()) as file:
+    with predictions.PredictionsFile(uri, [], Storage()) as file:
         for number in range(150):
             file.add(prediction(number))
         assert len(predictions.read(uri, Storage())) == 100
@@ -91,7 +93,7 @@ def test_in_a_bucket_answers_are_written_by_the_hundred(bucket):
 @pytest.mark.parametrize("cut", [1, 10, 60])
 def test_half_a_line_is_mended(uri, cut):
     storage.write_bytes(uri, predictions.dump(prediction(0)) + predictions.dump(prediction(1))[:-cut])
-    with predictions.Answers(uri, predictions.read(uri, Storage()), Storage()) as file:
+    with predictions.PredictionsFile(uri, predictions.read(uri, Storage()), Storage()) as file:
         file.add(prediction(2))
     assert storage.read_bytes(uri) == predictions.dump(prediction(0)) + predictions.dump(prediction(2))
 
@@ -138,6 +140,10 @@ def test_another_models_answers_are_not_these(out, run):
         assert len(predictions.read(str(out / "tuning/predictions-validation-tuned.jsonl"), Storage())) == 2
 
 
+def asked_of(tuner, base_model=""):
+    return Asked("x", ENDPOINT, base_model, VERTEX, tuner, CLOCK)
+
+
 def test_a_dataset_made_anew_is_asked_about_anew(prepared, tmp_path):
     again = dataset.load(str(prepare(tmp_path / "again", sample_rate=8_000)), Storage())
     clips = {}
@@ -146,19 +152,19 @@ def test_a_dataset_made_anew_is_asked_about_anew(prepared, tmp_path):
         tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
         with pytest.MonkeyPatch.context() as patch:
             answering(tuner, patch, echo)
-            predict.predict(tuner, ENDPOINT, "", each, "train", None, found.append)
+            questions.ask_split(asked_of(tuner), each, "train", None, (), found.append)
         clips[each.uri] = found
     ours = clips[prepared.uri]
-    assert predict.still_asked(ours, ENDPOINT, prepared, "train") == ours
-    assert predict.still_asked(ours, "another", prepared, "train") == []
-    assert predict.still_asked(ours, ENDPOINT, prepared, "validation") == []
-    assert predict.still_asked(ours, ENDPOINT, again, "train") == []
+    assert questions.still_asked(ours, ENDPOINT, prepared, "train") == ours
+    assert questions.still_asked(ours, "another", prepared, "train") == []
+    assert questions.still_asked(ours, ENDPOINT, prepared, "validation") == []
+    assert questions.still_asked(ours, ENDPOINT, again, "train") == []
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_question_that_meets_a_full_quota_is_asked_again(out, run, monkeypatch, status):
     waits: list[float] = []
-    monkeypatch.setattr(ask_commands, "CLOCK", Clock(lambda: 0.0, waits.append))
+    monkeypatch.setattr(predict, "CLOCK", Clock(lambda: 0.0, waits.append))
     with server.running() as url:
         run("tune", out, "--api_endpoint", url)
         httpx.put(f"{url}/emulator", json={"faults": [{"method": "generate", "count": 5, "status": status}]})
@@ -168,13 +174,13 @@ def test_a_question_that_meets_a_full_quota_is_asked_again(out, run, monkeypatch
         httpx.put(f"{url}/emulator", json={"faults": faults})
         found, stdout, stderr = run("predict", out, "--api_endpoint", url, "--split", "train", "--limit", 1)
         assert (found, stdout, f": {status} " in stderr) == (1, "", True)
-        assert httpx.get(f"{url}/emulator").json()["requests"] == {"generate": predict.ATTEMPTS}
+        assert httpx.get(f"{url}/emulator").json()["requests"] == {"generate": questions.ATTEMPTS}
     limits = [2, 4, 8, 16, 32, 60, 60]
     assert [limit / 2 <= wait <= limit for wait, limit in zip(waits[-7:], limits, strict=True)] == [True] * 7
 
 
 def test_a_question_whose_connection_is_cut_is_asked_again(out, run, monkeypatch):
-    monkeypatch.setattr(ask_commands, "CLOCK", NO_TIME)
+    monkeypatch.setattr(predict, "CLOCK", NO_TIME)
     with server.running() as url:
         run("tune", out, "--api_endpoint", url)
         httpx.put(f"{url}/emulator", json={"faults": [{"method": "generate", "count": 3, "cut": "before"}]})
@@ -183,22 +189,22 @@ def test_a_question_whose_connection_is_cut_is_asked_again(out, run, monkeypatch
 
 
 def test_questions_are_asked_some_at_a_time(prepared, monkeypatch):
-    together = threading.Barrier(predict.CONCURRENCY)
-    running = threading.Semaphore(predict.CONCURRENCY)
+    together = threading.Barrier(questions.CONCURRENCY)
+    running = threading.Semaphore(questions.CONCURRENCY)
     numbers = itertools.count()
     waited: list[int] = []
 
     def slow(request):
         assert running.acquire(blocking=False)  # never more than so many
-        if next(numbers) < predict.CONCURRENCY:
+        if next(numbers) < questions.CONCURRENCY:
             waited.append(together.wait(30))  # and so many at once
         running.release()
         return echo(request)
 
     tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
     answering(tuner, monkeypatch, slow)
-    assert predict.predict(tuner, ENDPOINT, "", prepared, "train", None, lambda each: None) == 22
-    assert sorted(waited) == [*range(predict.CONCURRENCY)]
+    assert questions.ask_split(asked_of(tuner), prepared, "train", None, (), lambda each: None) == 22
+    assert sorted(waited) == [*range(questions.CONCURRENCY)]
 
 
 def test_silences_are_counted(out, run, monkeypatch):
@@ -244,7 +250,9 @@ def test_a_recording_is_asked_about_as_it_would_have_been_trained_on(run, prepar
 )
 def test_the_prompt_is_the_datasets_unless_told(prepared, out, words, prompt, system):
     soundfile.write(out / "good.flac", tone(440, 44_100, 1.0), 44_100)
-    question = predict.question_about(str(out / "good.flac"), prepared, "gemini-3.1-flash-lite", *words)
+    question = questions.question_about(
+        str(out / "good.flac"), prepared, asked_of(None, "gemini-3.1-flash-lite"), *words
+    )
     (turn,) = question.contents
     assert [part.text for part in turn.parts] == [prompt, None]
     assert turn.parts[1].inline_data.mime_type == "audio/flac"
@@ -258,7 +266,7 @@ def trained_on(run, out):
 
 
 def test_a_question_about_a_recording_is_asked_again_too(out, run, monkeypatch):
-    monkeypatch.setattr(ask_commands, "CLOCK", NO_TIME)
+    monkeypatch.setattr(predict, "CLOCK", NO_TIME)
     soundfile.write(out / "good.flac", tone(440, 44_100, 1.0), 44_100)
     with server.running() as url:
         run("tune", out, "--api_endpoint", url)
@@ -282,8 +290,9 @@ def test_a_recording_that_cannot_be_used_is_one_line_and_the_others_are_asked_ab
     (said,) = only_json(stdout)["answers"]
     assert (status, said["audio"]) == (1, str(tmp_path / "good.flac"))
     assert said["prediction"].startswith("[emulator] heard 1.0 s of audio/flac")
-    (line,) = [line for line in stderr.splitlines() if line.startswith("cliptune predict:")]
-    assert told in line
+    (line,) = [line for line in stderr.splitlines() if told in line]
+    assert str(tmp_path / name) in line
+    assert only_json(stdout)["refused"] == [str(tmp_path / name)]
 
 
 def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
@@ -306,17 +315,17 @@ def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
 
 def test_ctrl_c_keeps_the_answers(run, out, monkeypatch):
     run("tune", out, "--emulator")
-    real = predict.predict
+    real = questions.ask_split
 
-    def interrupted(tuner, model, base_model, prepared, split, limit, answered, known, clock):
-        real(tuner, model, base_model, prepared, split, 1, answered, known, clock)
+    def interrupted(asked, prepared, split, limit, known, answered):
+        real(asked, prepared, split, 1, known, answered)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "predict", interrupted)
+    monkeypatch.setattr(questions, "ask_split", interrupted)
     status, stdout, stderr = run("predict", out, "--emulator")
     assert (status, stdout) == (130, "")
     assert "the answers so far are kept, and the same command goes on" in stderr
-    monkeypatch.setattr(predict, "predict", real)
+    monkeypatch.setattr(questions, "ask_split", real)
     assert only_json(run("predict", out, "--emulator")[1])["asked"] == 1
 
 
@@ -325,11 +334,13 @@ def test_ctrl_c_does_not_wait_for_questions_that_are_never_answered(run, out):
     code = f"""
 import itertools, os, sys, threading
 sys.path.insert(0, {str(ROOT)!r})
-import cliptune
-from tuning import predictions, commands
+from cliptune.main import main
+from cliptune.commands import predict
+from tuning import predictions
 from tuning.providers.vertex.tuner import VertexTuner
-commands.INTERRUPT_SECONDS = 1.0
-ask, number, kept, add = VertexTuner.ask, itertools.count(), threading.Event(), predictions.Answers.add
+assert predict.INTERRUPT_SECONDS
+predict.INTERRUPT_SECONDS = 1.0
+ask, number, kept, add = VertexTuner.ask, itertools.count(), threading.Event(), predictions.PredictionsFile.add
 def never_again(*args):
     if next(number) == 0:
         return ask(*args)
@@ -339,8 +350,8 @@ def never_again(*args):
 def add_and_tell(*args):
     add(*args)
     kept.set()
-VertexTuner.ask, predictions.Answers.add = never_again, add_and_tell
-sys.exit(cliptune.main(["predict", {str(out)!r}, "--emulator"]))
+VertexTuner.ask, predictions.PredictionsFile.add = never_again, add_and_tell
+sys.exit(main(["predict", {str(out)!r}, "--emulator"]))
 """
     stopped = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=out

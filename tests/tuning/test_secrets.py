@@ -7,7 +7,7 @@ import pytest
 from google.auth import exceptions
 from google.oauth2.credentials import Credentials
 
-from tests.tuning.test_commands import run
+from tests.cliptune.test_commands import run
 from tuning.emulator import server
 from tuning.providers.vertex import tuner
 from tuning.providers.vertex.tuner import VertexTuner

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cliptune import build_parser
-from tests.tuning.test_commands import run
+from cliptune.exits import MEANINGS
+from cliptune.main import build_parser
+from tests.cliptune.test_commands import run
 from transforms import limits
 from tuning.emulator import scenario, server
-from tuning.exits import MEANINGS
 from tuning.providers.vertex import models
 
 __all__ = ["run"]  # a fixture

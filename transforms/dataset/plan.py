@@ -48,10 +48,15 @@ class Plan:
         return [(split, index) for split, count in self.num_shards.items() for index in range(count)]
 
 
-def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int = CLIPS_PER_SHARD) -> Plan:
+def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
     Memory grows with the number of groups and of different prompts only (64-bit keys).
+
+    Args:
+      rows: of all manifests.
+      settings: what decides the bytes.
+      shard_clips: clips of a shard; None for `CLIPS_PER_SHARD`.
     """
     tally = _Tally()
     for row in rows:
@@ -63,7 +68,7 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
         assign.TRAIN: tally.marked[assign.TRAIN].total() + tally.unmarked.total() - held_out,
         assign.VALIDATION: tally.marked[assign.VALIDATION].total() + held_out,
     }
-    shards = {split: -(-count // shard_clips) for split, count in clips.items()}
+    shards = {split: -(-count // (shard_clips or CLIPS_PER_SHARD)) for split, count in clips.items()}
     # Duplicated ids, found later, join the unreadable rows; so at least one shard.
     shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}

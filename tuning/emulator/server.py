@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from rich.console import Console
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -178,19 +177,3 @@ def running(
         finally:
             server.should_exit = True
             thread.join()
-
-
-def serve(port: int, state_file: str | None, scenario_file: str | None, console: Console, storage: Storage) -> int:
-    """Serves until it is interrupted.
-
-    Raises:
-      UserError: the port is taken, or the scenario is none.
-    """
-    played = scenario.load(scenario_file) if scenario_file else None
-    with running(state_file, port, played, storage) as url:
-        console.print(f"{url}\n{NOTICE}; Ctrl-C stops it")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return 0
-    return 0

@@ -22,6 +22,23 @@ class Clock:
 
 
 CLOCK = Clock()
+# Of a service that runs a job for hours.
+POLL_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a job is followed.
+
+    Attributes:
+      poll_seconds: the longest time between two questions.
+      timeout: seconds after which it is left alone; None for never.
+      clock: that passes meanwhile.
+    """
+
+    poll_seconds: float = POLL_SECONDS
+    timeout: float | None = None
+    clock: Clock = CLOCK
 
 
 def jittered(seconds: float) -> float:

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
-from rich.console import Console
-
-from transforms.errors import ServiceError
-from tuning.exits import Exit
-from tuning.jobs.clock import CLOCK, Clock, backoff, jittered
+from transforms.errors import ServiceError, UserError
+from transforms.listener import SILENT, Listener
+from transforms.storage import Storage
+from tuning import dataset, service
+from tuning.dataset import Dataset
+from tuning.jobs import dropped, note
+from tuning.jobs.clock import CLOCK, Clock, Pace, backoff, jittered
+from tuning.jobs.dropped import Dropped
+from tuning.providers import open_tuner
 from tuning.providers.base import Tuner, TuningJob
+from tuning.requests import WatchRequest
 
 # Often at first, when a refused dataset shows; a job then runs for hours.
 FIRST_POLL_SECONDS = 1.0
-POLL_SECONDS = 30.0
 # Without a terminal a line now and then, so that a log does not look dead.
 NEWS_SECONDS = 600.0
 # A job runs for hours: a service that is away for half of one is waited for.
 MAX_FAILURES = 60
+SHOWN_DROPPED = 10
+FORMAT_VERSION = 1
 MAX_BACKOFF_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How a job is followed.
-
-    Attributes:
-      poll_seconds: the longest time between two questions.
-      timeout: seconds after which it is left alone; None for never.
-      clock: that passes meanwhile.
-    """
-
-    poll_seconds: float = POLL_SECONDS
-    timeout: float | None = None
-    clock: Clock = CLOCK
-
-
-def watch(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, noted: Callable[[TuningJob], None]) -> TuningJob:
+def watch(
+    tuner: Tuner, job: TuningJob, listener: Listener, pace: Pace, noted: Callable[[TuningJob], None]
+) -> TuningJob:
     """Polls until the job has ended, or the time is over.
 
     Args:
       tuner: the service.
       job: as last seen.
-      console: for people: a line at each change, and the time on a terminal.
+      listener: is told each change; where it is live, the time too.
       pace: how often, and how long.
       noted: called with the job at each change.
 
@@ -53,22 +46,22 @@ def watch(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, noted: Cal
     clock = pace.clock
     start = last = clock.now()
     told, wait = "", min(FIRST_POLL_SECONDS, pace.poll_seconds)
-    with console.status("watching", spinner="line") as status:
+    with listener.waiting("watching") as show:
         while True:
             elapsed = clock.now() - start
             if line(job) != told:
                 told, last = line(job), clock.now()
-                console.print(told)
+                listener.say(told)
                 noted(job)
-            elif clock.now() - last >= NEWS_SECONDS and not console.is_terminal:
+            elif clock.now() - last >= NEWS_SECONDS and not listener.live:
                 last = clock.now()
-                console.print(f"{told}, for {_elapsed(elapsed)} now")
+                listener.say(f"{told}, for {_elapsed(elapsed)} now")
             if job.ended or (pace.timeout is not None and elapsed >= pace.timeout):
                 return job
-            status.update(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
+            show(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
             clock.sleep(_wait(wait, elapsed, pace))
             wait = min(1.5 * wait, pace.poll_seconds)
-            job = refreshed(tuner, job, console, pace, start)
+            job = refreshed(tuner, job, listener, pace, start)
 
 
 def _wait(wait: float, elapsed: float, pace: Pace) -> float:
@@ -76,13 +69,13 @@ def _wait(wait: float, elapsed: float, pace: Pace) -> float:
     return jittered(wait) if pace.timeout is None else min(jittered(wait), max(0.0, pace.timeout - elapsed))
 
 
-def refreshed(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, start: float | None = None) -> TuningJob:
+def refreshed(tuner: Tuner, job: TuningJob, listener: Listener, pace: Pace, start: float | None = None) -> TuningJob:
     """The job, asked for again and again while the service is away.
 
     Args:
       tuner: the service.
       job: as last seen, which is what is returned when the time is over.
-      console: for people: a line at each failure.
+      listener: for people: a line at each failure.
       pace: how long.
       start: since when, by the pace's clock; None for now.
 
@@ -100,7 +93,7 @@ def refreshed(tuner: Tuner, job: TuningJob, console: Console, pace: Pace, start:
             if pace.timeout is not None and pace.clock.now() - start >= pace.timeout:
                 return job
             wait = backoff(failures, MAX_BACKOFF_SECONDS)
-            console.print(f"{fault}; asking again in {wait:.0f} s")
+            listener.say(f"{fault}; asking again in {wait:.0f} s")
         pace.clock.sleep(wait)
 
 
@@ -131,12 +124,71 @@ def verdict(job: TuningJob) -> str:
     return f"the job ended as {job.state}: {job.error or 'the service gave no reason'}"
 
 
-def exit_status(job: TuningJob) -> Exit:
-    """What a script is told of a job."""
-    if not job.ended:
-        return Exit.STILL_RUNNING
-    if job.answers:
-        return Exit.DONE
-    if job.tuned_model and not job.endpoint:
-        return Exit.NO_ENDPOINT
-    return Exit.JOB_CANCELLED if job.state == "CANCELLED" else Exit.JOB_FAILED
+@dataclass(frozen=True, slots=True)
+class JobReport(TuningJob):
+    """A job, as commands tell of it on stdout.
+
+    Attributes:
+      dropped: examples that the service left out and named.
+      format_version: of these fields.
+    """
+
+    dropped: tuple[Dropped, ...] = ()
+    format_version: int = FORMAT_VERSION
+
+    @classmethod
+    def of(cls, job: TuningJob, dropped: Sequence[Dropped] = ()) -> JobReport:
+        """The report of a job."""
+        return cls(**{each.name: getattr(job, each.name) for each in fields(TuningJob)}, dropped=tuple(dropped))
+
+
+def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport:
+    """Follows the job of a dataset to its end.
+
+    Raises:
+      UserError: no job was submitted.
+      ServiceError: the service refused, or was away for too long.
+    """
+    prepared = dataset.load(request.dataset, Storage(request.billing_project))
+    submitted, job = note.submitted(prepared)
+    pace = service.pace(request, request.timeout, clock or CLOCK)
+    with service.api_endpoint(request, prepared, listener) as url:
+        tuner = open_tuner(request.provider, submitted.project, submitted.location, url)
+        job = refreshed(tuner, job, listener, pace)
+        return follow(tuner, job, prepared, listener, pace, request.default_checkpoint)
+
+
+def follow(
+    tuner: Tuner, job: TuningJob, prepared: Dataset, listener: Listener, pace: Pace, default_checkpoint: str | None
+) -> JobReport:
+    """Follows a job to its end, notes each change, and names the examples that the service left out."""
+    job = watch(tuner, job, listener, pace, lambda seen: note.update(prepared, seen))
+    if default_checkpoint and job.answers:
+        job = _with_default_checkpoint(tuner, job, default_checkpoint)
+        note.update(prepared, job)
+    report = JobReport.of(job, dropped.dropped(job, prepared))
+    _say_dropped(report, listener)
+    if job.ended:
+        listener.say(verdict(job))
+        if job.experiment:
+            listener.say(f"its metrics are in the experiment {job.experiment}")
+    return report
+
+
+def _with_default_checkpoint(tuner: Tuner, job: TuningJob, checkpoint: str) -> TuningJob:
+    known = [str(point.get("checkpoint_id")) for point in job.checkpoints]
+    if checkpoint not in known:
+        raise UserError(f"default_checkpoint must be one of {', '.join(known) or 'none'}, got {checkpoint!r}")
+    tuner.set_default_checkpoint(job.tuned_model or "", checkpoint)
+    return tuner.get(job.name)
+
+
+def _say_dropped(report: JobReport, listener: Listener) -> None:
+    count = dropped.count(report)
+    if count:
+        named = f"it names {len(report.dropped):,}"
+        listener.say(f"warning: the service left out {count:,} of the training examples; {named}:")
+    for each in report.dropped[:SHOWN_DROPPED]:
+        listener.say(f"  {each.clip_id} ({each.source}): {each.reason or 'no reason given'}")
+    if len(report.dropped) > SHOWN_DROPPED:
+        listener.say(f"  … and {len(report.dropped) - SHOWN_DROPPED:,} more, on stdout")

@@ -15,6 +15,7 @@ from transforms.limits import Source
 
 # Label that finds a job again: values may hold lower-case letters, digits, "-" and "_", 63 at most.
 REQUEST_LABEL = "cliptune-request"
+MAX_LABELS = 64
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
 GOOD_ENDS = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
 
@@ -91,7 +92,7 @@ class TuningJob:
     """
 
     name: str
-    state: str
+    state: str = "UNSPECIFIED"
     base_model: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     tuned_model: str | None = None

@@ -9,7 +9,7 @@ from tests.tuning.cutting import Cut, cutting
 from transforms.errors import ServiceError, UserError
 from tuning.emulator import server
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.jobs import submit
+from tuning.jobs import note, submit
 from tuning.jobs.clock import Clock
 from tuning.jobs.submit import Patience
 from tuning.providers.vertex.tuner import VertexTuner
@@ -21,13 +21,19 @@ def ignore(line):
     pass
 
 
+def noted(prepared):
+    found = note.read(prepared)
+    assert found is not None
+    return found
+
+
 def submitted_in_the_end(tuner, request_, prepared):
     """What a user does: the same command again, as the message says. How often it took, and the job."""
     try:
         return 1, submit.submit_once(tuner, request_, prepared, ignore, PATIENT)
     except ServiceError as fault:
         assert "run the same command again" in str(fault)
-        assert (submit.read_note(prepared) or {})["job"] is None
+        assert noted(prepared).job is None
     return 2, submit.submit_once(tuner, request_, prepared, ignore, PATIENT)
 
 
@@ -43,7 +49,7 @@ def test_a_cut_connection_is_one_job(url, tuner, request_, prepared, cut, comman
     with cutting(url, cut) as proxy:
         took, job = submitted_in_the_end(VertexTuner("p", "us-central1", proxy), request_, prepared)
     assert [each.name for each in tuner.jobs()] == [job.name]
-    assert submit.submitted(prepared)["job"]["name"] == job.name
+    assert note.submitted(prepared)[1].name == job.name
     assert took == commands
     assert cut.creates == commands  # a request that arrived was never sent twice
 
@@ -55,10 +61,9 @@ def test_a_create_without_an_answer_takes_the_note_from_the_job_before(url, tune
     other = replace(request_, epochs=9)
     with cutting(url, cut) as proxy, pytest.raises(ServiceError, match="whether the job was created is not known"):
         submit.submit_once(VertexTuner("p", "us-central1", proxy), other, prepared, ignore, PATIENT)
-    note = submit.read_note(prepared) or {}
-    assert (note["digest"], note["job"]) == (other.digest, None)
+    assert (noted(prepared).digest, noted(prepared).job) == (other.digest, None)
     with pytest.raises(UserError, match="has no tuning job yet"):
-        submit.submitted(prepared)
+        note.submitted(prepared)
     job = submit.submit_once(tuner, other, prepared, ignore)
     assert [each.name for each in tuner.jobs()] == [job.name, before.name]
 

@@ -1,23 +1,24 @@
 """A job followed to its end: what is told, how often, and what the end means."""
 
-import io
-
 import httpx
 import pytest
-from rich.console import Console
 
 from tests.tuning.conftest import answering
+from transforms.listener import Silent
 from tuning.jobs import watch
-from tuning.jobs.clock import Clock
-from tuning.jobs.watch import Pace
+from tuning.jobs.clock import Clock, Pace
 from tuning.providers.base import TERMINAL, TuningJob
 from tuning.providers.vertex.tuner import VertexTuner
 
 NAME = "projects/p/locations/us-central1/tuningJobs/7"
 
 
-def console():
-    return Console(file=io.StringIO(), width=300)
+class People(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line, /):
+        self.lines.append(line)
 
 
 def job_of(monkeypatch, tree):
@@ -28,21 +29,21 @@ def job_of(monkeypatch, tree):
 
 
 def test_each_change_is_told_and_noted_once(tuner, request_):
-    people = console()
+    people = People()
     noted: list[TuningJob] = []
     job = tuner.submit(request_)
     end = watch.watch(tuner, job, people, Pace(0), noted.append)
     states = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED, 3 checkpoints"]
-    assert people.file.getvalue().splitlines() == [f"{job.name}: {state}" for state in states]
+    assert people.lines == [f"{job.name}: {state}" for state in states]
     assert [job.state for job in noted] == ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
     assert noted[-1] == end
 
 
 def test_a_job_that_has_ended_is_not_asked_about_again():
-    people = console()
+    people = People()
     end = TuningJob(NAME, "FAILED", error="no")
     assert watch.watch(VertexTuner("p", "l", "http://127.0.0.1:9"), end, people, Pace(0), lambda job: None) is end
-    assert people.file.getvalue() == f"{NAME}: FAILED\n"
+    assert people.lines == [f"{NAME}: FAILED"]
 
 
 def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
@@ -54,9 +55,9 @@ def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
         for state, count in answers
     )
     answering(tuner, monkeypatch, lambda request: httpx.Response(200, json=next(trees)))
-    people = console()
+    people = People()
     watch.watch(tuner, tuner.get(NAME), people, Pace(0), lambda job: None)
-    assert people.file.getvalue().splitlines() == [
+    assert people.lines == [
         f"{NAME}: RUNNING",
         f"{NAME}: RUNNING, 1 checkpoints",
         f"{NAME}: RUNNING, 2 checkpoints",
@@ -68,7 +69,7 @@ def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
 def test_the_time_between_two_questions_grows_to_its_limit(tuner, request_, poll):
     waits: list[float] = []
     pace = Pace(poll, clock=Clock(lambda: 0.0, waits.append))
-    watch.watch(tuner, tuner.submit(request_), console(), pace, lambda job: None)
+    watch.watch(tuner, tuner.submit(request_), People(), pace, lambda job: None)
     limits = [min(wait, poll) for wait in (1, 1.5, 2.25)]
     assert [limit / 2 <= wait <= limit for wait, limit in zip(waits, limits, strict=True)] == [True] * 3
 

@@ -1,6 +1,5 @@
 """The real google-genai client against the emulator: requests, states, refusals, one job for one request."""
 
-import io
 import json
 import threading
 from dataclasses import replace
@@ -9,16 +8,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import numpy as np
 import pytest
-from rich.console import Console
 
 from tests.sounds import tone
 from tests.tuning.providers.test_rows import FLAC, blob, model, row, user
 from transforms.audio import encode
 from transforms.errors import ServiceError, UserError
+from transforms.listener import SILENT
 from transforms.settings import Settings
 from tuning.emulator import server
 from tuning.jobs import submit, watch
-from tuning.jobs.clock import Clock
+from tuning.jobs.clock import Clock, Pace
 from tuning.providers.base import Answer, Question, TuningJob
 from tuning.providers.vertex import rows
 from tuning.providers.vertex.tuner import VertexTuner
@@ -26,13 +25,9 @@ from tuning.providers.vertex.tuner import VertexTuner
 ENDED = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"]
 
 
-def quiet():
-    return Console(file=io.StringIO(), width=300)
-
-
 def followed(tuner, job):
     seen = []
-    end = watch.watch(tuner, job, quiet(), watch.Pace(0), lambda job: seen.append(job.state))
+    end = watch.watch(tuner, job, SILENT, Pace(0), lambda job: seen.append(job.state))
     return end, seen
 
 
@@ -279,14 +274,14 @@ class Flaky(VertexTuner):
 
 
 def paced(waits, poll=30.0):
-    return watch.Pace(poll, clock=Clock(lambda: 0.0, waits.append))
+    return Pace(poll, clock=Clock(lambda: 0.0, waits.append))
 
 
 def test_watching_survives_a_service_that_is_away():
     waits: list[float] = []
     away = ServiceError("503", transient=True)
     flaky = Flaky([away, away, "RUNNING", away, "SUCCEEDED"])
-    end = watch.watch(flaky, TuningJob("j", "QUEUED"), quiet(), paced(waits), print)
+    end = watch.watch(flaky, TuningJob("j", "QUEUED"), SILENT, paced(waits), print)
     assert end.state == "SUCCEEDED"
     limits = [1.0, 2.0, 4.0, 1.5, 2.0]  # a poll, two back-offs, a poll, a back-off
     assert [limit / 2 <= wait <= limit for wait, limit in zip(waits, limits, strict=True)] == [True] * 5
@@ -299,7 +294,7 @@ def test_watching_gives_up_at_once_or_in_the_end(fault, asked):
     answers = [fault] * 100
     flaky = Flaky(answers)
     with pytest.raises(ServiceError):
-        watch.watch(flaky, TuningJob("j", "QUEUED"), quiet(), paced([]), print)
+        watch.watch(flaky, TuningJob("j", "QUEUED"), SILENT, paced([]), print)
     assert len(list(flaky.answers)) == 100 - asked
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline import launch
-from cliptune import COMMANDS, main
+from beam_pipeline import embedded
+from cliptune.commands import emulator
+from cliptune.main import COMMANDS, command_of, main
 from tests.tuning.conftest import prepare as prepare_tones
 from tests.tuning.conftest import url
 from transforms.errors import UserError
 from transforms.limits import FACTS_DATE
-from tuning import service, tune_command
-from tuning.emulator import server
+from tuning import service, tune
 
 __all__ = ["url"]  # a fixture
 
@@ -22,7 +22,7 @@ __all__ = ["url"]  # a fixture
 def flags(command):
     """The actions of a command's parser, by their flag, or by their name where they have none."""
     parser = argparse.ArgumentParser(add_help=False)
-    COMMANDS[command][1](parser)
+    command_of(command).add_flags(parser)
     return {(action.option_strings or [action.dest])[-1]: action for action in parser._actions}
 
 
@@ -52,7 +52,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_time(monkeypatch):
     monkeypatch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
-    monkeypatch.setattr(tune_command, "today", lambda: FACTS_DATE)
+    monkeypatch.setattr(tune, "today", lambda: FACTS_DATE)
 
 
 # What each flag of `prepare` needs besides, or cannot do with a made-up value.
@@ -89,7 +89,7 @@ def job_of(tmp_path, monkeypatch):
         made.append(job)
         raise UserError("enough")
 
-    monkeypatch.setattr(launch, "run", caught)
+    monkeypatch.setattr(embedded, "run", caught)
 
     def call(*words):
         made.clear()
@@ -112,7 +112,7 @@ KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 MODEL = "projects/p/locations/us-central1/models/1"
 STAGED = ("--project=p", "--staging_location=gs://b/s", "--dry_run")
 OF_TUNE = {
-    "output": ["nowhere"],
+    "dataset": ["nowhere"],
     "--base_model": ["--base_model=gemini-3.5-flash"],
     "--price_per_million": ["--price_per_million=7"],
     "--prices": ["--prices=nowhere.json"],
@@ -183,7 +183,7 @@ def read(monkeypatch):
 
 
 def test_every_flag_of_the_tuning_commands_is_read(dataset, read, url, monkeypatch):
-    monkeypatch.setattr(server, "serve", lambda *args: 0)
+    monkeypatch.setattr(emulator, "run", lambda *args: 0)
     places = {"OUT": str(dataset), "CLIP": f"{dataset.parent}/clips/0.wav", "URL": url}
     forgotten = []
     for command, lines in LINES.items():

@@ -7,21 +7,20 @@ from typing import Any
 
 import httpx
 import pytest
-from rich.console import Console
 
+from cliptune.console import Console
+from cliptune.exits import MEANINGS, Exit
+from tests.cliptune.test_commands import only_json, run
 from tests.tuning.conftest import NO_TIME
-from tests.tuning.test_commands import only_json, run
 from transforms import limits
 from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.emulator import server
 from tuning.emulator.jobs import _camel
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.exits import MEANINGS, Exit
-from tuning.jobs import dropped, submit, watch
-from tuning.jobs.clock import Clock
+from tuning.jobs import dropped, note, watch
+from tuning.jobs.clock import Clock, Pace
 from tuning.jobs.submit import Patience
-from tuning.jobs.watch import Pace
 from tuning.providers.base import TuningJob
 from tuning.providers.vertex import models
 
@@ -105,7 +104,7 @@ def test_a_default_checkpoint_is_shown_as_what_comes_afterwards(run, out):
             "from_model must be projects/…/models/…|models",
         ),
         (["--from_model", "projects/p/locations/europe-west4/models/1"], 1, "use --location europe-west4"),
-        (["--from_checkpoint", "1"], 2, "--from_checkpoint needs --from_model"),
+        (["--from_checkpoint", "1"], 2, "--from_checkpoint needs from_model"),
         (["--label", "team"], 2, "must be KEY=VALUE, got 'team'"),
         (["--label", "Team=x"], 2, "lower-case"),
         (["--label", "1team=x"], 2, "begins with a letter"),
@@ -115,8 +114,8 @@ def test_a_default_checkpoint_is_shown_as_what_comes_afterwards(run, out):
         (["--label", "cliptune-request=x"], 1, "cliptune-request is taken"),
         ([word for n in range(64) for word in ("--label", f"k{n}=x")], 1, "at most 63 times"),
         (["--service_account", "me"], 2, "must be NAME@PROJECT"),
-        (["--display_name", ""], 2, "must have 1 to 128 characters, got 0"),
-        (["--display_name", "x" * 129], 2, "must have 1 to 128 characters, got 129"),
+        (["--display_name", ""], 2, "--display_name must be of 1 to 128 characters, got ''"),
+        (["--display_name", "x" * 129], 2, "--display_name must be of 1 to 128 characters, got 'xxx"),
         (["--max_cost", "0.000001"], 1, "max_cost must be at least the upper bound"),
         (["--max_cost", "9", "--base_model", "gemini-3.5-flash"], 1, "price of gemini-3.5-flash is not known"),
         (["--prices", "nowhere.json"], 1, "prices nowhere.json: No such file"),
@@ -176,7 +175,7 @@ def test_every_end_has_its_status_and_its_words(run, out, playing, scenario, sta
 
 
 def test_every_exit_status_has_a_meaning_in_the_help(run):
-    assert MEANINGS.keys() == set(Exit)
+    assert MEANINGS.keys() == set(Exit) - {Exit.TOO_MANY_REJECTED}
     _, stdout, _ = run("watch", "--help")
     assert all(f"{status.value} {meaning}" in " ".join(stdout.split()) for status, meaning in MEANINGS.items())
 
@@ -184,9 +183,8 @@ def test_every_exit_status_has_a_meaning_in_the_help(run):
 def test_watching_ends_after_its_timeout_and_the_job_goes_on(run, out, playing, monkeypatch):
     seconds = iter(range(0, 10_000, 40))
     monkeypatch.setattr(
-        service, "pace", lambda args: Pace(30, args.timeout, Clock(lambda: next(seconds), lambda _: None))
+        service, "pace", lambda request, timeout, clock: Pace(30, timeout, Clock(lambda: next(seconds), lambda _: None))
     )
-    monkeypatch.setattr("tuning.job_commands.pace", service.pace)
     url = playing(states=["RUNNING"] * 100)
     status, stdout, stderr = run("tune", out, url, "--timeout", 60)
     assert (status, only_json(stdout)["state"]) == (Exit.STILL_RUNNING, "RUNNING")
@@ -202,7 +200,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_attach_or_cancel(run, out, playin
     def interrupt(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tuning.job_commands.pace", lambda args: Pace(clock=Clock(lambda: 0.0, interrupt)))
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(clock=Clock(lambda: 0.0, interrupt)))
     status, stdout, stderr = run(command, out, url)
     assert (status, stdout) == (Exit.INTERRUPTED, "")
     assert f"cliptune watch {out} {url}," in stderr.splitlines()[-1]
@@ -248,7 +246,7 @@ def test_jobs_are_listed_of_a_project_and_of_a_dataset(run, out, playing):
         assert f"{second['name']}: SUCCEEDED, 2 checkpoints  two" in stderr
         assert found[1]["labels"]["team"] == "x"
     assert len(only_json(run("jobs", url, "--limit", 1)[1])["jobs"]) == 1
-    assert only_json(run("jobs", url, "--location", "europe-west4")[1]) == {"jobs": []}
+    assert only_json(run("jobs", url, "--location", "europe-west4")[1]) == {"jobs": [], "format_version": 1}
     assert run("jobs")[0] == Exit.USAGE
 
 
@@ -259,7 +257,7 @@ def test_a_job_is_cancelled_by_its_dataset_or_its_name(run, out, playing):
         status, stdout, stderr = run("cancel", job["name"] if words else out, url)
         assert (status, only_json(stdout)["state"]) == (0, "CANCELLED")
         assert f"cancelled: {job['name']}" in stderr
-    assert submit.submitted(dataset.load(str(out), Storage()))["job"]["name"] == job["name"]
+    assert note.submitted(dataset.load(str(out), Storage()))[1].name == job["name"]
     status, stdout, stderr = run("cancel", out, url)
     assert (status, only_json(stdout)["state"], "had already ended as CANCELLED" in stderr) == (1, "CANCELLED", True)
     status, _, stderr = run("cancel", "projects/p/locations/us-central1/tuningJobs/7", url)
@@ -298,7 +296,7 @@ def test_a_tuned_model_can_be_tuned_further(run, out, playing):
 
 def test_news_without_a_terminal_come_now_and_then(monkeypatch, tuner, request_):
     stream = io.StringIO()
-    people = Console(file=stream, width=300)
+    people = Console(stream, width=300)
     job = tuner.submit(request_)
     monkeypatch.setattr(tuner, "get", lambda name: job)
     seconds = iter([0, 0, *range(0, 3_000, 100)])
@@ -312,14 +310,14 @@ def test_news_without_a_terminal_come_now_and_then(monkeypatch, tuner, request_)
 
 def test_on_a_terminal_there_is_the_state_and_the_time(tuner, request_):
     stream = io.StringIO()
-    people = Console(file=stream, width=200, force_terminal=True)
+    people = Console(stream, 200, terminal=True)
     watch.watch(tuner, tuner.submit(request_), people, Pace(0), lambda seen: None)
     assert "Ctrl-C leaves the job running" in stream.getvalue()
 
 
 def test_watching_a_service_with_faults_by_the_real_client(run, out, playing, monkeypatch):
     waits: list[float] = []
-    monkeypatch.setattr("tuning.job_commands.pace", lambda args: Pace(0, None, Clock(lambda: 0.0, waits.append)))
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(0, None, Clock(lambda: 0.0, waits.append)))
     faults = (
         Fault(method="get", status=503, count=2),
         Fault(method="get", first=4, cut="before"),
@@ -332,7 +330,7 @@ def test_watching_a_service_with_faults_by_the_real_client(run, out, playing, mo
 
 
 def test_watch_waits_for_a_service_that_is_away_from_the_beginning(run, out, playing, monkeypatch):
-    monkeypatch.setattr("tuning.job_commands.pace", lambda args: Pace(0, None, NO_TIME))
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(0, None, NO_TIME))
     url = playing(faults=(Fault(method="get", status=503, count=3),))
     run("tune", out, url, "--no_watch")
     status, _, stderr = run("watch", out, url)
@@ -407,7 +405,7 @@ def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
 def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeypatch):
     waits: list[float] = []
     clock = Clock(lambda: 0.0, waits.append)
-    monkeypatch.setattr("tuning.tune_command.Patience", lambda quota, seconds: Patience(quota, seconds, clock))
+    monkeypatch.setattr("tuning.tune.Patience", lambda quota, seconds, _: Patience(quota, seconds, clock))
     url = playing(quota=1)
     first = only_json(run("tune", out, url, "--no_watch")[1])
     status, stdout, stderr = run("tune", out, url, "--epochs", 9)

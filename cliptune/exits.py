@@ -1,16 +1,21 @@
-"""Exit statuses of the tuning commands, for scripts."""
+"""How a command ended, for scripts."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tuning.providers.base import TuningJob
 
 
 class Exit(IntEnum):
-    """How a command ended. 3 is `prepare`'s own: too many rows rejected."""
+    """The exit status of a command."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
+    TOO_MANY_REJECTED = 3
     JOB_FAILED = 4
     JOB_CANCELLED = 5
     STILL_RUNNING = 6
@@ -18,6 +23,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+# Of the commands that talk of a job.
 MEANINGS = {
     Exit.DONE: "done; of a job, the tuned model answers",
     Exit.FAILED: "failed: one line on stderr says why",
@@ -28,3 +34,14 @@ MEANINGS = {
     Exit.NO_ENDPOINT: "there is a tuned model, but no endpoint that answers",
     Exit.INTERRUPTED: "Ctrl-C; a submitted job goes on",
 }
+
+
+def of_job(job: TuningJob) -> Exit:
+    """What a script is told of a job."""
+    if not job.ended:
+        return Exit.STILL_RUNNING
+    if job.answers:
+        return Exit.DONE
+    if job.tuned_model and not job.endpoint:
+        return Exit.NO_ENDPOINT
+    return Exit.JOB_CANCELLED if job.state == "CANCELLED" else Exit.JOB_FAILED

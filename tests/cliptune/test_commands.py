@@ -6,12 +6,12 @@ import httpx
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
-from cliptune import main
+from cliptune.main import main
 from tests.tuning.conftest import prepare
 from transforms import limits
 from transforms.limits import FACTS_DATE
 from transforms.storage import Storage
-from tuning import dataset, join, service, tune_command
+from tuning import dataset, join, service, tune
 from tuning.emulator import server
 
 storage = Storage()
@@ -21,7 +21,7 @@ storage = Storage()
 def run(capsys, monkeypatch):
     monkeypatch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
     monkeypatch.setattr(service, "POLL_SECONDS", 0)
-    monkeypatch.setattr(tune_command, "today", lambda: FACTS_DATE)  # some models retire
+    monkeypatch.setattr(tune, "today", lambda: FACTS_DATE)  # some models retire
 
     def call(*words):
         capsys.readouterr()
@@ -64,7 +64,8 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     job = only_json(stdout)
     assert (status, job["state"], len(job["checkpoints"])) == (0, "SUCCEEDED", 2)
     assert server.NOTICE in stderr
-    assert {**json.loads((out / "tuning/job.json").read_text())["job"], "dropped": []} == job
+    noted = json.loads((out / "tuning/job.json").read_text())["job"]
+    assert {**noted, "dropped": [], "format_version": 1} == job
     again, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
     assert (again, only_json(stdout)) == (0, job)
     assert "reused" in stderr
@@ -161,8 +162,8 @@ def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
         (["cancel", "OUT"], 1, "no tuning job yet"),
         (["jobs", "OUT"], 1, "no tuning job yet"),
         (["jobs"], 2, "--project is needed"),
-        (["predict", "OUT", "--prompt", "x"], 2, "go with --audio"),
-        (["predict", "OUT", "--model", "base", "--checkpoint", "1"], 2, "leave --model out"),
+        (["predict", "OUT", "--prompt", "x"], 2, "goes with audio; clips of the dataset have theirs"),
+        (["predict", "OUT", "--model", "base", "--checkpoint", "1"], 2, "leave model out"),
         (["check", "s3://b/x.jsonl"], 1, "s3:// is not supported"),
     ],
 )
@@ -247,6 +248,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         told = only_json(run("predict", out, "--api_endpoint", url, "--split", "train", "--limit", 3)[1])
     file = out / "tuning/predictions-train-tuned.jsonl"
     assert told == {
+        "format_version": 1,
         "model": end["endpoint"],
         "split": "train",
         "predictions": 3,

@@ -1,12 +1,12 @@
 """What a finished run tells people and machines."""
 
 import io
-import json
 
 import pytest
-from rich.console import Console
 
-from beam_pipeline import summary
+from beam_pipeline.prepare import DatasetReport
+from cliptune import summary
+from cliptune.console import Console
 
 
 def reason(name, rows):
@@ -16,7 +16,7 @@ def reason(name, rows):
 def report(**changes):
     split = {"examples": 1_234, "shards": 20, "audio_seconds": 90.0, "bytes": 1_234_567}
     splits = {"train": split, "validation": {"examples": 0, "shards": 0, "audio_seconds": 0.0, "bytes": 0}}
-    counts = {"rows": 1_234, "accepted": 1_234, "rejected": 0, "reused": 0}
+    counts = {"rows": 1_234, "accepted": 1_234, "rejected": 0}
     return {"splits": splits, **counts, "reasons": {}, "warnings": [], **changes}
 
 
@@ -26,9 +26,9 @@ REASONS = {
 REJECTED = report(rows=1_252, rejected=18, reasons=REASONS)
 
 
-def told(tree, output="out"):
+def told(tree, output="out", reused=0, width=200):
     file = io.StringIO()
-    summary.show(tree, output, Console(file=file, width=200))
+    summary.show(DatasetReport(output, tree, reused, too_many_rejected=False), Console(file, width))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -59,32 +59,25 @@ def test_the_three_commonest_reasons_and_where_the_others_are():
 
 
 def test_warnings_and_what_was_reused_are_told():
-    lines = told(report(reused=1_000, warnings=["the train split is empty", "another"]))
+    lines = told(report(warnings=["the train split is empty", "another"]), reused=1_000)
     assert "1,000 of 1,234 clips were ready from an earlier run and reused" in lines
     assert lines[-4:-2] == ["warning: the train split is empty", "warning: another"]
 
 
 @pytest.mark.parametrize("reused", [0, 1])
 def test_reuse_is_told_only_where_there_was_some(reused):
-    assert any("reused" in line for line in told(report(reused=reused))) == bool(reused)
+    assert any("reused" in line for line in told(report(), reused=reused)) == bool(reused)
 
 
 def test_what_looks_like_markup_is_printed_as_it_stands():
     odd = {"rows": 1, "remedy": "Mend [it].", "examples": ["m[1].csv:2: no such file: [bold]a[/bold].wav"]}
-    file = io.StringIO()
-    summary.show(
-        report(rejected=1, reasons={"not_found": odd}),
-        "out[1]",
-        Console(file=file, width=20, markup=False, soft_wrap=True),
-    )
-    lines = file.getvalue().splitlines()
+    lines = told(report(rejected=1, reasons={"not_found": odd}), "out[1]", width=20)
     assert "      m[1].csv:2: no such file: [bold]a[/bold].wav" in lines  # nor cut at the screen's edge
     assert lines[-1] == "dataset: out[1]"
 
 
-def test_the_line_for_machines_is_one_line_of_json():
-    line = summary.line(REJECTED, "out")
-    assert (line.count("\n"), line[-1]) == (1, "\n")
-    tree = json.loads(line)
-    assert tree == {"output": "out", **REJECTED, "reasons": {name: entry["rows"] for name, entry in REASONS.items()}}
+def test_machines_are_told_how_often_a_reason_was_given():
+    tree = DatasetReport("out", REJECTED, 7, too_many_rejected=False).as_dict()
+    reasons = {name: entry["rows"] for name, entry in REASONS.items()}
+    assert tree == {"output": "out", **REJECTED, "reused": 7, "reasons": reasons}
     assert next(iter(tree)) == "output"

@@ -1,11 +1,15 @@
-"""The flags of `cliptune prepare`, without Beam: `--help` must be quick."""
+"""`cliptune prepare`."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 
+from beam_pipeline import runners
+from beam_pipeline.requests import PrepareRequest
+from cliptune.console import Console, print_json
+from cliptune.exits import Exit
+from cliptune.flags import add_billing, make, names_of
 from transforms import text
 from transforms.manifests.row import ALIASES
 from transforms.settings import (
@@ -17,10 +21,12 @@ from transforms.settings import (
     LOSSY_FORMATS,
     OVER_DURATION,
     Settings,
-    Task,
 )
 
 DEFAULTS = Settings()
+INTERRUPT_SECONDS = 1.5
+INTERRUPTED = Exit.FAILED
+TAKES_OTHERS = True
 
 DESCRIPTION = """\
 Turn manifests of recordings and texts into a tuning dataset: decode, conform,
@@ -39,17 +45,15 @@ stdout is one line of JSON. Exit status: 0 done, 1 failed, 2 usage,
 3 too many rows rejected (the dataset is complete all the same)."""
 
 
-def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
+def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `prepare`, and what they are for, to `parser`."""
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.description, parser.epilog = DESCRIPTION, f"{_runners()}\n\n{EPILOG}"
     _add_paths(parser.add_argument_group("manifests and output"))
     _add_columns(parser.add_argument_group("columns"))
     _add_audio(parser.add_argument_group("audio"))
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
-    run.add_argument(
-        "--billing_project", default="", metavar="P", help="project that pays for requests to requester-pays buckets"
-    )
+    add_billing(run)
     run.add_argument(
         "--clip_threads",
         type=int,
@@ -58,10 +62,10 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _name(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty (an unset variable?)")
-    return text
+def _runners() -> str:
+    """The runners, one a line."""
+    rows = "\n".join(f"  {name:<16} {runner.summary}" for name, runner in runners.RUNNERS.items())
+    return f"Runners (--runner; default {runners.DEFAULT}), and any other of Beam's:\n{rows}"
 
 
 def _add_paths(group: argparse._ArgumentGroup) -> None:
@@ -69,11 +73,10 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         "--manifest",
         action="append",
         required=True,
-        type=_name,
         metavar="M",
         help="JSONL, CSV, TSV or Parquet file, glob, or folder of NAME.wav + NAME.txt; local or gs://; may be repeated",
     )
-    group.add_argument("--output", required=True, type=_name, metavar="OUT", help="folder or gs:// URI of the dataset")
+    group.add_argument("--output", required=True, metavar="OUT", help="folder or gs:// URI of the dataset")
     group.add_argument(
         "--audio_root", metavar="DIR", help="start of relative audio paths (default: their manifest's folder)"
     )
@@ -88,7 +91,7 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max_rejected_fraction",
         type=float,
-        default=0.05,
+        default=PrepareRequest.max_rejected_fraction,
         metavar="F",
         help="exit with status 3 when a larger part of the rows is rejected (default: %(default)s)",
     )
@@ -155,8 +158,7 @@ def _add_examples(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--normalize_text",
-        type=lambda steps: tuple(step.strip() for step in steps.split(",") if step.strip()),
-        default=(),
+        default="",
         metavar="STEPS",
         help=f"what targets go through, in this order, separated by commas: {', '.join(text.STEPS)} (default: nothing)",
     )
@@ -183,27 +185,51 @@ def _add_examples(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def settings_from(args: argparse.Namespace, tasks: Sequence[Task] = ()) -> Settings:
-    """The settings that the flags name, with the tasks of the file that --tasks names.
+def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
+    """The request that the flags make; flags that are not ours are Beam's."""
+    return make(
+        PrepareRequest,
+        args,
+        manifest=tuple(args.manifest),
+        settings=_settings(args),
+        allow_path=tuple(args.allow_path),
+        columns=_columns(args),
+        beam_options=tuple(others),
+    )
 
-    Raises:
-      ValueError: one of them breaks a rule; the text names the flag.
-    """
-    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)}
-    if values["bitrate"] is None:
-        values["bitrate"] = DEFAULT_BITRATE if args.audio_format in LOSSY_FORMATS else 0
-    values["tasks"] = tuple(tasks)
-    return Settings(**values)
+
+def _settings(args: argparse.Namespace) -> Settings:
+    """The settings that the flags name; tasks come from their file later."""
+    bitrate = args.bitrate
+    if bitrate is None:
+        bitrate = DEFAULT_BITRATE if args.audio_format in LOSSY_FORMATS else 0
+    steps = tuple(step.strip() for step in args.normalize_text.split(",") if step.strip())
+    return make(Settings, args, bitrate=bitrate, normalize_text=steps, tasks=())
 
 
-def columns_from(args: argparse.Namespace) -> dict[str, str]:
+def _columns(args: argparse.Namespace) -> dict[str, str]:
     """The columns that flags name, by their key in `ALIASES`."""
     named = {column: getattr(args, f"{column}_column") for column in ALIASES}
     return {column: name for column, name in named.items() if name is not None}
 
 
-def prepare_flags() -> list[str]:
-    """The names of all flags of `prepare`, for suggestions."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add_prepare_arguments(parser)
-    return list(parser._option_string_actions)
+def stopped(request: PrepareRequest) -> str:
+    """How a run goes on, and what else may."""
+    runner = runners.find(request.runner)
+    outlives = f"; what {request.runner} has begun may go on there, so end that first" if runner.outlives else ""
+    return f"; the same command goes on from here{outlives}"
+
+
+def run(request: PrepareRequest, console: Console) -> Exit:
+    """Prepares, and prints what came out."""
+    from beam_pipeline import options, prepare  # noqa: PLC0415 -- Beam takes seconds to import
+    from cliptune import summary  # noqa: PLC0415
+
+    options.options_of(request.beam_options, names_of(add_flags))  # refuses a flag of nobody's, and suggests ours too
+    report = prepare.run(request, console)
+    summary.show(report, console)
+    print_json(report)
+    if report.too_many_rejected:
+        console.say(f"more than --max_rejected_fraction={request.max_rejected_fraction:g} of the rows were rejected")
+        return Exit.TOO_MANY_REJECTED
+    return Exit.DONE

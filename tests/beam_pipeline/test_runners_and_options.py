@@ -12,9 +12,12 @@ import pytest
 from google.api_core import exceptions as api
 from google.cloud.storage import Blob
 
-from beam_pipeline import launch
+from beam_pipeline import elsewhere
+from beam_pipeline import prepare as prepare_module
+from beam_pipeline.options import options_of
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
 from transforms.errors import StorageError, UsageError, UserError
+from transforms.listener import SILENT
 from transforms.storage import Storage
 
 ENGINES = [[], ["--runner=BundleBasedDirectRunner"]]
@@ -259,9 +262,9 @@ def test_faults_of_workers_elsewhere_are_found_in_their_tracebacks(monkeypatch, 
         # As Python prints it, so that a class is found under the name it has.
         raise RuntimeError("".join(traceback.format_exception(fault(message))).rstrip("\n") + after)
 
-    monkeypatch.setattr(launch, "_run_elsewhere", fail)
+    monkeypatch.setattr(elsewhere, "build", fail)
     with pytest.raises(fault) as raised:
-        launch.run(ANY, launch.beam_options(["--runner=FlinkRunner"]), ANY)
+        elsewhere.run(ANY, options_of(["--runner=FlinkRunner"]), SILENT)
     assert (type(raised.value), str(raised.value)) == (fault, told)
 
 
@@ -269,9 +272,9 @@ def test_our_own_faults_stay_tracebacks(monkeypatch):
     def fail(*args):
         raise RuntimeError("ZeroDivisionError: division by zero")
 
-    monkeypatch.setattr(launch, "_run_elsewhere", fail)
+    monkeypatch.setattr(elsewhere, "build", fail)
     with pytest.raises(RuntimeError, match="division by zero"):
-        launch.run(ANY, launch.beam_options(["--runner=FlinkRunner"]), ANY)
+        elsewhere.run(ANY, options_of(["--runner=FlinkRunner"]), SILENT)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ def test_a_job_that_outlives_its_command_is_named(folder, prepare, monkeypatch, 
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch, "_prepare", interrupt)
+    monkeypatch.setattr(prepare_module, "run", interrupt)
     run = prepare(folder / "m.jsonl", folder / "out", *flags)
     assert_one_line(run, f"stopped; the same command goes on from here{told}\n")
 
@@ -294,5 +297,5 @@ def test_a_job_that_outlives_its_command_is_named(folder, prepare, monkeypatch, 
 def test_beams_own_flags_are_kept_and_the_main_session_is_not_pickled():
     """With it, a package that is missing on the workers would go unnoticed until a name is missing."""
     flags = ["--runner=DataflowRunner", "--project", "test", "--dataflow_endpoint=http://localhost:1"]
-    options = launch.beam_options(flags).get_all_options()
+    options = options_of(flags).get_all_options()
     assert (options["runner"], options["project"], options["save_main_session"]) == ("DataflowRunner", "test", False)

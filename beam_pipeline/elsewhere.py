@@ -1,0 +1,61 @@
+"""Every other runner of Beam's: Dataflow, Flink, a job server."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.runner import create_runner
+
+from beam_pipeline import faults
+from beam_pipeline.dataset import Job, build
+from transforms.errors import UsageError, UserError
+from transforms.listener import Listener
+
+JOB_SERVER_SECONDS = 10.0
+
+
+def check(options: PipelineOptions) -> None:
+    """Asks Beam about the options, and looks whether the job server answers; raises as `runners.Engine` says."""
+    name = options.view_as(StandardOptions).runner
+    try:
+        errors = PipelineOptionsValidator(options, create_runner(name)).validate()
+    except (ValueError, ImportError, AttributeError) as fault:
+        raise UsageError(f"--runner={name}: {' '.join(str(fault).split())}") from None
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if name == "PortableRunner" and not endpoint:
+        errors = [*errors, "Missing required option: job_endpoint."]
+    if errors:
+        told = " ".join(re.sub(r"option: (\w+)", r"option: --\1", " ".join(error.split())) for error in errors)
+        raise UsageError(f"--runner={name}: {told}")
+    if endpoint and endpoint != "embed":
+        _check_job_server(endpoint)
+
+
+def _check_job_server(endpoint: str) -> None:
+    """Refuses an address at which nothing answers: Beam would wait for it, and say nothing."""
+    host, _, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), JOB_SERVER_SECONDS).close()
+    except (OSError, ValueError, OverflowError):
+        raise UserError(f"--job_endpoint={endpoint}: no job server answers at this HOST:PORT") from None
+
+
+def threads() -> int:
+    """One clip: the runner starts a worker process a core."""
+    return 1
+
+
+def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
+    """Hands the pipeline over and waits for its end; raises as `runners.Engine` says."""
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    with faults.of_workers():
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, job)
+        result = pipeline.run()
+        result.wait_until_finish()
+        return faults.reused(result)

@@ -1,0 +1,126 @@
+"""Prepares a dataset: reads the manifests, claims the output, runs the pipeline, returns the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from beam_pipeline import progress, runners
+from beam_pipeline.dataset import Job
+from beam_pipeline.options import options_of
+from beam_pipeline.requests import PrepareRequest
+from transforms import tasks
+from transforms.dataset import output
+from transforms.dataset.plan import make_plan
+from transforms.dataset.shard import Target
+from transforms.errors import UserError
+from transforms.listener import SILENT, Listener
+from transforms.manifests import read
+from transforms.manifests.read import ManifestSettings
+from transforms.settings import Settings, Task
+from transforms.storage import Storage, uris
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """A finished dataset, as `cliptune prepare` tells of it on stdout.
+
+    Attributes:
+      output: as the request names it.
+      report: what `report.json` holds.
+      reused: clips that an earlier run had made ready.
+      too_many_rejected: whether more than the request's `max_rejected_fraction` of the rows were rejected.
+    """
+
+    output: str
+    report: dict[str, Any]
+    reused: int
+    too_many_rejected: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        reasons = {reason: entry["rows"] for reason, entry in self.report["reasons"].items()}
+        return {"output": self.output, **self.report, "reused": self.reused, "reasons": reasons}
+
+
+def run(request: PrepareRequest, listener: Listener = SILENT) -> DatasetReport:
+    """Prepares a dataset.
+
+    Raises:
+      UsageError: an option of Beam's breaks a rule.
+      UserError: a manifest, a recording's bucket or the output cannot be used.
+      StorageError: the storage failed, after retries.
+    """
+    options = options_of(request.beam_options)
+    runner = runners.find(request.runner)
+    runner.engine.check(options)
+    job = make_job(request, listener)
+    claim = output.claim(job.target, job.plan, request.overwrite)
+    committed, audio_there = output.left_by_earlier_runs(job.target) if claim.resumed else (frozenset(), False)
+    reused = runner.engine.run(job.claimed(claim.digest, committed, audio_there), options, listener)
+    report: dict[str, Any] = orjson.loads(job.target.storage.read_bytes(uris.join(job.target.output, "report.json")))
+    # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
+    too_many = report["rejected"] / report["rows"] > request.max_rejected_fraction
+    return DatasetReport(request.output, report, reused, too_many)
+
+
+def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
+    """Reads the manifests once, to count them, and fixes all that the workers need.
+
+    Raises:
+      UserError: a manifest cannot be used.
+    """
+    base = str(Path.cwd())  # workers may have another one
+    storage = Storage(request.billing_project)
+    settings = _settings(request, base, storage)
+    manifests = read.locate(request.manifest, base, storage)
+    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
+    _refuse_own_output(manifests, uris.absolute(request.output, base), request.output)
+    every_row = (row for manifest in manifests for row in read.rows(manifest, rows, storage))
+    plan = make_plan(progress.counted(every_row, listener), settings)
+    target = Target(
+        output=uris.absolute(request.output, base),
+        base=base,
+        allowed=read.allowed_roots(manifests, rows, base),
+        num_shards=plan.num_shards,
+        settings=settings,
+        storage=storage,
+        verify=request.verify,
+    )
+    threads = request.clip_threads or runners.find(request.runner).engine.threads()
+    return Job(tuple(manifests), rows, plan, target, threads)
+
+
+def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:
+    """The request's settings with the tasks of its file, and with the place where the service finds the audio."""
+    settings = request.settings
+    if request.tasks is not None:
+        settings = replace(settings, tasks=_tasks(request.tasks, base, storage))
+    if settings.audio_part != "uri" or settings.audio_uri:
+        return replace(settings, audio_uri=settings.audio_uri.rstrip("/"))
+    if not uris.is_gcs(request.output):
+        told = f"--audio_part=uri: the service reads audio from a bucket, and --output {request.output} is none"
+        raise UserError(f"{told}; write to gs://…, or say with --audio_uri where OUT/audio will be copied to")
+    return replace(settings, audio_uri=f"{request.output.rstrip('/')}/audio")
+
+
+def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
+    try:
+        return tasks.load(storage.read_bytes(uris.absolute(name, base)), name)
+    except FileNotFoundError:
+        raise UserError(f"--tasks {name}: there is no such file") from None
+    except OSError as fault:
+        raise UserError(f"--tasks {name}: {fault.strerror}") from None
+
+
+def _refuse_own_output(manifests: Sequence[read.Manifest], uri: str, name: str) -> None:
+    """The dead letters of a dataset are a manifest too: not to be overwritten while they are read."""
+    for manifest in manifests:
+        if manifest.uri.startswith(uri.rstrip("/") + "/"):
+            raise UserError(
+                f"the manifest {manifest.name} lies in --output {name}, which would be written anew; copy it first"
+            )

@@ -1,0 +1,55 @@
+"""`cliptune cancel`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cliptune.console import Console, print_json
+from cliptune.exits import Exit
+from cliptune.flags import add_billing, add_service, make
+from tuning.requests import CancelRequest
+
+INTERRUPT_SECONDS = 10.0
+INTERRUPTED = Exit.INTERRUPTED
+TAKES_OTHERS = False
+DESCRIPTION = """\
+Cancel a tuning job: that of a dataset, or one by its name. What it has cost so
+far is not given back.
+
+  cliptune cancel dataset
+  cliptune cancel projects/P/locations/us-central1/tuningJobs/123"""
+EPILOG = """\
+stdout is one line of JSON about the job. Exit status: 0 cancelled, or about to be;
+1 failed, or it had already ended; 2 usage."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `cancel`."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("job", metavar="OUT|JOB", help="dataset folder, or projects/…/tuningJobs/…")
+    add_billing(parser)
+    add_service(parser.add_argument_group("service"))
+
+
+def request(args: argparse.Namespace, others: Sequence[str]) -> CancelRequest:
+    """The request that the flags make."""
+    return make(CancelRequest, args)
+
+
+def stopped(request: CancelRequest) -> str:
+    """Nothing is known of the job."""
+    return ""
+
+
+def run(request: CancelRequest, console: Console) -> Exit:
+    """Cancels, and prints the job."""
+    from tuning.jobs import cancel  # noqa: PLC0415 -- the service's client takes seconds to import
+
+    try:
+        print_json(cancel.run(request, console))
+    except cancel.JobEndedError as fault:
+        print_json(fault.report)
+        console.say(f"cliptune cancel: {fault}")
+        return Exit.FAILED
+    return Exit.DONE

@@ -1,0 +1,69 @@
+"""`cliptune predict`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cliptune.console import Console, print_json
+from cliptune.exits import Exit
+from cliptune.flags import add_dataset, add_service, make, whole_number
+from tuning.requests import SPLITS, PredictRequest
+
+# Enough to keep the answers that have come.
+INTERRUPT_SECONDS = 10.0
+INTERRUPTED = Exit.INTERRUPTED
+TAKES_OTHERS = False
+DESCRIPTION = """\
+Ask the tuned model about clips of the dataset, with the prompt it was tuned on,
+and write its answers beside the texts of the manifest. Or ask about any
+recording, conformed as the dataset's were.
+
+  cliptune predict dataset --limit 10
+  cliptune predict dataset --model base        the base model, for comparison
+  cliptune predict dataset --audio a.wav --audio b.m4a
+
+Stopped or killed? The same command again asks only what is missing."""
+EPILOG = """\
+stdout is one line of JSON. Answers are in OUT/tuning/predictions-….jsonl.
+Exit status: 0 done, 1 failed, 2 usage, 130 Ctrl-C."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `predict`."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    add_dataset(parser)
+    ask = parser.add_argument_group("questions")
+    ask.add_argument(
+        "--model", metavar="ENDPOINT", help='projects/…/endpoints/… or "base" (default: the tuned model of the job)'
+    )
+    ask.add_argument("--split", choices=SPLITS, default="validation", help="default: %(default)s")
+    ask.add_argument("--limit", type=whole_number, metavar="N", help="ask about the first N clips only")
+    ask.add_argument("--checkpoint", metavar="ID", help="ask this checkpoint of the job (default: its default)")
+    ask.add_argument(
+        "--audio", action="append", default=[], metavar="FILE", help="ask about this recording instead; repeatable"
+    )
+    ask.add_argument("--task", default="", metavar="NAME", help="with --audio: ask as in this task of the dataset")
+    ask.add_argument("--prompt", default="", metavar="TEXT", help="with --audio (default: the dataset's own)")
+    ask.add_argument("--system_instruction", default="", metavar="TEXT", help="with --audio (default: none)")
+    add_service(parser.add_argument_group("service"))
+
+
+def request(args: argparse.Namespace, others: Sequence[str]) -> PredictRequest:
+    """The request that the flags make."""
+    return make(PredictRequest, args, audio=tuple(args.audio))
+
+
+def stopped(request: PredictRequest) -> str:
+    """The answers are kept."""
+    return "; the answers so far are kept, and the same command goes on where it stopped"
+
+
+def run(request: PredictRequest, console: Console) -> Exit:
+    """Asks, and prints how it went."""
+    from tuning import predict  # noqa: PLC0415 -- the service's client takes seconds to import
+
+    report = predict.run(request, console)
+    print_json(report)
+    refused = isinstance(report, predict.FileAnswers) and report.refused
+    return Exit.FAILED if refused else Exit.DONE

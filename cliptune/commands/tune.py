@@ -1,0 +1,109 @@
+"""`cliptune tune`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cliptune import exits
+from cliptune.commands import watch
+from cliptune.console import Console, print_json
+from cliptune.exits import Exit
+from cliptune.flags import add_dataset, add_place, add_price, add_service, add_waiting, make, number
+from transforms.errors import UsageError
+from tuning.requests import TuneRequest
+
+INTERRUPT_SECONDS = 10.0
+INTERRUPTED = Exit.INTERRUPTED
+TAKES_OTHERS = False
+DESCRIPTION = """\
+Join the shards of a dataset, check them, print what it will cost, submit the
+tuning job and watch it to its end.
+
+  cliptune tune dataset --emulator                                  nothing leaves this machine
+  cliptune tune gs://bucket/dataset --project P --dry_run           the exact request, not sent
+  cliptune tune gs://bucket/dataset --project P --epochs 3 --max_cost 20
+  cliptune tune dataset --project P --staging_location gs://bucket/staging
+
+The same command again attaches to the job it submitted: it never pays twice."""
+EPILOG = watch.EPILOG
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `tune`."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    add_dataset(parser)
+    cost = parser.add_argument_group("cost")
+    add_price(cost)
+    cost.add_argument(
+        "--max_cost", type=number, metavar="USD", help="refuse a job that may cost more, or whose price is unknown"
+    )
+    _add_job(parser.add_argument_group("job"))
+    waiting = parser.add_argument_group("waiting")
+    waiting.add_argument("--dry_run", action="store_true", help="print the exact request and stop")
+    waiting.add_argument("--no_watch", action="store_true", help="return once the job is accepted")
+    waiting.add_argument(
+        "--wait_for_quota", action="store_true", help="wait while another job fills the quota (usually one a project)"
+    )
+    add_waiting(waiting)
+    service = parser.add_argument_group("service")
+    add_place(service)
+    add_service(service)
+
+
+def _add_job(job: argparse._ArgumentGroup) -> None:
+    job.add_argument("--adapter_size", type=int, metavar="N", help="1, 2, 4, 8 or 16 (default: the service's own)")
+    job.add_argument(
+        "--learning_rate_multiplier", type=number, metavar="F", help="of the service's own rate (default: 1)"
+    )
+    job.add_argument("--no_validation", action="store_true", help="leave the validation split out")
+    job.add_argument("--display_name", metavar="TEXT", help="of the tuned model (default: made up)")
+    job.add_argument("--label", action="append", default=[], metavar="K=V", help="of the job; repeatable")
+    job.add_argument("--service_account", metavar="EMAIL", help="that reads the files")
+    job.add_argument("--kms_key", metavar="NAME", help="projects/…/cryptoKeys/… that encrypts the tuned model (CMEK)")
+    job.add_argument(
+        "--from_model", metavar="NAME", help="tune projects/…/models/… further, which --base_model was tuned into"
+    )
+    job.add_argument("--from_checkpoint", metavar="ID", help="of --from_model (default: its default checkpoint)")
+    job.add_argument("--export_last_checkpoint_only", action="store_true", help="keep no checkpoint but the last")
+    job.add_argument("--allow_retired", action="store_true", help="this project has tuned the retired model before")
+    job.add_argument(
+        "--staging_location", metavar="GS", help="gs:// folder that the joined files of a local dataset go to"
+    )
+
+
+def request(args: argparse.Namespace, others: Sequence[str]) -> TuneRequest:
+    """The request that the flags make."""
+    return make(TuneRequest, args, labels=dict(_label(text) for text in args.label))
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"label must be KEY=VALUE, got {text!r}", "label")
+    return key, value
+
+
+def stopped(request: TuneRequest) -> str:
+    """The job goes on."""
+    return watch.job_goes_on(request.dataset, request)
+
+
+def run(request: TuneRequest, console: Console) -> Exit:
+    """Tunes, and prints the job; or the request, or what is wrong with the dataset."""
+    from tuning import tune  # noqa: PLC0415 -- the service's client takes seconds to import
+
+    try:
+        report = tune.run(request, console)
+    except tune.NotAcceptedError as fault:
+        print_json(fault.report)
+        return Exit.FAILED
+    print_json(report)
+    if isinstance(report, tune.DryRun):
+        return Exit.DONE
+    if request.no_watch and not report.ended:
+        again = f"cliptune watch {request.dataset}{request.same_service}"
+        console.say(f"accepted: {report.name} ({report.state}); follow it with {again}")
+        return Exit.DONE
+    watch.say_how_to_go_on(report, request.dataset, request, request.timeout, console)
+    return exits.of_job(report)

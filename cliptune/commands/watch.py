@@ -1,0 +1,70 @@
+"""`cliptune watch`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cliptune import exits
+from cliptune.console import Console, print_json
+from cliptune.exits import Exit
+from cliptune.flags import add_dataset, add_service, add_waiting, make
+from tuning.providers.base import TuningJob
+from tuning.requests import ServiceRequest, WatchRequest
+
+INTERRUPT_SECONDS = 10.0
+INTERRUPTED = Exit.INTERRUPTED
+TAKES_OTHERS = False
+DESCRIPTION = """\
+Follow the tuning job of a dataset to its end. Ctrl-C leaves the job running.
+
+  cliptune watch gs://bucket/dataset
+  cliptune watch gs://bucket/dataset --timeout 3600"""
+EPILOG = (
+    "stdout is one line of JSON about the job. Exit status: "
+    + ", ".join(f"{status.value} {meaning}" for status, meaning in exits.MEANINGS.items())
+    + "."
+)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `watch`."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    add_dataset(parser)
+    add_waiting(parser.add_argument_group("waiting"))
+    add_service(parser.add_argument_group("service"))
+
+
+def request(args: argparse.Namespace, others: Sequence[str]) -> WatchRequest:
+    """The request that the flags make."""
+    return make(WatchRequest, args)
+
+
+def stopped(request: WatchRequest) -> str:
+    """The job goes on."""
+    return job_goes_on(request.dataset, request)
+
+
+def job_goes_on(dataset: str, service: ServiceRequest) -> str:
+    """What becomes of a job whose command has stopped."""
+    where = f"{dataset}{service.same_service}"
+    return f"; a submitted job goes on: follow it with cliptune watch {where}, end it with cliptune cancel {where}"
+
+
+def run(request: WatchRequest, console: Console) -> Exit:
+    """Watches, and prints the job."""
+    from tuning.jobs import watch  # noqa: PLC0415 -- the service's client takes seconds to import
+
+    report = watch.run(request, console)
+    print_json(report)
+    say_how_to_go_on(report, request.dataset, request, request.timeout, console)
+    return exits.of_job(report)
+
+
+def say_how_to_go_on(
+    job: TuningJob, dataset: str, service: ServiceRequest, timeout: float | None, console: Console
+) -> None:
+    """Tells of a job that has not ended in time how it is followed."""
+    if not job.ended:
+        again = f"cliptune watch {dataset}{service.same_service}"
+        console.say(f"not ended after {timeout:g} s; the job goes on: {again}")

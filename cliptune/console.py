@@ -1,0 +1,108 @@
+"""One console for every command: stderr is for people, stdout for machines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Protocol
+
+import orjson
+import rich.console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from transforms.listener import Update
+
+LINE_SECONDS = 30.0
+
+
+class Console:
+    """A `Listener` that people read.
+
+    Args:
+      file: where to write; None for stderr.
+      width: columns of it; None for what the terminal says.
+      terminal: whether it is one; None to ask it.
+    """
+
+    def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
+        self.rich = rich.console.Console(
+            file=file,
+            stderr=file is None,
+            width=width,
+            force_terminal=terminal,
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+
+    @property
+    def live(self) -> bool:
+        """Whether this is a terminal."""
+        return self.rich.is_terminal
+
+    def say(self, line: str, /) -> None:
+        """Prints a line."""
+        self.rich.print(line)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None, unit: str = "", /) -> Iterator[Update]:
+        """A bar on a terminal, which is gone afterwards; else a line now and then."""
+        if not self.live:
+            yield self._lines(what, total, unit)
+            return
+        with Progress(*_columns(total, unit), console=self.rich, transient=True) as bar:
+            task = bar.add_task(what, total=total, note="")
+            yield lambda done, note: bar.update(task, completed=done, note=note)
+
+    @contextmanager
+    def waiting(self, what: str, /) -> Iterator[Callable[[str], None]]:
+        """A line on a terminal that changes with the state, and is gone afterwards."""
+        with self.rich.status(what, spinner="line") as status:
+            yield status.update
+
+    def _lines(self, what: str, total: int | None, unit: str) -> Update:
+        last = time.monotonic()
+
+        def update(done: int, note: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= LINE_SECONDS:
+                last = time.monotonic()
+                self.say(_line(what, done, total, unit) + (f", {note}" if note else ""))
+
+        return update
+
+
+def _columns(total: int | None, unit: str) -> list[ProgressColumn]:
+    told: list[ProgressColumn] = [TextColumn("{task.description}")]
+    if total is None:
+        return [*told, TextColumn(f"{{task.completed:,}} {unit}  {{task.fields[note]}}")]
+    count = [MofNCompleteColumn(), TextColumn(f"{unit}  {{task.fields[note]}}")] if unit else [TaskProgressColumn()]
+    return [*told, BarColumn(), *count, TimeRemainingColumn()]
+
+
+def _line(what: str, done: int, total: int | None, unit: str) -> str:
+    if total is None:
+        return f"{what}: {done:,} {unit}"
+    return f"{what}: {done} of {total} {unit}" if unit else f"{what}: {100 * done // max(1, total)} %"
+
+
+class Report(Protocol):
+    """What a verb returns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+
+
+def print_json(report: Report) -> None:
+    """Prints a report as the one line of stdout."""
+    sys.stdout.write(orjson.dumps(report.as_dict()).decode() + "\n")

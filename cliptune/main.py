@@ -1,0 +1,151 @@
+"""From a command line to an exit status: each command is a module, imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Protocol, cast
+
+from cliptune import VERSION, interrupts
+from cliptune.console import Console
+from cliptune.exits import Exit
+from cliptune.flags import names_of
+from transforms.errors import TOLD, UsageError
+
+DESCRIPTION = """\
+From recordings and texts to a tuned Gemini model, every clip accounted for.
+
+  cliptune prepare --manifest clips.jsonl --output dataset
+  cliptune check dataset
+  cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
+  cliptune watch dataset
+  cliptune jobs dataset
+  cliptune cancel dataset
+  cliptune predict dataset --limit 10
+  cliptune emulator --port 8085
+
+`cliptune COMMAND --help` says more about each."""
+
+EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected; of jobs, see cliptune watch --help."
+
+# What each command is for; its module is cliptune.commands.NAME.
+COMMANDS = {
+    "prepare": "turn manifests of recordings and texts into a dataset",
+    "check": "say whether Google will accept a dataset, and what it will cost",
+    "tune": "join, check, price and submit a dataset as a tuning job",
+    "watch": "follow a tuning job to its end",
+    "jobs": "list tuning jobs",
+    "cancel": "cancel a tuning job",
+    "predict": "ask the tuned model about clips of the dataset",
+    "emulator": "serve a local stand-in for the tuning service",
+}
+
+
+class Command(Protocol):
+    """What a module of `cliptune.commands` holds.
+
+    Attributes:
+      INTERRUPT_SECONDS: from Ctrl-C to the end of the process, at most.
+      INTERRUPTED: exit status of a command that Ctrl-C ended.
+      TAKES_OTHERS: whether flags that it does not know are its request's to judge.
+    """
+
+    INTERRUPT_SECONDS: float
+    INTERRUPTED: Exit
+    TAKES_OTHERS: bool
+
+    def add_flags(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the flags and the help; imports nothing slow."""
+
+    def request(self, args: argparse.Namespace, others: Sequence[str]) -> object:
+        """The request that the flags make, or UsageError."""
+
+    def stopped(self, request: object) -> str:
+        """What to say behind "stopped" when Ctrl-C ended the command."""
+
+    def run(self, request: object, console: Console) -> Exit:
+        """Does what is requested."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+      argv: the words after the program's name; None for those of this process.
+
+    Returns:
+      The exit status, of `cliptune.exits.Exit`.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = build_parser(COMMANDS.keys() & set(words))
+    for word in words:
+        if word != word.encode(errors="replace").decode():
+            parser.error(f"{word!r} is not valid UTF-8, in which every name is written down; rename the file")
+    args, others = parser.parse_known_args(words)
+    command = command_of(args.command)
+    if others and not command.TAKES_OTHERS:
+        parser.error(_unknown(args.command, others[0].partition("=")[0]))
+    try:
+        return _run(args.command, command, args, others)
+    except KeyboardInterrupt:  # while modules were imported; later `interrupts` sees to it
+        print(f"cliptune {args.command}: stopped", file=sys.stderr)
+        return Exit.INTERRUPTED
+
+
+def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence[str]) -> int:
+    console = Console()
+    try:
+        request = command.request(args, others)
+        stopped = f"cliptune {name}: stopped{command.stopped(request)}"
+        with interrupts.ends_within(command.INTERRUPT_SECONDS, console.rich, stopped, command.INTERRUPTED):
+            return command.run(request, console)
+        return command.INTERRUPTED
+    except UsageError as fault:
+        console.say(f"cliptune {name}: {'--' if fault.field else ''}{fault}")
+        return Exit.USAGE
+    except TOLD as fault:
+        console.say(f"cliptune {name}: {fault}")
+        return Exit.FAILED
+
+
+def command_of(name: str) -> Command:
+    """The module of a command."""
+    return cast(Command, importlib.import_module(f"cliptune.commands.{name}"))
+
+
+def _unknown(command: str, flag: str) -> str:
+    """What to say about a flag that a command does not have."""
+    close = difflib.get_close_matches(flag, names_of(command_of(command).add_flags), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"see cliptune {command} --help"
+    return f"unknown flag {flag} of {command}; {hint}"
+
+
+def build_parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """All commands, and the flags of those named: the others need not be imported.
+
+    Args:
+      names: keys of `COMMANDS`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="cliptune",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cliptune {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in names:
+            command_of(name).add_flags(command)
+    return parser

@@ -1,0 +1,40 @@
+"""What people are told of a finished dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from beam_pipeline.prepare import DatasetReport
+from cliptune.console import Console
+
+COMMONEST = 3
+
+
+def show(finished: DatasetReport, console: Console) -> None:
+    """Prints the splits, the commonest reasons and where to look."""
+    report, output = finished.report, finished.output
+    table = Table(box=None, pad_edge=False)
+    for heading in ("split", "examples", "shards", "audio", "bytes"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for name, split in report["splits"].items():
+        minutes = f"{split['audio_seconds'] / 60:.1f} min"
+        table.add_row(name, f"{split['examples']:,}", f"{split['shards']:,}", minutes, f"{split['bytes']:,}")
+    console.rich.print(table)
+    if finished.reused:
+        console.say(f"{finished.reused:,} of {report['rows']:,} clips were ready from an earlier run and reused")
+    console.say(f"{report['accepted']:,} accepted + {report['rejected']:,} rejected = {report['rows']:,} manifest rows")
+    _show_reasons(report, output, console)
+    for warning in report["warnings"]:
+        console.say(f"warning: {warning}")
+    console.say(f"report:  {output.rstrip('/')}/report.html")
+    console.say(f"dataset: {output}")
+
+
+def _show_reasons(report: dict[str, Any], output: str, console: Console) -> None:
+    for reason, entry in list(report["reasons"].items())[:COMMONEST]:
+        console.say(f"  {entry['rows']:,} × {reason}: {entry['remedy']}")
+        console.say(f"      {entry['examples'][0]}")
+    if report["rejected"]:
+        console.say(f"  all of them: {output.rstrip('/')}/rejected.jsonl")

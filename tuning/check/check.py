@@ -1,0 +1,134 @@
+"""What is wrong with a dataset, and what tuning on it will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.listener import SILENT, Listener
+from transforms.storage import Storage
+from tuning import cost, dataset
+from tuning.check import files
+from tuning.check.files import Findings, JsonlFile
+from tuning.cost import TABLE_EPOCHS, Estimate, Price, Tokens
+from tuning.dataset import TRAIN, Dataset
+from tuning.providers import PROVIDERS
+from tuning.providers.base import Provider
+from tuning.requests import CheckRequest, PricedRequest
+
+SHOWN_PROBLEMS = 10
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `cliptune check` tells on stdout.
+
+    Attributes:
+      findings: what was found in the files.
+      estimate: of the job that was asked about.
+      estimates: of every model in one to five epochs; None if not asked for.
+    """
+
+    findings: Findings
+    estimate: Estimate
+    estimates: tuple[Estimate, ...] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing but warnings was found."""
+        return self.findings.ok
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        tree = {"format_version": FORMAT_VERSION, **self.findings.as_dict(), "estimate": self.estimate.as_dict()}
+        table = {} if self.estimates is None else {"estimates": [each.as_dict() for each in self.estimates]}
+        return {**tree, **table}
+
+
+def run(request: CheckRequest, listener: Listener = SILENT) -> CheckReport:
+    """Checks a dataset or a file, and prices it.
+
+    Raises:
+      UserError, StorageError: there is nothing to check, or it cannot be read.
+    """
+    storage, provider = Storage(request.billing_project), PROVIDERS[request.provider]
+    provider.find(request.base_model)
+    prices = prices_of(request)
+    listed = files.files_of(request.path, storage)
+    findings = check_files(listed, storage, listener, provider, look_up=not request.offline)
+    prepared = dataset.load(request.path, storage) if any(file.shard for file in listed) else None
+    train = train_tokens(findings, prepared)
+    say_findings(request.path, findings, listener)
+    priced = estimate(train, request, prices)
+    say_estimate(train, priced, listener)
+    table = _say_table(train, provider, prices, listener) if request.estimate else None
+    return CheckReport(findings, priced, table)
+
+
+def prices_of(request: PricedRequest) -> dict[str, Price]:
+    """The prices that the user gives, by model."""
+    provider = PROVIDERS[request.provider]
+    return cost.given_prices(provider, request.prices, request.base_model, request.price_per_million)
+
+
+def estimate(train: Tokens, request: PricedRequest, prices: Mapping[str, Price]) -> Estimate:
+    """What the requested job will cost."""
+    provider = PROVIDERS[request.provider]
+    model = provider.find(request.base_model)
+    return cost.estimate(train, provider, model, request.epochs, prices.get(model.name))
+
+
+def check_files(
+    listed: Sequence[JsonlFile], storage: Storage, listener: Listener, provider: Provider, look_up: bool = True
+) -> Findings:
+    """Checks files, shows how far it is, and looks for the audio that they point to."""
+    total = sum(file.shard.bytes if file.shard else storage.size(file.uri) for file in listed)
+    with listener.progress("checking", total) as update:
+        done = 0
+
+        def advance(size: int) -> None:
+            nonlocal done
+            done += size
+            update(done, "")
+
+        return files.check(listed, storage, advance, look_up, provider)
+
+
+def train_tokens(findings: Findings, prepared: Dataset | None) -> Tokens:
+    """The tokens of the training split; `dataset.json` knows how long the audio is that lines only point to."""
+    train = findings.splits[TRAIN].tokens
+    return train.with_audio(prepared.mean_seconds(TRAIN)) if prepared else train
+
+
+def say_findings(name: str, findings: Findings, listener: Listener) -> None:
+    """Tells people what was found."""
+    splits = ", ".join(f"{facts.examples:,} {split}" for split, facts in findings.splits.items() if facts.examples)
+    found = findings.counts.total()
+    verdict = f"{findings.errors:,} errors, {found - findings.errors:,} warnings" if found else "nothing wrong"
+    listener.say(f"checked {name}: {splits or 'no'} examples, {verdict}")
+    for problem in findings.problems[:SHOWN_PROBLEMS]:
+        listener.say(f"  {problem.source}: {problem.severity}: {problem.rule}: {problem.detail}")
+    if found > SHOWN_PROBLEMS:
+        listener.say(f"  … and {found - SHOWN_PROBLEMS:,} more")
+
+
+def say_estimate(train: Tokens, priced: Estimate, listener: Listener) -> None:
+    """Tells people what the job will cost."""
+    listener.say(f"estimate: {priced.line()}")
+    if train.unknown_audio:
+        listener.say(f"  without the audio of {train.unknown_audio:,} examples, whose length the file does not tell")
+
+
+def _say_table(
+    train: Tokens, provider: Provider, prices: Mapping[str, Price], listener: Listener
+) -> tuple[Estimate, ...]:
+    estimates = cost.table(train, provider, prices)
+    listener.say("epochs" + " " * 17 + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
+    for start in range(0, len(estimates), len(TABLE_EPOCHS)):
+        of_model = estimates[start : start + len(TABLE_EPOCHS)]
+        listener.say(f"{of_model[0].base_model:<23}" + "".join(f"{each.range:>18}" for each in of_model))
+    for remark in dict.fromkeys(f"{each.base_model}: {each.note}" for each in estimates if each.cost is not None):
+        listener.say(f"  {remark}")
+    return tuple(estimates)

@@ -1,0 +1,55 @@
+"""Cancels a tuning job."""
+
+from __future__ import annotations
+
+import re
+
+from transforms.errors import UserError
+from transforms.listener import SILENT, Listener
+from transforms.storage import Storage
+from tuning import dataset, service
+from tuning.jobs import note
+from tuning.jobs.watch import JobReport
+from tuning.providers import PROVIDERS, open_tuner
+from tuning.requests import CancelRequest
+
+
+class JobEndedError(UserError):
+    """There is nothing to cancel: the job has ended.
+
+    Attributes:
+      report: of the job.
+    """
+
+    def __init__(self, message: str, report: JobReport) -> None:
+        super().__init__(message, report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def run(request: CancelRequest, listener: Listener = SILENT) -> JobReport:
+    """Asks for the end of a job, which may take the service a while.
+
+    Raises:
+      JobEndedError: it had already ended.
+      UserError: the dataset has no job.
+      ServiceError: the service refused.
+    """
+    named = re.fullmatch(r"projects/[^/]+/locations/[^/]+/tuningJobs/[^/]+", request.job)
+    prepared = None if named else dataset.load(request.job, Storage(request.billing_project))
+    name = request.job if prepared is None else note.submitted(prepared)[1].name
+    with service.api_endpoint(request, prepared, listener) as url:
+        tuner = open_tuner(request.provider, *PROVIDERS[request.provider].locate(name), url)
+        before = tuner.get(name)
+        if not before.ended:
+            tuner.cancel(name)
+        job = tuner.get(name)
+    if prepared is not None:
+        note.update(prepared, job)
+    report = JobReport.of(job)
+    if before.ended:
+        raise JobEndedError(f"{name} had already ended as {job.state}", report)
+    listener.say(f"cancelled: {name} ({job.state})")
+    return report

@@ -1,0 +1,61 @@
+"""Lists tuning jobs."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transforms.listener import SILENT, Listener
+from transforms.storage import Storage
+from tuning import dataset, service
+from tuning.dataset import Dataset
+from tuning.jobs import note, watch
+from tuning.providers import open_tuner
+from tuning.providers.base import TuningJob
+from tuning.requests import JobsRequest
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Jobs, the newest first, as `cliptune jobs` tells of them on stdout.
+
+    Attributes:
+      jobs: as the service has them.
+      format_version: of these fields.
+    """
+
+    jobs: tuple[TuningJob, ...]
+    format_version: int = FORMAT_VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        return asdict(self)
+
+
+def run(request: JobsRequest, listener: Listener = SILENT) -> JobList:
+    """Lists the jobs of a project and location, or those of where a dataset was tuned.
+
+    Raises:
+      UserError: the dataset has no job.
+      ServiceError: the service refused.
+    """
+    prepared = dataset.load(request.dataset, Storage(request.billing_project)) if request.dataset else None
+    project, location = _place(request, prepared)
+    with service.api_endpoint(request, prepared, listener) as url:
+        tuner = open_tuner(request.provider, project, location, url)
+        found = tuple(itertools.islice(tuner.jobs(), request.limit))
+    for job in found:
+        listener.say(f"{job.create_time or '':.19}  {watch.line(job)}  {job.display_name or ''}")
+    listener.say(f"jobs in {project}, {location}: {len(found):,}")
+    return JobList(found)
+
+
+def _place(request: JobsRequest, prepared: Dataset | None) -> tuple[str, str]:
+    """Project and location: the request's own, else those of the dataset's job."""
+    if prepared is None or request.project:
+        return service.place(request, request.project, request.location)
+    submitted, _ = note.submitted(prepared)
+    return submitted.project, request.location or submitted.location

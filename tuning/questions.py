@@ -1,0 +1,197 @@
+"""Questions for a model: clips of a dataset, exactly as it was trained on them, or any recording, conformed alike."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from transforms.clip import Clip
+from transforms.dataset import ledger
+from transforms.dataset.shard import Target, prepare_clip
+from transforms.errors import ServiceError, UserError
+from transforms.ordered import map_ordered
+from transforms.settings import Settings
+from transforms.storage import uris
+from tuning.dataset import Dataset, Shard
+from tuning.jobs.clock import Clock, backoff
+from tuning.predictions import Prediction
+from tuning.providers.base import Answer, Provider, Question, SchemaError, Tuner
+
+# Online quotas of tuned models are small; a few questions in flight hide the network.
+CONCURRENCY = 4
+# A question that meets a full quota, or a service that is away, is asked again: some 2 s later, then 4, 8 …
+ATTEMPTS = 8
+MAX_BACKOFF_SECONDS = 60.0
+_LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked.
+
+    Attributes:
+      name: in the names of files.
+      model: endpoint resource or base model name.
+      base_model: what it was tuned from, which decides how to switch thinking off; "" if not known.
+      provider: whose model it is.
+      tuner: the service, in the model's own location.
+      clock: passes before a question is asked again.
+    """
+
+    name: str
+    model: str
+    base_model: str
+    provider: Provider
+    tuner: Tuner
+    clock: Clock
+
+    @property
+    def thinking(self) -> Mapping[str, str | int]:
+        """How the model is kept from thinking; nothing for one that is not known."""
+        known = self.provider.models.get(self.base_model)
+        return known.thinking if known else {}
+
+
+def ask_split(
+    asked: Asked,
+    prepared: Dataset,
+    split: str,
+    limit: int | None,
+    known: Container[tuple[str, str, str]],
+    answered: Callable[[Prediction], None],
+) -> int:
+    """Asks about the first `limit` clips of a split; examples are in hash order, so that is a uniform sample.
+
+    Args:
+      asked: the model.
+      prepared: the dataset.
+      split: "train" or "validation".
+      limit: None for all clips.
+      known: questions (`Prediction.question`) that are not asked again.
+      answered: called with each prediction, in order.
+
+    Returns:
+      The number of questions.
+
+    Raises:
+      ServiceError: the service refused a question.
+      UserError: the dataset is not as `dataset.json` says.
+    """
+    examples = (
+        (clip, line, digest)
+        for clip, line in itertools.islice(_examples(prepared, split), limit)
+        if (asked.model, clip["clip_id"], digest := sha256(line).hexdigest()) not in known
+    )
+
+    def ask(numbered: tuple[dict[str, Any], bytes, str]) -> Prediction:
+        return _predict(asked, prepared, *numbered)
+
+    count = 0
+    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask")
+    try:
+        for prediction in map_ordered(executor, ask, examples, 2 * CONCURRENCY):
+            answered(prediction)
+            count += 1
+    finally:
+        # Not waited for: after Ctrl-C a question that meets a full quota would go on for minutes.
+        executor.shutdown(wait=False, cancel_futures=True)
+    return count
+
+
+def _predict(asked: Asked, prepared: Dataset, clip: dict[str, Any], line: bytes, digest: str) -> Prediction:
+    try:
+        example = asked.provider.parse(line)
+    except SchemaError:
+        raise prepared.changed() from None
+    answer = ask_patiently(asked, Question(example.contents, example.system_instruction, asked.thinking))
+    found = answer.text, answer.finish_reason
+    return Prediction(clip["clip_id"], clip["source"], example.target, *found, asked.model, digest)
+
+
+def ask_patiently(asked: Asked, question: Question) -> Answer:
+    """The answer; a question costs nothing to repeat, so it is, while the service is full or away.
+
+    Raises:
+      ServiceError: the service refused, or was away for too long.
+    """
+    for failures in range(1, ATTEMPTS):
+        try:
+            return asked.tuner.ask(asked.model, question)
+        except ServiceError as fault:
+            if not fault.transient:
+                raise
+        asked.clock.sleep(backoff(failures, MAX_BACKOFF_SECONDS))
+    return asked.tuner.ask(asked.model, question)
+
+
+def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:
+    """Those of a model about clips that the split still has, as they are."""
+    if not predictions:
+        return []
+    columns = ["clip_id", "split", "line_sha256"]
+    try:
+        clips = ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, columns)
+        questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
+    except (FileNotFoundError, ValueError):
+        raise prepared.changed() from None
+    return [each for each in predictions if each.question in questions]
+
+
+def question_about(
+    file: str, prepared: Dataset, asked: Asked, prompt: str = "", system_instruction: str = ""
+) -> Question:
+    """The question about a recording, conformed exactly as those that the model was tuned on.
+
+    Args:
+      file: local path or gs:// URI.
+      prepared: the dataset, whose settings are used.
+      asked: the model.
+      prompt: "" for the dataset's own.
+      system_instruction: "" for none.
+
+    Raises:
+      UserError: it cannot be used; the text is the reason that a ledger would give.
+    """
+    uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
+    line, outcome = prepare_clip(
+        clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared), prepared.storage)
+    )
+    if not line:
+        raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
+    example = asked.provider.parse(line)
+    return Question(example.contents, example.system_instruction, asked.thinking)
+
+
+def _settings(prepared: Dataset) -> Settings:
+    # There is no text to normalise or to check, and no bucket to put the audio in.
+    asked: dict[str, Any] = {"normalize_text": (), "tasks": (), "audio_part": "inline", "audio_uri": ""}
+    try:
+        return Settings(**{**prepared.settings, **asked})
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"{prepared.name}/dataset.json: settings of another version ({fault})") from None
+
+
+def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Each example of a split with its row of the ledger, which is in the same order."""
+    try:
+        yield from _zipped(prepared, split)
+    except (FileNotFoundError, ValueError):  # a shard or the ledger is missing, damaged, or shorter than the other
+        raise prepared.changed() from None
+
+
+def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+    ledger_rows = ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _LEDGER_COLUMNS)
+    clips = (row for row in ledger_rows if row["split"] == split and row["status"] == "accepted")
+    lines = (line for shard in prepared.splits[split] for line in _lines(prepared, shard))
+    yield from zip(clips, lines, strict=True)
+
+
+def _lines(prepared: Dataset, shard: Shard) -> Iterator[bytes]:
+    with prepared.storage.open_read(uris.join(prepared.uri, shard.path)) as stream:
+        yield from stream

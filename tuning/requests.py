@@ -1,0 +1,298 @@
+"""What can be asked of the tuning half: one frozen record a verb, which checks itself.
+
+Commands, notebooks, Airflow and configuration files all make these; nothing else is passed to a verb. Importing them
+imports neither the client of a provider nor a web server.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from urllib.parse import urlsplit
+
+from transforms.errors import UsageError, UserError, require
+from transforms.storage.uris import is_gcs
+from tuning import providers
+from tuning.providers import PROVIDERS
+from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
+
+DEFAULT_EPOCHS = 3
+DEFAULT_MODEL = PROVIDERS[providers.DEFAULT].default_model
+SPLITS = ("train", "validation")
+MAX_NAME_CHARS = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What every request has.
+
+    Attributes:
+      provider: whose models and rules: a key of `tuning.providers.PROVIDERS`.
+      billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
+    """
+
+    provider: str = providers.DEFAULT
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(self.provider in PROVIDERS, "provider", f"one of {', '.join(PROVIDERS)}", self.provider)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRequest(Request):
+    """A request that talks to the provider's service.
+
+    Attributes:
+      emulator: whether a local emulator of the service is asked, which runs meanwhile.
+      api_endpoint: URL of another server, which gets throw-away credentials; None for the provider's own.
+    """
+
+    emulator: bool = False
+    api_endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        Request.__post_init__(self)
+        if self.api_endpoint is not None:
+            require(_is_url(self.api_endpoint), "api_endpoint", "http://HOST:PORT or https://…", self.api_endpoint)
+            if self.emulator:
+                raise UsageError("api_endpoint names another server; leave the emulator out", "api_endpoint")
+
+    @property
+    def local(self) -> bool:
+        """Whether the service is not the provider's own."""
+        return self.emulator or self.api_endpoint is not None
+
+    @property
+    def same_service(self) -> str:
+        """The flags that lead a command to the same service, each with a space before it."""
+        if self.emulator:
+            return " --emulator"
+        return f" --api_endpoint={self.api_endpoint}" if self.api_endpoint else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PricedRequest(Request):
+    """A request whose job is priced.
+
+    Attributes:
+      base_model: name of the model that is tuned.
+      epochs: passes over the training split.
+      price_per_million: US dollars for a million training tokens of `base_model`; None for what is known.
+      prices: a JSON file of such prices; None without one.
+    """
+
+    base_model: str = DEFAULT_MODEL
+    epochs: int = DEFAULT_EPOCHS
+    price_per_million: float | None = None
+    prices: str | None = None
+
+    def __post_init__(self) -> None:
+        Request.__post_init__(self)
+        require(self.epochs >= 1, "epochs", "1 or more", self.epochs)
+        _require_positive("price_per_million", self.price_per_million)
+
+
+@dataclass(frozen=True)
+class CheckRequest(PricedRequest):
+    """Will the service accept a dataset, and what will tuning on it cost?
+
+    Attributes:
+      path: dataset folder or JSONL file, local or gs://.
+      offline: whether buckets are not asked for the audio that examples point to.
+      estimate: whether every model is priced, in one to five epochs.
+    """
+
+    path: str
+    _: KW_ONLY
+    offline: bool = False
+    estimate: bool = False
+
+
+@dataclass(frozen=True)
+class TuneRequest(PricedRequest, ServiceRequest):
+    """Join, check, price and submit a dataset, and watch the job.
+
+    Attributes:
+      dataset: folder of `prepare`, local or gs://.
+      project: that pays; None with a local service.
+      location: where to tune; None for the provider's default.
+      max_cost: US dollars; a job that may cost more, or whose price is not known, is refused. None for no limit.
+      adapter_size: rank; None for the service's own.
+      learning_rate_multiplier: of the service's own rate; None for 1.
+      no_validation: whether the validation split is left out.
+      display_name: of the tuned model; None for one that is made up.
+      labels: of the job, besides our own.
+      service_account: that reads the files; None for the service's agent.
+      kms_key: that encrypts the tuned model; None for the provider's own.
+      from_model: a tuned model that is tuned further; None for the base model itself.
+      from_checkpoint: of `from_model`; None for its default checkpoint.
+      export_last_checkpoint_only: whether only the last checkpoint is kept.
+      allow_retired: whether this project has tuned the retired model before.
+      staging_location: gs:// folder that the joined files of a local dataset go to; None without one.
+      dry_run: whether the exact request is made and not sent.
+      no_watch: whether the verb returns once the job is accepted.
+      wait_for_quota: whether a full quota is waited for.
+      timeout: seconds to wait; None for ever.
+      default_checkpoint: that answers once the model is tuned; None for the last.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    project: str | None = None
+    location: str | None = None
+    max_cost: float | None = None
+    adapter_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    no_validation: bool = False
+    display_name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    service_account: str | None = None
+    kms_key: str | None = None
+    from_model: str | None = None
+    from_checkpoint: str | None = None
+    export_last_checkpoint_only: bool = False
+    allow_retired: bool = False
+    staging_location: str | None = None
+    dry_run: bool = False
+    no_watch: bool = False
+    wait_for_quota: bool = False
+    timeout: float | None = None
+    default_checkpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        ServiceRequest.__post_init__(self)
+        PricedRequest.__post_init__(self)
+        for name in ("max_cost", "learning_rate_multiplier", "timeout"):
+            _require_positive(name, getattr(self, name))
+        if self.display_name is not None:
+            fits = 0 < len(self.display_name) <= MAX_NAME_CHARS
+            require(fits, "display_name", f"of 1 to {MAX_NAME_CHARS} characters", self.display_name)
+        if self.service_account is not None:
+            is_account = re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.service_account) is not None
+            require(is_account, "service_account", "NAME@PROJECT.iam.gserviceaccount.com", self.service_account)
+        if self.from_checkpoint is not None and self.from_model is None:
+            told = "from_checkpoint needs from_model, the tuned model that it is a checkpoint of"
+            raise UsageError(told, "from_checkpoint")
+        if self.staging_location is not None:
+            require(is_gcs(self.staging_location), "staging_location", "a gs:// URI", self.staging_location)
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        for key, value in self.labels.items():
+            require(_is_label(key, value), "label", _LABEL_RULE, f"{key}={value}")
+        if len(self.labels) >= MAX_LABELS or REQUEST_LABEL in self.labels:
+            raise UserError(f"label must be given at most {MAX_LABELS - 1} times, and {REQUEST_LABEL} is taken")
+
+
+@dataclass(frozen=True)
+class WatchRequest(ServiceRequest):
+    """Follow the tuning job of a dataset to its end.
+
+    Attributes:
+      dataset: folder that was tuned on.
+      timeout: seconds to wait; None for ever.
+      default_checkpoint: that answers once the model is tuned; None for the last.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    timeout: float | None = None
+    default_checkpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        ServiceRequest.__post_init__(self)
+        _require_positive("timeout", self.timeout)
+
+
+@dataclass(frozen=True)
+class JobsRequest(ServiceRequest):
+    """List tuning jobs, the newest first.
+
+    Attributes:
+      dataset: folder that was tuned on, whose project and location are asked; None without one.
+      project: whose jobs; None for the dataset's.
+      location: where they run; None for the dataset's, or the provider's default.
+      limit: jobs at most.
+    """
+
+    dataset: str | None = None
+    _: KW_ONLY
+    project: str | None = None
+    location: str | None = None
+    limit: int = 20
+
+    def __post_init__(self) -> None:
+        ServiceRequest.__post_init__(self)
+        require(self.limit >= 1, "limit", "1 or more", self.limit)
+
+
+@dataclass(frozen=True)
+class CancelRequest(ServiceRequest):
+    """Cancel a tuning job.
+
+    Attributes:
+      job: folder of the dataset that was tuned on, or the job's resource name.
+    """
+
+    job: str
+
+
+@dataclass(frozen=True)
+class PredictRequest(ServiceRequest):
+    """Ask a model about clips of the dataset, or about any recording.
+
+    Attributes:
+      dataset: folder that was tuned on.
+      model: endpoint resource, or "base"; None for the tuned model of the dataset's job.
+      split: "train" or "validation".
+      limit: clips at most; None for all.
+      checkpoint: of the dataset's job; None for its default.
+      audio: recordings to ask about instead of clips.
+      task: with `audio`: asks as in this task of the dataset; "" for the only one.
+      prompt: with `audio`; "" for the dataset's own.
+      system_instruction: with `audio`; "" for none.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    model: str | None = None
+    split: str = "validation"
+    limit: int | None = None
+    checkpoint: str | None = None
+    audio: tuple[str, ...] = ()
+    task: str = ""
+    prompt: str = ""
+    system_instruction: str = ""
+
+    def __post_init__(self) -> None:
+        ServiceRequest.__post_init__(self)
+        require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
+        require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
+        if self.checkpoint and self.model:
+            raise UsageError("checkpoint is one of the dataset's own job; leave model out", "checkpoint")
+        alone = next((name for name in ("task", "prompt", "system_instruction") if getattr(self, name)), "")
+        if alone and not self.audio:
+            raise UsageError(f"{alone} goes with audio; clips of the dataset have theirs", alone)
+
+
+def _require_positive(name: str, value: float | None) -> None:
+    require(value is None or 0 < value < math.inf, name, "above 0", value)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        return False
+
+
+# Google Cloud's rules for labels (documented).
+_LABEL_RULE = "KEY=VALUE of lower-case letters, digits, - and _, 63 at most each, the key begins with a letter"
+
+
+def _is_label(key: str, value: str) -> bool:
+    fits = re.fullmatch(r"[^\W\d_][\w-]{0,62}", key) and re.fullmatch(r"[\w-]{0,63}", value)
+    return bool(fits) and (key + value) == (key + value).lower()

@@ -1,0 +1,223 @@
+"""Joins, checks, prices and submits a dataset once, and watches the job."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from transforms import limits
+from transforms.errors import UsageError, UserError
+from transforms.listener import SILENT, Listener
+from transforms.storage import Storage, uris
+from tuning import dataset, join, service
+from tuning.check import check
+from tuning.check.check import CheckReport
+from tuning.dataset import TRAIN, VALIDATION, Dataset
+from tuning.jobs import submit
+from tuning.jobs.clock import CLOCK, Clock
+from tuning.jobs.submit import Patience
+from tuning.jobs.watch import JobReport, follow
+from tuning.providers import PROVIDERS, open_tuner
+from tuning.providers.base import TuningRequest
+from tuning.requests import TuneRequest
+
+# Of MP3, in kbit/s: less is hard to understand, more is not heard in speech.
+BITRATES = (16, 24, 32, 40, 48, 56, 64)
+FORMAT_VERSION = 1
+
+
+class NotAcceptedError(UserError):
+    """The dataset breaks a rule of the service: nothing was submitted.
+
+    Attributes:
+      report: of the check.
+    """
+
+    def __init__(self, message: str, report: CheckReport) -> None:
+        super().__init__(message, report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The request that would be sent, as `cliptune tune --dry_run` tells of it on stdout.
+
+    Attributes:
+      method: of HTTP.
+      url: where to.
+      body: JSON.
+      then: what would be asked once the model is there; None for nothing.
+    """
+
+    method: str
+    url: str
+    body: dict[str, Any]
+    then: dict[str, str] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        tree = {"format_version": FORMAT_VERSION, "method": self.method, "url": self.url, "body": self.body}
+        return tree if self.then is None else {**tree, "then": self.then}
+
+
+def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport | DryRun:
+    """Tunes a model on a dataset.
+
+    Returns:
+      The job: ended, unless `no_watch` or `timeout` says otherwise; with `dry_run`, what would be sent.
+
+    Raises:
+      NotAcceptedError: the check found errors.
+      UsageError: the request and the dataset do not go together.
+      UserError: the dataset cannot be used, or the job may cost too much.
+      ServiceError: the service refused or did not answer.
+    """
+    prepared = dataset.load(request.dataset, Storage(request.billing_project))
+    project, location = service.place(request, request.project, request.location)
+    _refuse_wrong(request, location)
+    folder = _joined_folder(request, prepared)
+    plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not request.no_validation]
+    _check(request, plans, prepared, listener)
+    job_request = _request(request, project, location, prepared, plans)
+    if request.dry_run:
+        return _dry_run(request, job_request)
+    _join(prepared, plans, folder, listener)
+    return _submit(request, job_request, prepared, listener, clock or CLOCK)
+
+
+def today() -> date:
+    """The day that decides which models are retired."""
+    return datetime.now(UTC).date()
+
+
+def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> None:
+    """Says what was found, what is left out and what the job will cost; refuses what is wrong or too much."""
+    listed = join.files_to_check(prepared, plans)
+    findings = check.check_files(listed, prepared.storage, listener, PROVIDERS[request.provider])
+    check.say_findings(request.dataset, findings, listener)
+    train = check.train_tokens(findings, prepared)
+    priced = check.estimate(train, request, check.prices_of(request))
+    if not findings.ok:
+        report = CheckReport(findings, priced)
+        raise NotAcceptedError(f"{request.dataset} breaks the service's rules; nothing was submitted", report)
+    _say_left_out(plans, prepared, listener)
+    check.say_estimate(train, priced, listener)
+    if request.max_cost is not None:
+        priced.refuse_over(request.max_cost)
+
+
+def _submit(
+    request: TuneRequest, job_request: TuningRequest, prepared: Dataset, listener: Listener, clock: Clock
+) -> JobReport:
+    with service.api_endpoint(request, prepared, listener) as url:
+        tuner = open_tuner(request.provider, job_request.project, job_request.location, url)
+        patience = Patience(request.wait_for_quota, request.timeout, clock)
+        job = submit.submit_once(tuner, job_request, prepared, listener.say, patience)
+        if request.no_watch and not job.ended:
+            return JobReport.of(job)
+        pace = service.pace(request, request.timeout, clock)
+        return follow(tuner, job, prepared, listener, pace, request.default_checkpoint)
+
+
+def _refuse_wrong(request: TuneRequest, location: str) -> None:
+    """Refuses what the service would refuse, as far as the request alone tells."""
+    if request.base_model.startswith("projects/"):
+        raise UserError(
+            f"base_model names what a model was first tuned from; give {request.base_model} by --from_model, beside it"
+        )
+    provider = PROVIDERS[request.provider]
+    model = provider.find(request.base_model)
+    provider.refuse_wrong(model, location, request.adapter_size, today(), request.kms_key, request.allow_retired)
+    if request.from_model is not None:
+        _refuse_from_model(request.from_model, location, provider.locate)
+
+
+def _refuse_from_model(name: str, location: str, locate: Callable[[str], tuple[str, str]]) -> None:
+    if not re.fullmatch(r"projects/[^/]+/locations/[^/]+/models/[^/]+", name):
+        raise UserError(f"from_model must be projects/…/locations/…/models/…, got {name!r}; cliptune jobs lists them")
+    where = locate(name)[1]
+    if where != location:
+        raise UserError(f"from_model must be in the job's location {location!r}, got {where!r}; use --location {where}")
+
+
+def _joined_folder(request: TuneRequest, prepared: Dataset) -> str:
+    """Where the joined files go: beside the dataset, or to a bucket where the service can read them."""
+    if request.local or uris.is_gcs(prepared.uri):
+        return uris.join(prepared.uri, "tuning")
+    if not request.staging_location:
+        told = f"{prepared.name} is a local folder, the service reads buckets only"
+        raise UsageError(f"staging_location gs://… is needed: {told}", "staging_location")
+    return uris.join(request.staging_location, prepared.fingerprint[:16])
+
+
+def _remedy(plan: join.Plan, prepared: Dataset) -> str:
+    """What would let more examples in, if that is anything but a limit on their number."""
+    split = plan.joined.split
+    settings = prepared.settings
+    if plan.joined.examples >= join.MAX_EXAMPLES[split] or settings.get("audio_part") == "uri":
+        return ""
+    whole = sum(shard.bytes for shard in prepared.splits[split])
+    seconds = prepared.audio_seconds.get(split, 0.0)
+    remedies = ["--audio_part=uri"]
+    # Base64 makes four bytes of three; what is left of the lines is their texts.
+    kbps = int(8 * 0.75 * 0.95 * limits.MAX_FILE_BYTES / seconds / 1000) if seconds else 0
+    fitting = [rate for rate in BITRATES if rate <= kbps and rate < (settings.get("bitrate") or math.inf)]
+    if fitting:
+        remedies.insert(0, f"--audio_format=mp3 --bitrate={fitting[-1]}")
+    return f"; of {whole:,} bytes all would fit when prepared with {' or '.join(remedies)}"
+
+
+def _say_left_out(plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> None:
+    for plan in plans:
+        if plan.joined.left_out:
+            split = plan.joined.split
+            listener.say(
+                f"warning: {plan.joined.left_out:,} of the {split} examples are left out: one file holds at most "
+                f"{limits.MAX_FILE_BYTES:,} bytes and {join.MAX_EXAMPLES[split]:,} examples{_remedy(plan, prepared)}"
+            )
+
+
+def _join(prepared: Dataset, plans: list[join.Plan], folder: str, listener: Listener) -> None:
+    reused = join.join(prepared, plans, folder)
+    for plan in plans:
+        verb = "reused" if reused else "joined"
+        uri = prepared.shown(plan.joined.uri)
+        listener.say(f"{verb} {uri} ({plan.joined.examples:,} examples, {plan.joined.bytes:,} bytes)")
+
+
+def _request(
+    request: TuneRequest, project: str, location: str, prepared: Dataset, plans: Sequence[join.Plan]
+) -> TuningRequest:
+    joined = {plan.joined.split: plan.joined.uri for plan in plans}
+    return TuningRequest(
+        project=project,
+        location=location,
+        base_model=request.base_model,
+        fingerprint=prepared.fingerprint,
+        train_uri=joined[TRAIN],
+        validation_uri=joined.get(VALIDATION),
+        epochs=request.epochs,
+        adapter_size=request.adapter_size,
+        learning_rate_multiplier=request.learning_rate_multiplier,
+        display_name=request.display_name or f"cliptune-{prepared.fingerprint[:8]}",
+        from_model=request.from_model,
+        from_checkpoint=request.from_checkpoint,
+        export_last_checkpoint_only=request.export_last_checkpoint_only,
+        kms_key=request.kms_key,
+        service_account=request.service_account,
+        labels=dict(request.labels),
+    )
+
+
+def _dry_run(request: TuneRequest, job_request: TuningRequest) -> DryRun:
+    tuner = open_tuner(request.provider, job_request.project, job_request.location, request.api_endpoint)
+    # The default checkpoint is no part of the request: it is set when the model is there.
+    then = {"defaultCheckpointId": request.default_checkpoint} if request.default_checkpoint else None
+    return DryRun(**tuner.body(job_request), then=then)
