@@ -8,13 +8,13 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("beam_pipeline/", "transforms/", "tuning/", "cliptune")
+SHIPPED = ("beam_pipeline/", "transforms/", "tuning/", "cliptune/")
 # A folder in a folder, as none may be yet: those to come are found without being listed.
 ROOM = ("transforms/room/__init__.py", "transforms/room/corner/__init__.py", "transforms/room/corner/shelf.py")
 
 
 def tracked():
-    words = ["git", "ls-files", "*.py", "pyproject.toml", "README.md", "LICENSE"]
+    words = ["git", "ls-files", "*.py", "*.typed", "pyproject.toml", "README.md", "LICENSE"]
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
@@ -42,6 +42,10 @@ def test_every_file_in_it_is_as_it_is_here(wheel):
         assert wheel.read(name) == (ROOT / name).read_bytes(), name
 
 
+def test_the_packages_are_marked_as_typed(wheel):
+    assert {f"{package}py.typed" for package in SHIPPED} <= {*wheel.namelist()}
+
+
 def test_the_command_is_installed(wheel):
     (points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "cliptune = cliptune:main" in wheel.read(points).decode()
+    assert "cliptune = cliptune.main:main" in wheel.read(points).decode()
