@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from transforms.audio import ffmpeg, frames, sniff
+from transforms.audio import ffmpeg, formats, frames
 from transforms.audio.conform import INT16_SCALE, Conformed, to_int16
 from transforms.audio.waveform import Waveform
 from transforms.errors import PayloadError
@@ -127,7 +127,7 @@ def decode_payload(payload: Payload) -> tuple[NDArray[np.int16], int]:
         with tempfile.TemporaryFile() as file:
             file.write(payload.content)
             file.flush()
-            decoded = ffmpeg.decode(file, sniff.AAC, max_seconds=24 * 3600.0)
+            decoded = ffmpeg.decode(file, formats.AAC, max_seconds=24 * 3600.0)
         return to_int16(decoded.samples[:, 0]), decoded.sample_rate
     samples, sample_rate = soundfile.read(io.BytesIO(payload.content), dtype="int16")
     return samples, int(sample_rate)

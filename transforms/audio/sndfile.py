@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from transforms import reasons
-from transforms.audio.sniff import Kind
+from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
 
@@ -37,12 +37,12 @@ class Decoded:
     at_end: bool
 
 
-def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
+def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
     """Decodes at most `max_seconds`, 16-bit integers as such, all else as floats.
 
     Args:
       stream: seekable; decoding begins at its start.
-      kind: what it is.
+      form: what it is.
       max_seconds: the longest output.
       start_seconds: where to begin, found by seeking.
 
@@ -54,7 +54,7 @@ def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: floa
     """
     stream.seek(0)
     remembering = _Remembering(stream)
-    with _damage_refused(kind, remembering):
+    with _damage_refused(form, remembering):
         try:
             file = soundfile.SoundFile(remembering)
         except (soundfile.LibsndfileError, ValueError):
@@ -93,12 +93,12 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]
 
 
 @contextmanager
-def _damage_refused(kind: Kind, stream: _Remembering) -> Iterator[None]:
+def _damage_refused(form: Format, stream: _Remembering) -> Iterator[None]:
     try:
         yield
     except soundfile.LibsndfileError:
         stream.raise_fault()
-        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)") from None
     stream.raise_fault()
 
 
