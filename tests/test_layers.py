@@ -29,7 +29,7 @@ FORBIDDEN = {
 DOORS = {"beam_pipeline/__main__.py": "cliptune"}
 # Each file of transforms imports only from those before it.
 ROOMS = {
-    "": ("limits", "reasons", "errors", "ordered", "text", "clip", "settings", "tasks"),
+    "": ("limits", "reasons", "errors", "ordered", "text", "clip", "payloads", "settings", "tasks"),
     "storage": ("uris", "base", "local", "gcs_client", "gcs", ""),
     "audio": (
         "",

@@ -277,6 +277,16 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
+def by_name(name: str) -> Format:
+    """The format of a name, of its variants the first."""
+    return {form.name: form for form in reversed(FORMATS)}[name]
+
+
+def by_mime_type(mime_type: str) -> Format | None:
+    """The first format that the tuning service may know by a type; None for no such."""
+    return next((form for form in FORMATS if mime_type in form.mime_types), None)
+
+
 def by_extension(extension: str) -> Format | None:
     """The format whose files bear an extension (lower case, without its dot); None for no audio."""
     return next((form for form in FORMATS if extension in form.extensions), None)
