@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import textwrap
 from collections.abc import Sequence
 
 from transforms import text
+from transforms.audio import formats
 from transforms.manifests.row import ALIASES
 from transforms.settings import (
     AUDIO_FORMATS,
@@ -44,7 +46,7 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     _add_paths(parser.add_argument_group("manifests and output"))
     _add_columns(parser.add_argument_group("columns"))
-    _add_audio(parser.add_argument_group("audio"))
+    _add_audio(parser.add_argument_group("audio", _formats_read()))
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
     run.add_argument(
@@ -56,6 +58,10 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips prepared at a time by one worker (default: two a core of this machine; 1 on Dataflow)",
     )
+
+
+def _formats_read() -> str:
+    return textwrap.fill(f"formats read: {', '.join(formats.names())}", 76)
 
 
 def _name(text: str) -> str:
