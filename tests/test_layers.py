@@ -153,6 +153,17 @@ def test_inside_transforms_imports_point_to_the_left(name):
     assert not wrong, f"{name} imports {sorted(wrong)}, which ORDER places behind it"
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_room_knows_nothing_of_those_it_is_not_to_know(name):
+    unknown = UNKNOWN.get(name.partition(".")[0], ())
+    known = set(_ours(ast.parse(FILES[name].read_text(encoding="utf-8"))))
+    assert not {module for module in known if module.partition(".")[0] in unknown}
+
+
+def test_the_rooms_that_are_not_to_be_known_exist():
+    assert {*UNKNOWN, *(room for rooms in UNKNOWN.values() for room in rooms)} <= ROOMS.keys()
+
+
 def _ours(tree):
     """The files of transforms that a module imports: "from transforms.storage import uris" is storage.uris."""
     for name in imported(tree):
