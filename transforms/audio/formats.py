@@ -97,7 +97,7 @@ def _caf_variant(form: Format, content: bytes) -> Format:
 
 
 def _ogg_variant(form: Format, content: bytes) -> Format:
-    """Of Ogg, libsndfile reads single streams of Vorbis and FLAC."""
+    """Libsndfile reads single streams of Vorbis, and of FLAC from some encoders."""
     known = any(mark in content[:128] for mark in (b"\x01vorbis", b"\x7fFLAC"))
     return form if known and not frames.is_chained(content) else _with_ffmpeg(form)
 
