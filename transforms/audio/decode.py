@@ -1,4 +1,4 @@
-"""From a file's bytes to a waveform: whole, at its level, or refused with a reason."""
+"""Decoding: from a file's bytes to a waveform that is whole and at its level, or a refusal with a reason."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ from transforms.audio.formats import Format
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
 
-# Silence at the ends is trimmed after decoding, so a clip may be longer than
-# its payload; this much longer, no more.
+# A recording may be this much longer than its payload, because silence at the ends is trimmed after decoding.
 TRIMMABLE_SECONDS = 60.0
 MAX_UNPACKED_BYTES = 128 << 20
 # The longest block of the ADPCM codecs in use.
 MAX_PADDING_SAMPLES = 8_192
 MAX_COPIED_BYTES = 4 << 30
-# Enough of a long recording to tell what it is.
+# What sniffing reads of a long recording.
 HEAD_BYTES = 1 << 16
-# A container may round its duration, and lossy codecs pad or drop part of a frame at the ends.
+# Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
 
 
 @functools.cache
 def builds() -> dict[str, str]:
-    """The builds of all that decides samples and bytes."""
+    """The version of each library that decides samples or bytes."""
     return {
         "libsndfile": soundfile.__libsndfile_version__,
         "soundfile": importlib.metadata.version("soundfile"),
@@ -59,10 +58,10 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
     """
     content = _unpacked(content)
     form = sniff.sniff(content, name_hint)
-    # Tags in front of anything but MP3 are nothing decoders expect.
+    # Decoders expect tags in front of MP3 only.
     content = content[form.start(content) :]
     cap = max_duration + TRIMMABLE_SECONDS
-    # Half a second over the cap is decoded, to tell "just within" from "too long".
+    # Half a second more than the cap is decoded, so that a recording over the cap is known as such.
     wave = _decode_whole(content, form, cap + 0.5)
     return _bounded(wave, cap, max_duration)
 
@@ -70,7 +69,7 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
 def decode_segment(
     recording: BinaryIO, *, offset: float, duration: float | None, max_duration: float, name_hint: str = ""
 ) -> Waveform:
-    """Decodes a part of a recording, by seeking: neither the rest of it is read where the format allows, nor decoded.
+    """Decodes a part of a recording by seeking. Where the format allows it, the rest is not read either.
 
     Args:
       recording: seekable; its position does not matter.
@@ -98,7 +97,7 @@ def decode_segment(
 
 
 def _head(recording: BinaryIO) -> bytes:
-    """The recording's beginning, some audio behind its tags (which may hold a picture) included."""
+    """The recording's beginning, with some audio behind its tags, which may hold a picture."""
     recording.seek(0)
     head = recording.read(HEAD_BYTES)
     tags = min(frames.id3_length(head), MAX_UNPACKED_BYTES)
@@ -116,7 +115,7 @@ def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
 
 
 def _unpacked(content: bytes) -> bytes:
-    """A gzipped file as it was before; others as they are."""
+    """The contents of a gzip file; any other file as it is."""
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
@@ -159,7 +158,7 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
 
 
 def _without_padding(samples: Samples, declared: int | None) -> Samples:
-    """Compressed WAVs come in blocks, the last of which is filled up."""
+    """The samples without those that fill the last block of a compressed WAV."""
     padded = declared is not None and 0 < len(samples) - declared <= MAX_PADDING_SAMPLES
     return samples[:declared] if padded else samples
 
@@ -174,7 +173,7 @@ def _segment_with_sndfile(recording: BinaryIO, form: Format, seconds: float, off
 def _falls_short(found: int, declared: int, sample_rate: int, form: Format, content: bytes) -> bool:
     if form.end_mark and not form.end_mark(content):
         return True
-    # FLAC may leave its total unknown, which libsndfile shows as an enormous one.
+    # libsndfile gives an unknown total as 0 or as an enormous number.
     unknown = declared <= 0 or declared >= 1 << 40
     tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate) * sample_rate
     return not unknown and found < declared - tolerance
@@ -219,7 +218,7 @@ def _segment_with_ffmpeg(recording: BinaryIO, form: Format, seconds: float, offs
 
 @contextlib.contextmanager
 def _real_file(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """The stream itself if the operating system knows it, else a copy of all of it on disk."""
+    """The stream itself if it has a descriptor, else a copy of it on disk."""
     if _has_descriptor(stream):
         yield stream
         return

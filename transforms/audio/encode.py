@@ -17,11 +17,11 @@ from transforms.errors import PayloadError
 from transforms.payloads import PAYLOADS
 from transforms.settings import Settings
 
-# What the source's own bitrate may exceed the wanted one by, and still be passed on.
+# A source is passed through up to this multiple of the wanted bitrate.
 _BITRATE_SLACK = 1.05
-# Lossy codecs pad to whole frames and keep the encoder's delay: AAC up to four frames at 16 kHz.
+# Lossy codecs pad to whole frames and keep the encoder's delay; of AAC at 16 kHz that is up to four frames.
 LOSSY_PADDING_SECONDS = 0.26
-# A lossy payload whose level differs by more was damaged.
+# A lossy payload whose level differs by more is damaged.
 LOSSY_LEVEL_DB = 3.0
 
 
@@ -58,7 +58,7 @@ def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:
 
 
 def pass_through(content: bytes, wave: Waveform, conformed: Conformed, settings: Settings) -> Payload | None:
-    """The source's own audio, without its tags, where it is already what encoding would make; else None.
+    """The source's own audio without its tags, if it is already what encoding would make; else None.
 
     So FLAC is not compressed twice, and MP3 and AAC lose nothing a second time.
 
@@ -84,7 +84,7 @@ def _fits(audio: bytes, wave: Waveform, settings: Settings) -> bool:
     if not PAYLOADS[settings.audio_format].lossy:
         try:
             samples, sample_rate = soundfile.read(io.BytesIO(audio), dtype="int16", always_2d=True)
-        except soundfile.LibsndfileError:  # e.g. a STREAMINFO without its total, which readers refuse
+        except soundfile.LibsndfileError:  # for example a STREAMINFO without a total
             return False
         return int(sample_rate) == wave.sample_rate and np.array_equal(samples, wave.samples)
     seconds = len(wave.samples) / wave.sample_rate
@@ -142,6 +142,6 @@ def verify_length(payload: Payload, num_samples: int, settings: Settings) -> NDA
 
 
 def _level(samples: NDArray[np.int16]) -> float:
-    """Energy in dB; the length does not count, for padding is silent."""
+    """Energy in dB. Padding is silent, so it adds nothing."""
     wide = samples.astype(np.float64)
     return float(10 * np.log10(wide @ wide + 1))

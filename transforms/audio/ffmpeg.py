@@ -1,4 +1,4 @@
-"""Decoding and encoding in a process of its own: a crash, a hang or a bomb there costs one clip, not a worker."""
+"""Decoding and encoding in a process of its own. A crash, a hang or a bomb there costs one clip, not a worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
 # Of stderr, and of an encoder's output.
 MAX_LOG_BYTES = 256 << 20
-# A file with more audio tracks than this is searched no further for one with sound.
+# Audio tracks that are searched for one with sound.
 MAX_TRACKS = 4
 _SILENT_PEAK = 1e-3  # −60 dBFS
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
@@ -64,7 +64,7 @@ class Decoded:
 
 @functools.cache
 def executable() -> str:
-    """The ffmpeg that the imageio-ffmpeg wheel brings: pinned with it, nothing to install by hand."""
+    """The ffmpeg of the imageio-ffmpeg wheel, which is pinned."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
@@ -173,8 +173,8 @@ def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: 
 
 
 def _path(file: BinaryIO) -> str:
-    """An open file as a path for a child process that inherits it: names are never interpreted."""
-    file.seek(0)  # where opening such a path is duplicating the descriptor, its position is shared
+    """An open file as a path for a child process that inherits it. So no name is interpreted."""
+    file.seek(0)  # on some systems opening the path shares the descriptor's position
     return f"file:/dev/fd/{file.fileno()}"
 
 
@@ -194,7 +194,7 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
             start_new_session=True,
             pass_fds=descriptors,
         )
-        # prlimit rather than preexec_fn, which is not safe in a process with threads.
+        # Not preexec_fn, which is not safe in a process with threads.
         if hasattr(resource, "prlimit"):
             _limit(process.pid, resource.RLIMIT_AS, MAX_MEMORY_BYTES)
             _limit(process.pid, resource.RLIMIT_FSIZE, MAX_LOG_BYTES)
@@ -204,13 +204,13 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
 
 
 def _limit(pid: int, kind: int, most: int) -> None:
-    hard = resource.getrlimit(kind)[1]  # a user may have a lower limit already, which cannot be raised
+    hard = resource.getrlimit(kind)[1]  # the limit of the system or the user cannot be raised
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.prlimit(pid, kind, (most, most))
 
 
 def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:
-    """What the process writes, up to one byte more than is taken; its whole group is dead afterwards."""
+    """What the process writes, up to one byte more than the limit. Its whole group is dead afterwards."""
     late = threading.Event()
 
     def stop() -> None:
@@ -240,7 +240,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
-    """Samples and rate of the WAV that ffmpeg streams: its sizes are placeholders, so chunks are walked."""
+    """Samples and rate of the WAV that ffmpeg streams. Its data size is a placeholder."""
     channels, sample_rate, at = 0, 0, 12
     while at + 8 <= len(wav):
         name, size = wav[at : at + 4], struct.unpack_from("<I", wav, at + 4)[0]

@@ -1,6 +1,6 @@
-"""The formats that are read: one row a format, with every fact of it. Sniffing, decoding and lists of formats ask here.
+"""The formats that are read: one row a format, with every fact of it.
 
-To add a format, add a row. Nothing slow is imported, for `--help` lists the formats.
+`FORMATS` is read when it is asked, never copied. This file imports nothing slow, for `--help` lists the formats.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the frames and headers of audio files say without decoding: lengths, cuts, joints."""
+"""The frames and headers of audio files, read without decoding: beginnings, lengths, cuts, joints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def id3_length(content: bytes) -> int:
 
 
 def flac_total_samples(content: bytes) -> int | None:
-    """The total that STREAMINFO, always the first block, states: 0 for unknown; None if it is cut off."""
+    """The total that STREAMINFO, the first block, states; 0 for unknown, None if the block is cut off."""
     return int.from_bytes(content[18:26], "big") & ((1 << 36) - 1) if len(content) >= 26 else None
 
 
@@ -47,13 +47,13 @@ def flac_without_tags(content: bytes) -> bytes | None:
 
 
 def is_chained(ogg: bytes) -> bool:
-    """Whether an Ogg file holds one stream after another, of which libsndfile would read the first only."""
+    """Whether an Ogg file holds several streams, one after the other. libsndfile reads the first only."""
     begins = [page.start() for page in re.finditer(rb"OggS\x00[\x02\x06]", ogg)]
     return len(begins) > 1
 
 
 def ogg_ends(ogg: bytes) -> bool:
-    """Whether the last page of an Ogg file says that it is the last, and is whole."""
+    """Whether the last page of an Ogg file is whole and marked as the last."""
     at = ogg.rfind(b"OggS\x00")
     if at < 0 or len(ogg) < at + 27:
         return False
@@ -215,7 +215,7 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     tagged = any(mark in head for mark in _MARKS)
     claimed_frames, claimed_bytes = _xing_claims(head)
     rest = _without_tags(content[end:])
-    # Behind the side information; elsewhere encoders write their name into the padding.
+    # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
     second = any(content[frame.start + 13 : frame.start + 40].strip(b"\0")[:4] in _MARKS for frame in frames[1:])
     return Mp3Layout(
         frames=frames,
@@ -234,7 +234,7 @@ def mp3_without_tags(content: bytes) -> bytes | None:
 
 
 def _without_tags(rest: bytes) -> bytes:
-    """What follows the tags at the end of an MP3 file: nothing, or another file that was joined to it."""
+    """What follows the tags at the end of an MP3 file: another file that was joined to it, or nothing."""
     while rest:
         if rest.startswith(b"ID3"):
             rest = rest[id3_length(rest) :]

@@ -1,4 +1,4 @@
-"""How long a file says it is: what its own headers and frames declare, against the bytes that are there."""
+"""Where a file ends by its own headers and frames, and how many samples it claims."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transforms.audio import frames
 _UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
 _STREAMED_FROM = 0x7FFF0000
 _UNKNOWN_FROM = 1 << 62
-# Padding that some writers of containers count and do not write; a frame is whole or not.
+# Padding that some writers of containers count and do not write.
 SLACK_BYTES = 16
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
@@ -50,7 +50,7 @@ def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def wav_fact(content: bytes) -> int | None:
-    """Samples a channel that a compressed WAV declares; its last block may be padded beyond them."""
+    """Samples a channel that a compressed WAV declares. Its last block may be padded."""
     for name, size, start in wav_chunks(content):
         if name == b"fact" and size >= 4 and start + 4 <= len(content):
             return int.from_bytes(content[start : start + 4], "big" if content[:4] == b"RIFX" else "little")
@@ -58,14 +58,14 @@ def wav_fact(content: bytes) -> int | None:
 
 
 def wav_claims(content: bytes) -> Claims:
-    """A WAV that claims no samples and has some is one whose recorder was killed before it wrote its sizes."""
+    """The claims of a WAV. One that claims no samples and has some was never finished: its recorder was killed."""
     chunks = wav_chunks(content) if content[:4] == b"RIFF" else iter(())
     unwritten = any(name == b"data" and not size and len(content) > start for name, size, start in chunks)
     return Claims(missing=None, right=not unwritten)
 
 
 def mp3_claims(content: bytes) -> Claims:
-    """An MP3 is cut if it ends early and has fewer frames than it claims; libsndfile reads its first stream only."""
+    """The claims of an MP3. Of several streams, libsndfile reads the first only."""
     layout = frames.mp3_layout(content)
     claimed, held = layout.claimed_frames, layout.audio_frames
     missing = (claimed, held) if claimed is not None and layout.cut and held < claimed else None
@@ -167,7 +167,7 @@ def mp4_end(content: bytes) -> int | None:
         if size == 1:
             (size,) = struct.unpack_from(">Q", content, at + 8)
         if size < 8 or not content[at + 4 : at + 8].strip(b"\0"):
-            return None  # size 0: up to the file's end; else junk behind the boxes
+            return None  # size 0 means up to the file's end; others are junk behind the boxes
         at += int(size)
     return at
 
@@ -201,7 +201,7 @@ def wavpack_end(content: bytes) -> int:
 
 
 def mpeg_end(content: bytes) -> int | None:
-    """The end of the last frame; where a header claims a length, `mp3_layout` judges."""
+    """The end of the last frame; None where a header claims a length, which `mp3_claims` judges."""
     layout = frames.mp3_layout(content)
     return None if layout.tagged else layout.frames[-1].start + layout.frames[-1].num_bytes
 

@@ -1,4 +1,4 @@
-"""Decoding in-process with libsndfile, in blocks: no header decides how much memory is asked for."""
+"""Decoding in-process with libsndfile, in blocks, so that no header decides how much memory is allocated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Decoded:
 
 
 def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
-    """Decodes at most `max_seconds`, 16-bit integers as such, all else as floats.
+    """Decodes at most `max_seconds`. Integers of up to 16 bits stay integers; all else becomes floats.
 
     Args:
       stream: seekable; decoding begins at its start.
@@ -72,7 +72,7 @@ def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: fl
 
 
 def behind_end(start_seconds: float) -> ClipRejected:
-    """The refusal of a segment that begins where the recording has ended."""
+    """The refusal of a segment that begins behind the recording's end."""
     return ClipRejected(reasons.TOO_SHORT, f"the clip's offset of {start_seconds:g} s is behind the recording's end")
 
 
@@ -103,7 +103,7 @@ def _damage_refused(form: Format, stream: _Remembering) -> Iterator[None]:
 
 
 class _Remembering:
-    """A file whose faults reach us: raised through libsndfile they would be printed, and pass for its end."""
+    """A file that keeps its faults for `raise_fault`. libsndfile would print them and take them for the file's end."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -121,7 +121,7 @@ class _Remembering:
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
             return self._stream.seek(offset, whence)
-        except (ValueError, OverflowError):  # a damaged header led before the start, or behind all numbers
+        except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1
 
     def tell(self) -> int:

@@ -1,4 +1,4 @@
-"""What a file is, by its bytes: the procedure. The formats are rows of `formats.FORMATS`."""
+"""Sniffing: which of `formats.FORMATS` a file is, by its bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from transforms.audio import formats, frames
 from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 
-# What people pass off as audio, with a word on what it is.
+# What stands in place of audio, and what to call it.
 _NOT_AUDIO: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer; run git lfs pull"),
     (b"#EXTM3U", "a playlist"),
@@ -37,7 +37,7 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
 
     Args:
       content: the whole file.
-      name_hint: the file's name, asked only about headerless telephone codecs.
+      name_hint: the file's name, used only for headerless formats.
 
     Raises:
       ClipRejected: NOT_AUDIO or UNSUPPORTED_FORMAT, with what was found instead.
@@ -64,7 +64,7 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
 
 
 def _by_bytes(content: bytes) -> Format | None:
-    """The first format that the bytes begin like, or the variant of it that they are."""
+    """The first format that the bytes begin like, as the variant that they are."""
     form = next((form for form in formats.FORMATS if form.begins_like(content)), None)
     return form.variant(form, content) if form is not None and form.variant is not None else form
 
