@@ -88,9 +88,21 @@ def test_types_are_on_the_services_list(form):
     assert set(form.mime_types) <= limits.MIME_TYPES
 
 
-def test_each_type_of_the_services_has_a_format():
-    known = {mime_type for form in FORMATS for mime_type in form.mime_types}
-    assert known == limits.MIME_TYPES - {"audio/pcm"}  # headerless
+def test_each_type_of_the_services_has_its_formats():
+    known = {mime: {form.name for form in FORMATS if mime in form.mime_types} for mime in limits.MIME_TYPES}
+    assert known == {
+        "audio/flac": {"flac"},
+        "audio/wav": {"wav"},
+        "audio/mp3": {"mp3"},
+        "audio/mpeg": {"mp3", "mp2"},
+        "audio/mpga": {"mp3", "mp2"},
+        "audio/m4a": {"mp4"},
+        "audio/mp4": {"mp4"},
+        "audio/x-aac": {"aac"},
+        "audio/ogg": {"ogg"},
+        "audio/webm": {"matroska"},
+        "audio/pcm": set(),  # headerless: no bytes say it
+    }
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=lambda payload: payload.name)
