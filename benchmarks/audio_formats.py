@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 
 from tests.sounds import FORMATS, Format, encoded, level_db, tone
 from transforms.audio import conform, decode, sniff
@@ -41,8 +42,8 @@ def measure(form: Format) -> Measured:
     content = encoded(tone(1_000, form.rate), form)
     wave = decode.decode(content, max_duration=30.0, name_hint=f"x.{form.extension}")
     samples = conform.conform(wave, UNTRIMMED).samples / 32_768
-    kind = sniff.sniff(content, f"x.{form.extension}")
-    in_process = kind.sndfile and wave.source_format.rpartition("/")[2] not in ("mp3", "alac")
+    codec = wave.source_format.rpartition("/")[2]  # the decoders name most codecs differently
+    in_process = sniff.sniff(content, f"x.{form.extension}").sndfile and codec.upper() in soundfile.available_subtypes()
     return Measured(
         form=form,
         decoder="libsndfile" if in_process else "ffmpeg",

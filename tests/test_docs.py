@@ -7,6 +7,7 @@ import pytest
 
 from cliptune.main import COMMANDS, build_parser
 from tests.sounds import FORMATS
+from transforms.audio import formats
 from transforms.reasons import REASONS
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,31 @@ def test_the_table_of_reasons_is_that_of_the_code():
 def test_the_table_of_formats_is_what_is_measured():
     text = (ROOT / "docs/audio.md").read_text()
     assert re.findall(r"^\| ([^|]*) \| (?:libsndfile|ffmpeg) \|", text, re.MULTILINE) == [form.name for form in FORMATS]
+
+
+def formats_table():
+    """The rows of the table of formats, variants left out."""
+    first = {form.name: form for form in reversed(formats.FORMATS)}
+    return [_formats_row(first[name]) for name in formats.names()]
+
+
+def _formats_row(form):
+    decoder, segments = "libsndfile" if form.sndfile else "ffmpeg", "yes" if form.seekable else "no"
+    facts = {
+        "declared bytes": form.end and not form.framed,
+        "frames": form.framed,
+        "last page": form.end_mark,
+        "duration": form.exact_duration,
+        "sample count": form.exact_samples,
+    }
+    compared = ", ".join(name for name, holds in facts.items() if holds) or "–"
+    return f"| `{form.name}` | {' '.join(form.extensions) or '–'} | {decoder} | {segments} | {compared} |"
+
+
+def test_every_format_is_in_its_table():
+    text = (ROOT / "docs/audio.md").read_text()
+    table = text.partition("| format | extensions | decoder | sought | compared with |\n|---|---|---|---|---|\n")[2]
+    assert table.partition("\n\n")[0].splitlines() == formats_table()
 
 
 def flags():

@@ -35,10 +35,11 @@ SDK_ROOM = "tuning/providers"
 # Each file imports, of its own package, only those before it: "" is the folder's __init__.
 ORDER = {
     "transforms": [
-        *("", "limits", "reasons", "errors", "listener", "ordered", "text", "clip", "settings", "tasks"),
+        *("", "limits", "reasons", "errors", "listener", "ordered", "text", "clip", "payloads", "settings"),
+        "tasks",
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
-        *("audio", "audio.frames", "audio.lengths", "audio.waveform", "audio.sniff", "audio.sndfile", "audio.ffmpeg"),
-        *("audio.decode", "audio.conform", "audio.encode"),
+        *("audio", "audio.frames", "audio.lengths", "audio.formats", "audio.waveform", "audio.sniff", "audio.sndfile"),
+        *("audio.ffmpeg", "audio.decode", "audio.conform", "audio.encode"),
         *("manifests", "manifests.row", "manifests.kaldi", "manifests.formats", "manifests.read"),
         *("dataset", "dataset.assign", "dataset.plan", "dataset.example", "dataset.ledger", "dataset.read_ahead"),
         *("dataset.shard", "dataset.repeats", "dataset.output"),

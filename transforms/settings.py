@@ -7,9 +7,10 @@ from typing import Any
 
 from transforms import limits, text
 from transforms.errors import require
+from transforms.payloads import PAYLOADS
 
-AUDIO_FORMATS = ("flac", "wav", "mp3", "aac")
-LOSSY_FORMATS = ("mp3", "aac")
+AUDIO_FORMATS = tuple(PAYLOADS)
+LOSSY_FORMATS = tuple(name for name, form in PAYLOADS.items() if form.lossy)
 DEFAULT_BITRATE = 64
 # What MPEG audio, layer III and AAC, is defined for.
 _LOSSY_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)

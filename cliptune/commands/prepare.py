@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 
 from beam_pipeline import runners
@@ -11,6 +12,7 @@ from cliptune.console import Console, print_json
 from cliptune.exits import Exit
 from cliptune.flags import add_billing, make, names_of
 from transforms import text
+from transforms.audio import formats
 from transforms.manifests.row import ALIASES
 from transforms.settings import (
     AUDIO_FORMATS,
@@ -50,7 +52,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, f"{_runners()}\n\n{EPILOG}"
     _add_paths(parser.add_argument_group("manifests and output"))
     _add_columns(parser.add_argument_group("columns"))
-    _add_audio(parser.add_argument_group("audio"))
+    _add_audio(parser.add_argument_group("audio", _formats_read()))
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
     add_billing(run)
@@ -66,6 +68,10 @@ def _runners() -> str:
     """The runners, one a line."""
     rows = "\n".join(f"  {name:<16} {runner.summary}" for name, runner in runners.RUNNERS.items())
     return f"Runners (--runner; default {runners.DEFAULT}), and any other of Beam's:\n{rows}"
+
+
+def _formats_read() -> str:
+    return textwrap.fill(f"formats read: {', '.join(formats.names())}", 76)
 
 
 def _add_paths(group: argparse._ArgumentGroup) -> None:

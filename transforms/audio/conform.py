@@ -1,4 +1,4 @@
-"""From whatever was decoded to mono at the dataset's rate, trimmed, within its limits."""
+"""Conforming: from a waveform to mono at the dataset's rate, trimmed and within its limits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from transforms.errors import ClipRejected
 from transforms.settings import Settings
 
 INT16_SCALE = 32_768.0
-# Float audio is nominally within ±1; lossy decoders overshoot a little, integer
-# values stored as floats exceed it a thousandfold.
+# Float audio is nominally within ±1. Lossy decoders overshoot it a little; integers stored as floats exceed it a
+# thousandfold.
 MAX_FLOAT_PEAK = 16.0
-# −70 dBFS RMS: below it there is dither or a resampler's residue, not a voice.
+# −70 dBFS RMS. Dither and a resampler's residue are below it; voices are not.
 SILENT_RMS = 10 ** (-70 / 20)
-# One channel audible, their mean 40 dB lower: the channels cancel.
+# Channels cancel if one is audible and their mean is 40 dB lower.
 CANCELLATION = 10 ** (-40 / 20)
 FRAMES_PER_SECOND = 100
 # A frame counts as sound from 45 dB below the loudest one, and never below −65 dBFS.
 TRIM_BELOW_PEAK_DB = 45.0
 TRIM_FLOOR_DB = -65.0
-# Kept on both sides: soft onsets and releases are quieter than the threshold.
+# Kept on both sides, for soft onsets and releases are below the threshold.
 TRIM_MARGIN_SECONDS = 0.1
 
 
@@ -54,7 +54,7 @@ def conform(waveform: Waveform, settings: Settings) -> Conformed:
     mono = to_mono(waveform.samples)
     _require_finite(mono)
     at_rate = resample(mono, waveform.sample_rate, settings.sample_rate)
-    # DC is no sound, so it is left out of the judgement (and left in the audio).
+    # DC is no sound: it is left out of the judgement and left in the audio.
     centred = at_rate - at_rate.mean(dtype=np.float64).astype(np.float32) if at_rate.size else at_rate
     _require_sound(centred, waveform)
     start, end = sound_bounds(centred, settings.sample_rate) if settings.trim_silence else (0, len(at_rate))
@@ -172,7 +172,7 @@ def _bounded_end(start: int, end: int, source_rate: int, settings: Settings) -> 
             f"{seconds:.3f} s of sound, below the limit min_duration={settings.min_duration:g} s",
         )
     limit = math.floor(settings.max_duration * rate)
-    # Resampling rounds the length up: a recording of exactly the limit may be some samples over.
+    # Resampling rounds lengths up, so a recording of exactly the limit may be some samples over it.
     slack = math.ceil(rate / source_rate)
     if end - start > limit + slack and settings.over_duration == "reject":
         raise ClipRejected(

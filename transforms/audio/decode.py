@@ -1,4 +1,4 @@
-"""From a file's bytes to a waveform: whole, at its level, or refused with a reason."""
+"""Decoding: from a file's bytes to a waveform that is whole and at its level, or a refusal with a reason."""
 
 from __future__ import annotations
 
@@ -15,32 +15,27 @@ from typing import BinaryIO
 import soundfile
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, lengths, sndfile, sniff
-from transforms.audio.sniff import Kind
+from transforms.audio import ffmpeg, frames, sndfile, sniff
+from transforms.audio.formats import Format
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
 
-# Silence at the ends is trimmed after decoding, so a clip may be longer than
-# its payload; this much longer, no more.
+# A recording may be this much longer than its payload, because silence at the ends is trimmed after decoding.
 TRIMMABLE_SECONDS = 60.0
 MAX_UNPACKED_BYTES = 128 << 20
 # The longest block of the ADPCM codecs in use.
 MAX_PADDING_SAMPLES = 8_192
 MAX_COPIED_BYTES = 4 << 30
-# Enough of a long recording to tell what it is.
+# What sniffing reads of a long recording.
 HEAD_BYTES = 1 << 16
-# A container may round its duration, and lossy codecs pad or drop part of a frame at the ends.
+# Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
-# Containers whose stated duration is an index of what the file holds, not an estimate.
-_EXACT_DURATIONS = {"mp4", "matroska", "asf", "wavpack", "caf", "tta", "ape", "flv", "avi", "wav"}
-# What libsndfile seeks in exactly, reading little more than the part itself.
-_SEEKABLE = {sniff.WAV, sniff.FLAC, *(kind for _, kind in sniff.MAGIC if kind.sndfile), sniff.AIFF}
 
 
 @functools.cache
 def builds() -> dict[str, str]:
-    """The builds of all that decides samples and bytes."""
+    """The version of each library that decides samples or bytes."""
     return {
         "libsndfile": soundfile.__libsndfile_version__,
         "soundfile": importlib.metadata.version("soundfile"),
@@ -62,21 +57,19 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
       ClipRejected: not audio, damaged, cut short, or longer than the limit.
     """
     content = _unpacked(content)
-    kind = sniff.sniff(content, name_hint)
-    # Tags in front of anything but MP3 are nothing decoders expect.
-    content = content[
-        max(0, frames.mpeg_start(content)) if kind is sniff.MP3_BEHIND_JUNK else frames.id3_length(content) :
-    ]
+    form = sniff.sniff(content, name_hint)
+    # Decoders expect tags in front of MP3 only.
+    content = content[form.start(content) :]
     cap = max_duration + TRIMMABLE_SECONDS
-    # Half a second over the cap is decoded, to tell "just within" from "too long".
-    wave = _decode_whole(content, kind, cap + 0.5)
+    # Half a second more than the cap is decoded, so that a recording over the cap is known as such.
+    wave = _decode_whole(content, form, cap + 0.5)
     return _bounded(wave, cap, max_duration)
 
 
 def decode_segment(
     recording: BinaryIO, *, offset: float, duration: float | None, max_duration: float, name_hint: str = ""
 ) -> Waveform:
-    """Decodes a part of a recording, by seeking: neither the rest of it is read where the format allows, nor decoded.
+    """Decodes a part of a recording by seeking. Where the format allows it, the rest is not read either.
 
     Args:
       recording: seekable; its position does not matter.
@@ -88,12 +81,12 @@ def decode_segment(
     Raises:
       ClipRejected: as in `decode`; TRUNCATED or TOO_SHORT for a segment that is not in the recording.
     """
-    kind = sniff.sniff(_head(recording), name_hint)
+    form = sniff.sniff(_head(recording), name_hint)
     cap = max_duration + TRIMMABLE_SECONDS
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
-    wave = _segment_here(recording, kind, seconds, offset) if kind in _SEEKABLE else None
+    wave = _segment_with_sndfile(recording, form, seconds, offset) if form.seekable else None
     if wave is None:
-        wave = _segment_outside(recording, kind, seconds, offset)
+        wave = _segment_with_ffmpeg(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
     if duration is not None and found < seconds - _tolerance(duration):
         raise ClipRejected(
@@ -104,7 +97,7 @@ def decode_segment(
 
 
 def _head(recording: BinaryIO) -> bytes:
-    """The recording's beginning, some audio behind its tags (which may hold a picture) included."""
+    """The recording's beginning, with some audio behind its tags, which may hold a picture."""
     recording.seek(0)
     head = recording.read(HEAD_BYTES)
     tags = min(frames.id3_length(head), MAX_UNPACKED_BYTES)
@@ -122,7 +115,7 @@ def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
 
 
 def _unpacked(content: bytes) -> bytes:
-    """A gzipped file as it was before; others as they are."""
+    """The contents of a gzip file; any other file as it is."""
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
@@ -137,56 +130,53 @@ def _unpacked(content: bytes) -> bytes:
     raise ClipRejected(reasons.TRUNCATED, "truncated: the gzip file ends in the middle")
 
 
-def _decode_whole(content: bytes, kind: Kind, seconds: float) -> Waveform:
-    if missing := lengths.shortfall(content, kind.name):
+def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
+    if missing := form.shortfall(content):
         declared, held = missing
         raise ClipRejected(reasons.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
-    here = kind.sndfile and not lengths.wav_unwritten(content)
-    if kind is sniff.MP3:
-        layout = frames.mp3_layout(content)
-        if layout.claimed_frames is not None and layout.cut and layout.audio_frames < layout.claimed_frames:
-            counts = f"{layout.claimed_frames:,} frames are declared, {layout.audio_frames:,} are there"
-            raise ClipRejected(reasons.TRUNCATED, f"truncated: {counts}")
-        # libsndfile believes the header, reads the first stream only, and says nothing.
-        here = layout.one_stream and layout.tagged and layout.claimed_frames == layout.audio_frames
-    wave = _decode_here(content, kind, seconds) if here else None
-    return wave or _decode_outside(content, kind, seconds)
+    claims = form.claims(content) if form.claims else None
+    if claims and claims.missing:
+        declared, held = claims.missing
+        counts = f"{declared:,} frames are declared, {held:,} are there"
+        raise ClipRejected(reasons.TRUNCATED, f"truncated: {counts}")
+    with_sndfile = form.sndfile and (claims is None or claims.right)
+    wave = _whole_with_sndfile(content, form, seconds) if with_sndfile else None
+    return wave or _whole_with_ffmpeg(content, form, seconds)
 
 
-def _decode_here(content: bytes, kind: Kind, seconds: float) -> Waveform | None:
+def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Waveform | None:
     """Decodes with libsndfile; None for a codec that it does not read."""
-    decoded = sndfile.decode(io.BytesIO(content), kind, seconds)
+    decoded = sndfile.decode(io.BytesIO(content), form, seconds)
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
-    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, kind, content):
+    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form, content):
         raise _truncated(len(samples) / rate, decoded.declared / rate)
-    if kind is sniff.WAV and not decoded.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
-        samples = _without_padding(samples, lengths.wav_fact(content))
-    return Waveform(samples, rate, f"{kind.name}/{decoded.subtype.lower()}")
+    if form.unpadded and not decoded.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
+        samples = _without_padding(samples, form.unpadded(content))
+    return Waveform(samples, rate, f"{form.name}/{decoded.subtype.lower()}")
 
 
 def _without_padding(samples: Samples, declared: int | None) -> Samples:
-    """Compressed WAVs come in blocks, the last of which is filled up."""
+    """The samples without those that fill the last block of a compressed WAV."""
     padded = declared is not None and 0 < len(samples) - declared <= MAX_PADDING_SAMPLES
     return samples[:declared] if padded else samples
 
 
-def _segment_here(recording: BinaryIO, kind: Kind, seconds: float, offset: float) -> Waveform | None:
-    decoded = sndfile.decode(recording, kind, seconds, offset)
+def _segment_with_sndfile(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform | None:
+    decoded = sndfile.decode(recording, form, seconds, offset)
     if decoded is None:
         return None
-    return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.subtype.lower()}")
+    return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.subtype.lower()}")
 
 
-def _falls_short(found: int, declared: int, sample_rate: int, kind: Kind, content: bytes) -> bool:
-    if kind is sniff.OGG and not frames.ogg_ends(content):
+def _falls_short(found: int, declared: int, sample_rate: int, form: Format, content: bytes) -> bool:
+    if form.end_mark and not form.end_mark(content):
         return True
-    # FLAC may leave its total unknown, which libsndfile shows as an enormous one.
+    # libsndfile gives an unknown total as 0 or as an enormous number.
     unknown = declared <= 0 or declared >= 1 << 40
-    return not unknown and found < declared - _tolerance(declared / sample_rate) * sample_rate * (
-        kind is not sniff.FLAC
-    )
+    tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate) * sample_rate
+    return not unknown and found < declared - tolerance
 
 
 def _tolerance(declared_seconds: float) -> float:
@@ -200,34 +190,35 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
     )
 
 
-def _decode_outside(content: bytes, kind: Kind, seconds: float) -> Waveform:
+def _whole_with_ffmpeg(content: bytes, form: Format, seconds: float) -> Waveform:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        decoded = ffmpeg.decode(file, kind, seconds)
+        decoded = ffmpeg.decode(file, form, seconds)
     check_stream(decoded.sample_rate, decoded.samples.shape[1])
     if decoded.damaged:
-        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)")
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)")
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
-    if declared is not None and kind.name in _EXACT_DURATIONS and found < min(declared, seconds) - _tolerance(declared):
+    if declared is not None and form.exact_duration and found < min(declared, seconds) - _tolerance(declared):
         raise _truncated(found, declared)
-    if decoded.broken or (kind.name == "ogg" and found < seconds and not frames.ogg_ends(content)):
-        raise ClipRejected(reasons.TRUNCATED, f"truncated: the {kind.name} file ends in the middle")
-    return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.codec}")
+    unmarked = form.end_mark is not None and found < seconds and not form.end_mark(content)
+    if decoded.broken or unmarked:
+        raise ClipRejected(reasons.TRUNCATED, f"truncated: the {form.name} file ends in the middle")
+    return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")
 
 
-def _segment_outside(recording: BinaryIO, kind: Kind, seconds: float, offset: float) -> Waveform:
+def _segment_with_ffmpeg(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform:
     with _real_file(recording) as file:
-        decoded = ffmpeg.decode(file, kind, seconds, offset)
+        decoded = ffmpeg.decode(file, form, seconds, offset)
     check_stream(decoded.sample_rate, decoded.samples.shape[1])
     if not decoded.samples.shape[0]:
         raise sndfile.behind_end(offset)
-    return Waveform(decoded.samples, decoded.sample_rate, f"{kind.name}/{decoded.codec}")
+    return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")
 
 
 @contextlib.contextmanager
 def _real_file(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """The stream itself if the operating system knows it, else a copy of all of it on disk."""
+    """The stream itself if it has a descriptor, else a copy of it on disk."""
     if _has_descriptor(stream):
         yield stream
         return

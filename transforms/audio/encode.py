@@ -10,29 +10,18 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from transforms.audio import ffmpeg, frames, sniff
+from transforms.audio import ffmpeg, formats
 from transforms.audio.conform import INT16_SCALE, Conformed, to_int16
 from transforms.audio.waveform import Waveform
 from transforms.errors import PayloadError
-from transforms.settings import LOSSY_FORMATS, Settings
+from transforms.payloads import PAYLOADS
+from transforms.settings import Settings
 
-# Names on Vertex's list of audio types; Python's mimetypes gives others.
-MIME_TYPES: dict[str, str] = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mp3", "aac": "audio/x-aac"}
-
-# libsndfile's 0.625 is FLAC level 5: lower levels are slower and larger.
-_FLAC_LEVEL_5 = 0.625
-# Muxer and codec options of ffmpeg.
-_LOSSY: dict[str, tuple[str, dict[str, str]]] = {
-    "mp3": ("mp3", {"acodec": "libmp3lame", "id3v2_version": "0"}),
-    "aac": ("adts", {"acodec": "aac", "aac_coder": "twoloop"}),
-}
-# LAME lowers the level to 95 % (−0.45 dB) at constant bitrates, against clipping in players; a clip keeps its level.
-_GAIN = {"mp3": 1 / 0.95, "aac": 1.0}
-# What the source's own bitrate may exceed the wanted one by, and still be passed on.
+# A source is passed through up to this multiple of the wanted bitrate.
 _BITRATE_SLACK = 1.05
-# Lossy codecs pad to whole frames and keep the encoder's delay: AAC up to four frames at 16 kHz.
+# Lossy codecs pad to whole frames and keep the encoder's delay; of AAC at 16 kHz that is up to four frames.
 LOSSY_PADDING_SECONDS = 0.26
-# A lossy payload whose level differs by more was damaged.
+# A lossy payload whose level differs by more is damaged.
 LOSSY_LEVEL_DB = 3.0
 
 
@@ -42,7 +31,7 @@ class Payload:
 
     Attributes:
       content: a whole file.
-      mime_type: from `MIME_TYPES`.
+      mime_type: as its row of `PAYLOADS` has it.
     """
 
     content: bytes
@@ -56,23 +45,20 @@ def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:
       samples: int16, shape (num_samples,), at the settings' sample rate.
       settings: format, sample rate and bitrate.
     """
-    form = settings.audio_format
-    if form in _LOSSY:
-        muxer, options = _LOSSY[form]
-        scaled = samples.astype(np.float32) * np.float32(_GAIN[form] / INT16_SCALE)
-        content = ffmpeg.encode(scaled, settings.sample_rate, muxer, {**options, "b:a": f"{settings.bitrate}k"})
-        return Payload(content, MIME_TYPES[form])
+    form = PAYLOADS[settings.audio_format]
+    if form.lossy:
+        scaled = samples.astype(np.float32) * np.float32(form.gain / INT16_SCALE)
+        options = {**form.codec, "b:a": f"{settings.bitrate}k"}
+        return Payload(ffmpeg.encode(scaled, settings.sample_rate, form.muxer, options), form.mime_type)
     stream = io.BytesIO()
-    level = {"compression_level": _FLAC_LEVEL_5} if form == "flac" else {}
-    with soundfile.SoundFile(
-        stream, "w", samplerate=settings.sample_rate, channels=1, format=form.upper(), subtype="PCM_16", **level
-    ) as file:
+    container, rate = form.name.upper(), settings.sample_rate
+    with soundfile.SoundFile(stream, "w", rate, 1, "PCM_16", format=container, **form.sndfile) as file:
         file.write(samples)
-    return Payload(stream.getvalue(), MIME_TYPES[form])
+    return Payload(stream.getvalue(), form.mime_type)
 
 
 def pass_through(content: bytes, wave: Waveform, conformed: Conformed, settings: Settings) -> Payload | None:
-    """The source's own audio, without its tags, where it is already what encoding would make; else None.
+    """The source's own audio without its tags, if it is already what encoding would make; else None.
 
     So FLAC is not compressed twice, and MP3 and AAC lose nothing a second time.
 
@@ -85,49 +71,34 @@ def pass_through(content: bytes, wave: Waveform, conformed: Conformed, settings:
     untouched = wave.sample_rate == settings.sample_rate and wave.samples.shape == (len(conformed.samples), 1)
     if not content or not untouched:
         return None
-    own = _OWN_AUDIO.get((settings.audio_format, wave.source_format))
-    audio = own(content) if own else None
+    form = PAYLOADS[settings.audio_format]
+    own_audio = formats.by_name(form.name).own_audio if form.passes == wave.source_format else None
+    audio = own_audio(content) if own_audio else None
     if audio is None or not _fits(audio, wave, settings):
         return None
-    return Payload(audio, MIME_TYPES[settings.audio_format])
+    return Payload(audio, form.mime_type)
 
 
 def _fits(audio: bytes, wave: Waveform, settings: Settings) -> bool:
     """Whether a lossless file holds just these samples, and a lossy one no more than the wanted bitrate."""
-    if settings.audio_format not in LOSSY_FORMATS:
+    if not PAYLOADS[settings.audio_format].lossy:
         try:
             samples, sample_rate = soundfile.read(io.BytesIO(audio), dtype="int16", always_2d=True)
-        except soundfile.LibsndfileError:  # e.g. a STREAMINFO without its total, which readers refuse
+        except soundfile.LibsndfileError:  # for example a STREAMINFO without a total
             return False
         return int(sample_rate) == wave.sample_rate and np.array_equal(samples, wave.samples)
     seconds = len(wave.samples) / wave.sample_rate
     return len(audio) * 8 <= settings.bitrate * 1000 * seconds * _BITRATE_SLACK
 
 
-def _own_mp3(content: bytes) -> bytes | None:
-    layout = frames.mp3_layout(content)
-    end = layout.frames[-1].start + layout.frames[-1].num_bytes
-    return content[layout.frames[0].start : end] if layout.one_stream and not layout.cut else None
-
-
-def _own_aac(content: bytes) -> bytes | None:
-    return content[frames.id3_length(content) :]
-
-
-_OWN_AUDIO = {
-    ("flac", "flac/pcm_16"): frames.flac_without_tags,
-    ("mp3", "mp3/mpeg_layer_iii"): _own_mp3,
-    ("aac", "aac/aac"): _own_aac,
-}
-
-
 def decode_payload(payload: Payload) -> tuple[NDArray[np.int16], int]:
     """The samples, shape (num_samples,) or (num_samples, num_channels), and the rate of a payload."""
-    if payload.mime_type == MIME_TYPES["aac"]:
+    form = formats.by_mime_type(payload.mime_type)
+    if form is not None and not form.sndfile:
         with tempfile.TemporaryFile() as file:
             file.write(payload.content)
             file.flush()
-            decoded = ffmpeg.decode(file, sniff.AAC, max_seconds=24 * 3600.0)
+            decoded = ffmpeg.decode(file, form, max_seconds=24 * 3600.0)
         return to_int16(decoded.samples[:, 0]), decoded.sample_rate
     samples, sample_rate = soundfile.read(io.BytesIO(payload.content), dtype="int16")
     return samples, int(sample_rate)
@@ -143,7 +114,7 @@ def verify(payload: Payload, samples: NDArray[np.int16], settings: Settings) -> 
       PayloadError: they differ.
     """
     decoded = verify_length(payload, len(samples), settings)
-    if settings.audio_format not in LOSSY_FORMATS:
+    if not PAYLOADS[settings.audio_format].lossy:
         if not np.array_equal(decoded, samples):
             raise PayloadError("the payload does not decode to the samples it was made from")
         return
@@ -165,12 +136,12 @@ def verify_length(payload: Payload, num_samples: int, settings: Settings) -> NDA
     if sample_rate != settings.sample_rate or decoded.ndim != 1:
         raise PayloadError(f"the payload has {sample_rate} Hz and shape {decoded.shape}")
     longer = (len(decoded) - num_samples) / sample_rate
-    if not -0.001 <= longer <= (LOSSY_PADDING_SECONDS if settings.audio_format in LOSSY_FORMATS else 0):
+    if not -0.001 <= longer <= (LOSSY_PADDING_SECONDS if PAYLOADS[settings.audio_format].lossy else 0):
         raise PayloadError(f"the payload is {longer:+.3f} s longer than the clip")
     return decoded
 
 
 def _level(samples: NDArray[np.int16]) -> float:
-    """Energy in dB; the length does not count, for padding is silent."""
+    """Energy in dB. Padding is silent, so it adds nothing."""
     wide = samples.astype(np.float64)
     return float(10 * np.log10(wide @ wide + 1))

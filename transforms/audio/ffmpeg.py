@@ -1,4 +1,4 @@
-"""Decoding and encoding in a process of its own: a crash, a hang or a bomb there costs one clip, not a worker."""
+"""Decoding and encoding in a process of its own. A crash, a hang or a bomb there costs one clip, not a worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio.sniff import Kind
+from transforms.audio import formats
+from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
 
@@ -32,12 +33,11 @@ TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
 # Of stderr, and of an encoder's output.
 MAX_LOG_BYTES = 256 << 20
-# A file with more audio tracks than this is searched no further for one with sound.
+# Audio tracks that are searched for one with sound.
 MAX_TRACKS = 4
 _SILENT_PEAK = 1e-3  # −60 dBFS
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
-_LOSSLESS = {"flac", "alac", "wavpack", "tta", "ape"}
 _BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
 
 
@@ -64,7 +64,7 @@ class Decoded:
 
 @functools.cache
 def executable() -> str:
-    """The ffmpeg that the imageio-ffmpeg wheel brings: pinned with it, nothing to install by hand."""
+    """The ffmpeg of the imageio-ffmpeg wheel, which is pinned."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
@@ -75,7 +75,7 @@ def version() -> str:
     return banner.split()[2]
 
 
-def decode(file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
+def decode(file: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
     """Decodes at most `max_seconds` of the first audio track that has sound, at its own rate and channels.
 
     ffmpeg is given an open file, an explicit demuxer, and no protocol but
@@ -84,30 +84,30 @@ def decode(file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float 
 
     Args:
       file: a real file (one with a descriptor), at any position.
-      kind: what it is.
+      form: what it is.
       max_seconds: the longest output.
       start_seconds: where to begin, found by the container's index where it has one.
 
     Raises:
       ClipRejected: DECODE_FAILED, or FILE_TOO_LARGE for more output than fits in memory.
     """
-    decoded, tracks = _decode_track(file, kind, max_seconds, start_seconds, 0)
+    decoded, tracks = _decode_track(file, form, max_seconds, start_seconds, 0)
     for track in range(1, min(tracks, MAX_TRACKS)):
         if np.abs(decoded.samples).max(initial=0.0) >= _SILENT_PEAK:
             break
-        decoded, _ = _decode_track(file, kind, max_seconds, start_seconds, track)
+        decoded, _ = _decode_track(file, form, max_seconds, start_seconds, track)
     return decoded
 
 
 def _decode_track(
-    file: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float, track: int
+    file: BinaryIO, form: Format, max_seconds: float, start_seconds: float, track: int
 ) -> tuple[Decoded, int]:
     """One audio track, and how many the file has."""
-    options = dict(kind.options) | ({"ss": str(start_seconds)} if start_seconds else {})
-    whole_wma = kind.name == "asf" and not start_seconds
-    if whole_wma:
+    options = dict(form.options) | ({"ss": str(start_seconds)} if start_seconds else {})
+    delay = form.delay if not start_seconds else None
+    if delay is not None:
         options["flags2"] = "+skip_manual"
-    source = ffmpeg.input(_path(file), f=kind.demuxer, protocol_whitelist="file,pipe", threads=1, **options)
+    source = ffmpeg.input(_path(file), f=form.demuxer, protocol_whitelist="file,pipe", threads=1, **options)
     sink = ffmpeg.output(
         source[f"a:{track}"],
         "pipe:1",
@@ -123,33 +123,24 @@ def _decode_track(
     except subprocess.TimeoutExpired:
         raise ClipRejected(reasons.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
     if len(wav) > MAX_DECODED_BYTES:
-        raise too_large(kind.name)
+        raise too_large(form.name)
     header = _parse_wav(wav) if status == 0 else None
     if header is None:
-        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid: no audio decoded")
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid: no audio decoded")
     samples, sample_rate = header
     codecs = _CODEC.findall(log.partition(b"\nOutput #0")[0])
     codec = codecs[track].decode() if track < len(codecs) else "unknown"
-    if whole_wma and codec in ("wmav1", "wmav2"):
-        samples = samples[_wma_delay(sample_rate) :]
+    if delay is not None:
+        samples = samples[delay(codec, sample_rate) :]
     decoded = Decoded(
         samples=samples,
         sample_rate=sample_rate,
         codec=codec,
         declared_seconds=_declared_seconds(log),
         broken=any(word in log for word in _BROKEN),
-        damaged=codec in _LOSSLESS and b"Decoding error" in log,
+        damaged=codec in formats.lossless_codecs() and b"Decoding error" in log,
     )
     return decoded, len(codecs)
-
-
-def _wma_delay(sample_rate: int) -> int:
-    """Samples of one WMA frame, which is the codec's delay; ffmpeg left to itself drops two, and the first sounds."""
-    return next(
-        frame
-        for rate, frame in ((16_000, 512), (22_050, 1_024), (48_000, 2_048), (1 << 30, 4_096))
-        if sample_rate <= rate
-    )
 
 
 def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: dict[str, str]) -> bytes:
@@ -182,8 +173,8 @@ def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: 
 
 
 def _path(file: BinaryIO) -> str:
-    """An open file as a path for a child process that inherits it: names are never interpreted."""
-    file.seek(0)  # where opening such a path is duplicating the descriptor, its position is shared
+    """An open file as a path for a child process that inherits it. So no name is interpreted."""
+    file.seek(0)  # on some systems opening the path shares the descriptor's position
     return f"file:/dev/fd/{file.fileno()}"
 
 
@@ -203,7 +194,7 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
             start_new_session=True,
             pass_fds=descriptors,
         )
-        # prlimit rather than preexec_fn, which is not safe in a process with threads.
+        # Not preexec_fn, which is not safe in a process with threads.
         if hasattr(resource, "prlimit"):
             _limit(process.pid, resource.RLIMIT_AS, MAX_MEMORY_BYTES)
             _limit(process.pid, resource.RLIMIT_FSIZE, MAX_LOG_BYTES)
@@ -213,13 +204,13 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
 
 
 def _limit(pid: int, kind: int, most: int) -> None:
-    hard = resource.getrlimit(kind)[1]  # a user may have a lower limit already, which cannot be raised
+    hard = resource.getrlimit(kind)[1]  # the limit of the system or the user cannot be raised
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.prlimit(pid, kind, (most, most))
 
 
 def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:
-    """What the process writes, up to one byte more than is taken; its whole group is dead afterwards."""
+    """What the process writes, up to one byte more than the limit. Its whole group is dead afterwards."""
     late = threading.Event()
 
     def stop() -> None:
@@ -249,7 +240,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
-    """Samples and rate of the WAV that ffmpeg streams: its sizes are placeholders, so chunks are walked."""
+    """Samples and rate of the WAV that ffmpeg streams. Its data size is a placeholder."""
     channels, sample_rate, at = 0, 0, 12
     while at + 8 <= len(wav):
         name, size = wav[at : at + 4], struct.unpack_from("<I", wav, at + 4)[0]

@@ -1,4 +1,4 @@
-"""What the frames and headers of audio files say without decoding: lengths, cuts, joints."""
+"""The frames and headers of audio files, read without decoding: beginnings, lengths, cuts, joints."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
 _JUNK_BYTES = 1 << 16
 _FRAMES_IN_A_ROW = 8
+_GSM_FRAME_BYTES = 33
+_TS_PACKET_BYTES = 188
 
 
 def id3_length(content: bytes) -> int:
@@ -26,7 +28,7 @@ def id3_length(content: bytes) -> int:
 
 
 def flac_total_samples(content: bytes) -> int | None:
-    """The total that STREAMINFO, always the first block, states: 0 for unknown; None if it is cut off."""
+    """The total that STREAMINFO, the first block, states; 0 for unknown, None if the block is cut off."""
     return int.from_bytes(content[18:26], "big") & ((1 << 36) - 1) if len(content) >= 26 else None
 
 
@@ -45,13 +47,13 @@ def flac_without_tags(content: bytes) -> bytes | None:
 
 
 def is_chained(ogg: bytes) -> bool:
-    """Whether an Ogg file holds one stream after another, of which libsndfile would read the first only."""
+    """Whether an Ogg file holds several streams, one after the other. libsndfile reads the first only."""
     begins = [page.start() for page in re.finditer(rb"OggS\x00[\x02\x06]", ogg)]
     return len(begins) > 1
 
 
 def ogg_ends(ogg: bytes) -> bool:
-    """Whether the last page of an Ogg file says that it is the last, and is whole."""
+    """Whether the last page of an Ogg file is whole and marked as the last."""
     at = ogg.rfind(b"OggS\x00")
     if at < 0 or len(ogg) < at + 27:
         return False
@@ -106,7 +108,57 @@ def mpeg_start(content: bytes) -> int:
     return -1
 
 
-def loas_continues(content: bytes) -> bool:
+def mp4_begins(content: bytes) -> bool:
+    """Whether the first box is one that MP4 and QuickTime files begin with (ISO 14496-12)."""
+    return content[4:8] == b"ftyp" or (content[4:8] in (b"moov", b"mdat", b"wide") and b"moov" in content)
+
+
+def mpegts_begins(content: bytes) -> bool:
+    """Whether two packets of an MPEG transport stream (ISO 13818-1) begin here."""
+    return content[:1] == b"\x47" and content[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47"
+
+
+def gsm_begins(content: bytes) -> bool:
+    """Whether GSM 06.10 frames begin here: each has the same four bits in front."""
+    frame_starts = content[: 8 * _GSM_FRAME_BYTES : _GSM_FRAME_BYTES]
+    return len(content) >= 2 * _GSM_FRAME_BYTES and all(byte >> 4 == 0xD for byte in frame_starts)
+
+
+def adts_begins(content: bytes) -> bool:
+    """Whether an ADTS frame begins here, and behind it another or nothing."""
+    if content[:1] != b"\xff" or content[1:2] < b"\xf0" or content[1] & 0xF6 != 0xF0:
+        return False
+    length = (content[3] & 3) << 11 | content[4] << 3 | content[5] >> 5 if len(content) > 6 else 0
+    following = content[length : length + 2]
+    return length > 6 and (not following or (following[0] == 0xFF and following[-1] & 0xF6 == 0xF0))
+
+
+def mp3_begins(content: bytes) -> bool:
+    """Whether frames of MPEG audio, layer III, begin here."""
+    return _mpeg_begins(content, (3,))
+
+
+def mp2_begins(content: bytes) -> bool:
+    """Whether frames of MPEG audio, layer I or II, begin here."""
+    return _mpeg_begins(content, (1, 2))
+
+
+def _mpeg_begins(content: bytes, layers: tuple[int, ...]) -> bool:
+    found = mpeg_frames(content, limit=3)
+    return bool(found) and found[0].layer in layers and len(found) >= min(3, 1 + len(content) // 4096)
+
+
+def mpeg_begins_later(content: bytes) -> bool:
+    """Whether MPEG audio frames begin behind junk."""
+    return mpeg_start(content) > 0
+
+
+def behind_junk(content: bytes) -> int:
+    """Where MPEG audio frames begin; 0 for nowhere."""
+    return max(0, mpeg_start(content))
+
+
+def loas_begins(content: bytes) -> bool:
     """Whether AAC in LATM/LOAS frames (ISO 14496-3) begins here: three in a row."""
     at, frames = 0, 0
     while frames < 3 and len(content) >= at + 3 and content[at] == 0x56 and content[at + 1] & 0xE0 == 0xE0:
@@ -163,7 +215,7 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     tagged = any(mark in head for mark in _MARKS)
     claimed_frames, claimed_bytes = _xing_claims(head)
     rest = _without_tags(content[end:])
-    # Behind the side information; elsewhere encoders write their name into the padding.
+    # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
     second = any(content[frame.start + 13 : frame.start + 40].strip(b"\0")[:4] in _MARKS for frame in frames[1:])
     return Mp3Layout(
         frames=frames,
@@ -174,8 +226,15 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     )
 
 
+def mp3_without_tags(content: bytes) -> bytes | None:
+    """The frames of an MP3 file; None if it is cut, or more than one stream."""
+    layout = mp3_layout(content)
+    end = layout.frames[-1].start + layout.frames[-1].num_bytes
+    return content[layout.frames[0].start : end] if layout.one_stream and not layout.cut else None
+
+
 def _without_tags(rest: bytes) -> bytes:
-    """What follows the tags at the end of an MP3 file: nothing, or another file that was joined to it."""
+    """What follows the tags at the end of an MP3 file: another file that was joined to it, or nothing."""
     while rest:
         if rest.startswith(b"ID3"):
             rest = rest[id3_length(rest) :]
@@ -199,6 +258,11 @@ def _xing_claims(head: bytes) -> tuple[int | None, int | None]:
     frames = first if flags & 1 else None
     size = (second if flags & 1 else first) if flags & 2 else None
     return frames, size
+
+
+def adts_without_tags(content: bytes) -> bytes:
+    """An ADTS stream without the tags in front."""
+    return content[id3_length(content) :]
 
 
 def adts_seconds(content: bytes) -> float | None:
@@ -225,6 +289,14 @@ def _adts_frames(content: bytes) -> Iterator[tuple[int, int]]:
             return
         yield at, length
         at += length
+
+
+def wma_delay(codec: str, sample_rate: int) -> int:
+    """Samples of one frame of WMA, by which its decoder is late; 0 for other codecs."""
+    if codec not in ("wmav1", "wmav2"):
+        return 0
+    sizes = ((16_000, 512), (22_050, 1_024), (48_000, 2_048), (1 << 30, 4_096))
+    return next(frame for rate, frame in sizes if sample_rate <= rate)
 
 
 _ADTS_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)

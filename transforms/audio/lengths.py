@@ -1,10 +1,11 @@
-"""How long a file says it is: what its own headers and frames declare, against the bytes that are there."""
+"""Where a file ends by its own headers and frames, and how many samples it claims."""
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from transforms.audio import frames
 
@@ -12,9 +13,8 @@ from transforms.audio import frames
 _UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
 _STREAMED_FROM = 0x7FFF0000
 _UNKNOWN_FROM = 1 << 62
-# Padding that some writers of containers count and do not write; a frame is whole or not.
-_SLACK_BYTES = 16
-_FRAMED = {"mp3", "mp2", "aac", "ac3", "amr", "wavpack"}
+# Padding that some writers of containers count and do not write.
+SLACK_BYTES = 16
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
@@ -26,19 +26,17 @@ _AMR_BYTES = {
 }
 
 
-def shortfall(content: bytes, kind: str) -> tuple[int, int] | None:
-    """Bytes that a file declares and bytes that it has, if these are fewer.
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a header says of the samples behind it.
 
-    Args:
-      content: the whole file.
-      kind: its `sniff.Kind`'s name.
-
-    Returns:
-      None for a whole file, and for one that declares nothing.
+    Attributes:
+      missing: frames declared and frames held, of a file that was cut; None for others.
+      right: whether the header is right, so that libsndfile, which believes it, reads every sample.
     """
-    declared = _ENDS[kind](content) if kind in _ENDS else None
-    slack = 0 if kind in _FRAMED else _SLACK_BYTES
-    return (declared, len(content)) if declared is not None and declared > len(content) + slack else None
+
+    missing: tuple[int, int] | None
+    right: bool
 
 
 def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -52,24 +50,34 @@ def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def wav_fact(content: bytes) -> int | None:
-    """Samples a channel that a compressed WAV declares; its last block may be padded beyond them."""
+    """Samples a channel that a compressed WAV declares. Its last block may be padded."""
     for name, size, start in wav_chunks(content):
         if name == b"fact" and size >= 4 and start + 4 <= len(content):
             return int.from_bytes(content[start : start + 4], "big" if content[:4] == b"RIFX" else "little")
     return None
 
 
-def wav_unwritten(content: bytes) -> bool:
-    """Whether a WAV says that it has no samples though some follow: its recorder was killed before it could."""
+def wav_claims(content: bytes) -> Claims:
+    """The claims of a WAV. One that claims no samples and has some was never finished: its recorder was killed."""
     chunks = wav_chunks(content) if content[:4] == b"RIFF" else iter(())
-    return any(name == b"data" and not size and len(content) > start for name, size, start in chunks)
+    unwritten = any(name == b"data" and not size and len(content) > start for name, size, start in chunks)
+    return Claims(missing=None, right=not unwritten)
+
+
+def mp3_claims(content: bytes) -> Claims:
+    """The claims of an MP3. Of several streams, libsndfile reads the first only."""
+    layout = frames.mp3_layout(content)
+    claimed, held = layout.claimed_frames, layout.audio_frames
+    missing = (claimed, held) if claimed is not None and layout.cut and held < claimed else None
+    return Claims(missing, right=layout.one_stream and layout.tagged and claimed == held)
 
 
 def _known(size: int) -> bool:
     return size not in _UNKNOWN_SIZES and size < _STREAMED_FROM
 
 
-def _wav_end(content: bytes) -> int | None:
+def wav_end(content: bytes) -> int | None:
+    """The end of the data chunk, or what the ds64 chunk of an RF64 file says of it."""
     long_size = None
     for name, size, start in wav_chunks(content):
         if name == b"ds64" and start + 16 <= len(content):
@@ -81,12 +89,14 @@ def _wav_end(content: bytes) -> int | None:
     return None
 
 
-def _avi_end(content: bytes) -> int | None:
+def avi_end(content: bytes) -> int | None:
+    """The end of the RIFF chunk that is the file."""
     (size,) = struct.unpack_from("<I", content, 4)
     return 8 + size if _known(size) else None
 
 
-def _aiff_end(content: bytes) -> int | None:
+def aiff_end(content: bytes) -> int | None:
+    """The end of the sound data chunk."""
     at = 12
     while at + 8 <= len(content):
         name, (size,) = content[at : at + 4], struct.unpack_from(">I", content, at + 4)
@@ -96,7 +106,8 @@ def _aiff_end(content: bytes) -> int | None:
     return None
 
 
-def _caf_end(content: bytes) -> int | None:
+def caf_end(content: bytes) -> int | None:
+    """The end of the data chunk."""
     at = 8
     while at + 12 <= len(content):
         name, (size,) = content[at : at + 4], struct.unpack_from(">q", content, at + 4)
@@ -108,14 +119,16 @@ def _caf_end(content: bytes) -> int | None:
     return None
 
 
-def _au_end(content: bytes) -> int | None:
+def au_end(content: bytes) -> int | None:
+    """The end of the data that the header announces."""
     if len(content) < 12:
         return None
     start, size = struct.unpack_from(">II", content, 4)
     return start + size if _known(size) else None
 
 
-def _w64_end(content: bytes) -> int | None:
+def w64_end(content: bytes) -> int | None:
+    """The end of the data chunk."""
     at = content.find(_W64_DATA)
     if at < 0 or len(content) < at + 24:
         return None
@@ -123,7 +136,8 @@ def _w64_end(content: bytes) -> int | None:
     return at + int(size) if size < _UNKNOWN_FROM else None
 
 
-def _nist_end(content: bytes) -> int | None:
+def nist_end(content: bytes) -> int | None:
+    """The end of the samples that the header counts."""
     header = content[:16].split()
     fields = dict(re.findall(rb"^(\w+) -i (\d+)", content[:4096], re.MULTILINE))
     try:
@@ -135,7 +149,8 @@ def _nist_end(content: bytes) -> int | None:
         return None
 
 
-def _voc_end(content: bytes) -> int | None:
+def voc_end(content: bytes) -> int | None:
+    """The end of the last block."""
     if len(content) < 26:
         return None
     at = int.from_bytes(content[20:22], "little")
@@ -144,7 +159,7 @@ def _voc_end(content: bytes) -> int | None:
     return at
 
 
-def _mp4_end(content: bytes) -> int | None:
+def mp4_end(content: bytes) -> int | None:
     """The end of the last top-level box (ISO 14496-12)."""
     at = 0
     while at + 16 <= len(content):
@@ -152,12 +167,13 @@ def _mp4_end(content: bytes) -> int | None:
         if size == 1:
             (size,) = struct.unpack_from(">Q", content, at + 8)
         if size < 8 or not content[at + 4 : at + 8].strip(b"\0"):
-            return None  # size 0: up to the file's end; else junk behind the boxes
+            return None  # size 0 means up to the file's end; others are junk behind the boxes
         at += int(size)
     return at
 
 
-def _matroska_end(content: bytes) -> int | None:
+def matroska_end(content: bytes) -> int | None:
+    """The end of the segment."""
     at = content.find(_MATROSKA_SEGMENT, 0, 1 << 12) + len(_MATROSKA_SEGMENT)
     if at < len(_MATROSKA_SEGMENT) or at >= len(content) or not content[at]:
         return None
@@ -166,7 +182,8 @@ def _matroska_end(content: bytes) -> int | None:
     return None if size == (1 << 7 * length) - 1 else at + length + size
 
 
-def _asf_end(content: bytes) -> int | None:
+def asf_end(content: bytes) -> int | None:
+    """The size that the file properties state."""
     at = content.find(_ASF_PROPERTIES, 0, 1 << 16)
     if at < 0 or len(content) < at + 92:
         return None
@@ -175,20 +192,21 @@ def _asf_end(content: bytes) -> int | None:
     return None if broadcast or not size else int(size)
 
 
-def _wavpack_end(content: bytes) -> int:
+def wavpack_end(content: bytes) -> int:
+    """The end of the last block."""
     at = 0
     while content[at : at + 4] == b"wvpk" and at + 8 <= len(content):
         at += 8 + int.from_bytes(content[at + 4 : at + 8], "little")
     return at
 
 
-def _mpeg_end(content: bytes) -> int | None:
-    """The end of the last frame; where a header claims a length, `mp3_layout` judges."""
+def mpeg_end(content: bytes) -> int | None:
+    """The end of the last frame; None where a header claims a length, which `mp3_claims` judges."""
     layout = frames.mp3_layout(content)
     return None if layout.tagged else layout.frames[-1].start + layout.frames[-1].num_bytes
 
 
-def _ac3_end(content: bytes) -> int:
+def ac3_end(content: bytes) -> int:
     """The end of the last AC-3 or E-AC-3 frame (ETSI TS 102 366)."""
     at = 0
     while content[at : at + 2] == b"\x0b\x77" and at + 6 <= len(content):
@@ -206,7 +224,8 @@ def _ac3_bytes(head: bytes) -> int:
     return (4 * kbps, 2 * (320 * kbps // 147 + (code & 1)), 6 * kbps)[rate]
 
 
-def _amr_end(content: bytes) -> int | None:
+def amr_end(content: bytes) -> int | None:
+    """The end of the last frame of AMR or AMR-WB."""
     for magic, sizes in _AMR_BYTES.items():
         if content.startswith(magic):
             at = len(magic)
@@ -214,24 +233,3 @@ def _amr_end(content: bytes) -> int | None:
                 at += sizes[content[at] >> 3 & 15]
             return at
     return None
-
-
-_ENDS: dict[str, Callable[[bytes], int | None]] = {
-    "wav": _wav_end,
-    "avi": _avi_end,
-    "aiff": _aiff_end,
-    "caf": _caf_end,
-    "au": _au_end,
-    "w64": _w64_end,
-    "nist": _nist_end,
-    "voc": _voc_end,
-    "mp4": _mp4_end,
-    "matroska": _matroska_end,
-    "asf": _asf_end,
-    "wavpack": _wavpack_end,
-    "mp3": _mpeg_end,
-    "mp2": _mpeg_end,
-    "aac": frames.adts_end,
-    "ac3": _ac3_end,
-    "amr": _amr_end,
-}

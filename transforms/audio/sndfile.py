@@ -1,4 +1,4 @@
-"""Decoding in-process with libsndfile, in blocks: no header decides how much memory is asked for."""
+"""Decoding in-process with libsndfile, in blocks, so that no header decides how much memory is allocated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from transforms import reasons
-from transforms.audio.sniff import Kind
+from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
 
@@ -37,12 +37,12 @@ class Decoded:
     at_end: bool
 
 
-def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
-    """Decodes at most `max_seconds`, 16-bit integers as such, all else as floats.
+def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
+    """Decodes at most `max_seconds`. Integers of up to 16 bits stay integers; all else becomes floats.
 
     Args:
       stream: seekable; decoding begins at its start.
-      kind: what it is.
+      form: what it is.
       max_seconds: the longest output.
       start_seconds: where to begin, found by seeking.
 
@@ -54,7 +54,7 @@ def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: floa
     """
     stream.seek(0)
     remembering = _Remembering(stream)
-    with _damage_refused(kind, remembering):
+    with _damage_refused(form, remembering):
         try:
             file = soundfile.SoundFile(remembering)
         except (soundfile.LibsndfileError, ValueError):
@@ -72,7 +72,7 @@ def decode(stream: BinaryIO, kind: Kind, max_seconds: float, start_seconds: floa
 
 
 def behind_end(start_seconds: float) -> ClipRejected:
-    """The refusal of a segment that begins where the recording has ended."""
+    """The refusal of a segment that begins behind the recording's end."""
     return ClipRejected(reasons.TOO_SHORT, f"the clip's offset of {start_seconds:g} s is behind the recording's end")
 
 
@@ -93,17 +93,17 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]
 
 
 @contextmanager
-def _damage_refused(kind: Kind, stream: _Remembering) -> Iterator[None]:
+def _damage_refused(form: Format, stream: _Remembering) -> Iterator[None]:
     try:
         yield
     except soundfile.LibsndfileError:
         stream.raise_fault()
-        raise ClipRejected(reasons.DECODE_FAILED, f"the {kind.name} contents are invalid (damaged)") from None
+        raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)") from None
     stream.raise_fault()
 
 
 class _Remembering:
-    """A file whose faults reach us: raised through libsndfile they would be printed, and pass for its end."""
+    """A file that keeps its faults for `raise_fault`. libsndfile would print them and take them for the file's end."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -121,7 +121,7 @@ class _Remembering:
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
             return self._stream.seek(offset, whence)
-        except (ValueError, OverflowError):  # a damaged header led before the start, or behind all numbers
+        except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1
 
     def tell(self) -> int:

@@ -20,6 +20,7 @@ import orjson
 import pyarrow.parquet as pq
 
 from transforms import reasons
+from transforms.audio.formats import by_extension
 from transforms.errors import ClipRejected, NotARegularFileError, UserError
 from transforms.manifests import kaldi
 from transforms.manifests.row import ALIASES, Fields, Row
@@ -30,11 +31,6 @@ MAX_LINE_BYTES = 32 << 20
 _GZIP = b"\x1f\x8b"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DELIMITERS = {"csv": ",", "tsv": "\t", "pipe": "|"}
-_AUDIO_EXTENSIONS = """
-    aac ac3 aif aiff amr ape asf au caf flac flv g722 gsm m4a m4b mka mkv mov mp2 mp3 mp4 mpga
-    oga ogg opus snd spx tta voc w64 wav wave weba webm wma wv
-"""
-AUDIO_EXTENSIONS = frozenset(_AUDIO_EXTENSIONS.split())
 
 
 def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterator[Row]:
@@ -225,7 +221,7 @@ def _list_row(number: int, cells: list[str]) -> Row:
     if len(cells) not in (2, 3):
         return _bad_row(number, _printable(line), f"the row has {len(cells)} cells, a list of recordings 2 or 3")
     first = cells[0].removeprefix("\ufeff")
-    if first.rpartition(".")[2].lower() in AUDIO_EXTENSIONS:
+    if by_extension(first.rpartition(".")[2].lower()):
         fields: Fields = {"audio": first, "text": cells[-1]}
         return Row(number, fields if len(cells) == 2 else {**fields, "speaker": cells[1]})
     return Row(number, {"id": first, "audio": f"wavs/{first}.wav", "text": cells[-1] or cells[1]})
@@ -275,7 +271,7 @@ def _read_pairs(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     for uri in storage.list_files(folder):
         relative = uri.removeprefix(root)
         stem, _, extension = relative.rpartition(".")
-        kind = "text" if extension.lower() == "txt" else "audio" if extension.lower() in AUDIO_EXTENSIONS else ""
+        kind = "text" if extension.lower() == "txt" else "audio" if by_extension(extension.lower()) else ""
         if kind and stem:
             stems.setdefault(stem, {}).setdefault(kind, relative)
     if not any("audio" in pair for pair in stems.values()):

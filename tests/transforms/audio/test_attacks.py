@@ -140,8 +140,8 @@ def decoder(tmp_path, monkeypatch):
         ("sleep 1000 & sleep 1000", reasons.DECODE_FAILED, "took longer than 1 s"),
         ("trap '' TERM INT HUP; while true; do true; done", reasons.DECODE_FAILED, "took longer than 1 s"),
         ("exec cat /dev/zero", reasons.FILE_TOO_LARGE, "over the limit"),
-        ("cat /dev/zero >&2", reasons.DECODE_FAILED, "no audio decoded"),
-        (f"{sys.executable} -c 'bytes(3 << 30)'", reasons.DECODE_FAILED, "no audio decoded"),
+        ("exec cat /dev/zero >&2", reasons.DECODE_FAILED, "no audio decoded"),
+        (f"exec {sys.executable} -c 'bytes(3 << 30)'", reasons.DECODE_FAILED, "no audio decoded"),
     ],
 )
 def test_a_decoder_that_fails_costs_one_clip(place, decoder, monkeypatch, script, reason, told):

@@ -7,8 +7,9 @@ import soundfile
 
 from tests.sounds import BY_NAME, encoded, level_db, run_ffmpeg, tone
 from transforms.audio import conform, decode, encode, frames, sniff
-from transforms.audio.encode import MIME_TYPES, Payload
+from transforms.audio.encode import Payload
 from transforms.errors import PayloadError
+from transforms.payloads import PAYLOADS
 from transforms.settings import AUDIO_FORMATS, Settings
 
 RATE = 16_000
@@ -23,7 +24,7 @@ def settings(form, **others):
 @pytest.mark.parametrize("form", AUDIO_FORMATS)
 def test_every_payload_is_what_its_type_says_and_passes_its_own_verification(form):
     payload = encode.encode(TONE, settings(form))
-    assert payload.mime_type == MIME_TYPES[form]
+    assert payload.mime_type == PAYLOADS[form].mime_type
     assert sniff.sniff(payload.content).name == form
     encode.verify(payload, TONE, settings(form))
     assert payload.content == encode.encode(TONE, settings(form)).content

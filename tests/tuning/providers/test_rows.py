@@ -11,6 +11,7 @@ import soundfile
 from tests.sounds import run_ffmpeg, tone
 from transforms import limits
 from transforms.audio import encode
+from transforms.payloads import PAYLOADS
 from transforms.settings import Settings
 from tuning.providers.vertex.rows import check_line
 
@@ -216,7 +217,7 @@ def test_the_facts_of_a_row():
 @pytest.mark.parametrize("kind", ["mp3", "aac"])
 def test_lossy_payloads_tell_their_length(kind):
     content = {"mp3": MP3, "aac": AAC}[kind]
-    _, facts = check_line(row(user(PROMPT, blob(content, encode.MIME_TYPES[kind])), model(ANSWER)), "f:1")
+    _, facts = check_line(row(user(PROMPT, blob(content, PAYLOADS[kind].mime_type)), model(ANSWER)), "f:1")
     assert facts.seconds == pytest.approx(1.0, abs=0.2)
 
 

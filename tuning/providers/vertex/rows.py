@@ -24,23 +24,14 @@ from google.protobuf import json_format
 from pydantic.alias_generators import to_camel
 
 from transforms import limits
-from transforms.audio import frames, sniff
+from transforms.audio import sniff
+from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
+from transforms.payloads import PAYLOADS
 from tuning.providers.base import ERROR, WARNING, Example, Facts, Problem, SchemaError
 
-# What each type of audio on Vertex's list may begin with, by `sniff`'s names.
-_KINDS: dict[str, frozenset[str]] = {
-    "audio/flac": frozenset({"flac"}),
-    "audio/wav": frozenset({"wav"}),
-    "audio/mp3": frozenset({"mp3"}),
-    "audio/mpeg": frozenset({"mp3", "mp2"}),
-    "audio/mpga": frozenset({"mp3", "mp2"}),
-    "audio/m4a": frozenset({"mp4"}),
-    "audio/mp4": frozenset({"mp4"}),
-    "audio/x-aac": frozenset({"aac"}),
-    "audio/ogg": frozenset({"ogg"}),
-    "audio/webm": frozenset({"matroska"}),
-}
+# libsndfile reads the header of every payload of these types.
+LOSSLESS_TYPES = {form.mime_type for form in PAYLOADS.values() if not form.lossy}
 
 
 class Row(pydantic.BaseModel):
@@ -201,37 +192,42 @@ def _mime_detail(mime_type: str) -> str:
 
 def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
     """The payload's length in seconds, if its header tells, and what is wrong with it."""
-    fault = _kind_fault(content, mime_type)
+    fault = _blob_fault(content, mime_type)
     if fault is not None or mime_type == "audio/pcm":  # headerless: its length depends on a rate nobody states
         return None, [fault] if fault else []
-    seconds = _header_seconds(content)
-    if seconds is None and mime_type in ("audio/flac", "audio/wav"):
-        return None, [("audio", f"the {mime_type} data is damaged: its header cannot be read")]
-    if seconds is not None and seconds > limits.MAX_AUDIO_SECONDS:
-        return seconds, [("duration", f"{seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s")]
-    return seconds, [("audio", "the audio has no samples")] if seconds == 0 else []
+    try:
+        form = sniff.sniff(content)
+    except ClipRejected as refusal:
+        return None, [("audio", f"the data is no audio: {refusal.detail}")]
+    if mime_type not in form.mime_types:
+        return None, [("mime_type", f"mime_type says {mime_type}, the bytes are {form.name}")]
+    seconds = _header_seconds(content, form)
+    return seconds, list(_length_faults(seconds, mime_type))
 
 
-def _kind_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
-    """What is wrong with the payload's type or size."""
+def _blob_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
+    """What is wrong with the payload's stated type or size."""
     if mime_type not in limits.MIME_TYPES:
         return "mime_type", _mime_detail(mime_type)
     if not content:
         return "audio", "the audio part has no data"
     if len(content) > limits.MAX_AUDIO_BYTES:
         return "audio", f"{len(content):,} bytes of audio, over the limit of {limits.MAX_AUDIO_BYTES:,}"
-    if mime_type == "audio/pcm":
-        return None
-    try:
-        kind = sniff.sniff(content).name
-    except ClipRejected as fault:
-        return "audio", f"the data is no audio: {fault.detail}"
-    return None if kind in _KINDS[mime_type] else ("mime_type", f"mime_type says {mime_type}, the bytes are {kind}")
+    return None
 
 
-def _header_seconds(content: bytes) -> float | None:
+def _length_faults(seconds: float | None, mime_type: str) -> Iterator[tuple[str, str]]:
+    if seconds is None and mime_type in LOSSLESS_TYPES:
+        yield "audio", f"the {mime_type} data is damaged: its header cannot be read"
+    elif seconds is not None and seconds > limits.MAX_AUDIO_SECONDS:
+        yield "duration", f"{seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s"
+    elif seconds == 0:
+        yield "audio", "the audio has no samples"
+
+
+def _header_seconds(content: bytes, form: Format) -> float | None:
     try:
         info = soundfile.info(io.BytesIO(content))
     except soundfile.LibsndfileError:
-        return frames.adts_seconds(content)
+        return form.seconds(content) if form.seconds else None
     return float(info.frames / info.samplerate)

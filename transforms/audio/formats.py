@@ -1,0 +1,302 @@
+"""The formats that are read: one row a format, with every fact of it.
+
+`FORMATS` is read when it is asked, never copied. This file imports nothing slow, for `--help` lists the formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from transforms.audio import frames, lengths
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A container or stream that can be decoded.
+
+    Attributes:
+      name: as it stands in `source_format`; a variant keeps it.
+      demuxer: ffmpeg's name of it. ffmpeg is given this one, so that it tries no other.
+      extensions: lower case, of the files that a folder of pairs takes for audio.
+      magic: beginnings that are enough by themselves, or together with `forms`.
+      forms: what must stand at byte 8 besides; () for anything.
+      begins: whether a file without a magic number begins like this format.
+      headerless: whether its extension decides where no bytes do.
+      variant: the row, or a variant of it that needs another decoder, by the whole file.
+      sndfile: whether libsndfile reads it, in-process.
+      seekable: whether libsndfile finds a segment exactly and reads little more than the segment.
+      options: ffmpeg's further input options.
+      start: where the audio begins; by default behind ID3v2 tags.
+      delay: samples in front that are the decoder's delay, by codec and sample rate, where ffmpeg drops too many.
+      end: where the file ends by its own headers or frames; None where they do not say.
+      framed: whether `end` is exact. Writers of containers may count padding that they did not write.
+      end_mark: whether the mark of the last page is there, and the page whole.
+      claims: what the header says of the samples, where headers may be wrong.
+      unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
+      exact_duration: whether the duration that ffmpeg finds is an index of what the file holds, not an estimate.
+      exact_samples: whether the header counts samples, so that not one may be missing.
+      lossless: ffmpeg's names of the lossless codecs that the format is for; no frame of these may fail to decode.
+      mime_types: types that the tuning service may know it by.
+      own_audio: the file without its tags, as a payload; None where it is not built as one.
+      seconds: its length by its frames, where libsndfile cannot say.
+    """
+
+    name: str
+    demuxer: str
+    extensions: tuple[str, ...] = ()
+    magic: tuple[bytes, ...] = ()
+    forms: tuple[bytes, ...] = ()
+    begins: Callable[[bytes], bool] | None = None
+    headerless: bool = False
+    variant: Callable[[Format, bytes], Format] | None = None
+    sndfile: bool = False
+    seekable: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    start: Callable[[bytes], int] = frames.id3_length
+    delay: Callable[[str, int], int] | None = None
+    end: Callable[[bytes], int | None] | None = None
+    framed: bool = False
+    end_mark: Callable[[bytes], bool] | None = None
+    claims: Callable[[bytes], lengths.Claims] | None = None
+    unpadded: Callable[[bytes], int | None] | None = None
+    exact_duration: bool = False
+    exact_samples: bool = False
+    lossless: tuple[str, ...] = ()
+    mime_types: tuple[str, ...] = ()
+    own_audio: Callable[[bytes], bytes | None] | None = None
+    seconds: Callable[[bytes], float | None] | None = None
+
+    def begins_like(self, content: bytes) -> bool:
+        """Whether the first bytes behind the tags are those of this format."""
+        if content.startswith(self.magic) and (not self.forms or content[8:12] in self.forms):
+            return True
+        return self.begins is not None and self.begins(content)
+
+    def shortfall(self, content: bytes) -> tuple[int, int] | None:
+        """Bytes that the file declares and bytes that it has, if these are fewer."""
+        declared = self.end(content) if self.end else None
+        slack = 0 if self.framed else lengths.SLACK_BYTES
+        return (declared, len(content)) if declared is not None and declared > len(content) + slack else None
+
+
+def _with_ffmpeg(form: Format, options: tuple[tuple[str, str], ...] = ()) -> Format:
+    """A variant that libsndfile does not read."""
+    return replace(form, sndfile=False, seekable=False, variant=None, options=options)
+
+
+def _flac_variant(form: Format, content: bytes) -> Format:
+    """Without a total, libsndfile does not know where the samples end."""
+    unknown = frames.flac_total_samples(content) == 0
+    return _with_ffmpeg(form, (("err_detect", "crccheck+explode"),)) if unknown else form
+
+
+def _caf_variant(form: Format, content: bytes) -> Format:
+    """ALAC's last frame knows its length; ffmpeg's demuxer would have it shortened a second time."""
+    return _with_ffmpeg(form, (("flags2", "+skip_manual"),)) if content[28:32] == b"alac" else form
+
+
+def _ogg_variant(form: Format, content: bytes) -> Format:
+    """Libsndfile reads single streams of Vorbis, and of FLAC from some encoders."""
+    known = any(mark in content[:128] for mark in (b"\x01vorbis", b"\x7fFLAC"))
+    return form if known and not frames.is_chained(content) else _with_ffmpeg(form)
+
+
+_RIFF = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+FLAC = Format(
+    "flac",
+    "flac",
+    extensions=("flac",),
+    magic=(b"fLaC",),
+    variant=_flac_variant,
+    sndfile=True,
+    seekable=True,
+    exact_samples=True,
+    lossless=("flac",),
+    mime_types=("audio/flac",),
+    own_audio=frames.flac_without_tags,
+)
+AAC = Format(
+    "aac",
+    "aac",
+    extensions=("aac",),
+    begins=frames.adts_begins,
+    end=frames.adts_end,
+    framed=True,
+    mime_types=("audio/x-aac",),
+    own_audio=frames.adts_without_tags,
+    seconds=frames.adts_seconds,
+)
+MP3 = Format(
+    "mp3",
+    "mp3",
+    extensions=("mp3", "mpga"),
+    begins=frames.mp3_begins,
+    sndfile=True,
+    end=lengths.mpeg_end,
+    framed=True,
+    claims=lengths.mp3_claims,
+    mime_types=("audio/mp3", "audio/mpeg", "audio/mpga"),
+    own_audio=frames.mp3_without_tags,
+)
+MP3_BEHIND_JUNK = replace(_with_ffmpeg(MP3), begins=frames.mpeg_begins_later, start=frames.behind_junk, claims=None)
+
+# In the order in which they are tried. The first two groups say what they are; the last is known by frames that follow
+# one another. What looks like ADTS is never tried as MPEG audio, whose header is much like it.
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "wav",
+        "wav",
+        extensions=("wav", "wave"),
+        magic=_RIFF,
+        forms=(b"WAVE",),
+        sndfile=True,
+        seekable=True,
+        end=lengths.wav_end,
+        claims=lengths.wav_claims,
+        unpadded=lengths.wav_fact,
+        exact_duration=True,
+        mime_types=("audio/wav",),
+    ),
+    Format("avi", "avi", magic=_RIFF, forms=(b"AVI ",), end=lengths.avi_end, exact_duration=True),
+    Format(
+        "aiff",
+        "aiff",
+        extensions=("aif", "aiff"),
+        magic=(b"FORM",),
+        forms=(b"AIFF", b"AIFC"),
+        sndfile=True,
+        seekable=True,
+        end=lengths.aiff_end,
+    ),
+    Format("svx", "iff", magic=(b"FORM",), forms=(b"8SVX", b"16SV"), sndfile=True),
+    Format(
+        "ogg",
+        "ogg",
+        extensions=("oga", "ogg", "opus", "spx"),
+        magic=(b"OggS",),
+        variant=_ogg_variant,
+        sndfile=True,
+        end_mark=frames.ogg_ends,
+        mime_types=("audio/ogg",),
+    ),
+    Format(
+        "mp4",
+        "mov",
+        extensions=("m4a", "m4b", "mov", "mp4"),
+        begins=frames.mp4_begins,
+        end=lengths.mp4_end,
+        exact_duration=True,
+        lossless=("alac",),
+        mime_types=("audio/m4a", "audio/mp4"),
+    ),
+    FLAC,
+    Format("au", "au", ("au", "snd"), (b".snd",), sndfile=True, seekable=True, end=lengths.au_end),
+    Format(
+        "caf",
+        "caf",
+        extensions=("caf",),
+        magic=(b"caff",),
+        variant=_caf_variant,
+        sndfile=True,
+        seekable=True,
+        end=lengths.caf_end,
+        exact_duration=True,
+        lossless=("alac",),
+    ),
+    Format("w64", "w64", ("w64",), (b"riff\x2e\x91\xcf\x11",), sndfile=True, seekable=True, end=lengths.w64_end),
+    Format("nist", "nistsphere", magic=(b"NIST_1A",), sndfile=True, seekable=True, end=lengths.nist_end),
+    # libsndfile takes the headers between a VOC file's blocks for samples.
+    Format("voc", "voc", ("voc",), (b"Creative Voice File",), end=lengths.voc_end),
+    Format(
+        "ircam",
+        "ircam",
+        magic=(b"\x64\xa3", b"\x00\x01\xa3\x64", b"\x00\x02\xa3\x64"),
+        sndfile=True,
+        seekable=True,
+    ),
+    Format("avr", "avr", magic=(b"2BIT",), sndfile=True, seekable=True),
+    Format("paf", "epaf", magic=(b" paf", b"fap "), sndfile=True, seekable=True),
+    Format("pvf", "pvf", magic=(b"PVF1\n",), sndfile=True, seekable=True),
+    Format("mat5", "wav", magic=(b"MATLAB 5.0 MAT-file",), sndfile=True, seekable=True),
+    Format("sds", "sds", magic=(b"\xf0\x7e",), sndfile=True, seekable=True),
+    Format("wve", "wv", magic=(b"ALawSoundFile**",), sndfile=True, seekable=True),
+    Format("sox", "sox", magic=(b".SoX", b"XoS.")),
+    Format("dts", "dts", magic=(b"\x7f\xfe\x80\x01",)),
+    Format(
+        "matroska",
+        "matroska",
+        extensions=("mka", "mkv", "weba", "webm"),
+        magic=(b"\x1aE\xdf\xa3",),
+        end=lengths.matroska_end,
+        exact_duration=True,
+        mime_types=("audio/webm",),
+    ),
+    Format("amr", "amr", ("amr",), (b"#!AMR",), end=lengths.amr_end, framed=True),
+    Format(
+        "asf",
+        "asf",
+        extensions=("asf", "wma"),
+        magic=(b"0&\xb2u\x8ef\xcf\x11",),
+        delay=frames.wma_delay,
+        end=lengths.asf_end,
+        exact_duration=True,
+    ),
+    Format(
+        "wavpack",
+        "wv",
+        extensions=("wv",),
+        magic=(b"wvpk",),
+        end=lengths.wavpack_end,
+        framed=True,
+        exact_duration=True,
+        lossless=("wavpack",),
+    ),
+    Format("ape", "ape", ("ape",), (b"MAC ",), exact_duration=True, lossless=("ape",)),
+    Format("tta", "tta", ("tta",), (b"TTA1",), exact_duration=True, lossless=("tta",)),
+    Format("flv", "flv", ("flv",), (b"FLV\x01",), exact_duration=True),
+    Format("rm", "rm", magic=(b".RMF",)),
+    Format("mpeg", "mpeg", magic=(b"\x00\x00\x01\xba",)),
+    Format("mpegts", "mpegts", begins=frames.mpegts_begins),
+    Format("ac3", "ac3", ("ac3",), (b"\x0b\x77",), end=lengths.ac3_end, framed=True),
+    AAC,
+    MP3,
+    Format(
+        "mp2",
+        "mp3",
+        extensions=("mp2",),
+        begins=frames.mp2_begins,
+        end=lengths.mpeg_end,
+        framed=True,
+        mime_types=("audio/mpeg", "audio/mpga"),
+    ),
+    Format("latm", "loas", begins=frames.loas_begins),
+    MP3_BEHIND_JUNK,
+    Format("gsm", "gsm", ("gsm",), begins=frames.gsm_begins, headerless=True),
+    Format("g722", "g722", ("g722",), headerless=True),
+)
+
+
+def by_name(name: str) -> Format:
+    """The format of a name, of its variants the first."""
+    return {form.name: form for form in reversed(FORMATS)}[name]
+
+
+def by_mime_type(mime_type: str) -> Format | None:
+    """The first format that the tuning service may know by a type; None for no such."""
+    return next((form for form in FORMATS if mime_type in form.mime_types), None)
+
+
+def by_extension(extension: str) -> Format | None:
+    """The format whose files bear an extension (lower case, without its dot); None for no audio."""
+    return next((form for form in FORMATS if extension in form.extensions), None)
+
+
+def names() -> list[str]:
+    """The names of all formats, in alphabetical order."""
+    return sorted({form.name for form in FORMATS})
+
+
+def lossless_codecs() -> set[str]:
+    """The codecs that lose nothing, in whatever container, by ffmpeg's names."""
+    return {codec for form in FORMATS for codec in form.lossless}
