@@ -39,7 +39,7 @@ from transforms.dataset import output
 from transforms.dataset.plan import make_plan
 from transforms.dataset.shard import Target
 from transforms.errors import StorageError, UsageError, UserError
-from transforms.manifests import read
+from transforms.manifests import allowed, read
 from transforms.manifests.read import ManifestSettings
 from transforms.settings import Task
 from transforms.storage import Storage, uris
@@ -181,7 +181,7 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
     target = Target(
         output=uris.absolute(args.output, base),
         base=base,
-        allowed=read.allowed_roots(manifests, rows, base),
+        allowed=allowed.allowed_roots(manifests, rows, base),
         num_shards=plan.num_shards,
         settings=settings,
         storage=storage,

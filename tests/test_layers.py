@@ -32,7 +32,7 @@ ROOMS = {
     "": ("limits", "reasons", "errors", "ordered", "text", "clip", "settings", "tasks"),
     "storage": ("uris", "base", "local", "gcs_client", "gcs", ""),
     "audio": ("", "frames", "lengths", "waveform", "sniff", "sndfile", "ffmpeg", "decode", "conform", "encode"),
-    "manifests": ("", "row", "kaldi", "formats", "read"),
+    "manifests": ("", "row", "lines", "jsonl", "delimited", "parquet", "pairs", "kaldi", "formats", "read", "allowed"),
     "dataset": ("", "assign", "plan", "example", "ledger", "read_ahead", "shard", "repeats", "output"),
     "report": ("", "page", "finish"),
 }

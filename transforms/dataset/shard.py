@@ -21,7 +21,7 @@ from transforms.dataset import assign, example, read_ahead
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.read_ahead import Ahead
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests import read
+from transforms.manifests import allowed
 from transforms.ordered import map_ordered
 from transforms.settings import TEXT, Settings
 from transforms.storage import Storage, crc32c, uris
@@ -160,7 +160,7 @@ def _accept(clip: Clip, target: Target, ahead: Ahead | None) -> tuple[bytes, Out
     clip = _normalized(clip, settings)
     uri = uris.absolute(clip.uri, target.base)
     if clip.confined:
-        read.check_allowed(uri, target.allowed)
+        allowed.check_allowed(uri, target.allowed)
     wave, content = _decoded(clip, uri, target, ahead)
     conformed = conform.conform(wave, settings)
     payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)

@@ -1,4 +1,4 @@
-"""One row of a manifest, and the names that the field gives to its columns."""
+"""One row of a manifest, and the usual names of its columns and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 from transforms.errors import ClipRejected
 
 Fields = dict[str, Any]
-# The field's usual names of each column, tried in this order, in any case.
+_AUDIO_EXTENSIONS = """
+    aac ac3 aif aiff amr ape asf au caf flac flv g722 gsm m4a m4b mka mkv mov mp2 mp3 mp4 mpga
+    oga ogg opus snd spx tta voc w64 wav wave weba webm wma wv
+"""
+# By which a file beside others is taken for audio; what it holds is decided by its contents.
+AUDIO_EXTENSIONS = frozenset(_AUDIO_EXTENSIONS.split())
+# The usual names of each column, tried in this order, in any case.
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
     "audio": (
