@@ -36,8 +36,8 @@ from beam_pipeline.dataset import REUSED, Job, build
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
 from transforms import errors, interrupts, tasks
 from transforms.dataset import output
+from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.dataset.shard import Target
 from transforms.errors import StorageError, UsageError, UserError
 from transforms.manifests import allowed, read
 from transforms.manifests.read import ManifestSettings
@@ -92,10 +92,10 @@ def _tell(report: dict[str, Any], args: argparse.Namespace, console: Console) ->
 def _prepare(args: argparse.Namespace, options: PipelineOptions, console: Console) -> dict[str, Any]:
     check_runner(options)
     job = make_job(args, options, console)
-    claim = output.claim(job.target, job.plan, args.overwrite)
-    committed, audio_there = output.left_by_earlier_runs(job.target) if claim.resumed else (frozenset(), False)
+    claim = output.claim(job.output, job.plan, args.overwrite)
+    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
     reused = run(job.claimed(claim.digest, committed, audio_there), options, console)
-    report: dict[str, Any] = orjson.loads(job.target.storage.read_bytes(uris.join(job.target.output, "report.json")))
+    report: dict[str, Any] = orjson.loads(job.output.storage.read_bytes(uris.join(job.output.folder, "report.json")))
     return {**report, "reused": reused}
 
 
@@ -178,8 +178,8 @@ def make_job(args: argparse.Namespace, options: PipelineOptions, console: Consol
     _refuse_own_output(manifests, uris.absolute(args.output, base), args.output)
     every_row = (row for each in manifests for row in read.rows(each, rows, storage))
     plan = make_plan(progress.counted(every_row, console), settings)
-    target = Target(
-        output=uris.absolute(args.output, base),
+    target = Output(
+        folder=uris.absolute(args.output, base),
         base=base,
         allowed=allowed.allowed_roots(manifests, rows, base),
         num_shards=plan.num_shards,
@@ -282,7 +282,7 @@ def _run_elsewhere(job: Job, options: PipelineOptions) -> PipelineResult:
 def _run_here(job: Job, options: PipelineOptions, console: Console) -> PipelineResult:
     with tempfile.TemporaryDirectory(prefix="cliptune-") as folder:
         path = Path(folder, "progress")
-        with progress.shown(path, job.plan.rows, job.target.settings.sample_rate, console):
+        with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, console):
             pipeline = beam.Pipeline(runner=_embedded_runner(options), options=options)
             build(pipeline, job.with_progress(str(path)))
             result = pipeline.run()

@@ -33,7 +33,19 @@ ROOMS = {
     "storage": ("uris", "base", "local", "gcs_client", "gcs", ""),
     "audio": ("", "frames", "lengths", "waveform", "sniff", "sndfile", "ffmpeg", "decode", "conform", "encode"),
     "manifests": ("", "row", "lines", "jsonl", "delimited", "parquet", "pairs", "kaldi", "formats", "read", "allowed"),
-    "dataset": ("", "assign", "plan", "example", "ledger", "read_ahead", "shard", "repeats", "output"),
+    "dataset": (
+        "",
+        "assign",
+        "plan",
+        "example",
+        "output",
+        "ledger",
+        "read_ahead",
+        "sidecar",
+        "prepare_clip",
+        "shard",
+        "repeats",
+    ),
     "report": ("", "page", "finish"),
 }
 ORDER = [".".join(filter(None, (room, name))) for room, names in ROOMS.items() for name in names] + ["interrupts"]
@@ -115,6 +127,13 @@ def test_both_sides_use_what_is_theirs_alone():
         names[package_of(path)] |= set(imported(ast.parse(path.read_text(encoding="utf-8"))))
     assert any(reaches(name, "apache_beam") for name in names["beam_pipeline"])
     assert all(any(reaches(name, package) for name in names["tuning"]) for package in VERTEX - {"vertexai"})
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_depends_on_the_salt_of_a_process(path):
+    """`hash` of a text is another number in every process; `assign.hash64` is not."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "hash"]
 
 
 def module_of(path):

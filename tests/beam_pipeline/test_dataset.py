@@ -27,9 +27,11 @@ from beam_pipeline.dataset import (
     WriteShards,
 )
 from transforms.clip import Clip, Outcome, pack
-from transforms.dataset import assign, output
+from transforms.dataset import assign
+from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import Plan, ShardKey, make_plan
-from transforms.dataset.shard import ShardResult, Target, load_sidecar
+from transforms.dataset.shard import ShardResult
+from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
@@ -61,9 +63,9 @@ def job(tmp_path):
     settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"), is_folder=False)
     rows = ManifestSettings()
     plan = make_plan(read.rows(listed, rows, Storage()), settings, shard_clips=4)
-    target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
-    output.claim(target, plan, overwrite=False)
-    return Job((listed,), rows, plan, target, clip_threads=2)
+    output = Output(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
+    claim(output, plan, overwrite=False)
+    return Job((listed,), rows, plan, output, clip_threads=2)
 
 
 def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):
@@ -147,7 +149,7 @@ def test_shards_are_written_once_and_reused_after(job, earlier_runs):
         assert_that(facts, equal_to([(key, count, run > 0) for key, count in counts.items()]))
         pipeline.run().wait_until_finish()
     for key, count in counts.items():
-        assert len(load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).outcomes) == count
+        assert len(Sidecar.load(Path(job.output.sidecar_uri(key)).read_bytes()).outcomes) == count
 
 
 def test_the_report_is_made_of_all_shards_or_not_at_all(job, pipeline):
@@ -209,7 +211,7 @@ def _packed(job, index):
 
 
 def _bytes(job, key):
-    return load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).bytes
+    return Sidecar.load(Path(job.output.sidecar_uri(key)).read_bytes()).bytes
 
 
 def test_a_record_has_no_field_for_audio():
@@ -221,7 +223,7 @@ def test_a_record_has_no_field_for_audio():
 
 def test_what_is_grouped_is_declared():
     """Undeclared, elements would be pickled with a coder of no fixed form, and keys grouped by it."""
-    job = Job((), ManifestSettings(), PLAN, Target("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
+    job = Job((), ManifestSettings(), PLAN, Output("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
     pipeline = beam.Pipeline(FnApiRunner())
     dataset.build(pipeline, job)
     kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}

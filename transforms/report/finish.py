@@ -15,9 +15,11 @@ from transforms import limits
 from transforms.audio import decode
 from transforms.clip import Outcome
 from transforms.dataset import assign, ledger
+from transforms.dataset.output import DATASET_FILE, FORMAT_VERSION, PAGE_FILE, REJECTED_FILE, REPORT_FILE, Output
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.repeats import audio_of
-from transforms.dataset.shard import FORMAT_VERSION, ShardResult, Sidecar, Target, load_sidecar
+from transforms.dataset.shard import ShardResult
+from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError, UserError
 from transforms.ordered import map_ordered
 from transforms.reasons import REASONS
@@ -91,7 +93,7 @@ class Count:
             shown.append(f"{outcome.source}: {outcome.detail}")
 
     def _add_audio(self, audio: str) -> None:
-        key = hash(audio)  # 64 bits, for there is one of every clip
+        key = assign.hash64(audio)  # 64 bits, for there is one of every clip
         if key not in self._audio:
             self._audio.add(key)
             return
@@ -100,7 +102,7 @@ class Count:
             self.first_repeated.append(audio)
 
 
-def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[str, Any]:
+def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> dict[str, Any]:
     """Writes all that describes the dataset as a whole, `dataset.json` last.
 
     Reads every sidecar once, in the dataset's order, and holds a few at a time.
@@ -118,43 +120,43 @@ def finish(results: Sequence[ShardResult], plan: Plan, target: Target) -> dict[s
     if rows != plan.rows or not rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the shards account for {rows}")
     splits = {assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}
-    count = Count(splits, target.settings.sample_rate)
-    target.check_claim()
-    with target.storage.write(uris.join(target.output, "rejected.jsonl")) as letters:
-        outcomes = _count(_outcomes(plan, target, count, fingerprints), count, letters)
-        written = ledger.write_ledger(outcomes, uris.join(target.output, "ledger"), plan.rows, target.storage)
+    count = Count(splits, output.settings.sample_rate)
+    output.check_claim()
+    with output.storage.write(uris.join(output.folder, REJECTED_FILE)) as letters:
+        outcomes = _count(_outcomes(plan, output, count, fingerprints), count, letters)
+        written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, output.storage)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
-    report = {**_report(count, plan, target.settings), "repeated_audio": _repeated_audio(count, target)}
+    report = {**_report(count, plan, output.settings), "repeated_audio": _repeated_audio(count, output)}
     report["warnings"] = _warnings(count, plan)
-    target.check_claim()
-    _write_json(target, "report.json", report)
-    target.storage.write_bytes(uris.join(target.output, "report.html"), page.page(report).encode())
-    _write_json(target, "dataset.json", _dataset(count, plan, target.settings))
+    output.check_claim()
+    _write_json(output, REPORT_FILE, report)
+    output.storage.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
+    _write_json(output, DATASET_FILE, _dataset(count, plan, output.settings))
     return report
 
 
-def _outcomes(plan: Plan, target: Target, count: Count, fingerprints: Mapping[ShardKey, str]) -> Iterator[Outcome]:
+def _outcomes(plan: Plan, output: Output, count: Count, fingerprints: Mapping[ShardKey, str]) -> Iterator[Outcome]:
     """Every outcome, shard by shard; notes each shard's size and hash on the way."""
 
     def read(key: ShardKey) -> tuple[ShardKey, Sidecar]:
-        return key, _sidecar(key, target, fingerprints[key])
+        return key, _sidecar(key, output, fingerprints[key])
 
     with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
         for key, sidecar in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
             if key[0] != REJECTED:
-                count.splits[key[0]].shards.append(_shard_entry(target.shard_path(key), sidecar))
+                count.splits[key[0]].shards.append(_shard_entry(output.shard_path(key), sidecar))
             yield from sidecar.outcomes
 
 
-def _sidecar(key: ShardKey, target: Target, fingerprint: str) -> Sidecar:
+def _sidecar(key: ShardKey, output: Output, fingerprint: str) -> Sidecar:
     try:
-        sidecar = load_sidecar(target.storage.read_bytes(target.sidecar_uri(key)))
+        sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
         if sidecar.fingerprint == fingerprint:
             return sidecar
     except (FileNotFoundError, ValueError):
         pass
-    raise UserError(f"another run has written into {target.output} while this one ran; run this command again alone")
+    raise UserError(f"another run has written into {output.folder} while this one ran; run this command again alone")
 
 
 def _shard_entry(path: str, sidecar: Sidecar) -> dict[str, Any]:
@@ -227,10 +229,10 @@ def _tasks(count: Count) -> list[tuple[str, int]]:
     return sorted((task, number) for task, number in count.tasks.items() if task)
 
 
-def _repeated_audio(count: Count, target: Target) -> dict[str, Any]:
+def _repeated_audio(count: Count, output: Output) -> dict[str, Any]:
     """How many clips repeat another one's audio in the same task, with the sources of the first few."""
     shown: dict[str, list[str]] = {audio: [] for audio in count.first_repeated}
-    for row in ledger.read_ledger(uris.join(target.output, "ledger"), target.storage) if shown else ():
+    for row in ledger.read_ledger(uris.join(output.folder, "ledger"), output.storage) if shown else ():
         audio = audio_of(row["audio_sha256"], row["task"])
         if row["status"] == "accepted" and audio in shown:
             shown[audio].append(str(row["source"]))
@@ -256,6 +258,6 @@ def _warnings(count: Count, plan: Plan) -> list[str]:
     return warnings
 
 
-def _write_json(target: Target, name: str, tree: dict[str, Any]) -> None:
+def _write_json(output: Output, name: str, tree: dict[str, Any]) -> None:
     content = orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    target.storage.write_bytes(uris.join(target.output, name), content)
+    output.storage.write_bytes(uris.join(output.folder, name), content)

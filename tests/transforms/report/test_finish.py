@@ -6,9 +6,10 @@ import pytest
 
 from transforms import reasons
 from transforms.clip import Outcome
-from transforms.dataset import shard
+from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan
-from transforms.dataset.shard import ShardResult, Sidecar, Target
+from transforms.dataset.shard import ShardResult
+from transforms.dataset.sidecar import Sidecar
 from transforms.report import finish
 from transforms.settings import Settings
 from transforms.storage import Storage
@@ -39,12 +40,12 @@ def report_of(tmp_path):
         for each in numbered:
             shards[each.split or "rejected"].append(each)
         plan = Plan(len(numbered), "", dict.fromkeys(shards, 1), frozenset(), **facts)
-        target = Target(str(tmp_path / "out"), "", (), plan.num_shards, Settings(sample_rate=sample_rate), storage)
+        output = Output(str(tmp_path / "out"), "", (), plan.num_shards, Settings(sample_rate=sample_rate), storage)
         for split, rows in shards.items():
             sidecar = Sidecar("f", sum(row.line_bytes or 0 for row in rows), "", tuple(rows))
-            storage.write_bytes(target.sidecar_uri((split, 0)), shard.dump_sidecar(sidecar))
+            storage.write_bytes(output.sidecar_uri((split, 0)), sidecar.dump())
         results = [ShardResult((split, 0), len(rows), False, "f") for split, rows in shards.items()]
-        return finish.finish(results, plan, target)
+        return finish.finish(results, plan, output)
 
     return call
 
