@@ -12,6 +12,7 @@ WORKER = [
     "google-crc32c>=1.5,<2",
     "imageio-ffmpeg>=0.6,<0.9",
     "jsonschema>=4.18,<5",
+    "msgspec>=0.20,<1",
     "numpy>=1.26,<3",
     "orjson>=3.9,<4",
     "pyarrow>=15,<26",

@@ -29,22 +29,13 @@ FORBIDDEN = {
 DOORS = {"beam_pipeline/__main__.py": "cliptune"}
 # Each file of transforms imports only from those before it.
 ROOMS = {
-    "": ("limits", "reasons", "errors", "ordered", "text", "clip", "settings", "tasks"),
+    "": ("limits", "reasons", "errors", "records", "ordered", "text", "clip", "settings", "tasks"),
     "storage": ("uris", "base", "local", "gcs_client", "gcs", ""),
     "audio": ("", "frames", "lengths", "waveform", "sniff", "sndfile", "ffmpeg", "decode", "conform", "encode"),
     "manifests": ("", "row", "lines", "jsonl", "delimited", "parquet", "pairs", "kaldi", "formats", "read", "allowed"),
     "dataset": (
-        "",
-        "assign",
-        "plan",
-        "example",
-        "output",
-        "ledger",
-        "read_ahead",
-        "sidecar",
-        "prepare_clip",
-        "shard",
-        "repeats",
+        *("", "assign", "plan", "example", "output", "description", "ledger"),
+        *("read_ahead", "sidecar", "prepare_clip", "shard", "repeats"),
     ),
     "report": ("", "page", "finish"),
 }

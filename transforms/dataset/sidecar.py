@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from transforms import records
 from transforms.audio import decode
 from transforms.clip import Clip, Outcome
 from transforms.dataset.output import FORMAT_VERSION
@@ -49,16 +50,13 @@ class Sidecar:
         """The inverse of `dump`.
 
         Raises:
-          ValueError: `content` is no sidecar of this format version.
+          ValueError: `content` is no sidecar of this format version; the text is the field and the rule it breaks.
         """
-        try:
-            tree = orjson.loads(content)
-            if tree["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format_version must be {FORMAT_VERSION}, got {tree['format_version']}")
-            outcomes = tuple(Outcome(**{"uri": None, **outcome}) for outcome in tree["outcomes"])
-            return Sidecar(tree["fingerprint"], tree["bytes"], tree["sha256"], outcomes)
-        except (KeyError, TypeError) as fault:
-            raise ValueError(f"not a sidecar: {fault}") from fault
+        tree = records.tree_of(content, FORMAT_VERSION)
+        if isinstance(tree.get("outcomes"), list):
+            # `dump` leaves out what is None, and of the fields without a default only `uri` may be.
+            tree["outcomes"] = [{"uri": None, **row} if isinstance(row, dict) else row for row in tree["outcomes"]]
+        return records.convert(tree, Sidecar)
 
 
 def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:

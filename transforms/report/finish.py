@@ -15,6 +15,7 @@ from transforms import limits
 from transforms.audio import decode
 from transforms.clip import Outcome
 from transforms.dataset import assign, ledger
+from transforms.dataset.description import DatasetDescription, Shard, Split
 from transforms.dataset.output import DATASET_FILE, FORMAT_VERSION, PAGE_FILE, REJECTED_FILE, REPORT_FILE, Output
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.repeats import audio_of
@@ -40,7 +41,7 @@ class SplitCount:
     bytes: int = 0
     audio_samples: int = 0
     target_chars: int = 0
-    shards: list[dict[str, Any]] = field(default_factory=list)
+    shards: list[Shard] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Counts one accepted clip."""
@@ -132,7 +133,8 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> dict[s
     output.check_claim()
     _write_json(output, REPORT_FILE, report)
     output.storage.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
-    _write_json(output, DATASET_FILE, _dataset(count, plan, output.settings))
+    description = _description(count, plan, output.settings)
+    output.storage.write_bytes(uris.join(output.folder, DATASET_FILE), description.dump())
     return report
 
 
@@ -145,7 +147,7 @@ def _outcomes(plan: Plan, output: Output, count: Count, fingerprints: Mapping[Sh
     with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
         for key, sidecar in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
             if key[0] != REJECTED:
-                count.splits[key[0]].shards.append(_shard_entry(output.shard_path(key), sidecar))
+                count.splits[key[0]].shards.append(_shard(output.shard_path(key), sidecar))
             yield from sidecar.outcomes
 
 
@@ -159,9 +161,9 @@ def _sidecar(key: ShardKey, output: Output, fingerprint: str) -> Sidecar:
     raise UserError(f"another run has written into {output.folder} while this one ran; run this command again alone")
 
 
-def _shard_entry(path: str, sidecar: Sidecar) -> dict[str, Any]:
+def _shard(path: str, sidecar: Sidecar) -> Shard:
     examples = sum(outcome.status == "accepted" for outcome in sidecar.outcomes)
-    return {"path": path, "examples": examples, "bytes": sidecar.bytes, "sha256": sidecar.sha256}
+    return Shard(path, examples, sidecar.bytes, sidecar.sha256)
 
 
 def _count(outcomes: Iterable[Outcome], count: Count, letters: BinaryIO) -> Iterator[Outcome]:
@@ -172,18 +174,21 @@ def _count(outcomes: Iterable[Outcome], count: Count, letters: BinaryIO) -> Iter
         yield outcome
 
 
-def _dataset(count: Count, plan: Plan, settings: Settings) -> dict[str, Any]:
-    """The contract with the tuning half."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "fingerprint": count.digest.hexdigest(),
-        "settings": asdict(settings),
-        "decoders": decode.builds(),
-        "rows": plan.rows,
-        "accepted": count.accepted,
-        "rejected": count.rejected,
-        "splits": {name: asdict(split) for name, split in count.splits.items()},
+def _description(count: Count, plan: Plan, settings: Settings) -> DatasetDescription:
+    splits = {
+        name: Split(split.examples, split.bytes, split.audio_samples, split.target_chars, tuple(split.shards))
+        for name, split in count.splits.items()
     }
+    return DatasetDescription(
+        FORMAT_VERSION,
+        fingerprint=count.digest.hexdigest(),
+        settings=asdict(settings),
+        decoders=decode.builds(),
+        rows=plan.rows,
+        accepted=count.accepted,
+        rejected=count.rejected,
+        splits=splits,
+    )
 
 
 def _report(count: Count, plan: Plan, settings: Settings) -> dict[str, Any]:
