@@ -25,6 +25,7 @@ from transforms.dataset.shard import ClipPool, ShardResult
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
 from transforms.report import finish
+from transforms.report.report import Report
 from transforms.storage import Storage
 
 CLIPS = "clips"
@@ -279,7 +280,7 @@ class FinishDataset(beam.PTransform):
         super().__init__()
         self.job = job
 
-    def _finish(self, results: list[ShardResult]) -> dict[str, object]:
+    def _finish(self, results: list[ShardResult]) -> Report:
         return finish.finish(results, self.job.plan, self.job.output)
 
     def expand(self, results: PCollection) -> PCollection:

@@ -12,10 +12,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
-import orjson
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
@@ -41,6 +39,7 @@ from transforms.dataset.plan import make_plan
 from transforms.errors import StorageError, UsageError, UserError
 from transforms.manifests import allowed, read
 from transforms.manifests.read import ManifestSettings
+from transforms.report.report import Report
 from transforms.settings import Task
 from transforms.storage import Storage, uris
 
@@ -64,7 +63,7 @@ def prepare(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     try:
         options = beam_options(beam_flags)
         with interrupts.ends_within(INTERRUPT_SECONDS, console, _stopped(options), FAILED):
-            return _tell(_prepare(args, options, console), args, console)
+            return _tell(*_prepare(args, options, console), args, console)
     except UsageError as fault:
         console.print(f"cliptune prepare: {fault}")
         return USAGE
@@ -79,24 +78,23 @@ def _stopped(options: PipelineOptions) -> str:
     return f"cliptune prepare: stopped; the same command goes on from here{where}"
 
 
-def _tell(report: dict[str, Any], args: argparse.Namespace, console: Console) -> int:
-    summary.show(report, args.output, console)
-    sys.stdout.write(summary.line(report, args.output))
+def _tell(report: Report, reused: int, args: argparse.Namespace, console: Console) -> int:
+    summary.show(report, reused, args.output, console)
+    sys.stdout.write(summary.line(report, reused, args.output))
     # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
-    too_many = report["rejected"] / report["rows"] > args.max_rejected_fraction
+    too_many = report.rejected / report.rows > args.max_rejected_fraction
     if too_many:
         console.print(f"more than --max_rejected_fraction={args.max_rejected_fraction:g} of the rows were rejected")
     return TOO_MANY_REJECTED if too_many else DONE
 
 
-def _prepare(args: argparse.Namespace, options: PipelineOptions, console: Console) -> dict[str, Any]:
+def _prepare(args: argparse.Namespace, options: PipelineOptions, console: Console) -> tuple[Report, int]:
     check_runner(options)
     job = make_job(args, options, console)
     claim = output.claim(job.output, job.plan, args.overwrite)
     committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
     reused = run(job.claimed(claim.digest, committed, audio_there), options, console)
-    report: dict[str, Any] = orjson.loads(job.output.storage.read_bytes(uris.join(job.output.folder, "report.json")))
-    return {**report, "reused": reused}
+    return Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE))), reused
 
 
 def beam_options(flags: Sequence[str]) -> PipelineOptions:

@@ -37,7 +37,7 @@ ROOMS = {
         *("", "assign", "plan", "example", "output", "description", "ledger"),
         *("read_ahead", "sidecar", "prepare_clip", "shard", "repeats"),
     ),
-    "report": ("", "page", "finish"),
+    "report": ("", "counts", "report", "page", "finish"),
 }
 ORDER = [".".join(filter(None, (room, name))) for room, names in ROOMS.items() for name in names] + ["interrupts"]
 # Audio knows neither how a file lives nor what a manifest is.

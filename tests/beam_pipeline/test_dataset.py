@@ -157,7 +157,7 @@ def test_the_report_is_made_of_all_shards_or_not_at_all(job, pipeline):
 
 
 def _counts_are(report, expected):
-    assert (report["rows"], report["accepted"], report["rejected"]) == expected
+    assert (report.rows, report.accepted, report.rejected) == expected
 
 
 def test_a_lost_shard_is_no_dataset(job, tmp_path):

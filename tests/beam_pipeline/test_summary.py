@@ -2,38 +2,42 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from beam_pipeline import summary
+from transforms.report.report import ReasonReport, RepeatedAudio, Report, SplitReport
 
 
 def reason(name, rows):
-    return {"rows": rows, "remedy": f"Mend {name}.", "examples": [f"m:{rows}: it is {name}", "m:99: another"]}
+    return ReasonReport(rows, f"Mend {name}.", (f"m:{rows}: it is {name}", "m:99: another"))
 
 
-def report(**changes):
-    split = {"examples": 1_234, "shards": 20, "audio_seconds": 90.0, "bytes": 1_234_567}
-    splits = {"train": split, "validation": {"examples": 0, "shards": 0, "audio_seconds": 0.0, "bytes": 0}}
-    counts = {"rows": 1_234, "accepted": 1_234, "rejected": 0, "reused": 0}
-    return {"splits": splits, **counts, "reasons": {}, "warnings": [], **changes}
+SPLITS = {
+    "train": SplitReport(1_234, 1_234_567, 1_440_000, 90.0, 2_880, 9_000, 20),
+    "validation": SplitReport(0, 0, 0, 0.0, 0, 0, 0),
+}
+FLAWLESS = Report(
+    1, 1_234, 1_234, 0, "f0", SPLITS, {"0": 1_234}, {"wav/pcm_16": 1_234}, {}, {}, RepeatedAudio(0, ()), ()
+)
 
 
 REASONS = {
     name: reason(name, rows) for name, rows in (("silent", 9), ("too_long", 5), ("truncated", 3), ("bad_row", 1))
 }
-REJECTED = report(rows=1_252, rejected=18, reasons=REASONS)
+REJECTED = replace(FLAWLESS, rows=1_252, rejected=18, reasons=REASONS)
 
 
-def told(tree, output="out"):
+def told(report, output="out", reused=0):
     file = io.StringIO()
-    summary.show(tree, output, Console(file=file, width=200))
+    summary.show(report, reused, output, Console(file=file, width=200))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
 def test_a_run_without_a_flaw_is_told_in_six_lines():
-    assert told(report()) == [
+    assert told(FLAWLESS) == [
         "split       examples  shards    audio      bytes",
         "train          1,234      20  1.5 min  1,234,567",
         "validation         0       0  0.0 min          0",
@@ -59,21 +63,22 @@ def test_the_three_commonest_reasons_and_where_the_others_are():
 
 
 def test_warnings_and_what_was_reused_are_told():
-    lines = told(report(reused=1_000, warnings=["the train split is empty", "another"]))
+    lines = told(replace(FLAWLESS, warnings=("the train split is empty", "another")), reused=1_000)
     assert "1,000 of 1,234 clips were ready from an earlier run and reused" in lines
     assert lines[-4:-2] == ["warning: the train split is empty", "warning: another"]
 
 
 @pytest.mark.parametrize("reused", [0, 1])
 def test_reuse_is_told_only_where_there_was_some(reused):
-    assert any("reused" in line for line in told(report(reused=reused))) == bool(reused)
+    assert any("reused" in line for line in told(FLAWLESS, reused=reused)) == bool(reused)
 
 
 def test_what_looks_like_markup_is_printed_as_it_stands():
-    odd = {"rows": 1, "remedy": "Mend [it].", "examples": ["m[1].csv:2: no such file: [bold]a[/bold].wav"]}
+    odd = ReasonReport(1, "Mend [it].", ("m[1].csv:2: no such file: [bold]a[/bold].wav",))
     file = io.StringIO()
     summary.show(
-        report(rejected=1, reasons={"not_found": odd}),
+        replace(FLAWLESS, rejected=1, reasons={"not_found": odd}),
+        0,
         "out[1]",
         Console(file=file, width=20, markup=False, soft_wrap=True),
     )
@@ -83,8 +88,9 @@ def test_what_looks_like_markup_is_printed_as_it_stands():
 
 
 def test_the_line_for_machines_is_one_line_of_json():
-    line = summary.line(REJECTED, "out")
+    line = summary.line(REJECTED, 7, "out")
     assert (line.count("\n"), line[-1]) == (1, "\n")
     tree = json.loads(line)
-    assert tree == {"output": "out", **REJECTED, "reasons": {name: entry["rows"] for name, entry in REASONS.items()}}
+    reasons = {name: reason.rows for name, reason in REASONS.items()}
+    assert tree == {"output": "out", **json.loads(REJECTED.dump()), "reasons": reasons, "reused": 7}
     assert next(iter(tree)) == "output"

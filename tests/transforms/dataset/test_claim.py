@@ -73,7 +73,7 @@ def written(clips, bad, output):
 def test_a_claim_that_holds_stops_nobody(clips, bad, plan, output):
     results = written(clips, bad, output)
     repeats.drop(("train", 0), {"c0": "the same audio"}, output)
-    assert finish.finish(results, plan, output)["accepted"] == 2
+    assert finish.finish(results, plan, output).accepted == 2
 
 
 @pytest.mark.parametrize("key", [("train", 0), ("rejected", 0)])

@@ -15,7 +15,7 @@ from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, ledger, output
 from transforms.dataset.plan import Plan, make_plan
 from transforms.dataset.sidecar import Sidecar, fingerprint
-from transforms.report.finish import Count, SplitCount
+from transforms.report.counts import Count, SplitCount
 from transforms.settings import Settings, Task
 
 ROWS = pytest.mark.parametrize(
