@@ -30,8 +30,8 @@ from apache_beam.runners.runner import PipelineResult, create_runner
 from rich.console import Console
 
 from beam_pipeline import progress, summary
-from beam_pipeline.dataset import REUSED, Job, build
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
+from beam_pipeline.pipeline import REUSED, Job, build
 from transforms import errors, interrupts, tasks
 from transforms.dataset import output
 from transforms.dataset.output import Output

@@ -14,7 +14,7 @@ from apache_beam.pipeline import PipelineVisitor
 from apache_beam.portability import common_urns
 
 import cliptune
-from beam_pipeline import dataset, launch
+from beam_pipeline import launch, pipeline
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from tests.gcs_proxy import READER
 from transforms.storage import Storage, gcs_client, uris
@@ -29,7 +29,7 @@ COMMAND = """
 import functools, sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
-from beam_pipeline import dataset, launch
+from beam_pipeline import launch, pipeline
 from transforms.dataset import plan
 launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
 sys.exit(cliptune.main(["prepare", *sys.argv[2:]]))
@@ -224,7 +224,7 @@ ASKING = ("_ReadManifest)", "_WriteShard)", "_uses", "_drop", "_finish")
 @pytest.fixture
 def fresh_workers(monkeypatch):
     """Runs each step of ASKING in a process of its own, as a step may find itself on a fresh worker."""
-    build = dataset.build
+    build = pipeline.build
     separated: list[str] = []
 
     class Separated(PipelineVisitor):

@@ -13,8 +13,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
-from beam_pipeline import dataset
-from beam_pipeline.dataset import (
+from beam_pipeline.pipeline import (
     CLIPS,
     REJECTS,
     Deduplicate,
@@ -25,6 +24,7 @@ from beam_pipeline.dataset import (
     KeyRejects,
     ReadManifests,
     WriteShards,
+    build,
 )
 from transforms.clip import Clip, Outcome, pack
 from transforms.dataset import assign
@@ -194,7 +194,7 @@ def crossing(monkeypatch):
 
 def test_references_cross_the_stages_and_audio_never_does(job, crossing):
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        dataset.build(pipeline, job)
+        build(pipeline, job)
     for index in range(COUNT):
         references = [element for element in crossing["shuffle"] if _packed(job, index) in element]
         assert len(references) == 2  # once by id, once by shard
@@ -225,7 +225,7 @@ def test_what_is_grouped_is_declared():
     """Undeclared, elements would be pickled with a coder of no fixed form, and keys grouped by it."""
     job = Job((), ManifestSettings(), PLAN, Output("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
     pipeline = beam.Pipeline(FnApiRunner())
-    dataset.build(pipeline, job)
+    build(pipeline, job)
     kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}
     assert kinds.keys() == {"Deduplicate", "ShardKeys", "WriteShards", "FinishDataset"}
     assert kinds["Deduplicate"] == convert_to_beam_type(tuple[str, bytes])
