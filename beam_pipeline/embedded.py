@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from beam_pipeline import faults, progress
-from beam_pipeline.dataset import Job, build
+from beam_pipeline.pipeline import Job, build
 from transforms.listener import Listener
 
 
@@ -35,7 +35,7 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers():
         path = Path(folder, "progress")
-        with progress.shown(path, job.plan.rows, job.target.settings.sample_rate, listener):
+        with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)
             build(pipeline, job.with_progress(str(path)))
             result = pipeline.run()

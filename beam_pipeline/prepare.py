@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from beam_pipeline import progress, runners
-from beam_pipeline.dataset import Job
 from beam_pipeline.options import options_of
+from beam_pipeline.pipeline import Job
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.dataset import output
+from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.dataset.shard import Target
 from transforms.errors import UserError
 from transforms.listener import SILENT, Listener
-from transforms.manifests import read
+from transforms.manifests import allowed, read
 from transforms.manifests.read import ManifestSettings
+from transforms.report.report import Report
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
 
@@ -37,14 +36,14 @@ class DatasetReport:
     """
 
     output: str
-    report: dict[str, Any]
+    report: Report
     reused: int
     too_many_rejected: bool
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
-        reasons = {reason: entry["rows"] for reason, entry in self.report["reasons"].items()}
-        return {"output": self.output, **self.report, "reused": self.reused, "reasons": reasons}
+        reasons = {name: reason.rows for name, reason in self.report.reasons.items()}
+        return {"output": self.output, **self.report.as_dict(), "reused": self.reused, "reasons": reasons}
 
 
 def run(request: PrepareRequest, listener: Listener = SILENT) -> DatasetReport:
@@ -59,12 +58,13 @@ def run(request: PrepareRequest, listener: Listener = SILENT) -> DatasetReport:
     runner = runners.find(request.runner)
     runner.engine.check(options)
     job = make_job(request, listener)
-    claim = output.claim(job.target, job.plan, request.overwrite)
-    committed, audio_there = output.left_by_earlier_runs(job.target) if claim.resumed else (frozenset(), False)
+    claim = output.claim(job.output, job.plan, request.overwrite)
+    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
     reused = runner.engine.run(job.claimed(claim.digest, committed, audio_there), options, listener)
-    report: dict[str, Any] = orjson.loads(job.target.storage.read_bytes(uris.join(job.target.output, "report.json")))
+    content = job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE))
+    report = Report.load(content)
     # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
-    too_many = report["rejected"] / report["rows"] > request.max_rejected_fraction
+    too_many = report.rejected / report.rows > request.max_rejected_fraction
     return DatasetReport(request.output, report, reused, too_many)
 
 
@@ -82,17 +82,17 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     _refuse_own_output(manifests, uris.absolute(request.output, base), request.output)
     every_row = (row for manifest in manifests for row in read.rows(manifest, rows, storage))
     plan = make_plan(progress.counted(every_row, listener), settings)
-    target = Target(
-        output=uris.absolute(request.output, base),
+    place = Output(
+        folder=uris.absolute(request.output, base),
         base=base,
-        allowed=read.allowed_roots(manifests, rows, base),
+        allowed=allowed.allowed_roots(manifests, rows, base),
         num_shards=plan.num_shards,
         settings=settings,
         storage=storage,
         verify=request.verify,
     )
     threads = request.clip_threads or runners.find(request.runner).engine.threads()
-    return Job(tuple(manifests), rows, plan, target, threads)
+    return Job(tuple(manifests), rows, plan, place, threads)
 
 
 def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:

@@ -11,7 +11,7 @@ from transforms.listener import Listener
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from beam_pipeline.dataset import Job
+    from beam_pipeline.pipeline import Job
 
 
 class Engine(Protocol):

@@ -35,12 +35,12 @@ BUCKET = "gs://bench"
 RUN = """
 import json, resource, sys, time
 import cliptune, beam_pipeline.launch
-from beam_pipeline import dataset
+from beam_pipeline import pipeline
 from transforms.report import finish
 from transforms.dataset import shard
 if sys.argv[1] == "plain":  # as if nothing were read ahead, and one shard written after the other
-    dataset.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
-    dataset.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
+    pipeline.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
+    pipeline.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
 start = time.monotonic()
 status = main(sys.argv[2:])
 seconds = time.monotonic() - start

@@ -1,13 +1,12 @@
-"""What people are told of a finished dataset."""
+"""The end of a run on the terminal."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.table import Table
 
 from beam_pipeline.prepare import DatasetReport
 from cliptune.console import Console
+from transforms.report.report import Report
 
 COMMONEST = 3
 
@@ -18,23 +17,23 @@ def show(finished: DatasetReport, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("split", "examples", "shards", "audio", "bytes"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
-    for name, split in report["splits"].items():
-        minutes = f"{split['audio_seconds'] / 60:.1f} min"
-        table.add_row(name, f"{split['examples']:,}", f"{split['shards']:,}", minutes, f"{split['bytes']:,}")
+    for name, split in report.splits.items():
+        minutes = f"{split.audio_seconds / 60:.1f} min"
+        table.add_row(name, f"{split.examples:,}", f"{split.shards:,}", minutes, f"{split.bytes:,}")
     console.rich.print(table)
     if finished.reused:
-        console.say(f"{finished.reused:,} of {report['rows']:,} clips were ready from an earlier run and reused")
-    console.say(f"{report['accepted']:,} accepted + {report['rejected']:,} rejected = {report['rows']:,} manifest rows")
+        console.say(f"{finished.reused:,} of {report.rows:,} clips were ready from an earlier run and reused")
+    console.say(f"{report.accepted:,} accepted + {report.rejected:,} rejected = {report.rows:,} manifest rows")
     _show_reasons(report, output, console)
-    for warning in report["warnings"]:
+    for warning in report.warnings:
         console.say(f"warning: {warning}")
     console.say(f"report:  {output.rstrip('/')}/report.html")
     console.say(f"dataset: {output}")
 
 
-def _show_reasons(report: dict[str, Any], output: str, console: Console) -> None:
-    for reason, entry in list(report["reasons"].items())[:COMMONEST]:
-        console.say(f"  {entry['rows']:,} × {reason}: {entry['remedy']}")
-        console.say(f"      {entry['examples'][0]}")
-    if report["rejected"]:
+def _show_reasons(report: Report, output: str, console: Console) -> None:
+    for name, reason in list(report.reasons.items())[:COMMONEST]:
+        console.say(f"  {reason.rows:,} × {name}: {reason.remedy}")
+        console.say(f"      {reason.examples[0]}")
+    if report.rejected:
         console.say(f"  all of them: {output.rstrip('/')}/rejected.jsonl")

@@ -43,11 +43,13 @@ OTHER_TASK: dict[str, Any] = {
 }
 
 
-def another(value: object) -> Any:
+def another(value: object, kind: object) -> Any:
     """A value of the same kind that is not this one."""
     if isinstance(value, bool):
         return not value
-    return "x" if value is None else value + type(value)("1")  # type: ignore[operator, call-arg]
+    if value is None:
+        return 1 if "int" in str(kind) else "x"
+    return value + type(value)("1")  # type: ignore[operator, call-arg]
 
 
 def names(record: Any) -> list[str]:
@@ -57,4 +59,5 @@ def names(record: Any) -> list[str]:
 def changed(record: Any, name: str) -> Any:
     """The record with another value in this one field."""
     table = {Settings: OTHER_SETTINGS, Task: OTHER_TASK}.get(type(record))
-    return replace(record, **{name: table[name] if table else another(getattr(record, name))})
+    (kind,) = (field.type for field in fields(record) if field.name == name)
+    return replace(record, **{name: table[name] if table else another(getattr(record, name), kind)})

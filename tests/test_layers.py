@@ -35,18 +35,20 @@ SDK_ROOM = "tuning/providers"
 # Each file imports, of its own package, only those before it: "" is the folder's __init__.
 ORDER = {
     "transforms": [
-        *("", "limits", "reasons", "errors", "listener", "ordered", "text", "clip", "payloads", "settings"),
+        *("", "limits", "reasons", "errors", "records", "listener", "ordered", "text", "clip", "payloads", "settings"),
         "tasks",
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
         *("audio", "audio.frames", "audio.lengths", "audio.formats", "audio.waveform", "audio.sniff", "audio.sndfile"),
         *("audio.ffmpeg", "audio.decode", "audio.conform", "audio.encode"),
-        *("manifests", "manifests.row", "manifests.kaldi", "manifests.formats", "manifests.read"),
-        *("dataset", "dataset.assign", "dataset.plan", "dataset.example", "dataset.ledger", "dataset.read_ahead"),
-        *("dataset.shard", "dataset.repeats", "dataset.output"),
-        *("report", "report.page", "report.finish"),
+        *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.delimited"),
+        *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats", "manifests.read"),
+        *("manifests.allowed", "dataset", "dataset.assign", "dataset.plan", "dataset.example", "dataset.output"),
+        *("dataset.description", "dataset.ledger", "dataset.read_ahead", "dataset.sidecar", "dataset.prepare_clip"),
+        *("dataset.shard", "dataset.repeats"),
+        *("report", "report.counts", "report.report", "report.page", "report.finish"),
     ],
     "beam_pipeline": [
-        *("", "requests", "progress", "dataset", "runners", "options", "faults", "embedded", "elsewhere", "prepare"),
+        *("", "requests", "progress", "pipeline", "runners", "options", "faults", "embedded", "elsewhere", "prepare"),
         "__main__",
     ],
     "tuning": [
@@ -147,6 +149,13 @@ def test_each_side_uses_what_is_its_alone():
     assert any(reaches(name, "apache_beam") for name in names["beam_pipeline"])
     assert all(any(reaches(name, terminal) for name in names["cliptune"]) for terminal in TERMINAL)
     assert all(any(reaches(name, sdk) for name in names[SDK_ROOM]) for sdk in SDKS - {"vertexai"})
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_depends_on_the_salt_of_a_process(path):
+    """`hash` of a text is another number in every process; `assign.hash64` is not."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "hash"]
 
 
 def module_of(path, package):

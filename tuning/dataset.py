@@ -4,55 +4,53 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from transforms.dataset.assign import TRAIN, VALIDATION
+from transforms.dataset.description import DatasetDescription, Shard
+from transforms.dataset.output import DATASET_FILE, RUN_FILE
 from transforms.errors import UserError
 from transforms.storage import Storage, uris
 
-TRAIN, VALIDATION = "train", "validation"
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One JSONL file of a split.
-
-    Attributes:
-      path: below the dataset's folder.
-      examples: its lines.
-      bytes: its size.
-      sha256: of the file, hexadecimal.
-    """
-
-    path: str
-    examples: int
-    bytes: int
-    sha256: str
+__all__ = ["TRAIN", "VALIDATION", "Dataset", "Shard", "load"]
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A finished dataset.
+    """A finished dataset, and where it is.
 
     Attributes:
       name: the folder as the user wrote it.
       uri: the folder, absolute or gs://.
-      fingerprint: of all examples, hexadecimal.
-      splits: shards of "train" and "validation", in order.
-      settings: that the dataset was made with, as `dataset.json` has them.
-      audio_seconds: of all clips of a split.
+      description: what `dataset.json` holds.
       storage: reads its files, and writes those of the tuning half.
     """
 
     name: str
     uri: str
-    fingerprint: str
-    splits: dict[str, tuple[Shard, ...]]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    audio_seconds: Mapping[str, float] = field(default_factory=dict)
-    storage: Storage = Storage()
+    description: DatasetDescription
+    storage: Storage
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all examples, hexadecimal."""
+        return self.description.fingerprint
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the dataset was made with."""
+        return self.description.settings
+
+    @property
+    def splits(self) -> dict[str, tuple[Shard, ...]]:
+        """The shards of "train" and "validation", in order."""
+        return {name: split.shards for name, split in self.description.splits.items()}
+
+    @property
+    def audio_seconds(self) -> dict[str, float]:
+        """How long the audio of each split lasts."""
+        return {name: self.description.seconds(name) for name in self.description.splits}
 
     def examples(self, split: str) -> int:
         """Lines of a split."""
@@ -60,7 +58,7 @@ class Dataset:
 
     def mean_seconds(self, split: str) -> float:
         """How long a clip of a split is on average."""
-        return self.audio_seconds.get(split, 0.0) / max(1, self.examples(split))
+        return self.description.seconds(split) / max(1, self.examples(split))
 
     def tuning_uri(self, name: str) -> str:
         """A file of the tuning half, below the dataset's folder."""
@@ -83,21 +81,16 @@ def load(name: str, storage: Storage) -> Dataset:
     """
     uri = uris.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     try:
-        tree = orjson.loads(storage.read_bytes(uris.join(uri, "dataset.json")))
-        splits = {
-            split: tuple(Shard(**shard) for shard in tree["splits"][split]["shards"]) for split in (TRAIN, VALIDATION)
-        }
-        rate = tree["settings"]["sample_rate"]
-        seconds = {split: tree["splits"][split]["audio_samples"] / rate for split in splits}
-        return Dataset(name, uri, tree["fingerprint"], splits, tree["settings"], seconds, storage)
+        content = storage.read_bytes(uris.join(uri, DATASET_FILE))
+        return Dataset(name, uri, DatasetDescription.load(content), storage)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(_why_missing(name, uri, storage)) from None
-    except (orjson.JSONDecodeError, KeyError, TypeError, ZeroDivisionError) as fault:
-        raise UserError(f"{name}/dataset.json is damaged ({fault}); run cliptune prepare again") from None
+    except ValueError as fault:
+        raise UserError(f"{name}/{DATASET_FILE} is damaged ({fault}); run cliptune prepare again") from None
 
 
 def _why_missing(name: str, uri: str, storage: Storage) -> str:
-    if storage.exists(uris.join(uri, "run.json")):
+    if storage.exists(uris.join(uri, RUN_FILE)):
         return f"{name} holds an unfinished dataset; run the same cliptune prepare again, it goes on where it stopped"
     if not storage.is_folder(uri):
         return f"{name}: there is no such dataset folder"

@@ -12,7 +12,8 @@ from typing import Any
 
 from transforms.clip import Clip
 from transforms.dataset import ledger
-from transforms.dataset.shard import Target, prepare_clip
+from transforms.dataset.output import Output
+from transforms.dataset.prepare_clip import prepare_clip
 from transforms.errors import ServiceError, UserError
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
@@ -160,7 +161,7 @@ def question_about(
     uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
     line, outcome = prepare_clip(
-        clip, Target(prepared.uri, prepared.uri, (), {}, _settings(prepared), prepared.storage)
+        clip, Output(prepared.uri, prepared.uri, (), {}, _settings(prepared), prepared.storage)
     )
     if not line:
         raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")

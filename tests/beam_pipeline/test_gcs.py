@@ -13,7 +13,7 @@ import pytest
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.portability import common_urns
 
-from beam_pipeline import dataset, embedded
+from beam_pipeline import embedded, pipeline
 from cliptune.main import main
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from tests.gcs_proxy import READER
@@ -29,7 +29,7 @@ COMMAND = """
 import functools, sys
 sys.path.insert(0, sys.argv[1])
 from cliptune.main import main
-from beam_pipeline import dataset, embedded
+from beam_pipeline import embedded, pipeline
 from transforms.dataset import plan
 assert plan.CLIPS_PER_SHARD
 plan.CLIPS_PER_SHARD = 4
@@ -225,7 +225,7 @@ ASKING = ("_ReadManifest)", "_WriteShard)", "_uses", "_drop", "_finish")
 @pytest.fixture
 def fresh_workers(monkeypatch):
     """Runs each step of ASKING in a process of its own, as a step may find itself on a fresh worker."""
-    build = dataset.build
+    build = pipeline.build
     separated: list[str] = []
 
     class Separated(PipelineVisitor):

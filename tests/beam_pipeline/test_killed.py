@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
-from transforms.dataset import shard
+from transforms.dataset import prepare_clip
 from transforms.storage import Storage
 
 storage = Storage()
@@ -86,13 +86,13 @@ def test_a_killed_run_is_finished_by_the_next(
     committed = [path for path in (folder / "out").rglob("*.outcomes.json") if path.parent.name != "rejected"]
     done = {outcome["clip_id"] for path in committed for outcome in json.loads(path.read_bytes())["outcomes"]}
     decoded: list[str] = []
-    accept = shard._accept
+    accept = prepare_clip._accept
 
-    def counted(clip, target, ahead):
+    def counted(clip, output, ahead):
         decoded.append(clip.clip_id)
-        return accept(clip, target, ahead)
+        return accept(clip, output, ahead)
 
-    monkeypatch.setattr(shard, "_accept", counted)
+    monkeypatch.setattr(prepare_clip, "_accept", counted)
     monkeypatch.chdir(folder)
     assert prepare("m.jsonl", "out").json["reused"] == len(done)
     assert sorted(decoded) == sorted({row["id"] for row in SOME} - done)

@@ -1,39 +1,43 @@
 """What a finished run tells people and machines."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from beam_pipeline.prepare import DatasetReport
 from cliptune import summary
 from cliptune.console import Console
+from transforms.report.report import ReasonReport, RepeatedAudio, Report, SplitReport
 
 
 def reason(name, rows):
-    return {"rows": rows, "remedy": f"Mend {name}.", "examples": [f"m:{rows}: it is {name}", "m:99: another"]}
+    return ReasonReport(rows, f"Mend {name}.", (f"m:{rows}: it is {name}", "m:99: another"))
 
 
-def report(**changes):
-    split = {"examples": 1_234, "shards": 20, "audio_seconds": 90.0, "bytes": 1_234_567}
-    splits = {"train": split, "validation": {"examples": 0, "shards": 0, "audio_seconds": 0.0, "bytes": 0}}
-    counts = {"rows": 1_234, "accepted": 1_234, "rejected": 0}
-    return {"splits": splits, **counts, "reasons": {}, "warnings": [], **changes}
+SPLITS = {
+    "train": SplitReport(1_234, 1_234_567, 1_440_000, 90.0, 2_880, 9_000, 20),
+    "validation": SplitReport(0, 0, 0, 0.0, 0, 0, 0),
+}
+FLAWLESS = Report(
+    1, 1_234, 1_234, 0, "f0", SPLITS, {"0": 1_234}, {"wav/pcm_16": 1_234}, {}, {}, RepeatedAudio(0, ()), ()
+)
 
 
 REASONS = {
     name: reason(name, rows) for name, rows in (("silent", 9), ("too_long", 5), ("truncated", 3), ("bad_row", 1))
 }
-REJECTED = report(rows=1_252, rejected=18, reasons=REASONS)
+REJECTED = replace(FLAWLESS, rows=1_252, rejected=18, reasons=REASONS)
 
 
-def told(tree, output="out", reused=0, width=200):
+def told(report, output="out", reused=0, width=200):
     file = io.StringIO()
-    summary.show(DatasetReport(output, tree, reused, too_many_rejected=False), Console(file, width))
+    summary.show(DatasetReport(output, report, reused, too_many_rejected=False), Console(file, width))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
 def test_a_run_without_a_flaw_is_told_in_six_lines():
-    assert told(report()) == [
+    assert told(FLAWLESS) == [
         "split       examples  shards    audio      bytes",
         "train          1,234      20  1.5 min  1,234,567",
         "validation         0       0  0.0 min          0",
@@ -59,25 +63,25 @@ def test_the_three_commonest_reasons_and_where_the_others_are():
 
 
 def test_warnings_and_what_was_reused_are_told():
-    lines = told(report(warnings=["the train split is empty", "another"]), reused=1_000)
+    lines = told(replace(FLAWLESS, warnings=("the train split is empty", "another")), reused=1_000)
     assert "1,000 of 1,234 clips were ready from an earlier run and reused" in lines
     assert lines[-4:-2] == ["warning: the train split is empty", "warning: another"]
 
 
 @pytest.mark.parametrize("reused", [0, 1])
 def test_reuse_is_told_only_where_there_was_some(reused):
-    assert any("reused" in line for line in told(report(), reused=reused)) == bool(reused)
+    assert any("reused" in line for line in told(FLAWLESS, reused=reused)) == bool(reused)
 
 
 def test_what_looks_like_markup_is_printed_as_it_stands():
-    odd = {"rows": 1, "remedy": "Mend [it].", "examples": ["m[1].csv:2: no such file: [bold]a[/bold].wav"]}
-    lines = told(report(rejected=1, reasons={"not_found": odd}), "out[1]", width=20)
+    odd = ReasonReport(1, "Mend [it].", ("m[1].csv:2: no such file: [bold]a[/bold].wav",))
+    lines = told(replace(FLAWLESS, rejected=1, reasons={"not_found": odd}), "out[1]", width=20)
     assert "      m[1].csv:2: no such file: [bold]a[/bold].wav" in lines  # nor cut at the screen's edge
     assert lines[-1] == "dataset: out[1]"
 
 
 def test_machines_are_told_how_often_a_reason_was_given():
     tree = DatasetReport("out", REJECTED, 7, too_many_rejected=False).as_dict()
-    reasons = {name: entry["rows"] for name, entry in REASONS.items()}
-    assert tree == {"output": "out", **REJECTED, "reused": 7, "reasons": reasons}
+    reasons = {name: reason.rows for name, reason in REASONS.items()}
+    assert tree == {"output": "out", **REJECTED.as_dict(), "reused": 7, "reasons": reasons}
     assert next(iter(tree)) == "output"

@@ -2,7 +2,6 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import httpx
 import pytest
@@ -10,9 +9,10 @@ import soundfile
 
 from tests.sounds import tone
 from transforms.clip import Clip
-from transforms.dataset import assign, output, shard
+from transforms.dataset import assign, shard
+from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import make_plan
-from transforms.dataset.shard import ClipPool, Target
+from transforms.dataset.shard import ClipPool
 from transforms.report import finish
 from transforms.settings import Settings
 from transforms.storage import Storage
@@ -31,13 +31,13 @@ def prepare(folder, count=24, clips_per_shard=8, missing=(), **settings):
     clips = [Clip(f"c{i}", f"{i}.wav", f"this is text {i}", f"m.csv:{i + 2}") for i in range(count)]
     chosen = Settings(**settings)
     plan = make_plan(clips, chosen, clips_per_shard)
-    target = Target(str(folder / "out"), str(folder / "clips"), (str(folder),), plan.num_shards, chosen, Storage())
-    output.claim(target, plan, overwrite=False)
+    output = Output(str(folder / "out"), str(folder / "clips"), (str(folder),), plan.num_shards, chosen, Storage())
+    claim(output, plan, overwrite=False)
     with ThreadPoolExecutor(2) as executor:
         results = [
-            shard.write_shard(key, _rows(clips, key, plan), target, ClipPool(executor, 4)) for key in plan.shard_keys()
+            shard.write_shard(key, _rows(clips, key, plan), output, ClipPool(executor, 4)) for key in plan.shard_keys()
         ]
-    finish.finish(results, plan, replace(target))
+    finish.finish(results, plan, output)
     return folder / "out"
 
 

@@ -118,8 +118,9 @@ def test_the_validation_split_has_a_limit_of_its_own(prepared, tmp_path, monkeyp
 def test_the_files_of_another_dataset_are_replaced(prepared, tmp_path):
     folder = str(tmp_path / "tuning")
     joined(prepared, folder)
-    assert not joined(replace(prepared, fingerprint="another"), folder)[1]
-    assert joined(replace(prepared, fingerprint="another"), folder)[1]
+    another = replace(prepared, description=replace(prepared.description, fingerprint="another"))
+    assert not joined(another, folder)[1]
+    assert joined(another, folder)[1]
 
 
 def test_another_limit_is_another_file(prepared, tmp_path, monkeypatch):

@@ -21,13 +21,14 @@ MAX_VALIDATION_FRACTION = 0.2
 MIN_CLIPS_FOR_VALIDATION = 20
 
 
-def _hash64(text: str, salt: bytes = b"") -> int:
+def hash64(text: str, salt: bytes = b"") -> int:
+    """A number for a text: uniform in [0, 2**64), the same in every process and on every machine."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8, salt=salt).digest(), "big")
 
 
 def order_key(clip_id: str) -> int:
     """The clip's place in the dataset: uniform in [0, 2**64), the same on every machine."""
-    return _hash64(clip_id)
+    return hash64(clip_id)
 
 
 def shard_index(clip_id: str, num_shards: int) -> int:
@@ -39,7 +40,7 @@ def shard_index(clip_id: str, num_shards: int) -> int:
 
 def split_key(clip: Clip) -> int:
     """The number that stands for the clip's group: clips of one group share it."""
-    return _hash64(clip.group or clip.clip_id, _SPLIT_SALT)
+    return hash64(clip.group or clip.clip_id, _SPLIT_SALT)
 
 
 def split_of(clip: Clip, validation_keys: frozenset[int]) -> str:

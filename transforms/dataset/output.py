@@ -1,4 +1,4 @@
-"""The output folder as a whole: whose it is, and what may be replaced in it."""
+"""The output folder: what lies where in it, whose it is, and what may be replaced."""
 
 from __future__ import annotations
 
@@ -9,17 +9,86 @@ from typing import Any
 
 import orjson
 
-from transforms.audio import decode
+from transforms.audio import decode, encode
+from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
-from transforms.dataset.shard import FORMAT_VERSION, RUN_FILE, Target
 from transforms.errors import UserError
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
 
-DATASET_FILE = "dataset.json"
+# Of shards, sidecars, `run.json` and `dataset.json` together: who changes one of them counts it up.
+FORMAT_VERSION = 1
+RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
+REJECTED_FILE = "rejected.jsonl"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
-_FILES = (DATASET_FILE, "report.json", "report.html", "rejected.jsonl", RUN_FILE)
+_FILES = (DATASET_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE, RUN_FILE)
 _FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
+_CHOICES = "choose another --output, or pass --overwrite to replace it"
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a run writes, where to, and where it finds its audio.
+
+    Attributes:
+      folder: absolute folder or gs:// URI of the dataset.
+      base: absolute folder that relative audio paths start from.
+      allowed: folders, besides the manifests' own, that local audio may lie in.
+      num_shards: shards of each split.
+      settings: what decides the bytes.
+      storage: reads the audio and writes the dataset.
+      verify: whether every payload is decoded again and compared.
+      audio_there: whether an earlier run has written audio files into the output.
+      claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
+    """
+
+    folder: str
+    base: str
+    allowed: tuple[str, ...]
+    num_shards: dict[str, int]
+    settings: Settings
+    storage: Storage
+    verify: bool = False
+    audio_there: bool = False
+    claim: str = ""
+
+    def audio_folder(self) -> str:
+        """Where audio files go, with `audio_part="uri"`."""
+        return uris.join(self.folder, "audio")
+
+    def write_audio(self, payload: encode.Payload) -> None:
+        """Writes a payload as a file of its own, named by its contents: two runs, or two clips, may write the same."""
+        uri = uris.join(self.audio_folder(), example.audio_path(payload, self.settings))
+        self.storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
+
+    def check_claim(self) -> None:
+        """Refuses to write into an output that another run has taken over.
+
+        Raises:
+          UserError: its `run.json` is not this run's.
+        """
+        if not self.claim:
+            return
+        try:
+            found = sha256(self.storage.read_bytes(uris.join(self.folder, RUN_FILE))).hexdigest()
+        except FileNotFoundError:
+            found = ""
+        if found != self.claim:
+            raise UserError(f"another run has taken {self.folder} over while this one ran; nothing more is written")
+
+    def shard_path(self, key: ShardKey) -> str:
+        """The shard's path below the folder."""
+        split, index = key
+        return f"{split}/{split}-{index:05d}-of-{self.num_shards[split]:05d}.jsonl"
+
+    def shard_uri(self, key: ShardKey) -> str:
+        """Where the shard is."""
+        return uris.join(self.folder, self.shard_path(key))
+
+    def sidecar_uri(self, key: ShardKey) -> str:
+        """Where the shard's outcomes are."""
+        return self.shard_uri(key).removesuffix(".jsonl") + ".outcomes.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +104,40 @@ class Claim:
     resumed: bool
 
 
-def claim(target: Target, plan: Plan, overwrite: bool) -> Claim:
+def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
     """Makes the output this run's: empty, begun by the same run, or cleared.
 
-    A run that was killed left `run.json` and perhaps shards; the same run goes
-    on from there. Anything else is not mixed with new shards.
+    A killed run leaves `run.json` and perhaps shards; the same run goes on from there. Other files are never mixed
+    with new shards.
 
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
     """
-    output, storage = target.output, target.storage
-    if storage.exists(output):
-        raise UserError(f"{output} is a file; --output names a folder")
-    mine = describe(plan, target.settings)
-    earlier = _earlier(output, storage)
+    folder, storage = output.folder, output.storage
+    if storage.exists(folder):
+        raise UserError(f"{folder} is a file; --output names a folder")
+    mine = describe(plan, output.settings)
+    earlier = _earlier(folder, storage)
     resumed = earlier == mine
     if resumed:
-        storage.delete(uris.join(output, DATASET_FILE))  # not complete again until the run has ended
+        storage.delete(uris.join(folder, DATASET_FILE))  # not complete again until the run has ended
     elif earlier is not None:
         if not overwrite:
-            raise UserError(f"{output} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
-        _clear(output, storage)
-    storage.sweep(output)
+            raise UserError(f"{folder} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
+        _clear(folder, storage)
+    storage.sweep(folder)
     content = orjson.dumps(mine, option=_PRETTY)
-    storage.write_bytes(uris.join(output, RUN_FILE), content)
+    storage.write_bytes(uris.join(folder, RUN_FILE), content)
     return Claim(sha256(content).hexdigest(), resumed)
 
 
-def left_by_earlier_runs(target: Target) -> tuple[frozenset[ShardKey], bool]:
+def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:
     """The shards with a sidecar, which an earlier run of the same description finished; and whether there is audio."""
-    folders = (uris.join(target.output, split) for split in target.num_shards)
-    there = {uri for folder in folders for uri in target.storage.list_files(folder)}
-    keys = ((split, index) for split, count in target.num_shards.items() for index in range(count))
-    finished = frozenset(key for key in keys if target.sidecar_uri(key) in there)
-    return finished, target.storage.is_folder(target.audio_folder())
-
-
-_CHOICES = "choose another --output, or pass --overwrite to replace it"
-_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    folders = (uris.join(output.folder, split) for split in output.num_shards)
+    there = {uri for folder in folders for uri in output.storage.list_files(folder)}
+    keys = ((split, index) for split, count in output.num_shards.items() for index in range(count))
+    finished = frozenset(key for key in keys if output.sidecar_uri(key) in there)
+    return finished, output.storage.is_folder(output.audio_folder())
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -88,29 +153,29 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
     return as_read_back
 
 
-def _earlier(output: str, storage: Storage) -> dict[str, Any] | None:
+def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
     """The description of the run that made the folder; None for an empty folder."""
-    earlier = _description_in(output, storage)
-    strangers = storage.list_files(output) if earlier is None else []
+    earlier = _description_in(folder, storage)
+    strangers = storage.list_files(folder) if earlier is None else []
     if not strangers:
         return earlier
     # Unless another run of the same command began between the two looks.
-    earlier = _description_in(output, storage)
+    earlier = _description_in(folder, storage)
     if earlier is None:
         raise UserError(
-            f"{output} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
+            f"{folder} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
         )
     return earlier
 
 
-def _description_in(output: str, storage: Storage) -> dict[str, Any] | None:
+def _description_in(folder: str, storage: Storage) -> dict[str, Any] | None:
     try:
-        tree: dict[str, Any] = orjson.loads(storage.read_bytes(uris.join(output, RUN_FILE)))
+        tree: dict[str, Any] = orjson.loads(storage.read_bytes(uris.join(folder, RUN_FILE)))
         return tree
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError:
-        raise UserError(f"{output}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
+        raise UserError(f"{folder}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
 
 
 def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:
@@ -133,9 +198,9 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-def _clear(output: str, storage: Storage) -> None:
+def _clear(folder: str, storage: Storage) -> None:
     for name in _FILES:  # dataset.json first: from then on nobody takes the rest for a dataset
-        storage.delete(uris.join(output, name))
-    for uri in storage.list_files(output):
-        if uri.removeprefix(output.rstrip("/") + "/").startswith(_FOLDERS):
+        storage.delete(uris.join(folder, name))
+    for uri in storage.list_files(folder):
+        if uri.removeprefix(folder.rstrip("/") + "/").startswith(_FOLDERS):
             storage.delete(uri)

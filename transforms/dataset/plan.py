@@ -102,7 +102,7 @@ class _Tally:
         if isinstance(row, Outcome):
             self.unreadable += 1
             return
-        self.prompts[row.task].add(hash(row.prompt or settings.prompt))
+        self.prompts[row.task].add(assign.hash64(row.prompt or settings.prompt))
         counter = self.marked[row.split] if row.split else self.unmarked
         counter[assign.split_key(row)] += 1
 

@@ -9,22 +9,22 @@ from hashlib import sha256
 from transforms import reasons
 from transforms.clip import Outcome
 from transforms.dataset import assign
+from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
-from transforms.dataset.shard import Sidecar, Target, dump_sidecar, load_sidecar
-from transforms.storage import uris
+from transforms.dataset.sidecar import Sidecar
 
 # The clip_id, source and shard of a clip.
 Use = tuple[str, str, ShardKey]
 
 
-def uses(key: ShardKey, target: Target) -> Iterator[tuple[str, Use]]:
+def uses(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
     """The audio that a shard's clips use, by its sha256 and task: one recording may serve several tasks.
 
     Clips that were dropped for their audio count too, so the same one is kept when a run is repeated.
     """
     if key[0] == REJECTED:
         return
-    for outcome in load_sidecar(target.storage.read_bytes(target.sidecar_uri(key))).outcomes:
+    for outcome in Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes:
         if outcome.status == "accepted" or outcome.reason == reasons.DUPLICATE_AUDIO.name:
             yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
 
@@ -41,32 +41,32 @@ def repeats(places: Iterable[Use]) -> Iterator[tuple[ShardKey, tuple[str, str]]]
         yield key, (clip_id, f"the same audio as {first[0]!r} ({first[1]})")
 
 
-def drop(key: ShardKey, dropped: Mapping[str, str], target: Target) -> None:
+def drop(key: ShardKey, dropped: Mapping[str, str], output: Output) -> None:
     """Takes lines out of a written shard; a second call changes nothing.
 
     Args:
       key: split and index.
       dropped: details, by clip_id.
-      target: where the shard is.
+      output: where the shard is.
 
     Raises:
       StorageError: the world's fault, after retries.
     """
     if not dropped:
         return
-    sidecar = load_sidecar(target.storage.read_bytes(target.sidecar_uri(key)))
+    sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
     leaving = {outcome.clip_id for outcome in sidecar.outcomes if outcome.status == "accepted"} & dropped.keys()
     if leaving:
         # Between these two writes the shard is none: its sidecar has another hash, and a rerun makes it again.
-        lean = _rewrite(key, sidecar, dropped, target)
-        target.storage.write_bytes(target.sidecar_uri(key), dump_sidecar(lean))
+        lean = _rewrite(key, sidecar, dropped, output)
+        output.storage.write_bytes(output.sidecar_uri(key), lean.dump())
 
 
-def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], target: Target) -> Sidecar:
-    uri = uris.join(target.output, target.shard_path(key))
+def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output: Output) -> Sidecar:
+    uri = output.shard_uri(key)
     outcomes: list[Outcome] = []
     size, line_index, file_hash = 0, 0, sha256()
-    with target.storage.open_read(uri) as lines, target.storage.write(uri) as stream:
+    with output.storage.open_read(uri) as lines, output.storage.write(uri) as stream:
         for outcome in sidecar.outcomes:
             line = lines.readline() if outcome.status == "accepted" else b""
             if line and outcome.clip_id in dropped:
@@ -76,7 +76,7 @@ def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], target
             file_hash.update(line)
             outcomes.append(replace(outcome, line_index=line_index) if line else outcome)
             line_index += bool(line)
-        target.check_claim()
+        output.check_claim()
     return Sidecar(sidecar.fingerprint, size, file_hash.hexdigest(), tuple(outcomes))
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from transforms import reasons
 from transforms.errors import ClipRejected, UserError
+from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
 
 
-def is_kaldi(folder: str, storage: Storage) -> bool:
-    """Whether a folder is Kaldi's."""
-    return storage.exists(uris.join(folder, "wav.scp")) and storage.exists(uris.join(folder, "text"))
+def likeness(folder: str, storage: Storage) -> int:
+    """Certain from its two files."""
+    files = (uris.join(folder, file) for file in ("wav.scp", "text"))
+    return CERTAIN if all(map(storage.exists, files)) else UNLIKE
 
 
 def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:

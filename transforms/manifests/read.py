@@ -1,11 +1,11 @@
-"""Manifests: which clips there are, and what the model should answer to each."""
+"""Rows of manifests as clips: the columns, their types and rules, and where a rejected row stands."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -40,6 +40,10 @@ class Manifest:
     uri: str
     is_folder: bool
 
+    def folder(self) -> str:
+        """The folder that relative audio paths start from, as the user would write it."""
+        return self.name if self.is_folder else uris.parent(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestSettings:
@@ -68,9 +72,9 @@ def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifes
     """
     found: dict[str, Manifest] = {}
     for pattern in patterns:
-        for each in _matching(pattern, base, storage):
-            same = each.uri if uris.is_gcs(each.uri) else os.path.normpath(each.uri)
-            found.setdefault(same, each)
+        for manifest in _matching(pattern, base, storage):
+            same = manifest.uri if uris.is_gcs(manifest.uri) else os.path.normpath(manifest.uri)
+            found.setdefault(same, manifest)
     return list(found.values())
 
 
@@ -100,7 +104,7 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
       UserError: the manifest as a whole cannot be used.
     """
     if settings.audio_root is None:
-        settings = replace(settings, audio_root=_folder(manifest))
+        settings = replace(settings, audio_root=manifest.folder())
     columns: dict[str, str] | None = None
     for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
         source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
@@ -284,10 +288,6 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
     return f"{root.rstrip('/') or root}/{path}" if root else path
 
 
-def _folder(manifest: Manifest) -> str:
-    return manifest.name if manifest.is_folder else uris.parent(manifest.name)
-
-
 def _row_json(fields: Fields) -> str:
     return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
@@ -314,39 +314,3 @@ def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipReje
 def _readable(value: object) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     return text.encode("utf-8", errors="replace").decode()
-
-
-def allowed_roots(manifests: Iterable[Manifest], settings: ManifestSettings, base: str) -> tuple[str, ...]:
-    """The local folders that audio may lie in: the manifests' own, the audio root, and those the user allows."""
-    named = [_folder(manifest) for manifest in manifests] + list(settings.allow_path)
-    if settings.audio_root is not None:
-        named.append(settings.audio_root)
-    local = [uris.absolute(name, base) for name in named if not uris.is_gcs(name)]
-    return tuple(sorted({os.path.realpath(path) for path in local}))
-
-
-def check_allowed(uri: str, roots: Sequence[str]) -> None:
-    """Refuses a local file outside the allowed folders, links and ".." followed.
-
-    Audio with a relative path is read where its manifest is, below
-    --audio_root or below an --allow_path folder; so a dataset from elsewhere
-    cannot draw in other files of this machine.
-
-    Args:
-      uri: absolute path or gs:// URI.
-      roots: from `allowed_roots`.
-
-    Raises:
-      ClipRejected: PATH_NOT_ALLOWED.
-    """
-    if uris.is_gcs(uri) or uris.scheme_of(uri):
-        return
-    try:
-        real = os.path.realpath(uri)
-    except (OSError, ValueError):
-        return  # reading it will say what is wrong
-    if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
-        raise ClipRejected(
-            reasons.PATH_NOT_ALLOWED,
-            f"the path {uris.shown(uri)} lies outside the manifest's folder and the allowed ones",
-        )

@@ -1,4 +1,4 @@
-"""One row of a manifest, and the names that the field gives to its columns."""
+"""One row of a manifest, and the usual names of its columns and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from transforms.errors import ClipRejected
 
 Fields = dict[str, Any]
-# The field's usual names of each column, tried in this order, in any case.
+# The usual names of each column, tried in this order, in any case.
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
     "audio": (

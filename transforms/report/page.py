@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
-from typing import Any
+
+from transforms.report.report import ReasonReport, Report, SplitReport
 
 _WIDTH, _HEIGHT, _GAP = 640, 160, 1
 _STYLE = """
@@ -35,21 +36,21 @@ code, td:last-child { overflow-wrap: anywhere }
 """.strip()
 
 
-def page(report: Mapping[str, Any]) -> str:
+def page(report: Report) -> str:
     """The whole page.
 
     Args:
-      report: what `report.json` holds.
+      report: of a finished run.
     """
     parts = [
-        f"<h1>{report['accepted']:,} of {report['rows']:,} clips accepted</h1>",
-        f"<p>{report['rejected']:,} rejected · fingerprint <code>{escape(report['fingerprint'])}</code></p>",
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in report["warnings"]),
-        _splits(report["splits"]),
-        _durations(report["durations"]),
-        _reasons(report["reasons"]),
-        _counts("Tasks", {name: task["examples"] for name, task in report["tasks"].items()}),
-        _counts("Source formats", report["source_formats"]),
+        f"<h1>{report.accepted:,} of {report.rows:,} clips accepted</h1>",
+        f"<p>{report.rejected:,} rejected · fingerprint <code>{escape(report.fingerprint)}</code></p>",
+        *(f'<p class="warning">{escape(warning)}</p>' for warning in report.warnings),
+        _splits(report.splits),
+        _durations(report.durations),
+        _reasons(report.reasons),
+        _counts("Tasks", {name: task.examples for name, task in report.tasks.items()}),
+        _counts("Source formats", report.source_formats),
     ]
     body = "\n".join(part for part in parts if part)
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -57,13 +58,16 @@ def page(report: Mapping[str, Any]) -> str:
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
-    names = ("examples", "shards", "bytes", "audio_tokens")
+def _splits(splits: Mapping[str, SplitReport]) -> str:
     rows = [
-        [name, *(f"{split[column]:,}" for column in names), str(timedelta(seconds=round(split["audio_seconds"])))]
+        [
+            name,
+            *(f"{number:,}" for number in (split.examples, split.shards, split.bytes, split.audio_tokens)),
+            str(timedelta(seconds=round(split.audio_seconds))),
+        ]
         for name, split in splits.items()
     ]
-    return _section("Splits", _table(["split", *(name.replace("_", " ") for name in names), "audio"], rows))
+    return _section("Splits", _table(["split", "examples", "shards", "bytes", "audio tokens", "audio"], rows))
 
 
 def _durations(durations: Mapping[str, int]) -> str:
@@ -91,8 +95,8 @@ def _bar(second: int, clips: int, step: float, most: int) -> str:
     return f"<rect {box}><title>{second}–{second + 1} s: {clips:,} clips</title></rect>"
 
 
-def _reasons(reasons: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [[name, f"{entry['rows']:,}", entry["remedy"], entry["examples"][0]] for name, entry in reasons.items()]
+def _reasons(reasons: Mapping[str, ReasonReport]) -> str:
+    rows = [[name, f"{reason.rows:,}", reason.remedy, reason.examples[0]] for name, reason in reasons.items()]
     return _section("Rejected", _table(["reason", "rows", "what to do", "for example"], rows)) if rows else ""
 
 
@@ -109,7 +113,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows under their heads; columns that are all numbers stand on the right."""
     rows = list(rows)
     numeric = [index > 0 and all(row[index][:1].isdigit() for row in rows) for index in range(len(heads))]
-    classes = [' class="n"' if each else "" for each in numeric]
+    classes = [' class="n"' if right else "" for right in numeric]
     head = "".join(f"<th{style}>{escape(name)}</th>" for style, name in zip(classes, heads, strict=True))
     body = "\n".join(
         "<tr>" + "".join(f"<td{style}>{escape(cell)}</td>" for style, cell in zip(classes, row, strict=True)) + "</tr>"

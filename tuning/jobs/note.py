@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import msgspec
-import orjson
-
+from transforms import records
 from transforms.errors import UserError
 from tuning.dataset import Dataset
 from tuning.providers.base import TuningJob, TuningRequest
@@ -35,7 +33,7 @@ class Note:
 def dump(note: Note) -> bytes:
     """The note as JSON."""
     tree = {"format_version": note.format_version, **asdict(note)}
-    return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return records.pretty(tree)
 
 
 def load(content: bytes) -> Note:
@@ -44,10 +42,8 @@ def load(content: bytes) -> Note:
     Raises:
       ValueError: `content` is no note; the text names the field.
     """
-    try:
-        return msgspec.json.decode(content, type=Note)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise ValueError(str(fault)) from fault
+    # Notes of versions before 1 say nothing of theirs, and are the same.
+    return records.convert(records.tree_of(content, FORMAT_VERSION, FORMAT_VERSION), Note)
 
 
 def of(request: TuningRequest, job: TuningJob | None) -> Note:

@@ -13,8 +13,8 @@ from tests.sounds import tone
 from transforms import reasons
 from transforms.audio import encode, ffmpeg
 from transforms.clip import Clip
-from transforms.dataset import shard
-from transforms.dataset.shard import Target
+from transforms.dataset.output import Output
+from transforms.dataset.prepare_clip import prepare_clip
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -40,8 +40,8 @@ def place(tmp_path):
 
 def prepared(place, clip):
     settings = Settings()
-    target = Target(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings, Storage())
-    return shard.prepare_clip(clip, target)
+    output = Output(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings, Storage())
+    return prepare_clip(clip, output)
 
 
 def texts(place, port):

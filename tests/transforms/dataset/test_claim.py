@@ -11,9 +11,10 @@ import soundfile
 from tests.sounds import tone
 from transforms import reasons
 from transforms.clip import Clip, rejected
-from transforms.dataset import output, repeats, shard
+from transforms.dataset import repeats, shard
+from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import make_plan
-from transforms.dataset.shard import ClipPool, Target
+from transforms.dataset.shard import ClipPool
 from transforms.errors import UserError
 from transforms.report import finish
 from transforms.settings import Settings
@@ -44,62 +45,62 @@ def plan(clips, bad):
 
 
 @pytest.fixture
-def target(tmp_path, plan):
+def output(tmp_path, plan):
     """An output that is this run's."""
     out = str(tmp_path / "out")
-    unclaimed = Target(out, str(tmp_path), (str(tmp_path),), plan.num_shards, SETTINGS, storage)
-    return replace(unclaimed, claim=output.claim(unclaimed, plan, overwrite=False).digest)
+    unclaimed = Output(out, str(tmp_path), (str(tmp_path),), plan.num_shards, SETTINGS, storage)
+    return replace(unclaimed, claim=claim(unclaimed, plan, overwrite=False).digest)
 
 
-def write(key, rows, target):
+def write(key, rows, output):
     with ThreadPoolExecutor(2) as executor:
-        return shard.write_shard(key, rows, target, ClipPool(executor, 4))
+        return shard.write_shard(key, rows, output, ClipPool(executor, 4))
 
 
-def take_over(target):
+def take_over(output):
     """What `--overwrite` of another run does first."""
-    output.claim(replace(target, settings=Settings()), make_plan([], Settings()), overwrite=True)
+    claim(replace(output, settings=Settings()), make_plan([], Settings()), overwrite=True)
 
 
-def files(target):
-    return {uri: storage.read_bytes(uri) for uri in storage.list_files(target.output)}
+def files(output):
+    return {uri: storage.read_bytes(uri) for uri in storage.list_files(output.folder)}
 
 
-def written(clips, bad, target):
-    return [write(("train", 0), clips, target), write(("rejected", 0), bad, target)]
+def written(clips, bad, output):
+    return [write(("train", 0), clips, output), write(("rejected", 0), bad, output)]
 
 
-def test_a_claim_that_holds_stops_nobody(clips, bad, plan, target):
-    results = written(clips, bad, target)
-    repeats.drop(("train", 0), {"c0": "the same audio"}, target)
-    assert finish.finish(results, plan, target)["accepted"] == 2
+def test_a_claim_that_holds_stops_nobody(clips, bad, plan, output):
+    results = written(clips, bad, output)
+    repeats.drop(("train", 0), {"c0": "the same audio"}, output)
+    assert finish.finish(results, plan, output).accepted == 2
 
 
 @pytest.mark.parametrize("key", [("train", 0), ("rejected", 0)])
-def test_no_shard_is_written_into_an_output_of_another_run(clips, bad, target, key):
-    take_over(target)
-    theirs = files(target)
+def test_no_shard_is_written_into_an_output_of_another_run(clips, bad, output, key):
+    take_over(output)
+    theirs = files(output)
     with pytest.raises(UserError, match=TAKEN):
-        write(key, bad if key[0] == "rejected" else clips, target)
-    assert files(target) == theirs
+        write(key, bad if key[0] == "rejected" else clips, output)
+    assert files(output) == theirs
 
 
-def test_no_line_is_dropped_from_a_shard_of_another_run(clips, target):
-    write(("train", 0), clips, target)
-    shards = files(target)
-    take_over(target)
+def test_no_line_is_dropped_from_a_shard_of_another_run(clips, output):
+    write(("train", 0), clips, output)
+    shards = files(output)
+    take_over(output)
     for uri, content in shards.items():  # the other run has made the same shard
         if "/train/" in uri:
             storage.write_bytes(uri, content)
-    theirs = files(target)
+    theirs = files(output)
     with pytest.raises(UserError, match=TAKEN):
-        repeats.drop(("train", 0), {"c0": "the same audio"}, target)
-    assert files(target) == theirs
+        repeats.drop(("train", 0), {"c0": "the same audio"}, output)
+    assert files(output) == theirs
 
 
 @pytest.mark.parametrize("moment", ["before", "once the ledger is written"])
-def test_a_dataset_of_another_run_is_not_described(clips, bad, plan, target, monkeypatch, moment):
-    results = written(clips, bad, target)
+def test_a_dataset_of_another_run_is_not_described(clips, bad, plan, output, monkeypatch, moment):
+    results = written(clips, bad, output)
     write_file = Storage.write
 
     @contextmanager
@@ -108,13 +109,13 @@ def test_a_dataset_of_another_run_is_not_described(clips, bad, plan, target, mon
             yield file
         if "/ledger/" in uri:
             monkeypatch.undo()
-            take_over(target)
+            take_over(output)
 
     if moment == "before":
-        take_over(target)
+        take_over(output)
     else:
         monkeypatch.setattr(Storage, "write", taken_over_meanwhile)
     with pytest.raises(UserError, match=TAKEN):
-        finish.finish(results, plan, target)
-    left = {uri.removeprefix(f"{target.output}/") for uri in files(target)}
+        finish.finish(results, plan, output)
+    left = {uri.removeprefix(f"{output.folder}/") for uri in files(output)}
     assert not left & {"report.json", "report.html", "dataset.json"}

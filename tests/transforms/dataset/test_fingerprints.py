@@ -12,9 +12,10 @@ from tests.changes import CLIP, OTHER_SETTINGS, OTHER_TASK, OUTCOME, SETTINGS, c
 from transforms import clip
 from transforms.audio import decode
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, ledger, output, shard
+from transforms.dataset import assign, ledger, output
 from transforms.dataset.plan import Plan, make_plan
-from transforms.report.finish import Count, SplitCount
+from transforms.dataset.sidecar import Sidecar, fingerprint
+from transforms.report.counts import Count, SplitCount
 from transforms.settings import Settings, Task
 
 ROWS = pytest.mark.parametrize(
@@ -37,31 +38,31 @@ def test_every_setting_has_another_value():
 
 @ROWS
 def test_every_field_of_a_row_is_in_its_shards_fingerprint(row, name):
-    assert shard.fingerprint([changed(row, name)], SETTINGS) != shard.fingerprint([row], SETTINGS)
+    assert fingerprint([changed(row, name)], SETTINGS) != fingerprint([row], SETTINGS)
 
 
 @pytest.mark.parametrize("name", names(Settings))
 def test_every_setting_is_in_every_shards_fingerprint(name):
-    assert shard.fingerprint([CLIP], changed(SETTINGS, name)) != shard.fingerprint([CLIP], SETTINGS)
+    assert fingerprint([CLIP], changed(SETTINGS, name)) != fingerprint([CLIP], SETTINGS)
 
 
 @pytest.mark.parametrize("name", names(Task))
 def test_every_field_of_a_task_is_in_every_shards_fingerprint(name):
     other = replace(SETTINGS, tasks=(changed(SETTINGS.tasks[0], name),))
-    assert shard.fingerprint([CLIP], other) != shard.fingerprint([CLIP], SETTINGS)
+    assert fingerprint([CLIP], other) != fingerprint([CLIP], SETTINGS)
 
 
 def test_the_number_and_the_order_of_the_rows_are_in_a_shards_fingerprint():
     orders: list[list[Clip | Outcome]] = [[], [CLIP], [CLIP, CLIP], [CLIP, OUTCOME], [OUTCOME, CLIP], [OUTCOME]]
-    assert len({shard.fingerprint(rows, SETTINGS) for rows in orders}) == len(orders)
+    assert len({fingerprint(rows, SETTINGS) for rows in orders}) == len(orders)
 
 
 @pytest.mark.parametrize("decoder", sorted(decode.builds()))
 def test_every_decoder_is_in_every_fingerprint(decoder, monkeypatch):
-    before = shard.fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
+    before = fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
     builds = {**decode.builds(), decoder: "another build"}
     monkeypatch.setattr(decode, "builds", lambda: builds)
-    after = shard.fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
+    after = fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
     assert [one != two for one, two in zip(before, after, strict=True)] == [True, True]
 
 
@@ -117,16 +118,16 @@ def test_every_field_crosses_the_shuffle(row, name):
 
 @pytest.mark.parametrize("name", names(Outcome))
 def test_every_field_of_an_outcome_is_in_its_sidecar(name):
-    sidecar = shard.Sidecar("f", 1, "s", (changed(OUTCOME, name),))
-    assert shard.load_sidecar(shard.dump_sidecar(sidecar)) == sidecar
+    sidecar = Sidecar("f", 1, "s", (changed(OUTCOME, name),))
+    assert Sidecar.load(sidecar.dump()) == sidecar
 
 
-@pytest.mark.parametrize("name", names(shard.Sidecar))
+@pytest.mark.parametrize("name", names(Sidecar))
 def test_every_field_of_a_sidecar_is_in_its_file(name):
-    sidecar = shard.Sidecar("f", 1, "s", (OUTCOME,))
+    sidecar = Sidecar("f", 1, "s", (OUTCOME,))
     values: dict[str, Any] = {"bytes": 2, "outcomes": ()}
     other = replace(sidecar, **{name: values.get(name, "another")})
-    assert shard.load_sidecar(shard.dump_sidecar(other)) == other != sidecar
+    assert Sidecar.load(other.dump()) == other != sidecar
 
 
 def test_every_field_of_an_outcome_is_a_column_of_the_ledger_but_the_row_itself():
@@ -136,7 +137,7 @@ def test_every_field_of_an_outcome_is_a_column_of_the_ledger_but_the_row_itself(
 def test_the_fingerprints_are_what_they_were(monkeypatch):
     """Else no run that an earlier version began is gone on with."""
     monkeypatch.setattr(decode, "builds", lambda: {"libsndfile": "1"})
-    assert shard.fingerprint([CLIP, OUTCOME], SETTINGS) == "37a192a036e369a62e0827e31a40553c"
+    assert fingerprint([CLIP, OUTCOME], SETTINGS) == "37a192a036e369a62e0827e31a40553c"
     assert (
         make_plan([CLIP, OUTCOME], SETTINGS).rows_digest
         == "c6bc62614ea36641eb03a015f7d72fb11470f6205332a335a02f2574fb7decf4"

@@ -55,3 +55,10 @@ def test_a_prompt_that_says_what_the_settings_say_is_the_same_prompt():
 def test_a_group_in_both_splits_is_torn(marks, torn):
     rows = [replace(clip, group="anna", split=mark) for clip, mark in zip(CLIPS, marks, strict=False)]
     assert make_plan(rows, FIFTH).torn_groups == torn
+
+
+def test_the_plan_does_not_depend_on_the_order_of_the_rows():
+    rows = [Clip(f"c{i}", "a.wav", "t", f"m:{i}", group=f"g{i % 7}") for i in range(100)]
+    plans = [make_plan(order, Settings()) for order in (rows, rows[::-1], rows[50:] + rows[:50])]
+    assert plans[0] == plans[1] == plans[2]
+    assert make_plan(rows[1:], Settings()).rows_digest != plans[0].rows_digest

@@ -1,17 +1,14 @@
-"""Manifests as people have them: what becomes a clip, what is refused, and where the finger points."""
+"""Rows of manifests: what becomes a clip, what is refused, and where the finger points."""
 
-import gzip
 import itertools
-import json
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from tests.transforms.manifests.written import GOOD, lines, rows_of, summary, written
 from transforms import reasons
 from transforms.clip import Clip, Outcome
-from transforms.errors import ClipRejected, UserError
+from transforms.errors import UserError
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
 from transforms.manifests.row import ALIASES
@@ -19,142 +16,6 @@ from transforms.settings import Task
 from transforms.storage import Storage
 
 storage = Storage()
-
-GOOD = {"id": "a", "audio_path": "a.wav", "text": "hello"}
-
-
-def rows_of(path, **settings):
-    """The rows of a manifest, named as the user would name it: relative."""
-    return list(read.rows(Manifest(path.name, str(path), path.is_dir()), ManifestSettings(**settings), Storage()))
-
-
-def written(tmp_path, content, name="m.jsonl"):
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def lines(*rows):
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def summary(rows):
-    return [(row.clip_id, row.uri, row.target) if isinstance(row, Clip) else (row.source, row.reason) for row in rows]
-
-
-A = ("a", "a.wav", "hello")
-B = ("b", "x/b.wav", "world")
-CSV = "id,audio_path,text\na,a.wav,hello\nb,x/b.wav,world\n"
-
-
-@pytest.mark.parametrize(
-    ("content", "name"),
-    [
-        (lines(GOOD, {"id": "b", "audio_path": "x/b.wav", "text": "world"}), "m.jsonl"),
-        (json.dumps([GOOD, {"id": "b", "audio_path": "x/b.wav", "text": "world"}]), "m.json"),
-        (CSV, "m.csv"),
-        (CSV.replace(",", "\t"), "m.tsv"),
-        (CSV.replace(",", "|"), "m.csv"),
-        (CSV, "m.txt"),  # the name decides nothing
-        (CSV.replace("\n", "\r\n"), "m.csv"),
-        (CSV.replace("\n", "\r"), "m.csv"),
-        ("\ufeff" + CSV, "m.csv"),
-        (CSV.encode("utf-16"), "m.csv"),
-        (CSV.removesuffix("\n"), "m.csv"),
-        (CSV.replace("\n", "\n\n"), "m.csv"),
-        (gzip.compress(CSV.encode()), "m.csv.gz"),
-        ("\ufeff" + lines(GOOD, {"id": "b", "audio_path": "x/b.wav", "text": "world"}), "m.jsonl"),
-        (lines(GOOD, {"id": "b", "audio_path": "x/b.wav", "text": "world"}).replace("\n", "\r\n"), "m.jsonl"),
-    ],
-)
-def test_the_same_rows_in_every_format(tmp_path, content, name):
-    assert summary(rows_of(written(tmp_path, content, name))) == [A, B]
-
-
-def test_parquet(tmp_path):
-    path = tmp_path / "m.parquet"
-    pq.write_table(pa.table({"id": ["a", "b"], "audio_path": ["a.wav", "x/b.wav"], "text": ["hello", "world"]}), path)
-    assert summary(rows_of(path)) == [A, B]
-
-
-def test_a_folder_of_pairs(tmp_path):
-    folder = tmp_path / "pairs"
-    (folder / "x").mkdir(parents=True)
-    for name, content in {
-        "a.WAV": "", "a.txt": "hello\n", "x/b.mp3": "", "x/b.txt": "\ufeffworld\r\n",
-        "alone.wav": "", "text.txt": "nothing to hear", "notes.md": "", ".hidden": "",
-    }.items():  # fmt: skip
-        (folder / name).write_text(content)
-    assert summary(rows_of(folder)) == [
-        ("a", "pairs/a.WAV", "hello"),
-        ("pairs:2", reasons.MISSING_TEXT.name),
-        ("pairs:3", reasons.MISSING_AUDIO.name),
-        ("x/b", "pairs/x/b.mp3", "world"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "clips"),
-    [
-        ("LJ1|He said 5|He said five\n", [("LJ1", "wavs/LJ1.wav", "He said five")]),
-        ("LJ2|Yes|\n", [("LJ2", "wavs/LJ2.wav", "Yes")]),
-        ("LJ1|yes\n", [("LJ1", "wavs/LJ1.wav", "yes")]),
-        ("x/a.wav|yes\n", [("x/a.wav", "x/a.wav", "yes")]),
-        ("x/a.wav|anna|yes\n", [("x/a.wav", "x/a.wav", "yes")]),
-        ('a.wav|a lone " quote\n', [("a.wav", "a.wav", 'a lone " quote')]),
-        ("a.wav|yes\na|b|c|d\n", [("a.wav", "a.wav", "yes"), ("metadata.csv:2", "bad_row")]),
-    ],
-)  # fmt: skip
-def test_lists_without_a_header(tmp_path, content, clips):
-    assert summary(rows_of(written(tmp_path, content, "metadata.csv"))) == clips
-
-
-def test_the_speaker_of_a_list_without_a_header(tmp_path):
-    (clip,) = rows_of(written(tmp_path, "x/a.wav|anna|yes\n", "filelist.txt"))
-    assert clip.group == "anna"
-
-
-def kaldi(tmp_path, **files):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for name, content in files.items():
-        (folder / name.replace("_", ".")).write_text(content)
-    return rows_of(folder)
-
-
-def test_a_kaldi_folder(tmp_path):
-    rows = kaldi(
-        tmp_path,
-        wav_scp="u1 a.wav\nu2 sox b.mp3 -t wav - |\nu3 /data/c d.wav\nu4 e.wav\n",
-        text="u1 hello there\nu2 x\nu3\tworld\nu9 nobody said this\n",
-        utt2spk="u1 anna\n",
-    )
-    assert summary(rows) == [
-        ("u1", "data/a.wav", "hello there"),
-        ("data/wav.scp:2", reasons.PATH_NOT_ALLOWED.name),
-        ("u3", "/data/c d.wav", "world"),
-        ("data/wav.scp:4", reasons.MISSING_TEXT.name),
-        ("data/text:4", reasons.MISSING_AUDIO.name),
-    ]
-    assert rows[0].group == "anna"
-
-
-def test_segments_of_a_kaldi_folder(tmp_path):
-    rows = kaldi(
-        tmp_path,
-        wav_scp="r1 a.wav\n",
-        segments="u1 r1 0.5 2.25\nu2 r1 3 -1\nu3 r2 0 1\nu4 r1 soon 2\nu5 r1 2 1\n",
-        text="u1 one\nu2 two\nu3 three\nu4 four\nu5 five\n",
-    )
-    assert [(row.clip_id, row.uri, row.offset, row.duration) for row in rows[:2]] == [
-        ("u1", "data/a.wav", 0.5, 1.75),
-        ("u2", "data/a.wav", 3.0, None),
-    ]
-    assert [(row.source, row.reason) for row in rows[2:]] == [
-        ("data/segments:3", reasons.MISSING_AUDIO.name),
-        ("data/segments:4", reasons.BAD_FIELD.name),
-        ("data/segments:5", reasons.BAD_FIELD.name),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -291,81 +152,6 @@ def test_a_rows_fault_costs_the_row_and_carries_its_line(tmp_path, fields, reaso
     assert orjson.loads(rows[1].row) == {**GOOD, "id": "b", **fields}
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"{'id': 'python repr'}",
-        b"not json",
-        b'{"cut": ',
-        b"[1, 2]",
-        b'"text"',
-        b"\0" * 20,
-        b'{"text": "\xe9"}',  # Latin-1
-        b'{"text": "\\ud800"}',
-        b"[" * 100_000,
-        b'{"id": ' + b"9" * 5_000 + b"x}",
-    ],
-)
-def test_a_line_that_is_no_row_costs_one_row(tmp_path, line):
-    good = json.dumps(GOOD).encode()
-    rows = rows_of(written(tmp_path, good + b"\n" + line + b"\n" + good + b"\n"))
-    assert [row.source for row in rows] == ["m.jsonl:1", "m.jsonl:2", "m.jsonl:3"]
-    assert rows[1].reason == reasons.BAD_ROW.name
-    assert rows[1].detail
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "line\u2028para\u2029nel\u0085end",
-        "two\nlines",
-        "مرحبا שלום",
-        "e\u0301 is not é",
-        "NA",
-        "null",
-        "007",
-        "1e3",
-        '=HYPERLINK("x")',
-        "a lone \" quote, and a ' too",
-        "  spaces stay  ",
-        "tab\there",
-        "x" * 200_000,
-    ],
-)
-def test_texts_go_through_exactly_as_given(tmp_path, text):
-    quoted = '"' + text.replace('"', '""') + '"'
-    for content, name in (
-        (lines({**GOOD, "text": text}), "m.jsonl"),
-        (f"id,audio_path,text\na,a.wav,{quoted}\n", "m.csv"),
-    ):
-        (clip,) = rows_of(written(tmp_path, content, name))
-        assert clip.target == text
-
-
-def test_a_lone_quote_in_a_tsv_does_not_swallow_the_next_row(tmp_path):
-    content = 'path\tsentence\na.wav\t"Quote\nb.wav\tnext\n'
-    assert [row.target for row in rows_of(written(tmp_path, content, "m.tsv"))] == ['"Quote', "next"]
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        ("", "empty"),
-        ("\n \n", "empty"),
-        ("id,audio_path,text\n", "no rows"),
-        ("id,sound,words\na,a.wav,hello\n", "missing column audio.*--audio_column"),
-        ("id,audio_path,words\na,a.wav,hello\n", "missing column text.*--text_column"),
-        ("id,audio_path,audio_path,text\na,b,c,d\n", "stands twice"),
-        (gzip.compress(CSV.encode() * 100)[:-20], "damaged or cut short"),
-        (b"PAR1 nothing else", "Parquet"),
-        ("[1, 2", "JSON array"),
-    ],
-)
-def test_a_files_fault_names_the_file(tmp_path, content, told):
-    with pytest.raises(UserError, match=rf"^m\.jsonl.*{told}"):
-        rows_of(written(tmp_path, content))
-
-
 def test_locate_takes_names_before_patterns(tmp_path):
     for name in ("a[1].jsonl", "a1.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("{}")
@@ -397,33 +183,3 @@ def test_a_manifest_from_a_bucket_names_no_file_of_this_machine(bucket):
     assert isinstance(second, Clip)
     assert (first.uri, first.confined) == ("/etc/x.wav", True)
     assert second.uri == f"{bucket}/a.wav"
-
-
-@pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        ("inside/a.wav", True),
-        ("inside/../inside/a.wav", True),
-        ("outside/a.wav", False),
-        ("inside/../outside/a.wav", False),
-        ("inside/link.wav", False),
-        ("inside-neighbour/a.wav", False),
-    ],
-)
-def test_confined_paths_stay_in_the_allowed_folders(tmp_path, path, allowed):
-    for folder in ("inside", "outside", "inside-neighbour"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "inside/link.wav").symlink_to(tmp_path / "outside/a.wav")
-    roots = read.allowed_roots(
-        [Manifest("inside/m.csv", str(tmp_path / "inside/m.csv"), is_folder=False)], ManifestSettings(), str(tmp_path)
-    )
-    if allowed:
-        read.check_allowed(str(tmp_path / path), roots)
-    else:
-        with pytest.raises(ClipRejected) as refusal:
-            read.check_allowed(str(tmp_path / path), roots)
-        assert refusal.value.reason == reasons.PATH_NOT_ALLOWED
-    more = read.allowed_roots(
-        [Manifest("inside/m.csv", "", is_folder=False)], ManifestSettings(allow_path=(str(tmp_path),)), str(tmp_path)
-    )
-    read.check_allowed(str(tmp_path / path), more)

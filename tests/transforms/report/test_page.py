@@ -1,18 +1,31 @@
 """The page of a report: all of its numbers, nothing of its texts taken for markup, nothing fetched."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+from transforms import records
 from transforms.report.page import page
+from transforms.report.report import Report
 
-REPORT = {
+# What the page does not show.
+REST = {"audio_samples": 0, "target_chars": 0}
+TREE = {
+    "format_version": 1,
     "rows": 1_300,
     "accepted": 1_234,
     "rejected": 66,
     "fingerprint": "ab<c",
     "splits": {
-        "train": {"examples": 1_200, "shards": 19, "bytes": 9_000_000, "audio_tokens": 7, "audio_seconds": 5_400.0},
-        "validation": {"examples": 34, "shards": 1, "bytes": 8, "audio_tokens": 9, "audio_seconds": 36.0},
+        "train": {
+            "examples": 1_200,
+            "shards": 19,
+            "bytes": 9_000_000,
+            "audio_tokens": 7,
+            "audio_seconds": 5_400.0,
+            **REST,
+        },
+        "validation": {"examples": 34, "shards": 1, "bytes": 8, "audio_tokens": 9, "audio_seconds": 36.0, **REST},
     },
     "durations": {"0": 4, "2": 1_230},
     "source_formats": {"wav/pcm_16": 1_234},
@@ -20,8 +33,10 @@ REPORT = {
     "reasons": {
         "not_found": {"rows": 66, "remedy": "Correct the path.", "examples": ["m.jsonl:3: <script>alert(1)</script>"]}
     },
+    "repeated_audio": {"clips": 0, "examples": []},
     "warnings": ["a & b"],
 }
+REPORT = records.convert(TREE, Report)
 
 
 class Reader(HTMLParser):
@@ -71,6 +86,6 @@ def test_a_bar_for_each_length_that_there_is():
 
 
 def test_what_is_empty_has_no_section():
-    empty = {**REPORT, "durations": {}, "source_formats": {}, "tasks": {}, "reasons": {}, "warnings": []}
+    empty = replace(REPORT, durations={}, source_formats={}, tasks={}, reasons={}, warnings=())
     assert re.findall(r"<h2>(.*?)</h2>", page(empty)) == ["Splits"]
     assert re.findall(r"<h2>(.*?)</h2>", page(REPORT)) == ["Splits", "Lengths", "Rejected", "Tasks", "Source formats"]

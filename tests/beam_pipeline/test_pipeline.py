@@ -13,8 +13,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
-from beam_pipeline import dataset
-from beam_pipeline.dataset import (
+from beam_pipeline.pipeline import (
     CLIPS,
     REJECTS,
     Deduplicate,
@@ -25,11 +24,14 @@ from beam_pipeline.dataset import (
     KeyRejects,
     ReadManifests,
     WriteShards,
+    build,
 )
 from transforms.clip import Clip, Outcome, pack
-from transforms.dataset import assign, output
+from transforms.dataset import assign
+from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import Plan, ShardKey, make_plan
-from transforms.dataset.shard import ShardResult, Target, load_sidecar
+from transforms.dataset.shard import ShardResult
+from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
@@ -61,9 +63,9 @@ def job(tmp_path):
     settings, listed = Settings(), Manifest("m.csv", str(tmp_path / "m.csv"), is_folder=False)
     rows = ManifestSettings()
     plan = make_plan(read.rows(listed, rows, Storage()), settings, shard_clips=4)
-    target = Target(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
-    output.claim(target, plan, overwrite=False)
-    return Job((listed,), rows, plan, target, clip_threads=2)
+    output = Output(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
+    claim(output, plan, overwrite=False)
+    return Job((listed,), rows, plan, output, clip_threads=2)
 
 
 def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):
@@ -147,7 +149,7 @@ def test_shards_are_written_once_and_reused_after(job, earlier_runs):
         assert_that(facts, equal_to([(key, count, run > 0) for key, count in counts.items()]))
         pipeline.run().wait_until_finish()
     for key, count in counts.items():
-        assert len(load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).outcomes) == count
+        assert len(Sidecar.load(Path(job.output.sidecar_uri(key)).read_bytes()).outcomes) == count
 
 
 def test_the_report_is_made_of_all_shards_or_not_at_all(job, pipeline):
@@ -155,7 +157,7 @@ def test_the_report_is_made_of_all_shards_or_not_at_all(job, pipeline):
 
 
 def _counts_are(report, expected):
-    assert (report["rows"], report["accepted"], report["rejected"]) == expected
+    assert (report.rows, report.accepted, report.rejected) == expected
 
 
 def test_a_lost_shard_is_no_dataset(job, tmp_path):
@@ -192,7 +194,7 @@ def crossing(monkeypatch):
 
 def test_references_cross_the_stages_and_audio_never_does(job, crossing):
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        dataset.build(pipeline, job)
+        build(pipeline, job)
     for index in range(COUNT):
         references = [element for element in crossing["shuffle"] if _packed(job, index) in element]
         assert len(references) == 2  # once by id, once by shard
@@ -209,7 +211,7 @@ def _packed(job, index):
 
 
 def _bytes(job, key):
-    return load_sidecar(Path(job.target.sidecar_uri(key)).read_bytes()).bytes
+    return Sidecar.load(Path(job.output.sidecar_uri(key)).read_bytes()).bytes
 
 
 def test_a_record_has_no_field_for_audio():
@@ -221,9 +223,9 @@ def test_a_record_has_no_field_for_audio():
 
 def test_what_is_grouped_is_declared():
     """Undeclared, elements would be pickled with a coder of no fixed form, and keys grouped by it."""
-    job = Job((), ManifestSettings(), PLAN, Target("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
+    job = Job((), ManifestSettings(), PLAN, Output("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
     pipeline = beam.Pipeline(FnApiRunner())
-    dataset.build(pipeline, job)
+    build(pipeline, job)
     kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}
     assert kinds.keys() == {"Deduplicate", "ShardKeys", "WriteShards", "FinishDataset"}
     assert kinds["Deduplicate"] == convert_to_beam_type(tuple[str, bytes])

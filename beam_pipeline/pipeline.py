@@ -18,12 +18,14 @@ from beam_pipeline.progress import ProgressFile
 from transforms import reasons
 from transforms.clip import Clip, Outcome, pack, rejected, unpack
 from transforms.dataset import assign, repeats, shard
+from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.repeats import Use
-from transforms.dataset.shard import ClipPool, ShardResult, Target
+from transforms.dataset.shard import ClipPool, ShardResult
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
 from transforms.report import finish
+from transforms.report.report import Report
 from transforms.storage import Storage
 
 CLIPS = "clips"
@@ -44,7 +46,7 @@ class Job:
       manifests: what to read.
       manifest_settings: how to read it.
       plan: what the launcher counted.
-      target: what the dataset is and where it goes.
+      output: what the dataset is and where it goes.
       clip_threads: clips prepared at a time by one worker.
       progress_path: a local file to note finished clips in, or "" for none.
       committed: shards that an earlier run had finished when this one began.
@@ -53,14 +55,14 @@ class Job:
     manifests: tuple[Manifest, ...]
     manifest_settings: ManifestSettings
     plan: Plan
-    target: Target
+    output: Output
     clip_threads: int
     progress_path: str = ""
     committed: frozenset[ShardKey] = frozenset()
 
     def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
         """The same job, whose output is its own and holds what an earlier run has finished."""
-        return replace(self, target=replace(self.target, claim=claim, audio_there=audio_there), committed=committed)
+        return replace(self, output=replace(self.output, claim=claim, audio_there=audio_there), committed=committed)
 
     def with_progress(self, path: str) -> Job:
         """The same job, noting its progress in a local file."""
@@ -74,14 +76,14 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
       One element, the report, when the dataset is complete.
     """
     rows = (
-        pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings, job.target.storage)
+        pipeline | "Manifests" >> beam.Create(job.manifests) | ReadManifests(job.manifest_settings, job.output.storage)
     )
     unique = rows[CLIPS] | Deduplicate()
     clips = unique[CLIPS] | KeyByShard(job.plan)
     rejects = (rows[REJECTS], unique[REJECTS]) | beam.Flatten() | KeyRejects(job.plan)
     every_shard = pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys()) | EmptyShards()
     written = (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job)
-    if job.target.settings.dedupe == "audio":
+    if job.output.settings.dedupe == "audio":
         written = written | DropRepeats(job)
     return written | FinishDataset(job)
 
@@ -205,7 +207,7 @@ class _WriteShard(beam.DoFn):
     def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
         key, rows = element
         clips = [unpack(row) for row in rows if row]
-        self.pending.add(self.shards.submit(shard.write_shard, key, clips, self.job.target, self.pool))
+        self.pending.add(self.shards.submit(shard.write_shard, key, clips, self.job.output, self.pool))
         if len(self.pending) >= SHARDS_AT_A_TIME:
             yield self._written()
 
@@ -251,7 +253,7 @@ class DropRepeats(beam.PTransform):
         return result.key, result
 
     def _uses(self, result: ShardResult) -> Iterator[tuple[str, Use]]:
-        return repeats.uses(result.key, self.job.target)
+        return repeats.uses(result.key, self.job.output)
 
     @staticmethod
     def _repeats(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
@@ -259,7 +261,7 @@ class DropRepeats(beam.PTransform):
 
     def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
         key, found = element
-        repeats.drop(key, dict(found["dropped"]), self.job.target)
+        repeats.drop(key, dict(found["dropped"]), self.job.output)
         result: ShardResult = found["results"][0]
         return result
 
@@ -278,8 +280,8 @@ class FinishDataset(beam.PTransform):
         super().__init__()
         self.job = job
 
-    def _finish(self, results: list[ShardResult]) -> dict[str, object]:
-        return finish.finish(results, self.job.plan, self.job.target)
+    def _finish(self, results: list[ShardResult]) -> Report:
+        return finish.finish(results, self.job.plan, self.job.output)
 
     def expand(self, results: PCollection) -> PCollection:
         return results | beam.combiners.ToList() | beam.Map(self._finish)

@@ -1,0 +1,47 @@
+"""Kaldi data folders: utterances, texts without one, segments and commands."""
+
+from tests.transforms.manifests.written import rows_of, summary
+from transforms import reasons
+
+
+def kaldi(tmp_path, **files):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return rows_of(folder)
+
+
+def test_a_kaldi_folder(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="u1 a.wav\nu2 sox b.mp3 -t wav - |\nu3 /data/c d.wav\nu4 e.wav\n",
+        text="u1 hello there\nu2 x\nu3\tworld\nu9 nobody said this\n",
+        utt2spk="u1 anna\n",
+    )
+    assert summary(rows) == [
+        ("u1", "data/a.wav", "hello there"),
+        ("data/wav.scp:2", reasons.PATH_NOT_ALLOWED.name),
+        ("u3", "/data/c d.wav", "world"),
+        ("data/wav.scp:4", reasons.MISSING_TEXT.name),
+        ("data/text:4", reasons.MISSING_AUDIO.name),
+    ]
+    assert rows[0].group == "anna"
+
+
+def test_segments_of_a_kaldi_folder(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="r1 a.wav\n",
+        segments="u1 r1 0.5 2.25\nu2 r1 3 -1\nu3 r2 0 1\nu4 r1 soon 2\nu5 r1 2 1\n",
+        text="u1 one\nu2 two\nu3 three\nu4 four\nu5 five\n",
+    )
+    assert [(row.clip_id, row.uri, row.offset, row.duration) for row in rows[:2]] == [
+        ("u1", "data/a.wav", 0.5, 1.75),
+        ("u2", "data/a.wav", 3.0, None),
+    ]
+    assert [(row.source, row.reason) for row in rows[2:]] == [
+        ("data/segments:3", reasons.MISSING_AUDIO.name),
+        ("data/segments:4", reasons.BAD_FIELD.name),
+        ("data/segments:5", reasons.BAD_FIELD.name),
+    ]

@@ -1,0 +1,64 @@
+"""Records as JSON: strict to read, and a fault names its field and its rule in one line."""
+
+from dataclasses import asdict, dataclass
+
+import orjson
+import pytest
+
+from transforms import records
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    format_version: int
+    parts: tuple[Part, ...]
+    by_name: dict[str, Part]
+    seconds: float = 0.0
+
+    def __post_init__(self):
+        if self.seconds < 0:
+            raise ValueError(f"seconds: must be 0 or more, got {self.seconds}")
+
+
+WHOLE = Whole(3, (Part("a", 1),), {"b": Part("b", 2)}, 1.5)
+TREE = asdict(WHOLE)
+
+
+def test_what_is_written_is_read():
+    assert records.load(records.pretty(asdict(WHOLE)), Whole, 3) == WHOLE
+
+
+def test_fields_of_a_later_version_are_passed_over():
+    assert records.load(orjson.dumps({**TREE, "later": 1}), Whole, 3) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("tree", "fault"),
+    [
+        ({**TREE, "format_version": 2}, "format_version must be 3, got 2"),
+        ({key: TREE[key] for key in ("parts", "by_name")}, "format_version must be 3, got None"),
+        ([TREE], "must be a JSON object, got list"),
+        ({"format_version": 3, "by_name": {}}, "parts: missing"),
+        ({**TREE, "parts": [{"name": "a"}]}, "parts[0].size: missing"),
+        ({**TREE, "parts": [{"name": "a", "size": "1"}]}, "parts[0].size: expected int, got str"),
+        ({**TREE, "parts": None}, "parts: expected array, got null"),
+        ({**TREE, "by_name": {"b": {"name": "b", "size": 1.5}}}, "by_name.*.size: expected int, got float"),
+        ({**TREE, "seconds": -1}, "seconds: must be 0 or more, got -1.0"),
+    ],
+)
+def test_a_fault_names_its_field_and_its_rule(tree, fault):
+    with pytest.raises(ValueError) as found:
+        records.load(orjson.dumps(tree), Whole, 3)
+    assert str(found.value) == fault
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": "\xff"}'])
+def test_what_is_no_json_is_told_in_one_line(content):
+    with pytest.raises(ValueError, match=r"^not valid JSON: .+$"):
+        records.load(content, Whole, 3)

@@ -1,0 +1,96 @@
+"""`dataset.json`: the description of a finished dataset, and the contract with the tuning half."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transforms import records
+from transforms.dataset import assign
+from transforms.dataset.output import FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One JSONL file of a split.
+
+    Attributes:
+      path: below the dataset's folder.
+      examples: its lines.
+      bytes: its size.
+      sha256: of the file, hexadecimal.
+    """
+
+    path: str
+    examples: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One split: its totals and its files.
+
+    Attributes:
+      examples: lines of all shards.
+      bytes: of all shards.
+      audio_samples: of all payloads, at the dataset's rate.
+      target_chars: characters (code points) of all targets.
+      shards: in order; joined, they are the split.
+    """
+
+    examples: int
+    bytes: int
+    audio_samples: int
+    target_chars: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDescription:
+    """A finished dataset, as `dataset.json` holds it.
+
+    Attributes:
+      format_version: of shards, sidecars and this file.
+      fingerprint: of all examples in their order, hexadecimal.
+      settings: the fields of `Settings` that the dataset was made with.
+      decoders: builds of the native libraries that decide bytes.
+      rows: manifest rows.
+      accepted: rows that became examples.
+      rejected: rows that did not.
+      splits: "train" and "validation".
+    """
+
+    format_version: int
+    fingerprint: str
+    settings: dict[str, Any]
+    decoders: dict[str, str]
+    rows: int
+    accepted: int
+    rejected: int
+    splits: dict[str, Split]
+
+    def __post_init__(self) -> None:
+        for name in (assign.TRAIN, assign.VALIDATION):
+            if name not in self.splits:
+                raise ValueError(f"splits.{name}: missing")
+        rate = self.settings.get("sample_rate")
+        if not isinstance(rate, int) or rate <= 0:
+            raise ValueError(f"settings.sample_rate: must be a positive integer, got {rate!r}")
+
+    def seconds(self, split: str) -> float:
+        """How long the audio of a split lasts."""
+        return self.splits[split].audio_samples / int(self.settings["sample_rate"])
+
+    def dump(self) -> bytes:
+        """The contents of `dataset.json`."""
+        return records.pretty(asdict(self))
+
+    @staticmethod
+    def load(content: bytes) -> DatasetDescription:
+        """The inverse of `dump`.
+
+        Raises:
+          ValueError: in one line, the field and the rule that it breaks.
+        """
+        return records.load(content, DatasetDescription, FORMAT_VERSION)

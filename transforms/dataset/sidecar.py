@@ -1,0 +1,65 @@
+"""The sidecar of a shard: its commit mark, which says what became of each clip."""
+
+from __future__ import annotations
+
+import builtins  # the record has a field of the name `bytes`
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from transforms import records
+from transforms.audio import decode
+from transforms.clip import Clip, Outcome
+from transforms.dataset.output import FORMAT_VERSION
+from transforms.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A shard's commit mark: it exists only when the shard is whole.
+
+    Attributes:
+      fingerprint: of everything that decided the shard's bytes.
+      bytes: size of the shard file.
+      sha256: of the shard file, hexadecimal.
+      outcomes: one for every clip, in the order of the shard.
+    """
+
+    fingerprint: str
+    bytes: int
+    sha256: str
+    outcomes: tuple[Outcome, ...]
+
+    def dump(self) -> builtins.bytes:
+        """The sidecar as JSON; fields of outcomes that are None are left out."""
+        outcomes = [{k: v for k, v in asdict(outcome).items() if v is not None} for outcome in self.outcomes]
+        content: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "fingerprint": self.fingerprint,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "outcomes": outcomes,
+        }
+        return orjson.dumps(content) + b"\n"
+
+    @staticmethod
+    def load(content: builtins.bytes) -> Sidecar:
+        """The inverse of `dump`.
+
+        Raises:
+          ValueError: `content` is no sidecar of this format version; the text is the field and the rule it breaks.
+        """
+        tree = records.tree_of(content, FORMAT_VERSION)
+        if isinstance(tree.get("outcomes"), list):
+            # `dump` leaves out what is None, and of the fields without a default only `uri` may be.
+            tree["outcomes"] = [{"uri": None, **row} if isinstance(row, dict) else row for row in tree["outcomes"]]
+        return records.convert(tree, Sidecar)
+
+
+def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
+    """A digest of all that decides a shard's bytes: rows, settings, format and decoders."""
+    content = [FORMAT_VERSION, asdict(settings), decode.builds(), [asdict(row) for row in rows]]
+    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()

@@ -1,0 +1,187 @@
+"""`report.json`: what a finished run has to say of its dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transforms import limits, records
+from transforms.dataset import assign
+from transforms.dataset.plan import Plan
+from transforms.reasons import REASONS
+from transforms.report.counts import Count, SplitCount
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """One split.
+
+    Attributes:
+      examples: accepted clips.
+      bytes: of their lines.
+      audio_samples: of their payloads, at the dataset's rate.
+      audio_seconds: the same in seconds, to the millisecond.
+      audio_tokens: the same in tokens, as the service documents them.
+      target_chars: characters (code points) of their targets.
+      shards: files of the split.
+    """
+
+    examples: int
+    bytes: int
+    audio_samples: int
+    audio_seconds: float
+    audio_tokens: int
+    target_chars: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """One task.
+
+    Attributes:
+      examples: accepted clips.
+      prompts: how many different prompts the rows of the task have.
+    """
+
+    examples: int
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonReport:
+    """One reason to reject a row.
+
+    Attributes:
+      rows: rejected for it.
+      remedy: what a person can do about it.
+      examples: "source: detail" of the first few rows.
+    """
+
+    rows: int
+    remedy: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedAudio:
+    """Accepted clips whose audio another one has, in the same task.
+
+    Attributes:
+      clips: how many, besides the first of each.
+      examples: the sources of all clips with one audio, for the first few such.
+    """
+
+    clips: int
+    examples: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished run, as `report.json` holds it.
+
+    Attributes:
+      format_version: of this file.
+      rows: manifest rows.
+      accepted: rows that became examples.
+      rejected: rows that did not.
+      fingerprint: of all examples in their order, hexadecimal.
+      splits: "train" and "validation".
+      durations: accepted clips by the whole seconds of their payload, in order.
+      source_formats: accepted clips by the format of their source, such as "wav/pcm_16".
+      tasks: by name; {} for a dataset without tasks.
+      reasons: by name, the commonest first.
+      repeated_audio: clips with the same audio.
+      warnings: what people should know, one sentence each.
+    """
+
+    format_version: int
+    rows: int
+    accepted: int
+    rejected: int
+    fingerprint: str
+    splits: dict[str, SplitReport]
+    durations: dict[str, int]
+    source_formats: dict[str, int]
+    tasks: dict[str, TaskReport]
+    reasons: dict[str, ReasonReport]
+    repeated_audio: RepeatedAudio
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, which are JSON."""
+        return asdict(self)
+
+    def dump(self) -> bytes:
+        """The contents of `report.json`."""
+        return records.pretty(self.as_dict())
+
+    @staticmethod
+    def load(content: bytes) -> Report:
+        """The inverse of `dump`.
+
+        Raises:
+          ValueError: in one line, the field and the rule that it breaks.
+        """
+        return records.load(content, Report, VERSION)
+
+
+def report_of(count: Count, plan: Plan, repeated: RepeatedAudio) -> Report:
+    """The report of a dataset that has been counted."""
+    tasks = sorted((task, number) for task, number in count.tasks.items() if task)
+    return Report(
+        VERSION,
+        rows=plan.rows,
+        accepted=count.accepted,
+        rejected=count.rejected,
+        fingerprint=count.digest.hexdigest(),
+        splits={name: _split(split, count.sample_rate) for name, split in count.splits.items()},
+        durations={str(seconds): clips for seconds, clips in sorted(count.durations.items())},
+        source_formats=dict(sorted(count.formats.items())),
+        tasks={task: TaskReport(number, plan.prompts.get(task, 0)) for task, number in tasks},
+        reasons={reason: _reason(reason, count) for reason in _by_frequency(count.reasons)},
+        repeated_audio=repeated,
+        warnings=_warnings(count, plan),
+    )
+
+
+def _split(split: SplitCount, sample_rate: int) -> SplitReport:
+    return SplitReport(
+        examples=split.examples,
+        bytes=split.bytes,
+        audio_samples=split.audio_samples,
+        audio_seconds=round(split.audio_samples / sample_rate, 3),
+        audio_tokens=split.audio_samples * limits.TOKENS_PER_SECOND // sample_rate,
+        target_chars=split.target_chars,
+        shards=len(split.shards),
+    )
+
+
+def _reason(reason: str, count: Count) -> ReasonReport:
+    return ReasonReport(count.reasons[reason], REASONS[reason].remedy, tuple(count.examples_of_reason[reason]))
+
+
+def _by_frequency(reasons: Counter[str]) -> list[str]:
+    return sorted(reasons, key=lambda reason: (-reasons[reason], reason))
+
+
+def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
+    warnings: list[str] = []
+    if count.duplicates:
+        fact = f"{count.duplicates:,} clips have the same audio as another one"
+        warnings.append(f"{fact}; --dedupe=audio keeps one of each")
+    if plan.torn_groups:
+        fact = f"the manifest puts clips of {plan.torn_groups:,} groups into both splits"
+        warnings.append(f"{fact}; cliptune check refuses that")
+    for task, number in plan.prompts.items():
+        if number > 1:
+            whose = f"task {task} has" if task else "the rows have"
+            warnings.append(f"{whose} {number:,} different prompts; a task is learned best with one, word for word")
+    if not count.splits[assign.TRAIN].examples:
+        warnings.append("the train split is empty: nothing can be tuned with this dataset")
+    if not count.splits[assign.VALIDATION].examples:
+        warnings.append("the validation split is empty: tuning will report no validation metrics")
+    return tuple(warnings)
