@@ -143,6 +143,35 @@ def test_a_container_with_another_form_is_another_format(form):
         sniff.sniff(form.magic[0] + bytes(4) + b"XXXX" + bytes(100))
 
 
+@pytest.mark.parametrize(
+    ("beginning", "name"),
+    [
+        *((riff + bytes(4) + b"WAVE", "wav") for riff in (b"RIFF", b"RIFX", b"RF64", b"BW64")),
+        (b"RIFF" + bytes(4) + b"AVI ", "avi"),
+        (b"FORM" + bytes(4) + b"AIFF", "aiff"),
+        (b"FORM" + bytes(4) + b"AIFC", "aiff"),
+        (b"FORM" + bytes(4) + b"8SVX", "svx"),
+        (b"FORM" + bytes(4) + b"16SV", "svx"),
+        (bytes(4) + b"ftypM4A ", "mp4"),
+        (bytes(4) + b"wide" + bytes(8) + b"moov", "mp4"),
+        (b"\x64\xa3", "ircam"),
+        (b"\x00\x01\xa3\x64", "ircam"),
+        (b"\x00\x02\xa3\x64", "ircam"),
+        (b" paf", "paf"),
+        (b"fap ", "paf"),
+        (b".SoX", "sox"),
+        (b"XoS.", "sox"),
+        ((b"\xd1" + bytes(32)) * 3, "gsm"),
+    ],
+)
+def test_formats_that_begin_in_several_ways(beginning, name):
+    assert sniff.sniff(beginning).name == name
+
+
+def test_only_codecs_of_the_telephone_are_known_by_their_names():
+    assert {form.name for form in FORMATS if form.headerless} == {"gsm", "g722"}
+
+
 @rows(lambda form: form.headerless)
 def test_an_extension_decides_only_where_no_bytes_do(form):
     nobodys = bytes([1, 2, 3]) * 100
