@@ -27,27 +27,8 @@ from pathlib import Path
 from benchmarks.scale import EXAMPLES, write_manifest
 from transforms.storage import Storage
 
-storage = Storage()
-
 ROOT = EXAMPLES.parent
 BUCKET = "gs://bench"
-# Runs the command, imports apart; and what the machine's processors did meanwhile.
-RUN = """
-import json, resource, sys, time
-import cliptune, beam_pipeline.launch
-from beam_pipeline import pipeline
-from transforms.report import finish
-from transforms.dataset import shard
-if sys.argv[1] == "plain":  # as if nothing were read ahead, and one shard written after the other
-    pipeline.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
-    pipeline.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
-start = time.monotonic()
-status = main(sys.argv[2:])
-seconds = time.monotonic() - start
-usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps([seconds, sum(each.ru_utime + each.ru_stime for each in usage)]))
-sys.exit(status)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +71,9 @@ class Bench:
         urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})).close()
         for path in (EXAMPLES / "clips").rglob("*"):
             if path.is_file():
-                storage.write_bytes(f"{BUCKET}/{path.relative_to(EXAMPLES)}", path.read_bytes())
+                Storage().write_bytes(f"{BUCKET}/{path.relative_to(EXAMPLES)}", path.read_bytes())
         manifest = (self._folder / "m.jsonl").read_text(encoding="utf-8")
-        storage.write_bytes(f"{BUCKET}/m.jsonl", manifest.replace(f"{EXAMPLES}/", f"{BUCKET}/").encode())
+        Storage().write_bytes(f"{BUCKET}/m.jsonl", manifest.replace(f"{EXAMPLES}/", f"{BUCKET}/").encode())
 
     def run(self, variant: Variant) -> Run:
         """Prepares the dataset once."""
@@ -103,14 +84,14 @@ class Bench:
         words = ["prepare", "--manifest", f"{root}/m.jsonl", "--output", out]
         before = _cpu_seconds(self._emulator)
         done = subprocess.run(
-            [sys.executable, "-c", RUN, "overlap" if variant.overlap else "plain", *words],
+            [sys.executable, "-m", "benchmarks.timed", "overlap" if variant.overlap else "plain", *words],
             env={**os.environ, "STORAGE_EMULATOR_HOST": address},
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
         )  # fmt: skip
         seconds, cpu = json.loads(done.stdout.splitlines()[-1])
         used = _cpu_seconds(self._emulator) - before
-        for uri in storage.list_files(out):
-            storage.delete(uri)
+        for uri in Storage().list_files(out):
+            Storage().delete(uri)
         return Run(seconds, cpu, used)
 
 

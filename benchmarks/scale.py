@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale                  3,000 and 30,000 rows
     python -m benchmarks.scale 3000 30000 300000
-    python -m benchmarks.scale overhead 30000 how much of it is not reading, decoding and encoding
+    python -m benchmarks.scale overhead 30000       how much of it is not reading, decoding and encoding
 
 The bundled recordings are repeated under new ids, so every row is read, decoded and encoded. Time is given twice:
 on the clock, and of the processor (ffmpeg's included), which other work on the same machine hardly changes.
@@ -20,29 +20,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# The same run with every recording read from memory and a payload that is made beforehand: what is left is overhead.
-WITHOUT_AUDIO = """
-import sys
-from cliptune.main import main
-from transforms.audio import conform, encode
-from transforms.dataset import prepare_clip
-from transforms.settings import Settings
-from transforms.audio.conform import Conformed
-from transforms.audio.waveform import Waveform
-import numpy as np
-
-tone = (3000 * np.sin(np.arange(16000) / 5)).astype(np.int16)
-payload = encode.encode(tone, Settings())
-
-def instead(module, name, function):
-    assert hasattr(module, name), name  # else the real one would be measured
-    setattr(module, name, function)
-
-instead(prepare_clip, "_decoded", lambda *args: (Waveform(tone[:, None] / 32768, 16000, "wav/pcm_16"), b"x"))
-instead(conform, "conform", lambda *args: Conformed(tone, 0, 0))
-instead(encode, "pass_through", lambda *args: payload)
-sys.exit(main(sys.argv[1:]))
-"""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -67,21 +44,30 @@ class Run:
     accepted: int
 
 
-def run(folder: Path, rows: int, program: tuple[str, str] = ("-m", "cliptune")) -> Run:
-    """Prepares a dataset of `rows` rows."""
+def run(folder: Path, rows: int, program: str = "cliptune") -> Run:
+    """Prepares a dataset of `rows` rows.
+
+    Args:
+      folder: of manifest and output.
+      rows: of the manifest.
+      program: the module that is run with the command's flags.
+
+    Raises:
+      SystemExit: the command failed.
+    """
     manifest = folder / f"{rows}.jsonl"
     write_manifest(manifest, rows)
-    words = [sys.executable, *program, "prepare"]
-    words += ["--manifest", str(manifest), "--output", str(folder / f"out-{rows}-{program[0]}")]
+    words = [sys.executable, "-m", program, "prepare"]
+    words += ["--manifest", str(manifest), "--output", str(folder / f"out-{rows}-{program}")]
     start = time.monotonic()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=EXAMPLES.parent)
     assert process.stdout is not None
-    summary = json.loads(process.stdout.read())
+    told = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"cliptune prepare ended with status {os.waitstatus_to_exitcode(status)}")
     cpu = usage.ru_utime + usage.ru_stime
-    return Run(time.monotonic() - start, cpu, usage.ru_maxrss * 1024, summary["accepted"])
+    return Run(time.monotonic() - start, cpu, usage.ru_maxrss * 1024, json.loads(told)["accepted"])
 
 
 def main(counts: list[int]) -> None:
@@ -108,7 +94,7 @@ def main(counts: list[int]) -> None:
 def overhead(rows: int) -> None:
     """Prints the share of the processor time that is not spent on audio."""
     with tempfile.TemporaryDirectory() as folder:
-        whole, rest = (run(Path(folder), rows, program) for program in (("-m", "cliptune"), ("-c", WITHOUT_AUDIO)))
+        whole, rest = (run(Path(folder), rows, program) for program in ("cliptune", "benchmarks.without_audio"))
     print(f"{rows:,} rows: {100 * rest.cpu_seconds / whole.cpu_seconds:.1f} % of the processor time is not for audio")
 
 

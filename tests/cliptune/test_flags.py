@@ -115,12 +115,12 @@ OF_TUNE = {
     "dataset": ["nowhere"],
     "--base_model": ["--base_model=gemini-3.5-flash"],
     "--price_per_million": ["--price_per_million=7"],
-    "--prices": ["--prices=nowhere.json"],
+    "--prices": ["--prices=prices.json"],
     "--max_cost": ["--max_cost=0.000001"],
     "--adapter_size": ["--adapter_size=8"],
     "--label": ["--label=team=speech"],
     "--service_account": ["--service_account=s@p.iam.gserviceaccount.com"],
-    "--kms_key": [f"--kms_key={KEY}"],
+    "--kms_key": ["--base_model=gemini-3.5-flash", f"--kms_key={KEY}"],
     "--from_model": [f"--from_model={MODEL}"],
     "--from_checkpoint": [f"--from_model={MODEL}", "--from_checkpoint=2"],
     "--allow_retired": ["--base_model=gemini-2.5-pro", "--allow_retired"],
@@ -129,15 +129,22 @@ OF_TUNE = {
     "--staging_location": ["--staging_location=gs://c/s"],
 }
 BESIDE_TUNE = {
+    "--kms_key": ["--base_model=gemini-3.5-flash"],
     "--from_checkpoint": [f"--from_model={MODEL}"],
     "--allow_retired": ["--base_model=gemini-2.5-pro"],
 }
+# There is one provider, and no other dataset here.
+REFUSED = {"dataset", "--max_cost", "--provider"}
 # What they decide comes after the request is made: test_job_commands has each; who pays is test_gcs's.
 AFTER_THE_REQUEST = {"--dry_run", "--no_watch", "--wait_for_quota", "--timeout", "--billing_project"}
 
 
 @pytest.fixture
-def told(dataset, capsys):
+def told(dataset, capsys, tmp_path, monkeypatch):
+    """The exit status of a dry run, and all that it says."""
+    monkeypatch.chdir(tmp_path)
+    Path("prices.json").write_text('{"gemini-3.1-flash-lite": 7}')
+
     def call(*words):
         given = [word for word in words if not word.startswith("--")]
         capsys.readouterr()
@@ -149,7 +156,9 @@ def told(dataset, capsys):
 
 @pytest.mark.parametrize("flag", sorted(flags("tune").keys() - AFTER_THE_REQUEST))
 def test_every_flag_of_tune_changes_what_is_asked_for_or_refused(told, flag):
-    assert told(*words_for(flag, flags("tune")[flag], OF_TUNE)) != told(*BESIDE_TUNE.get(flag, []))
+    changed = told(*words_for(flag, flags("tune")[flag], OF_TUNE))
+    assert changed != told(*BESIDE_TUNE.get(flag, []))
+    assert (changed[0] == 0) == (flag not in REFUSED), changed
 
 
 # Command lines of each command that together come by everything it does; all others ask about the job of the first.

@@ -1,0 +1,72 @@
+"""The benchmarks measure what they say: each stand-in replaces something, and is what the run then uses."""
+
+import json
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import replacing, timed, without_audio
+from benchmarks.scale import write_manifest
+from transforms.audio import encode
+from transforms.dataset import read_ahead
+from transforms.storage import Storage
+
+
+@pytest.fixture
+def words(tmp_path):
+    write_manifest(tmp_path / "m.jsonl", 12)
+    return ["prepare", f"--manifest={tmp_path}/m.jsonl", f"--output={tmp_path}/out", "--validation_fraction=0"]
+
+
+@pytest.fixture
+def sources_read(monkeypatch):
+    """Whether sources were read ahead, shard by shard."""
+    seen, begin = [], read_ahead.begin
+
+    def noted(clips, base, storage, reader, reads):
+        seen.append((reader is not None, reads))
+        return begin(clips, base, storage, reader, reads)
+
+    monkeypatch.setattr(read_ahead, "begin", noted)
+    return seen
+
+
+def test_a_stand_in_for_what_is_not_there_is_an_error():
+    module: Any = ModuleType("module")
+    module.there = 1
+    with replacing.replaced({(module, "there"): 2}):
+        assert module.there == 2
+    assert module.there == 1
+    with pytest.raises(AttributeError, match="gone"), replacing.replaced({(module, "gone"): 2}):
+        pass
+    assert not hasattr(module, "gone")
+
+
+def test_without_audio_no_recording_is_read(words, tmp_path, monkeypatch, capfd):
+    def refuse(*args):
+        raise AssertionError
+
+    monkeypatch.setattr(Storage, "read_audio", refuse)
+    assert without_audio.main(words) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out/train/train-00000-of-00001.jsonl").read_text().splitlines()]
+    assert json.loads(capfd.readouterr().out)["accepted"] == len(lines) == 12
+    payloads = {line["contents"][0]["parts"][1]["inline_data"]["data"] for line in lines}
+    assert len(payloads) == 1  # the tone's
+
+
+def test_the_stand_in_for_a_recording_is_a_second_of_sound():
+    pass_through: Any = without_audio.stand_ins()[encode, "pass_through"]
+    samples, rate = encode.decode_payload(pass_through())
+    assert (len(samples), rate, int(np.abs(samples).max())) == (16_000, 16_000, 2_999)
+
+
+@pytest.mark.parametrize(("variant", "ahead"), [("overlap", True), ("plain", False)])
+def test_a_timed_run_overlaps_or_does_not(words, sources_read, capfd, variant, ahead):
+    assert timed.main(variant, words) == 0
+    summary, figures = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+    assert summary["accepted"] == 12
+    assert len(figures) == 2
+    assert all(figure > 0 for figure in figures)
+    assert [reader for reader, _ in sources_read] == [ahead]
