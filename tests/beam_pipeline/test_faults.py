@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.beam_pipeline.conftest import SOME, contents, write_manifest
 from transforms import storage
 
@@ -28,7 +29,7 @@ SMALL = [sys.executable, "-c", IN_SMALL_SHARDS, *COMMAND[3:]]
 
 def ran(words, folder, **options):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=environment, **options)
+    return processes.run(words, cwd=folder, env=environment, **options)
 
 
 def assert_one_line(run, told):
@@ -51,7 +52,7 @@ def test_a_limit_on_the_size_of_files(folder, reference, limit):
 
 def test_a_full_disk(folder, reference):
     namespaces = ["unshare", "-rm", "true"]
-    probe = subprocess.run(namespaces, capture_output=True, check=False) if shutil.which("unshare") else None
+    probe = processes.run(namespaces) if shutil.which("unshare") else None
     if probe is None or probe.returncode:
         pytest.skip("a small disk can be mounted on Linux only, where users may have namespaces of their own")
     (folder / "out").mkdir()
@@ -70,10 +71,10 @@ def test_a_full_disk(folder, reference):
 
 def test_two_runs_of_one_command_at_once(folder, reference):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    options = {"cwd": folder, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen(SMALL, **options) for _ in range(2)]
-    told = [run.communicate() for run in both]
-    assert [run.returncode for run in both] == [0, 0], told
+    options = {"cwd": folder, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with processes.running(SMALL, **options) as one, processes.running(SMALL, **options) as other:
+        told = [run.communicate(timeout=processes.LIMIT_SECONDS) for run in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), told
     assert contents(folder / "out") == contents(reference)
 
 

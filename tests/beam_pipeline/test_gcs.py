@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import cliptune
+from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from tests.gcs_proxy import READER
 from transforms import gcs_client, storage
@@ -126,7 +127,7 @@ def killed_run(proxy, folder, wanted, moment, count, words=None):
         last = now == moment and wanted(request) and next(seen) == count
         if last:
             process.kill()
-            process.wait()
+            process.wait(processes.LIMIT_SECONDS)
             reached.set()
         return last
 
@@ -134,18 +135,20 @@ def killed_run(proxy, folder, wanted, moment, count, words=None):
     flags = ["--manifest", "gs://cliptune-test/m.jsonl", "--output", OUT]
     words = words or [sys.executable, "-c", COMMAND, str(EXAMPLES.parent), *flags]
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
-    process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _, told = process.communicate(timeout=120)
-    assert reached.wait(1), told.decode()
+    options = {"cwd": folder, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with processes.running(words, **options) as process:
+        _, told = process.communicate(timeout=processes.LIMIT_SECONDS)
+    assert reached.wait(1), told
     return process.returncode
 
 
 def test_two_runs_of_one_command_at_once(uploaded, prepare, small_shards, tmp_path):
     flags = ["--manifest", "gs://cliptune-test/m.jsonl", "--output"]
     command = [sys.executable, "-c", COMMAND, str(EXAMPLES.parent), *flags, OUT]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [run.communicate(timeout=120) for run in both]
-    assert [run.returncode for run in both] == [0, 0], told
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with processes.running(command, **options) as one, processes.running(command, **options) as other:
+        told = [run.communicate(timeout=processes.LIMIT_SECONDS) for run in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), told
     assert prepare("gs://cliptune-test/m.jsonl", "gs://other/out").status == 0
     assert downloaded(tmp_path / "twice") == downloaded(tmp_path / "once", "gs://other/out")
 

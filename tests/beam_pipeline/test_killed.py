@@ -2,11 +2,11 @@
 
 import json
 import signal
-import subprocess
 import sys
 
 import pytest
 
+from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from transforms import shard
 
@@ -75,7 +75,7 @@ def test_a_killed_run_is_finished_by_the_next(
     folder, prepare, reference, small_shards, monkeypatch, moment, name, count
 ):
     words = [sys.executable, "-c", KILLED, str(EXAMPLES.parent), moment, name, str(count)]
-    killed = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    killed = processes.run(words, cwd=folder)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
     finished = (folder / "out/dataset.json").exists()
     assert finished == ((moment, name) == ("after", "dataset.json"))
@@ -109,7 +109,7 @@ def test_a_run_killed_while_it_drops_repeated_audio_too(
     # Sidecars: one more, of the rows without a clip.
     count = shards + rewritten + (name == ".outcomes.json")
     words = [sys.executable, "-c", KILLED, str(EXAMPLES.parent), moment, name, str(count), *flags]
-    killed = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    killed = processes.run(words, cwd=folder)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
     monkeypatch.chdir(folder)
     calm = prepare("m.jsonl", "calm", *flags)

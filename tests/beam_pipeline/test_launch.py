@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from unittest.mock import ANY
@@ -12,6 +11,7 @@ from google.api_core import exceptions as api
 from google.cloud.storage import Blob
 
 from beam_pipeline import launch
+from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
 from transforms import storage
 from transforms.clip import UserError
@@ -226,7 +226,7 @@ def test_on_a_real_stderr_a_workers_fault_is_one_line_too(folder, prepare):
     shutil.rmtree(folder / "out/train")
     (folder / "out/train").write_text("in the way of a folder")
     words = [sys.executable, "-m", "cliptune", "prepare", "--manifest", folder / "m.jsonl", "--output", folder / "out"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=EXAMPLES.parent)
+    done = processes.run(words, cwd=EXAMPLES.parent)
     assert "cliptune prepare: cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert_one_line(Run(done.returncode, done.stdout, done.stderr), "train-00000-of-00001.jsonl")

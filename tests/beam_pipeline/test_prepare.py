@@ -3,7 +3,6 @@
 import csv
 import json
 import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ import pybase64
 import pytest
 import soundfile
 
+from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
 from transforms import encode, storage
 from transforms.encode import Payload
@@ -274,7 +274,7 @@ storage.read_audio = interrupt
 sys.exit(cliptune.main(sys.argv[1:]))
 """
     words = [sys.executable, "-c", code, "prepare", "--manifest", "m.jsonl", "--output", "out", "--overwrite"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=finished)
+    done = processes.run(words, cwd=finished)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not (finished / "out/dataset.json").exists()

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from google.cloud.aiplatform_v1beta1.types import GeminiExample
 from google.cloud.storage import Blob
 from google.protobuf import json_format
 
+from tests import processes
 from tests.beam_pipeline.conftest import FEW, SOME, write_manifest
 from transforms import encode, storage
 from transforms.encode import Payload
@@ -165,7 +165,7 @@ def test_a_killed_run_is_finished_by_the_next(folder, prepare, bucket, small_sha
     for uri in storage.list_files(output):
         storage.delete(uri)
     words = ["prepare", "--manifest", "m.jsonl", "--output", output, "--audio_part=uri"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(ROOT), *words], capture_output=True, check=False)
+    killed = processes.run([sys.executable, "-c", KILLED, str(ROOT), *words])
     assert killed.returncode == -signal.SIGKILL
     there = {uri.removeprefix(f"{bucket}/") for uri in storage.list_files(f"{output}/audio")}
     assert len(there) >= 9

@@ -23,7 +23,7 @@ def reader():
 
 def contents(clips, reader, window=READS):
     reads = sources.read_ahead(clips, "/", reader, window)
-    return [ahead.result() for ahead in reads]
+    return [ahead.result(30) for ahead in reads]
 
 
 def test_as_many_reads_as_the_window_run_at_once_and_keep_their_order(reader, monkeypatch):
@@ -50,7 +50,7 @@ def test_no_more_is_begun_than_the_window(reader, monkeypatch, window):
     monkeypatch.setattr(storage, "read_audio", read)
     reads = sources.read_ahead(clips_of(*(f"gs://b/{index}" for index in range(9))), "/", reader, window)
     for taken, ahead in enumerate(reads):
-        assert ahead.result() == b"x"
+        assert ahead.result(30) == b"x"
         assert len(begun) <= taken + window
 
 
@@ -72,7 +72,7 @@ def test_a_long_file_waits_in_the_bucket(bucket, reader, monkeypatch, over):
     (clip,) = clips_of(f"{bucket}/a.wav")
     storage.write_bytes(clip.uri, b"x" * (10 + over))
     (ahead,) = sources.read_ahead([clip], "/", reader, READS)
-    assert ahead.result() == (None if over else b"x" * 10)
+    assert ahead.result(30) == (None if over else b"x" * 10)
     assert sources.read(clip.uri, ahead) == b"x" * (10 + over)
 
 
@@ -82,5 +82,5 @@ def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
     closed.shutdown()
     (tmp_path / "a.wav").write_bytes(b"sound")
     clips = [Clip("a", "a.wav", "t", "m:1"), Clip("b", "gs://b/long.wav", "t", "m:2", offset=1.0)]
-    assert [ahead.result() for ahead in sources.read_ahead(clips, str(tmp_path), closed, READS)] == [None, None]
+    assert [ahead.result(30) for ahead in sources.read_ahead(clips, str(tmp_path), closed, READS)] == [None, None]
     assert sources.read(str(tmp_path / "a.wav"), None) == b"sound"
