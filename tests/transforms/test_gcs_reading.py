@@ -13,7 +13,7 @@ LIMIT = 1 << 20
 ROOT = "gs://cliptune-test/clips"
 READS = [
     lambda uri: storage.read_audio(uri, LIMIT),
-    storage.open_audio,
+    lambda uri: storage.open_audio(uri).close(),
     storage.read_bytes,
     storage.size,
     storage.exists,
