@@ -137,8 +137,8 @@ def decoder(tmp_path, monkeypatch):
         ("sleep 1000 & sleep 1000", RejectReason.DECODE_FAILED, "took longer than 1 s"),
         ("trap '' TERM INT HUP; while true; do true; done", RejectReason.DECODE_FAILED, "took longer than 1 s"),
         ("exec cat /dev/zero", RejectReason.FILE_TOO_LARGE, "over the limit"),
-        ("cat /dev/zero >&2", RejectReason.DECODE_FAILED, "no audio decoded"),
-        (f"{sys.executable} -c 'bytes(3 << 30)'", RejectReason.DECODE_FAILED, "no audio decoded"),
+        ("exec cat /dev/zero >&2", RejectReason.DECODE_FAILED, "no audio decoded"),
+        (f"exec {sys.executable} -c 'bytes(3 << 30)'", RejectReason.DECODE_FAILED, "no audio decoded"),
     ],
 )
 def test_a_decoder_that_fails_costs_one_clip(place, decoder, monkeypatch, script, reason, told):
