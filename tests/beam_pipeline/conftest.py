@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ def folder(tmp_path):
 def small_shards(monkeypatch):
     """Shards of four clips, so that a few recordings fill several."""
     monkeypatch.setattr(launch, "make_plan", functools.partial(make_plan, shard_clips=4))
+
+
+def prepare_in_small_shards(*words):
+    """The command in a process of its own."""
+    pytest.MonkeyPatch().setattr(launch, "make_plan", functools.partial(make_plan, shard_clips=4))
+    sys.exit(main(["prepare", *words]))
 
 
 @pytest.fixture(scope="session")

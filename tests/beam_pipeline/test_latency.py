@@ -1,12 +1,14 @@
 """Runs over a bucket: what is overlapped, where a fault goes, and how a run stops."""
 
+import os
 import signal
 import sys
 import threading
 
 import pytest
 
-from tests import processes
+from cliptune import main
+from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, ledger, lines, write_manifest
 from transforms import storage
 from transforms.clip import UserError
@@ -65,26 +67,26 @@ def test_a_failing_bucket_stops_the_run(bucket, prepare, tmp_path, monkeypatch, 
     assert not [uri for uri in storage.list_files(f"{bucket}/out") if "/train/" in uri]
 
 
-@pytest.mark.parametrize(
-    "then", ["return read(*args)", "threading.Event().wait(600)"], ids=["goes on", "never comes back"]
-)
-def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path, then):
+def prepare_interrupted(comes_back, *words):
+    """The command, with Ctrl-C at its first read."""
+    patch, read = pytest.MonkeyPatch(), storage.read_audio
+
+    def interrupt(uri, max_bytes):
+        patch.undo()
+        os.kill(os.getpid(), signal.SIGINT)
+        if not comes_back:
+            threading.Event().wait(600)
+        return read(uri, max_bytes)
+
+    patch.setattr(storage, "read_audio", interrupt)
+    sys.exit(main(["prepare", *words]))
+
+
+@pytest.mark.parametrize("comes_back", [True, False], ids=["goes on", "never comes back"])
+def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path, comes_back):
     fill(bucket, SOME, tmp_path)
-    code = f"""
-import os, sys, threading
-sys.path.insert(0, {str(EXAMPLES.parent)!r})
-import cliptune
-from transforms import storage
-read = storage.read_audio
-def interrupt(*args):
-    storage.read_audio = read
-    os.kill(os.getpid(), {int(signal.SIGINT)})
-    {then}
-storage.read_audio = interrupt
-sys.exit(cliptune.main(sys.argv[1:]))
-"""
-    words = ["prepare", "--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
-    stopped = processes.run([sys.executable, "-c", code, *words])
+    words = ["--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
+    stopped = forked.run(prepare_interrupted, comes_back, *words, folder=tmp_path)
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not storage.exists(f"{bucket}/out/dataset.json")

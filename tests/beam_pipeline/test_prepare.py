@@ -2,8 +2,6 @@
 
 import csv
 import json
-import signal
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import pybase64
 import pytest
 import soundfile
 
-from tests import processes
+from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
+from tests.beam_pipeline.test_latency import prepare_interrupted
 from transforms import encode, storage
 from transforms.encode import Payload
 from transforms.settings import DEFAULT_PROMPT
@@ -260,21 +259,8 @@ def test_a_run_that_fails_anywhere_is_finished_by_the_next(
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_is_finished_by_the_next(finished, prepare, reference):
-    code = f"""
-import os, sys
-sys.path.insert(0, {str(EXAMPLES.parent)!r})
-import cliptune
-from transforms import storage
-read = storage.read_audio
-def interrupt(*args):
-    storage.read_audio = read
-    os.kill(os.getpid(), {int(signal.SIGINT)})
-    return read(*args)
-storage.read_audio = interrupt
-sys.exit(cliptune.main(sys.argv[1:]))
-"""
-    words = [sys.executable, "-c", code, "prepare", "--manifest", "m.jsonl", "--output", "out", "--overwrite"]
-    done = processes.run(words, cwd=finished)
+    words = ["--manifest", "m.jsonl", "--output", "out", "--overwrite"]
+    done = forked.run(prepare_interrupted, True, *words, folder=finished)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not (finished / "out/dataset.json").exists()
