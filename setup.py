@@ -35,6 +35,7 @@ TEST = [
     "pyarrow-stubs>=17",
     "pytest>=9,<10",
     "pytest-timeout>=2.3,<3",
+    "pytest-xdist>=3.6,<4",
     "ruff>=0.11,<1",
     "types-jsonschema>=4.18",
     "types-PyYAML>=6",

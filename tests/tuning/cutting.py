@@ -25,8 +25,8 @@ class Cut:
     answer: int | None = None
     held: bool = False
     creates: int = 0
-    release: threading.Event = field(default_factory=threading.Event)
-    delivered: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event, repr=False)
+    delivered: threading.Event = field(default_factory=threading.Event, repr=False)
 
 
 def _read_request(client: socket.socket) -> bytes:
