@@ -12,7 +12,7 @@ run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
 
 test: $(READY) lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal
 
 # Real files damaged at random; `make test` tries a few hundred.
 fuzz: $(READY)

@@ -1,5 +1,6 @@
 """What tests of every package share."""
 
+import signal
 import socket
 import time
 import urllib.error
@@ -12,6 +13,11 @@ from tests.gcs_proxy import Proxy
 from transforms.storage import Storage
 
 storage = Storage()
+
+# In the background of a script, and below a parent that does not care how its children end, a process starts with
+# signals ignored, and so do its own. The tests send Ctrl-C and ask for exit statuses.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def pytest_addoption(parser):

@@ -138,7 +138,7 @@ def run_ffmpeg(wav: bytes, *options: str) -> bytes:
         source, sink = Path(folder, "in.wav"), Path(folder, "out")
         source.write_bytes(wav)
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(source), *options, str(sink)]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
         return sink.read_bytes()
 
 

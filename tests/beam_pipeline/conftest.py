@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,12 @@ def folder(tmp_path):
 def small_shards(monkeypatch):
     """Shards of four clips, so that a few recordings fill several."""
     monkeypatch.setattr(plan, "CLIPS_PER_SHARD", 4)
+
+
+def prepare_in_small_shards(*words):
+    """The command in a process of its own."""
+    pytest.MonkeyPatch().setattr(plan, "CLIPS_PER_SHARD", 4)
+    sys.exit(main(["prepare", *words]))
 
 
 @pytest.fixture(scope="session")

@@ -1,40 +1,30 @@
 """The main job in the bucket: manifests, audio and output on gs://, killed, refused, and with odd names."""
 
+import functools
 import itertools
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 
 import apache_beam as beam
 import pytest
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.portability import common_urns
+from google.cloud.storage import blob
 
 from beam_pipeline import embedded, pipeline
 from cliptune.main import main
-from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
+from tests import forked
+from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, prepare_in_small_shards, write_manifest
 from tests.gcs_proxy import READER
-from transforms.storage import Storage, gcs_client, uris
+from transforms.storage import Storage, gcs, gcs_client, uris
 from transforms.storage.gcs_client import GcsClient
 
 storage = Storage()
 
 OUT = "gs://cliptune-test/out"
 RECORDING = next(EXAMPLES / row["audio_path"] for row in SOME if row["audio_path"].endswith(".flac"))
-# Runs the command as people do, with small shards.
-COMMAND = """
-import functools, sys
-sys.path.insert(0, sys.argv[1])
-from cliptune.main import main
-from beam_pipeline import embedded, pipeline
-from transforms.dataset import plan
-assert plan.CLIPS_PER_SHARD
-plan.CLIPS_PER_SHARD = 4
-sys.exit(main(["prepare", *sys.argv[2:]]))
-"""
+FLAGS = ["--manifest", "gs://cliptune-test/m.jsonl", "--output"]
 
 
 @pytest.fixture
@@ -96,7 +86,8 @@ def test_a_killed_run_is_finished_by_the_next(
         calm_run.update(downloaded(tmp_path_factory.mktemp("calm")))
         for uri in storage.list_files(OUT):
             storage.delete(uri)
-    killed = killed_run(uploaded, tmp_path, lambda request: request.uploads.endswith(name), moment, count)
+    command = functools.partial(prepare_in_small_shards, *FLAGS, OUT)
+    killed = killed_run(uploaded, tmp_path, command, lambda request: request.uploads.endswith(name), moment, count)
     assert killed == -signal.SIGKILL
     assert storage.exists(f"{OUT}/dataset.json") == ((moment, name) == ("after", "dataset.json"))
     sidecars = [uri for uri in storage.list_files(OUT) if uri.endswith(".outcomes.json")]
@@ -108,16 +99,18 @@ def test_a_killed_run_is_finished_by_the_next(
     assert downloaded(tmp_path) == calm_run
 
 
+def upload_in_parts(uri):
+    patch = pytest.MonkeyPatch()
+    patch.setattr(blob, "_MAX_MULTIPART_SIZE", 1)
+    patch.setattr(gcs, "UPLOAD_BYTES", 1 << 18)
+    storage.write_bytes(uri, bytes(1 << 20))
+
+
 def test_killed_within_a_resumable_upload(uploaded, prepare, small_shards, tmp_path, monkeypatch):
     """A part of a shard has arrived: it is under no name, and the next run writes the shard anew."""
     uri = f"{OUT}/train/part"
-    code = (
-        "import google.cloud.storage.blob as blob; blob._MAX_MULTIPART_SIZE = 1\n"
-        "from transforms.storage import Storage, gcs; gcs.UPLOAD_BYTES = 1 << 18\n"
-        f"Storage().write_bytes({uri!r}, bytes(1 << 20))"
-    )
-    words = [sys.executable, "-c", code]
-    status = killed_run(uploaded, tmp_path, lambda request: request.method == "PUT", "after", 2, words)
+    upload = functools.partial(upload_in_parts, uri)
+    status = killed_run(uploaded, tmp_path, upload, lambda request: request.method == "PUT", "after", 2)
     assert status == -signal.SIGKILL
     assert not storage.exists(uri)
     assert storage.list_files(OUT) == []
@@ -125,8 +118,8 @@ def test_killed_within_a_resumable_upload(uploaded, prepare, small_shards, tmp_p
     assert storage.read_bytes(uri) == b"whole"
 
 
-def killed_run(proxy, folder, wanted, moment, count, words=None):
-    """Runs the command until the `count`th request that is `wanted`, then kills it; its exit status."""
+def killed_run(proxy, folder, call, wanted, moment, count):
+    """Calls in a process that is killed at the `count`th request that is `wanted`; its exit status."""
     seen, reached = itertools.count(1), threading.Event()
 
     def watch(now, request):
@@ -134,26 +127,21 @@ def killed_run(proxy, folder, wanted, moment, count, words=None):
         last = now == moment and wanted(request) and next(seen) == count
         if last:
             process.kill()
-            process.wait()
             reached.set()
         return last
 
     proxy.watch = watch
-    flags = ["--manifest", "gs://cliptune-test/m.jsonl", "--output", OUT]
-    words = words or [sys.executable, "-c", COMMAND, str(EXAMPLES.parent), *flags]
-    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
-    process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _, told = process.communicate(timeout=120)
-    assert reached.wait(1), told.decode()
-    return process.returncode
+    with forked.running(call, folder=folder) as process:
+        ended = process.ended()
+    assert reached.wait(1), ended
+    return ended.returncode
 
 
 def test_two_runs_of_one_command_at_once(uploaded, prepare, small_shards, tmp_path):
-    flags = ["--manifest", "gs://cliptune-test/m.jsonl", "--output"]
-    command = [sys.executable, "-c", COMMAND, str(EXAMPLES.parent), *flags, OUT]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [run.communicate(timeout=120) for run in both]
-    assert [run.returncode for run in both] == [0, 0], told
+    command = functools.partial(forked.running, prepare_in_small_shards, *FLAGS, OUT, folder=tmp_path)
+    with command() as one, command() as other:
+        ended = [run.ended() for run in (one, other)]
+    assert [run.returncode for run in ended] == [0, 0], ended
     assert prepare("gs://cliptune-test/m.jsonl", "gs://other/out").status == 0
     assert downloaded(tmp_path / "twice") == downloaded(tmp_path / "once", "gs://other/out")
 

@@ -1,60 +1,49 @@
 """Killed anywhere (SIGKILL), run again: the same bytes, nothing left over, and no finished shard decoded twice."""
 
+import itertools
 import json
+import os
 import signal
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
-from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
+from tests import forked
+from tests.beam_pipeline.conftest import SOME, contents, fill, prepare_in_small_shards, write_manifest
 from transforms.dataset import prepare_clip
 from transforms.storage import Storage
 
 storage = Storage()
 
-# Runs the command in a process that kills itself at one moment of its work.
-KILLED = """
-import functools, itertools, os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from cliptune.main import main
-from transforms.dataset import plan
-from transforms.storage import Storage
 
-moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])
-assert plan.CLIPS_PER_SHARD
-plan.CLIPS_PER_SHARD = 4
-seen = itertools.count(1)
+def killed_at(moment, name, count, *flags):
+    """The command, in a process that kills itself at one moment of its work."""
+    patch, seen = pytest.MonkeyPatch(), itertools.count(1)
+    replace, read = Path.replace, Storage.read_audio
 
-def reached(path):
-    # Counted in one step, for several threads write.
-    if str(path).endswith(name) and next(seen) == count:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def reached(path):
+        # Counted in one step, for several threads write.
+        if str(path).endswith(name) and next(seen) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-replace, read = Path.replace, Storage.read_audio
+    def kill_before(self, target):
+        reached(target)
+        return replace(self, target)
 
-def kill_before(self, target):
-    reached(target)
-    return replace(self, target)
+    def kill_after(self, target):
+        result = replace(self, target)
+        reached(target)
+        return result
 
-def kill_after(self, target):
-    result = replace(self, target)
-    reached(target)
-    return result
+    def kill_reading(self, uri, max_bytes):
+        reached(uri)
+        return read(self, uri, max_bytes)
 
-def kill_reading(self, uri, max_bytes):
-    reached(uri)
-    return read(self, uri, max_bytes)
-
-if moment == "before":
-    Path.replace = kill_before
-elif moment == "after":
-    Path.replace = kill_after
-else:
-    Storage.read_audio = kill_reading
-sys.exit(main(["prepare", "--manifest", "m.jsonl", "--output", "out", *sys.argv[5:]]))
-"""
+    if moment == "decoding":
+        patch.setattr(Storage, "read_audio", kill_reading)
+    else:
+        patch.setattr(Path, "replace", {"before": kill_before, "after": kill_after}[moment])
+    prepare_in_small_shards("--manifest", "m.jsonl", "--output", "out", *flags)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +67,7 @@ sys.exit(main(["prepare", "--manifest", "m.jsonl", "--output", "out", *sys.argv[
 def test_a_killed_run_is_finished_by_the_next(
     folder, prepare, reference, small_shards, monkeypatch, moment, name, count
 ):
-    words = [sys.executable, "-c", KILLED, str(EXAMPLES.parent), moment, name, str(count)]
-    killed = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    killed = forked.run(killed_at, moment, name, count, folder=folder)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
     finished = (folder / "out/dataset.json").exists()
     assert finished == ((moment, name) == ("after", "dataset.json"))
@@ -99,24 +87,33 @@ def test_a_killed_run_is_finished_by_the_next(
     assert contents(folder / "out") == contents(reference)
 
 
+REPEATED = [*SOME, *({**row, "id": f"{row['id']}-again"} for row in SOME[:4])]
+DEDUPE = ["--dedupe=audio", "--max_rejected_fraction=1", "--validation_fraction=0"]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """The files of an undisturbed run on REPEATED."""
+    folder = fill(tmp_path_factory.mktemp("calm"), REPEATED)
+    words = ["--manifest", "m.jsonl", "--output", "out", *DEDUPE]
+    run = forked.run(prepare_in_small_shards, *words, folder=folder)
+    assert json.loads(run.stdout)["reasons"] == {"duplicate_audio": 4}
+    return contents(folder / "out")
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("name", [".jsonl", ".outcomes.json"])
 @pytest.mark.parametrize("rewritten", [1, 2])
 def test_a_run_killed_while_it_drops_repeated_audio_too(
-    folder, prepare, small_shards, monkeypatch, moment, name, rewritten
+    folder, prepare, small_shards, monkeypatch, calm, moment, name, rewritten
 ):
     """Once every shard is written, those with a clip to drop are written again."""
-    twice = [{**row, "id": f"{row['id']}-again"} for row in SOME[:4]]
-    write_manifest(folder / "m.jsonl", [*SOME, *twice])
-    flags = ["--dedupe=audio", "--max_rejected_fraction=1", "--validation_fraction=0"]
-    shards = -(-(len(SOME) + len(twice)) // 4)
+    write_manifest(folder / "m.jsonl", REPEATED)
+    shards = -(-len(REPEATED) // 4)
     # Sidecars: one more, of the rows without a clip.
     count = shards + rewritten + (name == ".outcomes.json")
-    words = [sys.executable, "-c", KILLED, str(EXAMPLES.parent), moment, name, str(count), *flags]
-    killed = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    killed = forked.run(killed_at, moment, name, count, *DEDUPE, folder=folder)
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "")
     monkeypatch.chdir(folder)
-    calm = prepare("m.jsonl", "calm", *flags)
-    assert calm.json["reasons"] == {"duplicate_audio": 4}
-    assert prepare("m.jsonl", "out", *flags).json["reused"] >= len(SOME) - 4
-    assert contents(folder / "out") == contents(folder / "calm")
+    assert prepare("m.jsonl", "out", *DEDUPE).json["reused"] >= len(SOME) - 4
+    assert contents(folder / "out") == calm

@@ -2,12 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 
 import pytest
 
+from cliptune.main import main
+from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, ledger, lines, write_manifest
 from transforms.errors import StorageError, UserError
 from transforms.storage import Storage
@@ -68,29 +69,26 @@ def test_a_failing_bucket_stops_the_run(bucket, prepare, tmp_path, monkeypatch, 
     assert not [uri for uri in storage.list_files(f"{bucket}/out") if "/train/" in uri]
 
 
-@pytest.mark.parametrize(
-    "then", ["return read(*args)", "threading.Event().wait()"], ids=["goes on", "never comes back"]
-)
-def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path, then):
+def prepare_interrupted(comes_back, *words):
+    """The command, with Ctrl-C at its first read."""
+    patch, read = pytest.MonkeyPatch(), Storage.read_audio
+
+    def interrupt(self, uri, max_bytes):
+        patch.undo()
+        os.kill(os.getpid(), signal.SIGINT)
+        if not comes_back:
+            threading.Event().wait(600)
+        return read(self, uri, max_bytes)
+
+    patch.setattr(Storage, "read_audio", interrupt)
+    sys.exit(main(["prepare", *words]))
+
+
+@pytest.mark.parametrize("comes_back", [True, False], ids=["goes on", "never comes back"])
+def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path, comes_back):
     fill(bucket, SOME, tmp_path)
-    code = f"""
-import os, sys, threading
-sys.path.insert(0, {str(EXAMPLES.parent)!r})
-from cliptune.main import main
-from transforms.storage import Storage
-read = Storage.read_audio
-def interrupt(*args):
-    Storage.read_audio = read
-    os.kill(os.getpid(), {int(signal.SIGINT)})
-    {then}
-Storage.read_audio = interrupt
-sys.exit(main(sys.argv[1:]))
-"""
-    words = ["prepare", "--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
-    stopped = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True, text=True, check=False, env=dict(os.environ), timeout=60,
-    )  # fmt: skip
+    words = ["--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
+    stopped = forked.run(prepare_interrupted, comes_back, *words, folder=tmp_path)
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not storage.exists(f"{bucket}/out/dataset.json")

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,12 +10,16 @@ import pybase64
 import pytest
 import soundfile
 
+from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
+from tests.beam_pipeline.test_latency import prepare_interrupted
 from transforms.audio import encode
 from transforms.audio.encode import Payload
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
 from transforms.storage import Storage
+
+storage = Storage()
 
 storage = Storage()
 
@@ -264,21 +265,8 @@ def test_a_run_that_fails_anywhere_is_finished_by_the_next(
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_is_finished_by_the_next(finished, prepare, reference):
-    code = f"""
-import os, sys
-sys.path.insert(0, {str(EXAMPLES.parent)!r})
-from cliptune.main import main
-from transforms.storage import Storage
-read = Storage.read_audio
-def interrupt(*args):
-    Storage.read_audio = read
-    os.kill(os.getpid(), {int(signal.SIGINT)})
-    return read(*args)
-Storage.read_audio = interrupt
-sys.exit(main(sys.argv[1:]))
-"""
-    words = [sys.executable, "-c", code, "prepare", "--manifest", "m.jsonl", "--output", "out", "--overwrite"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=finished)
+    words = ["--manifest", "m.jsonl", "--output", "out", "--overwrite"]
+    done = forked.run(prepare_interrupted, True, *words, folder=finished)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not (finished / "out/dataset.json").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.beam_pipeline.conftest import SOME, contents, write_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -24,21 +25,17 @@ def cluster(tmp_path):
     # The pool starts its workers as "python".
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.beam_pipeline.portable", str(tmp_path / "staging")]
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
-        )
-        try:
-            assert server.stdout is not None
-            jobs, workers = server.stdout.readline().split()
-            yield [
-                "--runner=PortableRunner",
-                f"--job_endpoint={jobs}",
-                "--environment_type=EXTERNAL",
-                f"--environment_config={workers}",
-            ]
-        finally:
-            server.communicate()
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environment}
+    with (tmp_path / "log").open("w") as log, processes.running(command, stderr=log, **options) as server:
+        assert server.stdout is not None
+        jobs, workers = server.stdout.readline().split()
+        yield [
+            "--runner=PortableRunner",
+            f"--job_endpoint={jobs}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={workers}",
+        ]
+        server.communicate(timeout=processes.LIMIT_SECONDS)
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +14,7 @@ from google.cloud.storage import Blob
 from beam_pipeline import elsewhere
 from beam_pipeline import prepare as prepare_module
 from beam_pipeline.options import options_of
+from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
 from transforms.errors import StorageError, UsageError, UserError
 from transforms.listener import SILENT
@@ -179,8 +179,9 @@ def test_an_output_below_a_device(folder, prepare):
 def nobody(tmp_path):
     """A user who may not write, not even where the tests run as root."""
     user = os.geteuid()
+    top = tmp_path.parents[2 if "PYTEST_XDIST_WORKER" in os.environ else 1]  # pytest's own folder
     for path in [tmp_path, *tmp_path.parents]:
-        if path.stat().st_uid == user and path.is_relative_to(tmp_path.parents[1]):
+        if path.stat().st_uid == user and path.is_relative_to(top):
             path.chmod(0o755)
     tmp_path.chmod(0o555)
     os.seteuid(user or 65_534)
@@ -230,7 +231,7 @@ def test_on_a_real_stderr_a_workers_fault_is_one_line_too(folder, prepare):
     shutil.rmtree(folder / "out/train")
     (folder / "out/train").write_text("in the way of a folder")
     words = [sys.executable, "-m", "cliptune", "prepare", "--manifest", folder / "m.jsonl", "--output", folder / "out"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=EXAMPLES.parent)
+    done = processes.run(words, cwd=EXAMPLES.parent)
     assert "cliptune prepare: cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert_one_line(Run(done.returncode, done.stdout, done.stderr), "train-00000-of-00001.jsonl")

@@ -1,11 +1,10 @@
 """`--audio_part=uri`: clips as files of their own, named by their contents, to which the examples refer."""
 
+import itertools
 import json
+import os
 import signal
-import subprocess
-import sys
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from google.cloud import storage as gcs
@@ -13,15 +12,14 @@ from google.cloud.aiplatform_v1beta1.types import GeminiExample
 from google.cloud.storage import Blob
 from google.protobuf import json_format
 
-from tests.beam_pipeline.conftest import FEW, SOME, write_manifest
+from tests import forked
+from tests.beam_pipeline.conftest import FEW, SOME, prepare_in_small_shards, write_manifest
 from transforms.audio import encode
 from transforms.audio.encode import Payload
 from transforms.dataset.ledger import read_ledger
 from transforms.storage import Storage
 
 storage = Storage()
-
-ROOT = Path(__file__).parents[2]
 
 
 def files(folder):
@@ -141,24 +139,17 @@ def test_verify_mends_files_that_are_missing_or_changed(folder, prepare, bucket,
     assert files(f"{bucket}/d") == first
 
 
-KILLED = """
-import functools, itertools, os, signal, sys
-sys.path.insert(0, sys.argv[1])
-from cliptune.main import main
-from transforms.dataset import plan
-from transforms.storage import Storage
-assert plan.CLIPS_PER_SHARD
-plan.CLIPS_PER_SHARD = 4
-write_once, seen = Storage.write_once, itertools.count(1)
+def killed_writing(*words):
+    """The command, in a process that kills itself when it has written ten files of audio."""
+    write_once, seen = Storage.write_once, itertools.count(1)
 
-def killed(*args):
-    write_once(*args)
-    if next(seen) == 10:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def killed(*args):
+        write_once(*args)
+        if next(seen) == 10:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-Storage.write_once = killed
-main(sys.argv[2:])
-"""
+    pytest.MonkeyPatch().setattr(Storage, "write_once", killed)
+    prepare_in_small_shards(*words)
 
 
 def test_a_killed_run_is_finished_by_the_next(folder, prepare, bucket, small_shards, uploads, monkeypatch):
@@ -168,8 +159,8 @@ def test_a_killed_run_is_finished_by_the_next(folder, prepare, bucket, small_sha
     calm = files(output)
     for uri in storage.list_files(output):
         storage.delete(uri)
-    words = ["prepare", "--manifest", "m.jsonl", "--output", output, "--audio_part=uri"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(ROOT), *words], capture_output=True, check=False)
+    words = ["--manifest", "m.jsonl", "--output", output, "--audio_part=uri"]
+    killed = forked.run(killed_writing, *words, folder=folder)
     assert killed.returncode == -signal.SIGKILL
     there = {uri.removeprefix(f"{bucket}/") for uri in storage.list_files(f"{output}/audio")}
     assert len(there) >= 9

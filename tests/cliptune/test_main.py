@@ -1,7 +1,6 @@
 """The front door: quick, and helpful about mistakes."""
 
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from cliptune import VERSION
 from cliptune.main import COMMANDS, main
+from tests import processes
 
 ROOT = Path(__file__).parents[2]
 # Any of these costs more than all that help needs.
@@ -44,8 +44,8 @@ except SystemExit as end:
     assert not end.code
 print([name for name in sys.modules if name.startswith({SLOW!r})], file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stderr == "[]\n"
+    done = processes.run([sys.executable, "-c", code], cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
     assert "cliptune" in done.stdout
 
 

@@ -59,7 +59,7 @@ def test_a_shutdown_wakes_whoever_waits():
         executor = ThreadPoolExecutor(1)
         results = ordered.map_ordered(executor, call, range(3), window=3)
         consumed = waiting.submit(list, results)
-        running.wait(30)
+        assert running.wait(30)
         executor.shutdown(wait=False, cancel_futures=True)
         release.set()
         with pytest.raises((CancelledError, RuntimeError)):

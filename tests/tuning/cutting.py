@@ -25,8 +25,8 @@ class Cut:
     answer: int | None = None
     held: bool = False
     creates: int = 0
-    release: threading.Event = field(default_factory=threading.Event)
-    delivered: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event, repr=False)
+    delivered: threading.Event = field(default_factory=threading.Event, repr=False)
 
 
 def _read_request(client: socket.socket) -> bytes:
@@ -43,7 +43,7 @@ def _read_request(client: socket.socket) -> bytes:
 
 
 def _exchange(address: tuple[str, int], request: bytes) -> bytes:
-    with socket.create_connection(address) as service:
+    with socket.create_connection(address, timeout=30) as service:
         service.sendall(request)
         return b"".join(iter(lambda: service.recv(65_536), b""))
 
@@ -62,11 +62,11 @@ def cutting(url: str, cut: Cut) -> Iterator[str]:
             if not first:
                 self.request.sendall(_exchange(address, request))
             elif cut.request is not None:
-                with socket.create_connection(address) as service:
+                with socket.create_connection(address, timeout=30) as service:
                     service.sendall(request[: cut.request % len(request)])
             elif cut.held:
                 self.request.shutdown(socket.SHUT_RDWR)
-                cut.release.wait()
+                cut.release.wait(60)
                 _exchange(address, request)
                 cut.delivered.set()
             else:

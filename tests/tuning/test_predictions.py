@@ -14,6 +14,7 @@ import httpx
 import pytest
 import soundfile
 
+from tests import processes
 from tests.cliptune.test_commands import only_json, run
 from tests.sounds import tone
 from tests.tuning.conftest import NO_TIME, answering, prepare
@@ -112,7 +113,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(out, run):
         httpx.put(f"{url}/emulator", json=stuck).raise_for_status()
         words = ["predict", str(out), "--split", "train", "--api_endpoint", url]
         file = out / "tuning/predictions-train-tuned.jsonl"
-        with subprocess.Popen([sys.executable, "-m", "cliptune", *words], stderr=subprocess.DEVNULL) as process:
+        with processes.running([sys.executable, "-m", "cliptune", *words], stderr=subprocess.DEVNULL) as process:
             while not file.exists() or file.read_bytes().count(b"\n") < 9:
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
@@ -189,7 +190,7 @@ def test_a_question_whose_connection_is_cut_is_asked_again(out, run, monkeypatch
 
 
 def test_questions_are_asked_some_at_a_time(prepared, monkeypatch):
-    together = threading.Barrier(questions.CONCURRENCY)
+    together = threading.Barrier(questions.CONCURRENCY, timeout=30)
     running = threading.Semaphore(questions.CONCURRENCY)
     numbers = itertools.count()
     waited: list[int] = []
@@ -197,7 +198,7 @@ def test_questions_are_asked_some_at_a_time(prepared, monkeypatch):
     def slow(request):
         assert running.acquire(blocking=False)  # never more than so many
         if next(numbers) < questions.CONCURRENCY:
-            waited.append(together.wait(30))  # and so many at once
+            waited.append(together.wait())  # and so many at once
         running.release()
         return echo(request)
 
@@ -344,18 +345,16 @@ ask, number, kept, add = VertexTuner.ask, itertools.count(), threading.Event(), 
 def never_again(*args):
     if next(number) == 0:
         return ask(*args)
-    kept.wait()
+    assert kept.wait(60)
     os.kill(os.getpid(), {int(signal.SIGINT)})
-    threading.Event().wait()
+    threading.Event().wait(600)
 def add_and_tell(*args):
     add(*args)
     kept.set()
 VertexTuner.ask, predictions.PredictionsFile.add = never_again, add_and_tell
 sys.exit(main(["predict", {str(out)!r}, "--emulator"]))
 """
-    stopped = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=out
-    )
+    stopped = processes.run([sys.executable, "-c", code], cwd=out)
     assert (stopped.returncode, stopped.stdout) == (130, "")
     assert stopped.stderr.count("the answers so far are kept, and the same command goes on") == 1
     assert only_json(run("predict", out, "--emulator")[1])["asked"] == 1

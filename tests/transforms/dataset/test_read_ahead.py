@@ -28,7 +28,7 @@ def reader():
 
 def contents(clips, reader, window=READS):
     reads = read_ahead.begin(clips, "/", Storage(), reader, window)
-    return [ahead.result() for ahead in reads]
+    return [ahead.result(30) for ahead in reads]
 
 
 def test_as_many_reads_as_the_window_run_at_once_and_keep_their_order(reader, monkeypatch):
@@ -55,7 +55,7 @@ def test_no_more_is_begun_than_the_window(reader, monkeypatch, window):
     monkeypatch.setattr(Storage, "read_audio", read)
     reads = read_ahead.begin(clips_of(*(f"gs://b/{index}" for index in range(9))), "/", Storage(), reader, window)
     for taken, ahead in enumerate(reads):
-        assert ahead.result() == b"x"
+        assert ahead.result(30) == b"x"
         assert len(begun) <= taken + window
 
 
@@ -77,7 +77,7 @@ def test_a_long_file_waits_in_the_bucket(bucket, reader, monkeypatch, over):
     (clip,) = clips_of(f"{bucket}/a.wav")
     storage.write_bytes(clip.uri, b"x" * (10 + over))
     (ahead,) = read_ahead.begin([clip], "/", Storage(), reader, READS)
-    assert ahead.result() == (None if over else b"x" * 10)
+    assert ahead.result(30) == (None if over else b"x" * 10)
     assert read_ahead.read(clip.uri, Storage(), ahead) == b"x" * (10 + over)
 
 
@@ -87,7 +87,7 @@ def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
     closed.shutdown()
     (tmp_path / "a.wav").write_bytes(b"sound")
     clips = [Clip("a", "a.wav", "t", "m:1"), Clip("b", "gs://b/long.wav", "t", "m:2", offset=1.0)]
-    assert [ahead.result() for ahead in read_ahead.begin(clips, str(tmp_path), Storage(), closed, READS)] == [
+    assert [ahead.result(30) for ahead in read_ahead.begin(clips, str(tmp_path), Storage(), closed, READS)] == [
         None,
         None,
     ]

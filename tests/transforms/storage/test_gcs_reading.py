@@ -17,7 +17,7 @@ LIMIT = 1 << 20
 ROOT = "gs://cliptune-test/clips"
 READS = [
     lambda storage, uri: storage.read_audio(uri, LIMIT),
-    Storage.open_audio,
+    lambda storage, uri: storage.open_audio(uri).close(),
     Storage.read_bytes,
     Storage.size,
     Storage.exists,

@@ -1,6 +1,5 @@
 import os
 import socket
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from google.auth import exceptions as auth
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
+from tests import processes
 from transforms import reasons
 from transforms.errors import ClipRejected, StorageError, UserError
 from transforms.storage import Storage, gcs_client, local, uris
@@ -153,8 +153,8 @@ def test_a_part_left_by_a_killed_run_is_not_listed(tmp_path):
 
 
 def test_parts_of_dead_processes_are_swept_and_no_others(tmp_path):
-    dead = subprocess.Popen(["true"])
-    dead.wait()
+    with processes.running(["true"]) as dead:
+        dead.wait(processes.LIMIT_SECONDS)
     machine = local._machine()
     parts = {pid: f"{local.PART_PREFIX}{machine}-{pid}-x" for pid in (dead.pid, os.getpid(), 1)}
     elsewhere = f"{local.PART_PREFIX}000000000000-{dead.pid}-x"
@@ -395,7 +395,7 @@ def test_a_flipped_byte_on_the_way_is_noticed(bucket, monkeypatch):
 
 def test_the_client_is_not_imported_before_it_is_needed():
     code = "import sys, transforms.storage; sys.exit('google.cloud.storage' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert processes.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_connections_are_kept_for_as_many_reads_as_run_at_once(monkeypatch):
@@ -433,6 +433,6 @@ def test_connections_are_kept_for_as_many_reads_as_run_at_once(monkeypatch):
         )  # one for all: several threads at once would make their own
         for _ in range(3):
             reads = [executor.submit(storage.read_audio, f"gs://b/{index}", LIMIT) for index in range(at_once)]
-            assert {read.result() for read in reads} == {b"x"}
+            assert {read.result(30) for read in reads} == {b"x"}
         server.shutdown()
     assert len(connected) == at_once

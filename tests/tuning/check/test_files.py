@@ -74,7 +74,7 @@ def test_each_problem_names_file_and_line(tmp_path):
     [
         (lines(1).removesuffix(b"\n"), [("train.jsonl:1", "warning", "final_newline")]),
         (b"", [("train.jsonl:0", "error", "no_examples")]),
-        (gzip.compress(lines(1)), [("train.jsonl:1", "error", "compressed")]),
+        (gzip.compress(lines(1), mtime=0), [("train.jsonl:1", "error", "compressed")]),
         (lines(1).replace(b"\n", b"\r\n"), []),
     ],
 )

@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from tests import processes
 from tests.tuning.providers.test_rows import ANSWER, FLAC, PROMPT, WAV, blob, model, row, uri, user
 from tuning.check import files
 from tuning.emulator import server
@@ -247,12 +248,12 @@ def test_the_real_client_hears_the_same(tuner, tuned):
 
 def test_it_runs_on_its_own_until_it_is_stopped(tmp_path):
     command = [sys.executable, "-m", "cliptune", "emulator", "--port", "0", "--state_file", str(tmp_path / "jobs.json")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with processes.running(command, stderr=subprocess.PIPE) as process:
         assert process.stderr
         url = process.stderr.readline().strip()
         assert server.NOTICE in process.stderr.readline()
         assert httpx.post(f"{url}{JOBS}", json=body()).json()["state"] == "JOB_STATE_QUEUED"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(processes.LIMIT_SECONDS) == 0
     (job,) = json.loads((tmp_path / "jobs.json").read_bytes()).values()
     assert job["state"] == "JOB_STATE_QUEUED"

@@ -1,13 +1,13 @@
 """One request is one job: what `job.json` keeps, and how a job is found that it does not name."""
 
 import json
-import subprocess
 import sys
 from dataclasses import asdict, replace
 
 import httpx
 import pytest
 
+from tests import processes
 from tests.tuning.conftest import NO_TIME, answering
 from transforms.errors import ServiceError, UserError
 from transforms.storage import Storage
@@ -149,7 +149,7 @@ def test_the_client_does_not_warn_of_itself(out):
     """In a process of its own: the client warns once, and pytest has filters."""
     command = [sys.executable, "-m", "cliptune", "tune", str(out), "--project", "p", "--dry_run"]
     command += ["--staging_location", "gs://b/s"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = processes.run(command)
     assert json.loads(done.stdout)["method"] == "POST"
     assert "Warning" not in done.stderr
 
