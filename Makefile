@@ -11,8 +11,10 @@ OUT ?= out/example
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
 
+# Of the coverage: the whole, and the files below 95 %.
 test: $(READY) lint types
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal --cov --cov-report=
+	@$(BIN)/coverage report --skip-covered --sort=cover | awk '$$NF + 0 < 95 || /^TOTAL/'
 
 # Real files damaged at random; `make test` tries a few hundred.
 fuzz: $(READY)
@@ -52,4 +54,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

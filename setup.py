@@ -35,6 +35,7 @@ TEST = [
     "mypy>=1.15,<3",
     "pyarrow-stubs>=17",
     "pytest>=9,<10",
+    "pytest-cov>=7,<8",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
     "ruff>=0.11,<1",
