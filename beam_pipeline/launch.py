@@ -31,7 +31,9 @@ from rich.console import Console
 
 from beam_pipeline import progress, summary
 from beam_pipeline.flags import columns_from, prepare_flags, settings_from
-from beam_pipeline.pipeline import REUSED, Job, build
+from beam_pipeline.job import Job
+from beam_pipeline.pipeline import build
+from beam_pipeline.write_shards import REUSED
 from transforms import errors, interrupts, tasks
 from transforms.dataset import output
 from transforms.dataset.output import Output

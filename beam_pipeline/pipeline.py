@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import with_output_types
-from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipeline.progress import ProgressFile
+from beam_pipeline.job import Job
+from beam_pipeline.write_shards import WriteShards
 from transforms import reasons
 from transforms.clip import Clip, Outcome, pack, rejected, unpack
-from transforms.dataset import assign, repeats, shard
-from transforms.dataset.output import Output
+from transforms.dataset import assign, repeats
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.repeats import Use
-from transforms.dataset.shard import ClipPool, ShardResult
+from transforms.dataset.shard import ShardResult
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
 from transforms.report import finish
@@ -30,43 +25,6 @@ from transforms.storage import Storage
 
 CLIPS = "clips"
 REJECTS = "rejects"
-REUSED = Metrics.counter("cliptune", "clips_reused")
-# A thread prepares tens of clips a second, and a request of a tenth of a second must not hold it up. A worker of
-# many threads is bounded, for each read may hold `sources.MAX_WAITING_BYTES`.
-READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
-# While one is finished, which takes some requests, another one's clips are prepared.
-SHARDS_AT_A_TIME = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """All that the pipeline needs to know: plain values, for it is pickled to the workers.
-
-    Attributes:
-      manifests: what to read.
-      manifest_settings: how to read it.
-      plan: what the launcher counted.
-      output: what the dataset is and where it goes.
-      clip_threads: clips prepared at a time by one worker.
-      progress_path: a local file to note finished clips in, or "" for none.
-      committed: shards that an earlier run had finished when this one began.
-    """
-
-    manifests: tuple[Manifest, ...]
-    manifest_settings: ManifestSettings
-    plan: Plan
-    output: Output
-    clip_threads: int
-    progress_path: str = ""
-    committed: frozenset[ShardKey] = frozenset()
-
-    def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
-        """The same job, whose output is its own and holds what an earlier run has finished."""
-        return replace(self, output=replace(self.output, claim=claim, audio_there=audio_there), committed=committed)
-
-    def with_progress(self, path: str) -> Job:
-        """The same job, noting its progress in a local file."""
-        return replace(self, progress_path=path)
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
@@ -174,71 +132,6 @@ class EmptyShards(beam.PTransform):
 
     def expand(self, keys: PCollection) -> PCollection:
         return keys | beam.Map(self._without_row).with_output_types(tuple[ShardKey, bytes])
-
-
-class WriteShards(beam.PTransform):
-    """Groups rows by shard and writes each shard: the one step that touches audio."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
-
-    def expand(self, rows: PCollection) -> PCollection:
-        # References cross the shuffle, audio never does.
-        return rows | beam.GroupByKey() | beam.ParDo(_WriteShard(self.job)).with_output_types(ShardResult)
-
-
-class _WriteShard(beam.DoFn):
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
-
-    def setup(self) -> None:
-        threads = self.job.clip_threads
-        reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
-        self.pending: set[Future[ShardResult]] = set()
-        self.progress = ProgressFile(self.job.progress_path)
-        self.shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
-        self.clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
-        self.reader = ThreadPoolExecutor(reads, thread_name_prefix="read")
-        # Two a thread: one being prepared, one ready while the line before it is written.
-        self.pool = ClipPool(self.clips, 2 * threads, self.progress.note, self.reader, reads)
-
-    def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
-        key, rows = element
-        clips = [unpack(row) for row in rows if row]
-        self.pending.add(self.shards.submit(shard.write_shard, key, clips, self.job.output, self.pool))
-        if len(self.pending) >= SHARDS_AT_A_TIME:
-            yield self._written()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        while self.pending:
-            yield GlobalWindows.windowed_value(self._written())
-
-    def _written(self) -> ShardResult:
-        # Whichever is ready: the one that began first may have been last to take its turn.
-        future = next(iter(wait(self.pending, return_when=FIRST_COMPLETED).done))
-        self.pending.remove(future)
-        try:
-            result = future.result()
-        except BaseException:
-            self._stop()
-            self.setup()  # the runner may try the bundle again here
-            raise
-        # On this thread: a counter incremented from another one is lost.
-        # A bundle that runs again finds its own shard, which no earlier run has made.
-        REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
-        return result
-
-    def _stop(self) -> None:
-        """Lets what is running end and begins nothing more: shards without their clips leave no half-written file."""
-        for executor in (self.clips, self.reader):
-            executor.shutdown(wait=False, cancel_futures=True)
-        self.shards.shutdown(cancel_futures=True)
-        self.progress.close()
-
-    def teardown(self) -> None:
-        self._stop()
 
 
 class DropRepeats(beam.PTransform):

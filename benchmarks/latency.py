@@ -35,12 +35,14 @@ BUCKET = "gs://bench"
 RUN = """
 import json, resource, sys, time
 import cliptune, beam_pipeline.launch
-from beam_pipeline import pipeline
+from beam_pipeline import write_shards
 from transforms.report import finish
 from transforms.dataset import shard
 if sys.argv[1] == "plain":  # as if nothing were read ahead, and one shard written after the other
-    pipeline.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
-    pipeline.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
+    assert hasattr(write_shards, "SHARDS_AT_A_TIME") and hasattr(write_shards, "ClipPool")  # else nothing would change
+    assert hasattr(finish, "SIDECARS_AT_A_TIME")
+    write_shards.SHARDS_AT_A_TIME = finish.SIDECARS_AT_A_TIME = 1
+    write_shards.ClipPool = lambda clips, window, note, reader, reads: shard.ClipPool(clips, window, note)
 start = time.monotonic()
 status = cliptune.main(sys.argv[2:])
 seconds = time.monotonic() - start
