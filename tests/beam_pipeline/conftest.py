@@ -1,7 +1,6 @@
 """Runs of `cliptune prepare` in this process, on a few real recordings."""
 
 import contextlib
-import functools
 import json
 import shutil
 from dataclasses import dataclass
@@ -11,9 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from beam_pipeline import launch
 from cliptune import main
-from transforms.dataset.plan import make_plan
+from transforms.dataset import plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = [json.loads(line) for line in (EXAMPLES / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -62,14 +60,14 @@ def folder(tmp_path):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Shards of four clips, so that a few recordings fill several."""
-    monkeypatch.setattr(launch, "make_plan", functools.partial(make_plan, shard_clips=4))
+    monkeypatch.setattr(plan, "CLIPS_PER_SHARD", 4)
 
 
 @pytest.fixture(scope="session")
 def _prepared(tmp_path_factory):
     folder = fill(tmp_path_factory.mktemp("prepared"))
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
-        patch.setattr(launch, "make_plan", functools.partial(make_plan, shard_clips=4))
+        patch.setattr(plan, "CLIPS_PER_SHARD", 4)
         assert main(["prepare", "--manifest", "m.jsonl", "--output", "out", "--verify"]) == 0
     return folder
 

@@ -18,11 +18,11 @@ storage = Storage()
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cliptune", "prepare", "--manifest", "m.jsonl", "--output", "out"]
 IN_SMALL_SHARDS = """
-import functools, sys
+import sys
 import cliptune
-from beam_pipeline import launch
 from transforms.dataset import plan
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
 sys.exit(cliptune.main(sys.argv[1:]))
 """
 SMALL = [sys.executable, "-c", IN_SMALL_SHARDS, *COMMAND[3:]]

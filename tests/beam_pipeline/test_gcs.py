@@ -26,12 +26,12 @@ OUT = "gs://cliptune-test/out"
 RECORDING = next(EXAMPLES / row["audio_path"] for row in SOME if row["audio_path"].endswith(".flac"))
 # Runs the command as people do, with small shards.
 COMMAND = """
-import functools, sys
+import sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
-from beam_pipeline import launch, pipeline
 from transforms.dataset import plan
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
 sys.exit(cliptune.main(["prepare", *sys.argv[2:]]))
 """
 

@@ -15,16 +15,16 @@ storage = Storage()
 
 # Runs the command in a process that kills itself at one moment of its work.
 KILLED = """
-import functools, itertools, os, signal, sys
+import itertools, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import cliptune
-from beam_pipeline import launch
 from transforms.dataset import plan
 from transforms.storage import Storage
 
 moment, name, count = sys.argv[2], sys.argv[3], int(sys.argv[4])
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
 seen = itertools.count(1)
 
 def reached(path):

@@ -142,13 +142,13 @@ def test_verify_mends_files_that_are_missing_or_changed(folder, prepare, bucket,
 
 
 KILLED = """
-import functools, itertools, os, signal, sys
+import itertools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import cliptune
-from beam_pipeline import launch
 from transforms.dataset import plan
 from transforms.storage import Storage
-launch.make_plan = functools.partial(plan.make_plan, shard_clips=4)
+assert plan.CLIPS_PER_SHARD
+plan.CLIPS_PER_SHARD = 4
 write_once, seen = Storage.write_once, itertools.count(1)
 
 def killed(*args):

@@ -48,11 +48,17 @@ class Plan:
         return [(split, index) for split, count in self.num_shards.items() for index in range(count)]
 
 
-def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int = CLIPS_PER_SHARD) -> Plan:
+def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
     Memory grows with the number of groups and of different prompts only (64-bit keys).
+
+    Args:
+      rows: of all manifests, in any order.
+      settings: for the share of validation and the default prompt.
+      shard_clips: clips of a full shard; None for `CLIPS_PER_SHARD`.
     """
+    shard_clips = CLIPS_PER_SHARD if shard_clips is None else shard_clips
     tally = _Tally()
     for row in rows:
         tally.add(row, settings)
