@@ -13,9 +13,9 @@ from beam_pipeline.job import Job
 from beam_pipeline.write_shards import WriteShards
 from transforms import reasons
 from transforms.clip import Clip, Outcome, pack, rejected, unpack
-from transforms.dataset import assign, repeats
+from transforms.dataset import assign, duplicates
+from transforms.dataset.duplicates import Use
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
-from transforms.dataset.repeats import Use
 from transforms.dataset.shard import ShardResult
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
@@ -42,7 +42,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     every_shard = pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys()) | EmptyShards()
     written = (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job)
     if job.output.settings.dedupe == "audio":
-        written = written | DropRepeats(job)
+        written = written | DropDuplicateAudio(job)
     return written | FinishDataset(job)
 
 
@@ -134,7 +134,7 @@ class EmptyShards(beam.PTransform):
         return keys | beam.Map(self._without_row).with_output_types(tuple[ShardKey, bytes])
 
 
-class DropRepeats(beam.PTransform):
+class DropDuplicateAudio(beam.PTransform):
     """Of clips with the same audio keeps one, once all shards are written."""
 
     def __init__(self, job: Job) -> None:
@@ -146,21 +146,21 @@ class DropRepeats(beam.PTransform):
         return result.key, result
 
     def _uses(self, result: ShardResult) -> Iterator[tuple[str, Use]]:
-        return repeats.uses(result.key, self.job.output)
+        return duplicates.uses_of(result.key, self.job.output)
 
     @staticmethod
-    def _repeats(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
-        return repeats.repeats(element[1])
+    def _duplicates(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
+        return duplicates.duplicates(element[1])
 
     def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
         key, found = element
-        repeats.drop(key, dict(found["dropped"]), self.job.output)
+        duplicates.drop(key, dict(found["dropped"]), self.job.output)
         result: ShardResult = found["results"][0]
         return result
 
     def expand(self, results: PCollection) -> PCollection:
         uses = results | beam.FlatMap(self._uses).with_output_types(tuple[str, Use]) | "SameAudio" >> beam.GroupByKey()
-        dropped = uses | beam.FlatMap(self._repeats).with_output_types(tuple[ShardKey, tuple[str, str]])
+        dropped = uses | beam.FlatMap(self._duplicates).with_output_types(tuple[ShardKey, tuple[str, str]])
         keyed = results | beam.Map(self._keyed).with_output_types(tuple[ShardKey, ShardResult])
         both = {"results": keyed, "dropped": dropped} | beam.CoGroupByKey()
         return both | beam.Map(self._drop).with_output_types(ShardResult)

@@ -35,7 +35,7 @@ ROOMS = {
     "manifests": ("", "row", "lines", "jsonl", "delimited", "parquet", "pairs", "kaldi", "formats", "read", "allowed"),
     "dataset": (
         *("", "assign", "plan", "example", "output", "description", "ledger"),
-        *("read_ahead", "sidecar", "prepare_clip", "shard", "repeats"),
+        *("read_ahead", "sidecar", "prepare_clip", "shard", "duplicates"),
     ),
     "report": ("", "counts", "report", "page", "finish"),
 }

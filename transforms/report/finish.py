@@ -11,9 +11,9 @@ from transforms.audio import decode
 from transforms.clip import Outcome
 from transforms.dataset import assign, ledger
 from transforms.dataset.description import DatasetDescription, Shard, Split
+from transforms.dataset.duplicates import audio_of
 from transforms.dataset.output import DATASET_FILE, FORMAT_VERSION, PAGE_FILE, REJECTED_FILE, REPORT_FILE, Output
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
-from transforms.dataset.repeats import audio_of
 from transforms.dataset.shard import ShardResult
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError, UserError
