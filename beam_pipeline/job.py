@@ -11,13 +11,13 @@ from transforms.manifests.read import Manifest, ManifestSettings
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that the pipeline needs to know: plain values, for it is pickled to the workers.
+    """What the pipeline works on. Plain values only, because workers get it pickled.
 
     Attributes:
       manifests: what to read.
       manifest_settings: how to read it.
       plan: what the launcher counted.
-      output: what the dataset is and where it goes.
+      output: where the dataset goes, and its settings.
       clip_threads: clips prepared at a time by one worker.
       progress_path: a local file to note finished clips in, or "" for none.
       committed: shards that an earlier run had finished when this one began.
@@ -32,7 +32,7 @@ class Job:
     committed: frozenset[ShardKey] = frozenset()
 
     def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
-        """The same job, whose output is its own and holds what an earlier run has finished."""
+        """The same job after it has claimed its output, with the shards that an earlier run has left there."""
         return replace(self, output=replace(self.output, claim=claim, audio_there=audio_there), committed=committed)
 
     def with_progress(self, path: str) -> Job:

@@ -1,4 +1,4 @@
-"""The pipeline: manifests in, shards out, one description of the whole at the end. Wiring only."""
+"""The pipeline: manifests become shards, and at the end the dataset is described. Wiring only."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
 
 
 class ReadManifests(beam.PTransform):
-    """Splits manifests into clips and the outcomes of rows that are none."""
+    """Reads manifests into clips, and into outcomes of rows that are no clips."""
 
     def __init__(self, settings: ManifestSettings, storage: Storage) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class _ReadManifest(beam.DoFn):
 
 
 class Deduplicate(beam.PTransform):
-    """Keeps one clip of every id; the others become rejections."""
+    """Keeps one clip of every id and rejects the others."""
 
     @staticmethod
     def _with_id(clip: Clip) -> tuple[str, bytes]:
@@ -86,7 +86,7 @@ class Deduplicate(beam.PTransform):
 class _KeepFirst(beam.DoFn):
     def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Clip | TaggedOutput]:
         clips = [row for row in map(unpack, element[1]) if isinstance(row, Clip)]
-        # By contents first, so that the order of the manifests does not choose the clip.
+        # Sorted by contents before source, so that the order of the manifests does not decide.
         first, *others = sorted(clips, key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
         yield first
         for clip in others:
@@ -124,7 +124,7 @@ class KeyRejects(beam.PTransform):
 
 
 class EmptyShards(beam.PTransform):
-    """Gives every shard one empty row, so that a shard without clips is written too."""
+    """Gives every shard an empty row, so that shards without clips are written too."""
 
     @staticmethod
     def _without_row(key: ShardKey) -> tuple[ShardKey, bytes]:
@@ -135,7 +135,7 @@ class EmptyShards(beam.PTransform):
 
 
 class DropDuplicateAudio(beam.PTransform):
-    """Of clips with the same audio keeps one, once all shards are written."""
+    """Keeps one of the clips with the same audio, when all shards are written."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class DropDuplicateAudio(beam.PTransform):
 
 
 class FinishDataset(beam.PTransform):
-    """Describes the dataset once all its shards are written."""
+    """Describes the dataset when all its shards are written."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()

@@ -1,8 +1,7 @@
-"""How far a run on this machine has come, told through a file that only grows.
+"""The progress of a run on this machine, through a file that workers append to.
 
-Workers may be threads or processes, so they share no memory with the launcher.
-Each finished clip appends one fixed-size mark (appends of a few bytes are
-atomic); the launcher reads what is new.
+Workers may be processes, which share no memory with the launcher. A worker appends one mark of a fixed size for each
+finished clip; appends of a few bytes are atomic. The launcher reads the new marks.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ T = TypeVar("T")
 
 
 class ProgressFile:
-    """The workers' end: one mark per clip. An empty path notes nothing."""
+    """The file as workers write it: one mark a clip. With an empty path nothing is written."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND) if path and Path(path).exists() else None
@@ -50,7 +49,7 @@ class ProgressFile:
 
 @dataclass(slots=True)
 class Tally:
-    """What the marks add up to.
+    """The sum of the marks.
 
     Attributes:
       clips: finished, accepted or not.
@@ -86,10 +85,10 @@ def shown(path: Path, rows: int, sample_rate: int, console: Console) -> Iterator
 
 
 def counted(rows: Iterable[T], console: Console) -> Iterator[T]:
-    """The rows as they are, with their number shown while they are read."""
+    """The same rows; their number is shown while they are read."""
     last = time.monotonic()
-    told = TextColumn("reading manifests  {task.completed:,} rows")
-    with Progress(told, console=console, transient=True, disable=not console.is_terminal) as bar:
+    column = TextColumn("reading manifests  {task.completed:,} rows")
+    with Progress(column, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
         for number, row in enumerate(rows, start=1):
             if number % _ROWS_A_STEP == 0:
@@ -101,7 +100,7 @@ def counted(rows: Iterable[T], console: Console) -> Iterator[T]:
 
 
 def _tallies(path: Path, done: threading.Event) -> Iterator[Tally]:
-    """The tally, again and again, until the run is done."""
+    """The tally at every poll, until the run is done."""
     tally = Tally()
     with path.open("rb") as stream:
         finished = False
