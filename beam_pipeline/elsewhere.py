@@ -12,7 +12,8 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.runner import create_runner
 
 from beam_pipeline import faults
-from beam_pipeline.pipeline import Job, build
+from beam_pipeline.job import Job
+from beam_pipeline.pipeline import build
 from transforms.errors import UsageError, UserError
 from transforms.listener import Listener
 

@@ -14,7 +14,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from beam_pipeline import faults, progress
-from beam_pipeline.pipeline import Job, build
+from beam_pipeline.job import Job
+from beam_pipeline.pipeline import build
 from transforms.listener import Listener
 
 

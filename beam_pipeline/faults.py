@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipeline.pipeline import REUSED
+from beam_pipeline.write_shards import REUSED
 from transforms import errors
 from transforms.errors import StorageError, UserError
 

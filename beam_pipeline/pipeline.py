@@ -1,27 +1,22 @@
-"""The pipeline: manifests in, shards out, one description of the whole at the end. Wiring only."""
+"""The pipeline: manifests become shards, and at the end the dataset is described. Wiring only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import with_output_types
-from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipeline.progress import ProgressFile
+from beam_pipeline.job import Job
+from beam_pipeline.write_shards import WriteShards
 from transforms import reasons
 from transforms.clip import Clip, Outcome, pack, rejected, unpack
-from transforms.dataset import assign, repeats, shard
-from transforms.dataset.output import Output
+from transforms.dataset import assign, duplicates
+from transforms.dataset.duplicates import Use
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
-from transforms.dataset.repeats import Use
-from transforms.dataset.shard import ClipPool, ShardResult
+from transforms.dataset.shard import ShardResult
 from transforms.manifests import read
 from transforms.manifests.read import Manifest, ManifestSettings
 from transforms.report import finish
@@ -30,43 +25,6 @@ from transforms.storage import Storage
 
 CLIPS = "clips"
 REJECTS = "rejects"
-REUSED = Metrics.counter("cliptune", "clips_reused")
-# A thread prepares tens of clips a second, and a request of a tenth of a second must not hold it up. A worker of
-# many threads is bounded, for each read may hold `sources.MAX_WAITING_BYTES`.
-READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
-# While one is finished, which takes some requests, another one's clips are prepared.
-SHARDS_AT_A_TIME = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """All that the pipeline needs to know: plain values, for it is pickled to the workers.
-
-    Attributes:
-      manifests: what to read.
-      manifest_settings: how to read it.
-      plan: what the launcher counted.
-      output: what the dataset is and where it goes.
-      clip_threads: clips prepared at a time by one worker.
-      progress_path: a local file to note finished clips in, or "" for none.
-      committed: shards that an earlier run had finished when this one began.
-    """
-
-    manifests: tuple[Manifest, ...]
-    manifest_settings: ManifestSettings
-    plan: Plan
-    output: Output
-    clip_threads: int
-    progress_path: str = ""
-    committed: frozenset[ShardKey] = frozenset()
-
-    def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
-        """The same job, whose output is its own and holds what an earlier run has finished."""
-        return replace(self, output=replace(self.output, claim=claim, audio_there=audio_there), committed=committed)
-
-    def with_progress(self, path: str) -> Job:
-        """The same job, noting its progress in a local file."""
-        return replace(self, progress_path=path)
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
@@ -84,12 +42,12 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     every_shard = pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys()) | EmptyShards()
     written = (clips, rejects, every_shard) | "Rows" >> beam.Flatten() | WriteShards(job)
     if job.output.settings.dedupe == "audio":
-        written = written | DropRepeats(job)
+        written = written | DropDuplicateAudio(job)
     return written | FinishDataset(job)
 
 
 class ReadManifests(beam.PTransform):
-    """Splits manifests into clips and the outcomes of rows that are none."""
+    """Reads manifests into clips, and into outcomes of rows that are no clips."""
 
     def __init__(self, settings: ManifestSettings, storage: Storage) -> None:
         super().__init__()
@@ -113,7 +71,7 @@ class _ReadManifest(beam.DoFn):
 
 
 class Deduplicate(beam.PTransform):
-    """Keeps one clip of every id; the others become rejections."""
+    """Keeps one clip of every id and rejects the others."""
 
     @staticmethod
     def _with_id(clip: Clip) -> tuple[str, bytes]:
@@ -128,7 +86,7 @@ class Deduplicate(beam.PTransform):
 class _KeepFirst(beam.DoFn):
     def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Clip | TaggedOutput]:
         clips = [row for row in map(unpack, element[1]) if isinstance(row, Clip)]
-        # By contents first, so that the order of the manifests does not choose the clip.
+        # Sorted by contents before source, so that the order of the manifests does not decide.
         first, *others = sorted(clips, key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
         yield first
         for clip in others:
@@ -166,7 +124,7 @@ class KeyRejects(beam.PTransform):
 
 
 class EmptyShards(beam.PTransform):
-    """Gives every shard one empty row, so that a shard without clips is written too."""
+    """Gives every shard an empty row, so that shards without clips are written too."""
 
     @staticmethod
     def _without_row(key: ShardKey) -> tuple[ShardKey, bytes]:
@@ -176,73 +134,8 @@ class EmptyShards(beam.PTransform):
         return keys | beam.Map(self._without_row).with_output_types(tuple[ShardKey, bytes])
 
 
-class WriteShards(beam.PTransform):
-    """Groups rows by shard and writes each shard: the one step that touches audio."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
-
-    def expand(self, rows: PCollection) -> PCollection:
-        # References cross the shuffle, audio never does.
-        return rows | beam.GroupByKey() | beam.ParDo(_WriteShard(self.job)).with_output_types(ShardResult)
-
-
-class _WriteShard(beam.DoFn):
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
-
-    def setup(self) -> None:
-        threads = self.job.clip_threads
-        reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
-        self.pending: set[Future[ShardResult]] = set()
-        self.progress = ProgressFile(self.job.progress_path)
-        self.shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
-        self.clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
-        self.reader = ThreadPoolExecutor(reads, thread_name_prefix="read")
-        # Two a thread: one being prepared, one ready while the line before it is written.
-        self.pool = ClipPool(self.clips, 2 * threads, self.progress.note, self.reader, reads)
-
-    def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
-        key, rows = element
-        clips = [unpack(row) for row in rows if row]
-        self.pending.add(self.shards.submit(shard.write_shard, key, clips, self.job.output, self.pool))
-        if len(self.pending) >= SHARDS_AT_A_TIME:
-            yield self._written()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        while self.pending:
-            yield GlobalWindows.windowed_value(self._written())
-
-    def _written(self) -> ShardResult:
-        # Whichever is ready: the one that began first may have been last to take its turn.
-        future = next(iter(wait(self.pending, return_when=FIRST_COMPLETED).done))
-        self.pending.remove(future)
-        try:
-            result = future.result()
-        except BaseException:
-            self._stop()
-            self.setup()  # the runner may try the bundle again here
-            raise
-        # On this thread: a counter incremented from another one is lost.
-        # A bundle that runs again finds its own shard, which no earlier run has made.
-        REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
-        return result
-
-    def _stop(self) -> None:
-        """Lets what is running end and begins nothing more: shards without their clips leave no half-written file."""
-        for executor in (self.clips, self.reader):
-            executor.shutdown(wait=False, cancel_futures=True)
-        self.shards.shutdown(cancel_futures=True)
-        self.progress.close()
-
-    def teardown(self) -> None:
-        self._stop()
-
-
-class DropRepeats(beam.PTransform):
-    """Of clips with the same audio keeps one, once all shards are written."""
+class DropDuplicateAudio(beam.PTransform):
+    """Keeps one of the clips with the same audio, when all shards are written."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -253,28 +146,28 @@ class DropRepeats(beam.PTransform):
         return result.key, result
 
     def _uses(self, result: ShardResult) -> Iterator[tuple[str, Use]]:
-        return repeats.uses(result.key, self.job.output)
+        return duplicates.uses_of(result.key, self.job.output)
 
     @staticmethod
-    def _repeats(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
-        return repeats.repeats(element[1])
+    def _duplicates(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
+        return duplicates.duplicates(element[1])
 
     def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
         key, found = element
-        repeats.drop(key, dict(found["dropped"]), self.job.output)
+        duplicates.drop(key, dict(found["dropped"]), self.job.output)
         result: ShardResult = found["results"][0]
         return result
 
     def expand(self, results: PCollection) -> PCollection:
         uses = results | beam.FlatMap(self._uses).with_output_types(tuple[str, Use]) | "SameAudio" >> beam.GroupByKey()
-        dropped = uses | beam.FlatMap(self._repeats).with_output_types(tuple[ShardKey, tuple[str, str]])
+        dropped = uses | beam.FlatMap(self._duplicates).with_output_types(tuple[ShardKey, tuple[str, str]])
         keyed = results | beam.Map(self._keyed).with_output_types(tuple[ShardKey, ShardResult])
         both = {"results": keyed, "dropped": dropped} | beam.CoGroupByKey()
         return both | beam.Map(self._drop).with_output_types(ShardResult)
 
 
 class FinishDataset(beam.PTransform):
-    """Describes the dataset once all its shards are written."""
+    """Describes the dataset when all its shards are written."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from beam_pipeline import progress, runners
+from beam_pipeline.job import Job
 from beam_pipeline.options import options_of
-from beam_pipeline.pipeline import Job
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.dataset import output

@@ -1,8 +1,7 @@
-"""How far a run on this machine has come, told through a file that only grows.
+"""The progress of a run on this machine, through a file that workers append to.
 
-Workers may be threads or processes, so they share no memory with the launcher.
-Each finished clip appends one fixed-size mark (appends of a few bytes are
-atomic); the launcher reads what is new.
+Workers may be processes, which share no memory with the launcher. A worker appends one mark of a fixed size for each
+finished clip; appends of a few bytes are atomic. The launcher reads the new marks.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ T = TypeVar("T")
 
 
 class ProgressFile:
-    """The workers' end: one mark per clip. An empty path notes nothing."""
+    """The file as workers write it: one mark a clip. With an empty path nothing is written."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND) if path and Path(path).exists() else None
@@ -47,7 +46,7 @@ class ProgressFile:
 
 @dataclass(slots=True)
 class Tally:
-    """What the marks add up to.
+    """The sum of the marks.
 
     Attributes:
       clips: finished, accepted or not.
@@ -100,7 +99,7 @@ def counted(rows: Iterable[T], listener: Listener) -> Iterator[T]:
 
 
 def _tallies(path: Path, done: threading.Event) -> Iterator[Tally]:
-    """The tally, again and again, until the run is done."""
+    """The tally at every poll, until the run is done."""
     tally = Tally()
     with path.open("rb") as stream:
         finished = False

@@ -11,7 +11,7 @@ from transforms.listener import Listener
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from beam_pipeline.pipeline import Job
+    from beam_pipeline.job import Job
 
 
 class Engine(Protocol):

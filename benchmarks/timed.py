@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import beam_pipeline.prepare  # noqa: F401 -- else the command would import it, in the time that is measured
-from beam_pipeline import pipeline
+from beam_pipeline import write_shards
 from benchmarks.replacing import Replacements, replaced
 from cliptune import main as cliptune
 from transforms.clip import Outcome
@@ -31,9 +31,9 @@ def one_after_the_other() -> Replacements:
         return ClipPool(clips, window, note)
 
     return {
-        (pipeline, "SHARDS_AT_A_TIME"): 1,
+        (write_shards, "SHARDS_AT_A_TIME"): 1,
         (finish, "SIDECARS_AT_A_TIME"): 1,
-        (pipeline, "ClipPool"): without_reader,
+        (write_shards, "ClipPool"): without_reader,
     }
 
 

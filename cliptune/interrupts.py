@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command soon, whatever its threads wait for."""
+"""Ctrl-C ends a command within a set time, whatever its threads wait for."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from rich.console import Console
 
 @contextmanager
 def ends_within(seconds: float, console: Console, message: str, status: int) -> Iterator[None]:
-    """Runs the body; Ctrl-C ends it in order and tells `message`, and does not leave the block as an exception.
+    """Runs the body. Ctrl-C stops it and prints `message`; no exception leaves the block.
 
-    A thread that waits for a stalled connection does so for minutes, and Python ends with its last thread. So a process
-    that has not ended in time is ended as it is, and at once by a second Ctrl-C: no command leaves anything behind
-    that its next run does not see.
+    A thread may wait minutes for a stalled connection, and Python ends with its last thread. A process that has not
+    ended in time is therefore ended at once; so it is by a second Ctrl-C. That is safe: whatever a command leaves
+    behind, its next run finds.
 
     Args:
       seconds: from Ctrl-C to the end of the process, at most.
       console: where people read.
-      message: what has stopped, and how it goes on.
-      status: of a process that was ended before its time.
+      message: what has stopped, and how to go on.
+      status: exit status of a process that did not end in time.
     """
-    untold = threading.Lock()
+    unsaid = threading.Lock()
 
     def tell() -> None:
-        if untold.acquire(blocking=False):
+        if unsaid.acquire(blocking=False):
             console.show_cursor()  # a progress bar hides it
             console.print(message)
 
@@ -43,7 +43,7 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
         timer.start()
         raise KeyboardInterrupt
 
-    # A process in the background ignores Ctrl-C, and an embedding one may see to it itself.
+    # A background process ignores Ctrl-C, and a program that embeds Cliptune may handle it.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupted)

@@ -44,12 +44,12 @@ ORDER = {
         *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats", "manifests.read"),
         *("manifests.allowed", "dataset", "dataset.assign", "dataset.plan", "dataset.example", "dataset.output"),
         *("dataset.description", "dataset.ledger", "dataset.read_ahead", "dataset.sidecar", "dataset.prepare_clip"),
-        *("dataset.shard", "dataset.repeats"),
+        *("dataset.shard", "dataset.duplicates"),
         *("report", "report.counts", "report.report", "report.page", "report.finish"),
     ],
     "beam_pipeline": [
-        *("", "requests", "progress", "pipeline", "runners", "options", "faults", "embedded", "elsewhere", "prepare"),
-        "__main__",
+        *("", "requests", "job", "progress", "write_shards", "pipeline", "runners", "options", "faults"),
+        *("embedded", "elsewhere", "prepare", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),

@@ -1,4 +1,4 @@
-"""The records that travel through Cliptune: a manifest row as a clip, and what became of it."""
+"""The two records of a manifest row: the clip that it describes, and the outcome of preparing it."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ _OUTCOME_VALUES = attrgetter(*(field.name for field in fields(Outcome)))
 
 
 def pack(row: Clip | Outcome) -> bytes:
-    """The row as few bytes, to wait in a shuffle: the records themselves would take ten times as much memory there."""
+    """The row as few bytes, for a shuffle. As records, rows would take ten times the memory there."""
     values = _CLIP_VALUES(row) if isinstance(row, Clip) else _OUTCOME_VALUES(row)
-    # Half of a clip's bytes repeat what its original row says.
+    # A clip repeats much of its original row, so compression halves it.
     return zlib.compress(orjson.dumps([type(row).__name__, *values]), level=1)
 
 

@@ -1,6 +1,6 @@
-"""What the tuning service documents about datasets: each limit once, with who says so and when it was read.
+"""The limits of the tuning service on datasets: each once, with its source and the day it was read.
 
-None of it was tried against the live service. What is known of the models stands beside their provider.
+None was tried against the live service. Facts about the models are in the folder of their provider.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MAX_CHARS_PER_TOKEN = 10
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who says so, and when it was read.
+    """Where a limit is stated, and when that was read.
 
     Attributes:
       mark: "documented" by Google, "reported" by users, or "unverified".

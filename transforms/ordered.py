@@ -1,4 +1,4 @@
-"""Work in flight: its results in order, and never more of it than a window."""
+"""Work on threads: results in order, and a bounded number of calls in flight."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ R = TypeVar("R")
 
 
 def when_done(futures: Iterable[Future[R]], window: int) -> Generator[Future[R]]:
-    """The futures in their order, each when it is done, well or not; at most `window` are begun and not yet taken.
+    """The futures in their order, each when it has a result or a fault. At most `window` have begun and not been taken.
 
     Args:
-      futures: begins a piece of work whenever the next one is asked for.
-      window: which bounds what waits in memory.
+      futures: an iterator that begins the next piece of work when it is advanced.
+      window: bounds the results in memory.
     """
     pending: deque[Future[R]] = deque()
     try:
@@ -33,7 +33,7 @@ def when_done(futures: Iterable[Future[R]], window: int) -> Generator[Future[R]]
 
 
 def _done(future: Future[R]) -> Future[R]:
-    # Not `futures.wait`: a future that its executor's shutdown cancels never wakes that.
+    # `futures.wait` would not do: it never wakes for a future that is cancelled by the shutdown of its executor.
     with suppress(CancelledError):
         future.exception()
     return future
@@ -42,7 +42,7 @@ def _done(future: Future[R]) -> Future[R]:
 def map_ordered(executor: Executor, fn: Callable[[T], R], values: Iterable[T], window: int) -> Iterator[R]:
     """`map` in the order of `values`, at most `window` calls ahead of the consumer.
 
-    `Executor.map` would submit everything at once, and hold every result.
+    `Executor.map` would submit all values at once, and keep every result.
     """
     futures = when_done((executor.submit(fn, value) for value in values), window)
     with closing(futures):

@@ -1,4 +1,4 @@
-"""What the user may choose and what decides the dataset's bytes, checked once at the door."""
+"""The settings of a dataset: all that decides its bytes besides the manifests. They check themselves."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def find(name: str, tasks: Sequence[Task]) -> Task | None:
 
 
 def target_text(task: Task | None, value: object) -> object:
-    """The target as text, where the task's kind decides it: a JSON value that the manifest holds unquoted.
+    """The target as text. Of a JSON task, a manifest may hold the value itself instead of text.
 
     Args:
       task: of the row; None for a dataset without tasks.
@@ -69,7 +69,7 @@ def target_text(task: Task | None, value: object) -> object:
 
 
 def check_target(task: Task | None, target: str) -> None:
-    """Refuses a target that is not of its task's kind.
+    """Rejects a target that is not of its task's kind.
 
     Raises:
       ClipRejected: BAD_TARGET.
@@ -95,7 +95,7 @@ def _check_json(task: Task, target: str) -> None:
         place = f"{fault.msg} at character {fault.colno}"
         _refuse(f"the target of task {task.name} must be JSON, got {target[:_SHOWN_CHARS]!r} ({place})")
     if task.schema is not None:
-        # The schema as text, for it is the key of a cache.
+        # As text, because the schema is the key of a cache.
         broken = _broken_rule(orjson.dumps(task.schema), value)
         if broken:
             _refuse(f"the target of task {task.name} breaks its schema: {broken}")
@@ -145,7 +145,7 @@ def load(content: bytes, name: str) -> tuple[Task, ...]:
 
 def _parse(content: bytes, name: str) -> object:
     class Loader(yaml.SafeLoader):
-        """YAML as it is written; of a name that is given twice the stock loader would drop the first."""
+        """A loader that refuses a name given twice; the stock loader would drop the first."""
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
         keys = [loader.construct_object(key) for key, _ in node.value]

@@ -1,11 +1,11 @@
-"""Optional normalisation of targets; by default a text goes through exactly as it is given."""
+"""Optional normalisation of targets. By default a text stays exactly as it is given."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
 
-# Marks inside words, which belong to their spelling: don't, l'eau, co-operate.
+# Marks that belong to the spelling of a word when they stand inside it: don't, l'eau, co-operate.
 _INNER = frozenset("'’-‐‑")
 
 
@@ -24,7 +24,7 @@ def _is_punctuation(text: str, index: int) -> bool:
     return unicodedata.category(char).startswith("P") and not (char in _INNER and inside)
 
 
-# Each step with an example: what it makes of which text.
+# By name: the step, an example, and what the step makes of it.
 STEPS: dict[str, tuple[Callable[[str], str], str, str]] = {
     "nfc": (lambda text: unicodedata.normalize("NFC", text), "cafe\u0301", "café"),
     "nfkc": (lambda text: unicodedata.normalize("NFKC", text), "ﬁve ½ №1", "five 1⁄2 No1"),

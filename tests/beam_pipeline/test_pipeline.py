@@ -13,19 +13,19 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
+from beam_pipeline.job import Job
 from beam_pipeline.pipeline import (
     CLIPS,
     REJECTS,
     Deduplicate,
     EmptyShards,
     FinishDataset,
-    Job,
     KeyByShard,
     KeyRejects,
     ReadManifests,
-    WriteShards,
     build,
 )
+from beam_pipeline.write_shards import WriteShards
 from transforms.clip import Clip, Outcome, pack
 from transforms.dataset import assign
 from transforms.dataset.output import Output, claim

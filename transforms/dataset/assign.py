@@ -1,4 +1,4 @@
-"""Which shard, which place in it and which split a clip belongs to: all decided by hashes."""
+"""The split, the shard and the place of a clip: hashes decide all three."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from transforms.clip import Clip
 TRAIN = "train"
 VALIDATION = "validation"
 
-# A salt of its own keeps the split independent of the order: without it the
-# validation clips would all be the first of the dataset.
+# The salt keeps the split independent of the order. Without it the validation clips would be the first of the dataset.
 _SPLIT_SALT = b"cliptune-split"
 
 # A fifth of the whole is 25 % of what is left for training, which satisfies both documented shares.
@@ -39,12 +38,12 @@ def shard_index(clip_id: str, num_shards: int) -> int:
 
 
 def split_key(clip: Clip) -> int:
-    """The number that stands for the clip's group: clips of one group share it."""
+    """The number of the clip's group, which all clips of the group share."""
     return hash64(clip.group or clip.clip_id, _SPLIT_SALT)
 
 
 def split_of(clip: Clip, validation_keys: frozenset[int]) -> str:
-    """The clip's split: its row's own, else validation if its group was chosen for it."""
+    """The clip's split: what its row says, else validation if its group was chosen, else train."""
     if clip.split:
         return clip.split
     return VALIDATION if split_key(clip) in validation_keys else TRAIN

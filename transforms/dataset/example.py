@@ -1,4 +1,4 @@
-"""One line of the dataset: a prompt and a clip in the user turn, the target in the model turn."""
+"""One line of the dataset. The user turn has the prompt and the clip, the model turn has the target."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def line(clip: Clip, payload: Payload, settings: Settings) -> bytes:
             reasons.EXAMPLE_TOO_LARGE,
             f"the example would have {size:,} bytes, over the limit max_example_bytes={settings.max_example_bytes:,}",
         )
-    # The payload never passes through a JSON encoder: base64 needs no escapes.
+    # Base64 needs no escapes, so the payload does not pass through a JSON encoder.
     return b"".join((before, head, pybase64.b64encode(payload.content) if inline else b"", tail, after))
 
 
@@ -52,13 +52,13 @@ def payload(line: bytes, mime_type: str) -> Payload:
 
 
 def audio_path(payload: Payload, settings: Settings) -> str:
-    """Where the payload's file is below the dataset's `audio/`: named by its contents, so equal ones are one file."""
+    """The payload's file, below the dataset's `audio/`. Its contents name it, so equal payloads are one file."""
     digest = sha256(payload.content).hexdigest()
     return f"{digest[:2]}/{digest}.{settings.audio_format}"
 
 
 def _audio_part(payload: Payload, settings: Settings) -> tuple[bytes, bytes]:
-    """The part that carries the audio: what stands before and after its base64, if that is in the line."""
+    """The text before and after the payload's base64 in the part with the audio; a part with a URI has none between."""
     spell = _SPELLINGS[settings.json_names]
     names = "inline_data" if settings.audio_part == "inline" else "file_data", "mime_type", "file_uri"
     part, mime_type, file_uri = (spell(name).encode() for name in names)
@@ -70,7 +70,7 @@ def _audio_part(payload: Payload, settings: Settings) -> tuple[bytes, bytes]:
 
 
 def _frame(clip: Clip, settings: Settings) -> tuple[bytes, bytes]:
-    """What stands before and after the part that carries the audio."""
+    """The line before and after the part with the audio."""
     spell = _SPELLINGS[settings.json_names]
     system = (
         b'"%s":{"parts":[{"text":%s}]},' % (spell("system_instruction").encode(), orjson.dumps(clip.system_instruction))

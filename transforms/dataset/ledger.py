@@ -1,4 +1,4 @@
-"""The ledger: every manifest row once, with what became of it, as Parquet; and the dead letters."""
+"""The ledger, which has every manifest row once with its outcome, as Parquet; and the dead letters."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SCHEMA = pa.schema(_COLUMNS)
 
 
 def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, storage: Storage) -> int:
-    """Writes the ledger's files, streaming: one row group is in memory at a time.
+    """Writes the ledger's files. One row group is in memory at a time.
 
     Args:
       outcomes: of every manifest row, in the dataset's order.
@@ -94,10 +94,10 @@ def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None)
 
 
 def dead_letter(outcome: Outcome) -> bytes:
-    """A rejected row as a line of `rejected.jsonl`: the row as it was, and why it was refused.
+    """A rejected row as a line of `rejected.jsonl`: the original row, and why it was refused.
 
-    The added names begin with "reject_" so that they do not clash with the
-    columns of the row, and a manifest reader passes over them.
+    The added names begin with "reject_": they do not clash with the columns of the row, and readers of manifests pass
+    over them.
     """
     row = orjson.loads(outcome.row) if outcome.row else {}
     why = {"reject_reason": outcome.reason, "reject_detail": outcome.detail, "reject_source": outcome.source}

@@ -1,4 +1,4 @@
-"""What a run is going to do, counted from the manifests before anything is decoded."""
+"""The plan of a run: rows, splits and shards, counted from the manifests before anything is decoded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transforms.clip import Clip, Outcome
 from transforms.dataset import assign
 from transforms.settings import Settings
 
-# One shard is one unit of work and of loss: about 64 clips keep both small
-# without making files so small that a bucket's per-object costs dominate.
+# A shard is the unit of work, and of loss when a run is killed. 64 clips keep both small; with fewer, a bucket's costs
+# of each object would dominate.
 CLIPS_PER_SHARD = 64
-# Rows that never become clips are only written to sidecars, in far larger portions.
+# Rows that are no clips only go to sidecars, which may be far larger.
 REJECTS_PER_SHARD = 4_096
 REJECTED = "rejected"
 
@@ -54,22 +54,23 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
     Memory grows with the number of groups and of different prompts only (64-bit keys).
 
     Args:
-      rows: of all manifests.
-      settings: what decides the bytes.
-      shard_clips: clips of a shard; None for `CLIPS_PER_SHARD`.
+      rows: of all manifests, in any order.
+      settings: for the share of validation and the default prompt.
+      shard_clips: clips of a full shard; None for `CLIPS_PER_SHARD`.
     """
+    shard_clips = CLIPS_PER_SHARD if shard_clips is None else shard_clips
     tally = _Tally()
     for row in rows:
         tally.add(row, settings)
-    # A manifest that marks splits has chosen its validation clips itself.
+    # A manifest that marks the split of some rows has chosen its validation clips itself.
     validation = frozenset() if tally.marked else assign.choose_validation(tally.unmarked, settings.validation_fraction)
     held_out = sum(tally.unmarked[key] for key in validation)
     clips = {
         assign.TRAIN: tally.marked[assign.TRAIN].total() + tally.unmarked.total() - held_out,
         assign.VALIDATION: tally.marked[assign.VALIDATION].total() + held_out,
     }
-    shards = {split: -(-count // (shard_clips or CLIPS_PER_SHARD)) for split, count in clips.items()}
-    # Duplicated ids, found later, join the unreadable rows; so at least one shard.
+    shards = {split: -(-count // shard_clips) for split, count in clips.items()}
+    # At least one shard: clips with a duplicate id, which are found later, go there too.
     shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
     return Plan(tally.rows, f"{tally.digest:064x}", shards, validation, prompts, tally.torn_groups())
@@ -77,7 +78,7 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted on the way through the manifests.
+    """The counts, while the manifests are read.
 
     Attributes:
       rows: of any kind.
@@ -98,7 +99,7 @@ class _Tally:
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
         self.rows += 1
-        self.digest = (self.digest + _row_digest(row)) % (1 << 256)  # a sum does not depend on the order
+        self.digest = (self.digest + _row_digest(row)) % (1 << 256)  # a sum is the same in any order
         if isinstance(row, Outcome):
             self.unreadable += 1
             return
@@ -107,7 +108,7 @@ class _Tally:
         counter[assign.split_key(row)] += 1
 
     def torn_groups(self) -> int:
-        """Groups in both splits: those of unmarked rows stay whole, in train."""
+        """Groups in both splits. Unmarked rows count for train, where they go."""
         if not self.marked:
             return 0
         return len(self.marked[assign.VALIDATION].keys() & (self.marked[assign.TRAIN].keys() | self.unmarked.keys()))
@@ -115,5 +116,5 @@ class _Tally:
 
 def _row_digest(row: Clip | Outcome) -> int:
     content = asdict(row)
-    del content["source"]  # the same row further down is the same row
+    del content["source"]  # a row is the same on any line
     return int.from_bytes(blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=32).digest(), "big")

@@ -27,13 +27,12 @@ def prepare_clip(clip: Clip, output: Output, ahead: Ahead | None = None) -> tupl
       ahead: the read of its source, if that was begun before.
 
     Returns:
-      The example's line and its outcome, which does not yet know its place; or
-      b"" and the outcome of a rejected clip.
+      The example's line and its outcome, still without shard and line; b"" and the outcome for a rejected clip.
 
     Raises:
-      StorageError: the world's fault, for the runner to retry.
-      UserError: nothing of this kind can be read, for example a forbidden bucket.
-      PayloadError: with `output.verify`, a payload that is not what it should be.
+      StorageError: the storage failed; the runner may retry.
+      UserError: the run cannot go on, for example because a bucket is forbidden.
+      PayloadError: with `output.verify`, the payload does not decode to the clip's samples.
     """
     try:
         return _accept(clip, output, ahead)
@@ -77,7 +76,7 @@ def _accept(clip: Clip, output: Output, ahead: Ahead | None) -> tuple[bytes, Out
         target_chars=len(clip.target),
         task=clip.task or None,
         group=clip.group or None,
-        # A clip that is dropped later becomes a dead letter, which holds its row.
+        # A clip may be dropped later; its dead letter then holds the row.
         row=clip.row if settings.dedupe == "audio" else None,
     )
 
@@ -94,7 +93,7 @@ def _normalized(clip: Clip, settings: Settings) -> Clip:
 
 
 def _decoded(clip: Clip, uri: str, output: Output, ahead: Ahead | None) -> tuple[Waveform, bytes]:
-    """The clip's waveform, and its whole source file; b"" for a segment, which is cut out of a recording."""
+    """The clip's waveform and its source file; b"" for a segment of a recording."""
     name_hint = uris.without_generation(uri)
     if clip.offset is None:
         content = read_ahead.read(uri, output.storage, ahead)

@@ -1,4 +1,4 @@
-"""Clips' source files, read ahead of their decoding where every request takes its time."""
+"""Reading sources in gs:// before their clips are decoded, so that requests overlap with work."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from transforms.errors import ClipRejected
 from transforms.ordered import when_done
 from transforms.storage import Storage, uris
 
-# A longer recording should be cut first; the cap keeps a few clips in memory bounded.
+# The cap bounds the memory of a few clips. A longer recording should be cut first.
 MAX_AUDIO_BYTES = 512 << 20
-# What may wait for its decoding, so that a window never holds more than this a read. Longer files are read when they
-# are decoded: beside their own length the delay of one request counts little.
+# The longest file that waits in memory for its decoding. A longer one is read when it is decoded: the delay of one
+# request counts little beside the time of its transfer.
 MAX_WAITING_BYTES = 4 << 20
 
-# The file's contents, or what reading them raised; None for a file that is read when it is decoded.
+# The file's contents, or the exception of reading them; None for a file that is read when it is decoded.
 Ahead: TypeAlias = "Future[bytes | None]"
 
 
 def begin(
     clips: Iterable[Clip], base: str, storage: Storage, reader: Executor | None, window: int
 ) -> Generator[Future[bytes | None]]:
-    """For each clip, in order, its read when that is done; at most `window` have been begun and not been taken.
+    """The read of each clip's source, in order, when it is done. At most `window` have begun and not been taken.
 
     Args:
       clips: whose sources are read.
       base: absolute folder that relative paths start from.
       storage: reads them.
-      reader: runs the reads; None to begin none.
-      window: bounds the requests at a time, and memory to this times `MAX_WAITING_BYTES`.
+      reader: runs the reads; None for none.
+      window: bounds the requests at a time, and the memory to `window` times `MAX_WAITING_BYTES`.
     """
 
     def read_of(clip: Clip) -> Ahead:
         uri = uris.absolute(clip.uri, base)
-        # A local file waits in the system's memory as well as in ours; of a recording only a segment is wanted.
+        # Reading a local file ahead gains nothing, and of a recording only a segment is needed.
         if reader is None or not uris.is_gcs(uri) or clip.offset is not None:
             return _nothing()
         return reader.submit(_read_unless_long, uri, storage)
@@ -46,7 +46,7 @@ def begin(
 
 
 def read(uri: str, storage: Storage, ahead: Ahead | None) -> bytes:
-    """The contents of a clip's source, from the read that was begun before or from one of now.
+    """The contents of a clip's source: from the read that was begun before, else from a read now.
 
     Raises:
       ClipRejected, StorageError, UserError: as `Storage.read_audio`.

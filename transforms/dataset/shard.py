@@ -27,13 +27,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a written shard reports: small, for it crosses a shuffle.
+    """A written shard, in few bytes: the result crosses a shuffle.
 
     Attributes:
       key: split and index.
       rows: clips that were assigned to the shard.
       reused: whether an earlier run had written it.
-      fingerprint: what its sidecar must bear.
+      fingerprint: of its sidecar.
     """
 
     key: ShardKey
@@ -44,15 +44,15 @@ class ShardResult:
 
 @dataclass(frozen=True, slots=True)
 class ClipPool:
-    """Where clips are prepared, some at a time.
+    """The threads that prepare clips, and the bounds of their work.
 
     Attributes:
       executor: runs the preparation of one clip.
       window: clips in flight, which bounds memory.
       on_outcome: called for every outcome, in the order of its shard, for progress.
-      reader: reads sources in gs:// ahead of their decoding; None to read each when it is decoded.
-      reads: sources of one shard that are read, or have been read and wait, at a time.
-      turn: held by the shard whose clips are begun.
+      reader: reads sources in gs:// ahead; None to read each when it is decoded.
+      reads: sources of one shard at a time that are being read, or wait to be decoded.
+      turn: held by the shard whose clips are being begun.
     """
 
     executor: Executor
@@ -66,12 +66,11 @@ class ClipPool:
 def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, pool: ClipPool) -> ShardResult:
     """Writes one shard and, when it is whole, its sidecar.
 
-    A shard whose sidecar already bears the same fingerprint, and whose file is
-    as the sidecar says, is left as it is and nothing is decoded.
+    A shard is reused, without decoding, if its sidecar has the same fingerprint and its file is as the sidecar says.
 
     Args:
-      key: split and index; split "rejected" has a sidecar and no file.
-      rows: clips of the shard in any order; of split "rejected", outcomes.
+      key: split and index. Split "rejected" has sidecars only.
+      rows: clips of the shard, in any order; outcomes for split "rejected".
       output: what is written, and where to.
       pool: prepares the clips.
 
@@ -125,18 +124,18 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, output: Outp
 
 
 def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
-    """The values, of one shard after the other: so while one shard is finished, the next one keeps all threads busy.
+    """The values of one shard after the other. While one shard is uploaded, the next one keeps the threads busy.
 
-    Shards that shared the threads would end together, and wait for the bucket together.
+    Shards that shared the threads would end together, and the threads would then wait for the bucket.
     """
     values = iter(values)
-    first = list(islice(values, 1))  # what is read ahead is begun, whosever turn it is
+    first = list(islice(values, 1))  # begins to read ahead, before the shard has its turn
     with turn:
         yield from chain(first, values)
 
 
 def _committed(key: ShardKey, digest: str, output: Output) -> Sidecar | None:
-    """The sidecar of an earlier run, if it and its shard are what this run would write."""
+    """The sidecar of an earlier run, if sidecar and shard are what this run would write."""
     try:
         sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
     except (FileNotFoundError, ValueError):
@@ -147,13 +146,13 @@ def _committed(key: ShardKey, digest: str, output: Output) -> Sidecar | None:
 
 
 def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
-    """Decodes the payloads of a shard that an earlier run wrote; each must have the samples that were noted.
+    """Decodes the payloads of a shard that an earlier run wrote, and compares their length with the sidecar's.
 
     Returns:
-      False if an audio file beside the shard is missing or changed: then the shard is to be made again.
+      False if an audio file is missing or changed, so that the shard must be written again.
 
     Raises:
-      PayloadError: a payload has other samples.
+      PayloadError: a payload has another length.
     """
     if key[0] == REJECTED:
         return True
@@ -168,7 +167,7 @@ def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
 
 
 def _payload(line: bytes, outcome: Outcome, output: Output) -> encode.Payload | None:
-    """The payload of an accepted clip; None if it is a file that is missing or has other contents."""
+    """The payload of an accepted clip; None if its file is missing or has other contents."""
     mime_type = outcome.mime_type or ""
     if output.settings.audio_part == "inline":
         return example.payload(line, mime_type)

@@ -1,4 +1,4 @@
-"""The sidecar of a shard: its commit mark, which says what became of each clip."""
+"""The sidecar of a shard: the outcome of each clip, and the mark that the shard is whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transforms.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """A shard's commit mark: it exists only when the shard is whole.
+    """The outcomes of a shard. It is written last, so it exists only if the shard is whole.
 
     Attributes:
       fingerprint: of everything that decided the shard's bytes.

@@ -1,4 +1,4 @@
-"""Kaldi data folders: `wav.scp` and `text`, with `segments` and `utt2spk` if they are there."""
+"""Kaldi data folders: `wav.scp` and `text`; `segments` and `utt2spk` may be there too."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _lines(folder: str, file: str, name: str, storage: Storage) -> Iterator[tupl
 
 
 def _split(key: str, rest: str) -> tuple[str, str]:
-    first, tab, more = key.partition("\t")  # some write a tab behind the key
+    first, tab, more = key.partition("\t")  # some files have a tab after the key
     return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
 
 
@@ -81,7 +81,7 @@ def _segment(rest: str, recordings: dict[str, str]) -> Fields:
     try:
         length = float(end) - float(start)
     except ValueError:
-        return {**fields, "duration": f"{start} to {end}"}  # refused as no number, with the words of the file
+        return {**fields, "duration": f"{start} to {end}"}  # refused later as no number, with the words of the file
     return fields if float(end) < 0 else {**fields, "duration": round(length, 6)}
 
 

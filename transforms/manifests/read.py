@@ -33,7 +33,7 @@ class Manifest:
     Attributes:
       name: as the user wrote it; sources are "name:line".
       uri: absolute path or gs:// URI, for workers with another working folder.
-      is_folder: whether it is a folder, or a prefix in gs://: asked once, for a bucket answers by a list.
+      is_folder: whether it is a folder, or a prefix in gs://. Looked up once, for a bucket must list its objects.
     """
 
     name: str
@@ -121,7 +121,7 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
 
 
 def _nothing_read(manifest: Manifest, storage: Storage) -> None:
-    """A manifest of nothing but faulty lines is reported row by row; one without rows is a mistake."""
+    """Refuses a manifest without rows. One whose rows are all faulty is reported row by row."""
     if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)), None) is None:
         raise UserError(f"{manifest.name}: the manifest has no rows")
 
@@ -180,13 +180,13 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         system_instruction=_optional("system_instruction", fields, settings)
         or (task.system_instruction if task else ""),
         task=task.name if task else task_name,
-        # What one recording teaches in several tasks belongs into one split.
+        # The examples that one recording gives several tasks belong into one split.
         group=_optional("group", fields, settings) or (_place(path, offset, duration) if task_name else ""),
         split=_split(fields, settings),
         offset=offset,
         duration=duration,
-        # Whoever writes an absolute path into a manifest on this machine means this machine. A relative one that
-        # leaves its folder, or any in a manifest from a bucket, may come with a dataset from elsewhere.
+        # An absolute path in a manifest on this machine was written for this machine. A relative path, and any path in
+        # a manifest from a bucket, may have come with a dataset from elsewhere.
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
     )
 
@@ -234,15 +234,14 @@ def _clip_id(
 
 
 def _place(path: str, offset: float | None, duration: float | None) -> str:
-    """Where the audio is, as the row has it; the path tells clips of equal base names in two folders apart."""
+    """Where the audio is, as the row has it. The whole path, for two folders may hold files of one name."""
     return path if offset is None else f"{path}@{offset:g}+{'' if duration is None else f'{duration:g}'}"
 
 
 def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, float | None]:
     """Offset and duration of a clip within its recording.
 
-    Manifests in NeMo's style carry the recording's own duration too; so it cuts
-    only where there is an offset beside it.
+    In manifests of NeMo's style `duration` is that of the whole recording, so it counts only beside an offset.
     """
     offset = _seconds("offset", fields, settings)
     if offset is None:
@@ -276,7 +275,7 @@ def _split(fields: Fields, settings: ManifestSettings) -> str:
 
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:
-    """The audio as the user would name it: relative where the manifest's own name is relative."""
+    """The audio as the user would name it: relative if the manifest's own name is relative."""
     if uris.is_gcs(path) or path.startswith("/"):
         return path
     if scheme := uris.scheme_of(path):
@@ -293,7 +292,7 @@ def _row_json(fields: Fields) -> str:
 
 
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
-    """The outcome of a row that is no clip, with as much of it as can be read."""
+    """The outcome of a row that is no clip, with as much of the row as can be read."""
     clip_id = _value("id", row.fields, settings)
     uri = _value("audio", row.fields, settings)
     try:

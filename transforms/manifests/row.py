@@ -33,9 +33,9 @@ class Row:
     Attributes:
       line: 1-based line (of Parquet and folders: row) where it begins.
       fields: by column name.
-      fault: why it is no row; None if it is one.
-      text: the line itself where it is no row.
-      file: which file of a folder it stands in; "" for a manifest of one file.
+      fault: why the line is no row; None for a row.
+      text: the line itself, if it is no row.
+      file: the file of a folder that it is in; "" for a manifest of one file.
     """
 
     line: int

@@ -1,1 +1,1 @@
-"""What is told of a finished dataset: counts, warnings, pages."""
+"""The report on a finished dataset: counts, warnings, page."""

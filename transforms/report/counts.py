@@ -10,7 +10,7 @@ from typing import Any
 from transforms.clip import Outcome
 from transforms.dataset import assign
 from transforms.dataset.description import Shard
-from transforms.dataset.repeats import audio_of
+from transforms.dataset.duplicates import audio_of
 
 EXAMPLES_PER_REASON = 3
 

@@ -1,4 +1,4 @@
-"""The end of a run: counts that add up, the ledger, the dead letters, the report, and dataset.json last."""
+"""The end of a run: the ledger, the dead letters, the report, and last `dataset.json`. Every row is accounted for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transforms.audio import decode
 from transforms.clip import Outcome
 from transforms.dataset import assign, ledger
 from transforms.dataset.description import DatasetDescription, Shard, Split
+from transforms.dataset.duplicates import audio_of
 from transforms.dataset.output import DATASET_FILE, FORMAT_VERSION, PAGE_FILE, REJECTED_FILE, REPORT_FILE, Output
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
-from transforms.dataset.repeats import audio_of
 from transforms.dataset.shard import ShardResult
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError, UserError
@@ -24,7 +24,7 @@ from transforms.report.report import RepeatedAudio, Report, report_of
 from transforms.settings import Settings
 from transforms.storage import uris
 
-# Small files, so in a bucket it is the requests that take their time.
+# Sidecars are small: in a bucket the delay of each request dominates, so some are read at a time.
 SIDECARS_AT_A_TIME = 16
 
 
@@ -63,7 +63,7 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
 
 
 def _outcomes(plan: Plan, output: Output, count: Count, fingerprints: Mapping[ShardKey, str]) -> Iterator[Outcome]:
-    """Every outcome, shard by shard; notes each shard's size and hash on the way."""
+    """Every outcome, shard by shard; adds each shard to its split."""
 
     def read(key: ShardKey) -> tuple[ShardKey, Sidecar]:
         return key, _sidecar(key, output, fingerprints[key])

@@ -1,4 +1,4 @@
-"""`report.html`: what `report.json` says, to look at. One file, without scripts or anything fetched."""
+"""`report.html`: the report as a page. One file, without scripts; it fetches nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _splits(splits: Mapping[str, SplitReport]) -> str:
 
 
 def _durations(durations: Mapping[str, int]) -> str:
-    """A bar for every second of length: how many clips last so long."""
+    """A histogram: for every second of length, the clips that last so long."""
     counts = {int(seconds): clips for seconds, clips in durations.items()}
     if not counts:
         return ""
@@ -110,7 +110,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows under their heads; columns that are all numbers stand on the right."""
+    """A table. Columns of numbers are aligned to the right."""
     rows = list(rows)
     numeric = [index > 0 and all(row[index][:1].isdigit() for row in rows) for index in range(len(heads))]
     classes = [' class="n"' if right else "" for right in numeric]

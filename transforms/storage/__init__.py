@@ -1,10 +1,10 @@
-"""Files by their URI, local or gs://: one seam, so that nothing else knows where a file lives.
+"""Files by their URI, local or gs://. Nothing else in Cliptune knows how a file is stored.
 
-A `Storage` is a value: whoever reads or writes has been given one, and with it the project that pays.
+A `Storage` is a value. Who reads or writes is given one, and with it the project that pays.
 
-Three kinds of failure leave it, as everywhere in Cliptune: `ClipRejected` (from `read_audio`: the clip's own fault),
-`StorageError` (the world's fault, after the client's own retries), `UserError` (what only the user can mend). Beside
-these, the plain `FileNotFoundError`, `IsADirectoryError` and `PermissionError` of Python.
+It raises the three kinds of error of Cliptune: `ClipRejected` (the clip's fault, from `read_audio` and `open_audio`),
+`StorageError` (the storage failed, after the client's own retries) and `UserError` (the user can mend it). Beside these
+it raises Python's own `FileNotFoundError`, `IsADirectoryError` and `PermissionError`.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class Storage:
             return file.read()
 
     def read_audio(self, uri: str, max_bytes: int) -> bytes:
-        """The contents of one clip's source, whose every fault of its own becomes a rejection.
+        """The contents of one clip's source. A fault of the file rejects the clip.
 
-        The details do not repeat the path: the ledger has it as the user wrote it, and an absolute one would differ
-        between two machines.
+        The details of a rejection do not name the path. The ledger has it as the user wrote it; an absolute path would
+        differ between two machines.
 
         Args:
           uri: absolute path or gs:// URI.
-          max_bytes: the longest file that is read; longer ones are refused before they fill the memory.
+          max_bytes: the longest file that is read. A longer file is refused before it fills the memory.
 
         Raises:
           ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE, EMPTY_FILE or FILE_TOO_LARGE.
@@ -78,9 +78,9 @@ class Storage:
         return content
 
     def open_audio(self, uri: str) -> BinaryIO:
-        """A clip's source to read parts of, by seeking; of an object in gs:// only these parts are fetched.
+        """Opens a clip's source to read parts of it. Of an object in gs:// only these parts are fetched.
 
-        Parts have no checksum to compare: whole files go through `read_audio`.
+        Parts are not checked: a checksum covers whole objects only. Whole files go through `read_audio`.
 
         Raises:
           ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE or EMPTY_FILE.
@@ -95,9 +95,9 @@ class Storage:
         return stream
 
     def write(self, uri: str) -> AbstractContextManager[BinaryIO]:
-        """A file that appears whole under its name when the block ends well, and not at all when it raises.
+        """Opens a file for writing. It appears under its name when the block ends, and never if the block raises.
 
-        Missing folders are made. A file already there is replaced at once.
+        Missing folders are made. An earlier file of this name is replaced in one step.
 
         Raises:
           UserError: the place may not be written, or is a folder.
@@ -111,13 +111,13 @@ class Storage:
             file.write(content)
 
     def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool = False) -> None:
-        """Writes a file that is named by its contents, unless it is there.
+        """Writes a file that is named by its contents, unless it exists already.
 
         Args:
           uri: local path or gs:// URI.
           content: of the file.
           mime_type: content type of an object in gs://.
-          look_first: whether it is likely to be there: asking is then cheaper than sending it in vain.
+          look_first: whether to ask for the file before sending it, which is cheaper if it is likely to be there.
 
         Raises:
           UserError, StorageError: as `write`.
@@ -150,7 +150,7 @@ class Storage:
         return self._backend(folder).list_files(folder)
 
     def list_objects(self, folder: str, at_most: int) -> list[ListedObject]:
-        """The first `at_most` objects below a gs:// folder, sorted by name: one request lists a thousand.
+        """The first `at_most` objects below a gs:// folder, sorted by name. One request lists a thousand.
 
         Raises:
           UserError, StorageError: as `open_read`.
@@ -158,7 +158,7 @@ class Storage:
         return self._gcs().list_objects(folder, at_most)
 
     def match(self, pattern: str) -> list[str]:
-        """The files that a glob of the user's matches, sorted: * and ? within a name, ** for folders at any depth."""
+        """The files that a glob matches, sorted. * and ? match within a name, ** matches folders at any depth."""
         return self._backend(pattern).match(pattern)
 
     def delete(self, uri: str) -> None:
@@ -166,10 +166,10 @@ class Storage:
         self._backend(uri).delete(uri)
 
     def sweep(self, folder: str) -> None:
-        """Removes the half-written files that killed processes of this machine have left below a local folder.
+        """Removes half-written files below a local folder, if the process that wrote them is dead.
 
-        Those of running processes, and of other machines that share the folder, stay. In gs:// there are none: an
-        object appears when it is whole.
+        Files of running processes, and of other machines that share the folder, stay. In gs:// nothing is half-written:
+        an object appears when it is whole.
         """
         if not uris.is_gcs(folder):
             local.sweep(folder)
@@ -177,8 +177,8 @@ class Storage:
     def concatenate(self, sources: Sequence[str], destination: str) -> None:
         """Writes the sources, one after the other, as one file.
 
-        Within one bucket nothing is downloaded: objects are composed on the server, 32 at a time, which is its limit
-        (https://cloud.google.com/storage/docs/composite-objects), and the intermediate objects removed.
+        Within one bucket nothing is downloaded. The server composes the objects, 32 at a time, which is its limit
+        (https://cloud.google.com/storage/docs/composite-objects); intermediate objects are removed.
         """
         if sources and self._backend(destination).compose(list(sources), destination):
             return
@@ -193,11 +193,11 @@ class Storage:
             return local
         if scheme == "gs":
             return self._gcs()
-        told = f"{uris.shown(uri)}: {scheme}:// is not supported"
-        raise UserError(f"{told}; give a local path, or copy it to a gs:// bucket")
+        fact = f"{uris.shown(uri)}: {scheme}:// is not supported"
+        raise UserError(f"{fact}; give a local path, or copy it to a gs:// bucket")
 
     def _gcs(self) -> Gcs:
-        # Loaded when first needed: the client takes a second to import, which `cliptune --help` need not wait for.
+        # Imported when first used: the client takes a second to import, and `cliptune --help` should not wait for it.
         from transforms.storage import gcs  # noqa: PLC0415
         from transforms.storage.gcs_client import GcsClient  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What every place that holds files can do, and the facts they share."""
+"""What a backend of the storage can do, and the records that all backends share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import google_crc32c
 
 
 class Backend(Protocol):
-    """One kind of place; `transforms.storage.Storage` says what each call promises and raises."""
+    """One kind of storage. `transforms.storage.Storage` documents what each call promises and raises."""
 
     def open_read(self, uri: str, /) -> BinaryIO:
         """The whole file, seekable, whatever its length."""
@@ -20,13 +20,13 @@ class Backend(Protocol):
         """The file's contents; `num_bytes` zeros instead if it has that many or more."""
 
     def open_range(self, uri: str, /) -> BinaryIO:
-        """The file, of which only what is read need be fetched."""
+        """The file, seekable; only what is read need be fetched."""
 
     def write(self, uri: str, /) -> AbstractContextManager[BinaryIO]:
-        """A file that appears whole under its name when the block ends well."""
+        """A file that appears under its name when the block ends."""
 
     def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool, /) -> None:
-        """Writes a file that is named by its contents, unless it is there."""
+        """Writes a file that is named by its contents, unless it exists already."""
 
     def size(self, uri: str, /) -> int:
         """The file's length in bytes, or FileNotFoundError."""
@@ -44,12 +44,12 @@ class Backend(Protocol):
         """Removes a file; no error when there is none."""
 
     def compose(self, sources: list[str], destination: str, /) -> bool:
-        """Joins the sources where they lie, without fetching them; False if that cannot be done here."""
+        """Joins the sources without fetching them; False if this backend cannot."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object in gs://, as a list of its folder tells of it.
+    """An object in gs://, as a listing of its folder describes it.
 
     Attributes:
       uri: its gs:// URI.
@@ -65,5 +65,5 @@ class ListedObject:
 
 
 def crc32c(content: bytes) -> str:
-    """The checksum of `content` as gs:// metadata has it: base64 of four bytes, the highest first."""
+    """The CRC32C of `content` as in the metadata of gs:// objects: base64 of four bytes, big-endian."""
     return base64.b64encode(int(google_crc32c.value(content)).to_bytes(4, "big")).decode()

@@ -98,11 +98,11 @@ class Gcs:
                 again_if_damaged(lambda: self._upload(uri, cast(BinaryIO, file), before))
 
     def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool) -> None:
-        """Uploads `content` unless an object of this name has it: then nothing is written."""
+        """Uploads `content`, unless an object of this name has the same contents."""
         with self.client.faults(uri, writing=True):
             if look_first and self._has(uri, content, mime_type):
                 return
-            # There may be one. If it is not the right one, it is replaced.
+            # An object may exist already. It is replaced if its contents differ.
             if not self._put(uri, content, mime_type, 0) and not self._has(uri, content, mime_type):
                 self._put(uri, content, mime_type, None)
 
@@ -123,11 +123,11 @@ class Gcs:
         """The first `at_most` objects below the prefix with their facts, sorted by name."""
         bucket, _ = split(folder)
 
-        def told(blob: Blob) -> ListedObject:
+        def listed(blob: Blob) -> ListedObject:
             uri = f"{GCS_SCHEME}{bucket}/{blob.name}"
             return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
 
-        return self._listed(folder, "name,size,crc32c,contentType", told, at_most)
+        return self._listed(folder, "name,size,crc32c,contentType", listed, at_most)
 
     def match(self, pattern: str) -> list[str]:
         """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""
@@ -191,7 +191,7 @@ class Gcs:
                 retry=gcs_client.RETRY,
             )
         except api.PreconditionFailed as error:
-            # Ours, if the answer to an earlier try was lost.
+            # The object is ours if an earlier try succeeded and its answer was lost.
             there = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
             if (there.crc32c, int(there.size)) != (crc32c, length):
                 raise StorageError(f"{shown(uri)}: another process has written this object meanwhile") from error
@@ -201,7 +201,7 @@ class Gcs:
             raise DataCorruption(None, "the service refused what came: another crc32c") from error
 
     def _put(self, uri: str, content: bytes, mime_type: str, generation: int | None) -> bool:
-        """Uploads, if the object is of this generation; whether it was."""
+        """Uploads if the object is of this generation; returns whether it was."""
 
         def upload() -> bool:
             try:
@@ -232,14 +232,14 @@ class Gcs:
         blob.content_type = "application/octet-stream"  # the server asks for one
         parts = [self.client.blob_of(uri) for uri in sources]
         with self.client.faults(destination, writing=True):
-            # No precondition: the sources decide the bytes, so a second try makes the same object.
+            # No precondition is needed: a second try composes the same sources.
             again_if_damaged(lambda: blob.compose(parts, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY))
         return destination
 
     def _names(self, folder: str, max_results: int | None = None) -> list[str]:
         return self._listed(folder, "name", lambda blob: str(blob.name), max_results)
 
-    def _listed(self, folder: str, fields: str, told: Callable[[Blob], T], max_results: int | None) -> list[T]:
+    def _listed(self, folder: str, fields: str, fact: Callable[[Blob], T], max_results: int | None) -> list[T]:
         _, name = split(folder)
         prefix = f"{name.rstrip('/')}/" if name.rstrip("/") else ""
 
@@ -251,7 +251,7 @@ class Gcs:
                 timeout=gcs_client.TIMEOUT,
                 retry=gcs_client.RETRY,
             )
-            return [told(blob) for blob in blobs]
+            return [fact(blob) for blob in blobs]
 
         with self.client.faults(folder):
             return again_if_damaged(listed)
@@ -262,7 +262,7 @@ class _FullError(Exception):
 
 
 class _Checked:
-    """Passes a download on to a file, counts and hashes it, and stops it when it grows too long.
+    """Writes a download to a file, counts and hashes it, and stops it above a limit.
 
     The client compares checksums too, but not of a download that it had to resume.
     """
@@ -309,7 +309,7 @@ def _download(blob: Blob, into: _Checked) -> None:
 
 
 def _decompress(into: _Checked) -> None:
-    """Replaces a file that was uploaded compressed for the way (Content-Encoding: gzip) by what it stands for."""
+    """Unpacks a download in place: the contents of an object stored with Content-Encoding: gzip."""
     into.file.seek(0)
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file, mode="rb") as packed:
         target = _Checked(cast(BinaryIO, plain), into.limit)
@@ -335,7 +335,7 @@ class _Range(io.RawIOBase):
         super().__init__()
         self._client = client
         self._uri = uri
-        # Another recording may be uploaded under the name meanwhile.
+        # The name may be given to another recording while this one is read.
         self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
         self._size = int(blob.size)
         self._at = 0

@@ -1,8 +1,8 @@
-"""What every request to gs:// needs: a client, the object that a URI names, a deadline, and whose fault a failure is.
+"""Requests to gs://: the client, the object that a URI names, the deadline, and the class of each failure.
 
-Google's client retries 408, 429, 5xx and broken connections itself, so there is no loop here, only a deadline. What it
-does not do is ask again when an answer came and was damaged: `again_if_damaged` does, once.
-With STORAGE_EMULATOR_HOST in the environment the client goes there, without credentials.
+Google's client retries 408, 429, 5xx and broken connections itself, so this module only sets a deadline. The client
+does not ask again when an answer arrives damaged; `again_if_damaged` does, once. With STORAGE_EMULATOR_HOST in the
+environment the client talks to that address, without credentials.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from transforms.storage.uris import GCS_SCHEME, shown
 
 TIMEOUT = (3.05, 30.0)  # seconds to connect, seconds between two bytes
 RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for one try: this bounds all of them
-# Kept open for the next request. Of more at a time than the usual ten, each would begin with a handshake.
+# Connections kept open for later requests. The usual ten would make each further request begin with a handshake.
 CONNECTIONS = 64
 MAX_NAME_BYTES = 1_024  # https://cloud.google.com/storage/docs/objects#naming
 READER, WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -37,7 +37,7 @@ BILLED = "roles/serviceusage.serviceUsageConsumer"
 T = TypeVar("T")
 
 _PINNED = re.compile(r"(.+)#([1-9][0-9]{0,18})")
-# What the service says of who asked, for example: "x@y.z does not have storage.objects.get access to …".
+# The service names the account in its refusal, for example: "x@y.z does not have storage.objects.get access to …".
 _ASKED_BY = re.compile(r"([^\s\"']+@[^\s\"']+|Anonymous caller) does not have ([\w.]+) (?:access|permission)")
 _FAULTS = (
     *(api.GoogleAPIError, auth.GoogleAuthError, InvalidResponse, DataCorruption),
@@ -55,7 +55,7 @@ def split(uri: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class GcsClient:
-    """This process's client for gs://, and who pays for what is asked of it.
+    """This process's client for gs://, and the project that pays for its requests.
 
     Attributes:
       billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
@@ -130,10 +130,10 @@ class GcsClient:
         users = self._users_fault(error, f"{GCS_SCHEME}{split(uri)[0]}", WRITER if writing else READER)
         if users:
             return UserError(users)
-        told = " ".join(str(error).split())[:300]  # one line: the client's own run over many
+        text = " ".join(str(error).split())[:300]  # one line: the client's messages have many
         # The address of an upload in progress is a secret: who knows it may write.
-        told = re.sub(r"(upload_id|X-Goog-Signature)=[^\s&'\")]+", r"\1=…", told)
-        return StorageError(f"{shown(uri)}: {type(error).__name__}: {told}")
+        text = re.sub(r"(upload_id|X-Goog-Signature)=[^\s&'\")]+", r"\1=…", text)
+        return StorageError(f"{shown(uri)}: {type(error).__name__}: {text}")
 
     def _users_fault(self, error: Exception, bucket: str, role: str) -> str:
         """What only the user can mend, in one line; "" for other faults."""
@@ -147,8 +147,8 @@ class GcsClient:
             return f"no valid Google Cloud credentials for {bucket}{account}; {hint}"
         return ""
 
-    def _forbidden(self, told: str, bucket: str, role: str) -> str:
-        asked = _ASKED_BY.search(told)
+    def _forbidden(self, refusal: str, bucket: str, role: str) -> str:
+        asked = _ASKED_BY.search(refusal)
         account = asked.group(1) if asked else self._identity()
         if asked and asked.group(2).startswith("serviceusage."):
             project = self.billing_project
@@ -180,9 +180,9 @@ class GcsClient:
 
 
 def again_if_damaged(call: Callable[[], T]) -> T:
-    """Calls once more if what came was not what was sent: a checksum differs, or an answer is no JSON.
+    """Calls, and calls once more if the answer arrived damaged: its checksum differs, or it is no JSON.
 
-    `call` must begin anew each time.
+    `call` must start from the beginning each time.
     """
     try:
         return call()
@@ -193,8 +193,8 @@ def again_if_damaged(call: Callable[[], T]) -> T:
 @functools.cache
 def _client(endpoint: str | None) -> Client:
     # `endpoint` is the cache key only: the library reads STORAGE_EMULATOR_HOST by itself.
-    # For traces that nobody records it looks at every bucket in a thread of its own, which readers may not, and again
-    # after every 404; this is its own switch for that (client 3.17).
+    # For tracing, the client looks every bucket up on a thread of its own, and again after each 404. Accounts that may
+    # only read objects may not do that. This variable turns it off (client 3.17).
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     client = Client()
     for scheme in ("https://", "http://"):
@@ -204,6 +204,6 @@ def _client(endpoint: str | None) -> Client:
 
 @functools.cache  # once a bucket, not once a missing clip; what raises is not kept
 def _check_bucket(client: GcsClient, endpoint: str | None, name: str) -> None:
-    # Listing needs a permission that every reader has; looking at the bucket itself needs another role.
+    # Every reader may list objects; looking at the bucket itself takes another role.
     bucket = client.bucket_of(f"{GCS_SCHEME}{name}")
     again_if_damaged(lambda: list(bucket.list_blobs(max_results=1, timeout=TIMEOUT, retry=RETRY)))

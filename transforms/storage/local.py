@@ -19,15 +19,15 @@ from transforms.errors import NotARegularFileError, StorageError, UserError
 from transforms.storage.uris import join, shown
 
 PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may leave one behind
-# What a name can have wrong so that no file can be under it: too long, through a file, a loop of links.
+# No file can have such a name: it is too long, or has a file where a folder should be.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def open_read(path: str) -> BinaryIO:
-    """Opens a regular file; a folder, pipe, socket or device is refused and never waited for."""
+    """Opens a regular file. A folder, pipe, socket or device is refused at once."""
     with _faults(path):
-        # Without O_NONBLOCK, opening a pipe waits for its writer for ever.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
@@ -52,7 +52,7 @@ def read_at_most(path: str, num_bytes: int) -> bytes:
 
 @contextmanager
 def write(path: str) -> Iterator[BinaryIO]:
-    """A file that is moved to its name, whole and flushed to the disk, when the block ends well."""
+    """A file that is flushed to the disk and moved to its name when the block ends."""
     with _write_faults(path):
         folder = Path(path).parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def write(path: str) -> Iterator[BinaryIO]:
 
 
 def write_once(path: str, content: bytes, mime_type: str, look_first: bool) -> None:
-    """Writes a file that is named by its contents, unless it is there with these contents."""
+    """Writes a file that is named by its contents, unless it exists with these contents."""
     with suppress(FileNotFoundError, IsADirectoryError), open_read(path) as file:
         if file.read() == content:
             return
@@ -119,7 +119,7 @@ def compose(sources: list[str], destination: str) -> bool:
 
 
 def sweep(folder: str) -> None:
-    """Removes the half-written files that killed processes of this machine have left below `folder`."""
+    """Removes half-written files below `folder` that dead processes of this machine have left."""
     mine = f"{PART_PREFIX}{_machine()}-"
     for top, _, names in os.walk(folder):
         for name in names:
@@ -164,7 +164,7 @@ def _faults(path: str) -> Iterator[None]:
 
 @contextmanager
 def _write_faults(path: str, only: set[int] | None = None) -> Iterator[None]:
-    # `only`: inside the caller's block an error may be of another file, which is not ours to rename.
+    # `only`: an error inside the caller's block may concern another file, and then keeps its class.
     try:
         yield
     except OSError as error:

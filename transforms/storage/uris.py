@@ -1,4 +1,4 @@
-"""What a URI says by itself: local path or gs://, folder, name. Nothing here touches a file."""
+"""URIs as text: local path or gs://, folder, name. Nothing here touches a file."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import soundfile
 from tests.sounds import tone
 from transforms import reasons
 from transforms.clip import Clip, rejected
-from transforms.dataset import repeats, shard
+from transforms.dataset import duplicates, shard
 from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import make_plan
 from transforms.dataset.shard import ClipPool
@@ -72,7 +72,7 @@ def written(clips, bad, output):
 
 def test_a_claim_that_holds_stops_nobody(clips, bad, plan, output):
     results = written(clips, bad, output)
-    repeats.drop(("train", 0), {"c0": "the same audio"}, output)
+    duplicates.drop(("train", 0), {"c0": "the same audio"}, output)
     assert finish.finish(results, plan, output).accepted == 2
 
 
@@ -94,7 +94,7 @@ def test_no_line_is_dropped_from_a_shard_of_another_run(clips, output):
             storage.write_bytes(uri, content)
     theirs = files(output)
     with pytest.raises(UserError, match=TAKEN):
-        repeats.drop(("train", 0), {"c0": "the same audio"}, output)
+        duplicates.drop(("train", 0), {"c0": "the same audio"}, output)
     assert files(output) == theirs
 
 

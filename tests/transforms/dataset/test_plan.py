@@ -6,7 +6,7 @@ import pytest
 
 from transforms import reasons
 from transforms.clip import Clip, rejected
-from transforms.dataset import assign
+from transforms.dataset import assign, plan
 from transforms.dataset.plan import make_plan
 from transforms.settings import Settings
 
@@ -14,10 +14,10 @@ CLIPS = [Clip(f"c{index}", "a.wav", "t", f"m:{index}") for index in range(100)]
 FIFTH = Settings(validation_fraction=0.2)
 
 
-def splits(clips, plan):
+def splits(clips, found):
     """How many clips each split has."""
-    found = [assign.split_of(clip, plan.validation_keys) for clip in clips]
-    return {split: found.count(split) for split in ("train", "validation")}
+    names = [assign.split_of(clip, found.validation_keys) for clip in clips]
+    return {split: names.count(split) for split in ("train", "validation")}
 
 
 def test_the_hash_chooses_where_no_row_does():
@@ -28,9 +28,9 @@ def test_the_hash_chooses_where_no_row_does():
 def test_a_row_that_names_its_split_wins_over_the_hash(mark):
     """One is enough: whoever marks validation clips has chosen them all."""
     marked = [replace(CLIPS[0], split=mark), *CLIPS[1:]]
-    plan = make_plan(marked, FIFTH)
-    assert plan.validation_keys == frozenset()
-    assert splits(marked, plan) == {"train": 100 - (mark == "validation"), "validation": int(mark == "validation")}
+    found = make_plan(marked, FIFTH)
+    assert found.validation_keys == frozenset()
+    assert splits(marked, found) == {"train": 100 - (mark == "validation"), "validation": int(mark == "validation")}
 
 
 @pytest.mark.parametrize(("clips", "shards"), [(1, 1), (10, 1), (11, 2), (100, 10)])
@@ -39,10 +39,15 @@ def test_a_split_has_as_many_shards_as_its_clips_fill(clips, shards):
     assert make_plan(rows, FIFTH, shard_clips=10).num_shards == {"train": 0, "validation": shards, "rejected": 1}
 
 
+def test_the_size_of_a_shard_is_looked_up_when_a_plan_is_made(monkeypatch):
+    monkeypatch.setattr(plan, "CLIPS_PER_SHARD", 50)
+    assert make_plan(CLIPS, Settings(validation_fraction=0.0)).num_shards["train"] == 2
+
+
 def test_rows_that_are_no_clips_are_counted_apart():
     bad = rejected(CLIPS[0], reasons.BAD_ROW, "no row")
-    plan = make_plan([bad, CLIPS[1]], FIFTH)
-    assert (plan.rows, plan.num_shards, plan.prompts) == (2, {"train": 1, "validation": 0, "rejected": 1}, {"": 1})
+    found = make_plan([bad, CLIPS[1]], FIFTH)
+    assert (found.rows, found.num_shards, found.prompts) == (2, {"train": 1, "validation": 0, "rejected": 1}, {"": 1})
 
 
 def test_a_prompt_that_says_what_the_settings_say_is_the_same_prompt():

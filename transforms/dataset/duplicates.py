@@ -1,4 +1,4 @@
-"""Clips with the same audio: found when every clip is encoded, and with --dedupe=audio dropped but for one."""
+"""Duplicate audio: clips whose payloads are the same bytes. With --dedupe=audio one of them is kept."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from transforms.dataset.sidecar import Sidecar
 Use = tuple[str, str, ShardKey]
 
 
-def uses(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
+def uses_of(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
     """The audio that a shard's clips use, by its sha256 and task: one recording may serve several tasks.
 
-    Clips that were dropped for their audio count too, so the same one is kept when a run is repeated.
+    Clips that an earlier run has dropped for their audio count too: so this run keeps the same one.
     """
     if key[0] == REJECTED:
         return
@@ -30,23 +30,23 @@ def uses(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
 
 
 def audio_of(audio_sha256: object, task: object) -> str:
-    """What two clips share that have the same audio in the same task."""
+    """A name for the audio of a clip: two clips share it that have the same audio in the same task."""
     return f"{audio_sha256}:{task or ''}"
 
 
-def repeats(places: Iterable[Use]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
+def duplicates(uses: Iterable[Use]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
     """All but the first, in hash order, of the clips with one audio: the shard, the clip_id and why it is dropped."""
-    first, *others = sorted(places, key=lambda use: (assign.order_key(use[0]), use))
+    first, *others = sorted(uses, key=lambda use: (assign.order_key(use[0]), use))
     for clip_id, _, key in others:
         yield key, (clip_id, f"the same audio as {first[0]!r} ({first[1]})")
 
 
 def drop(key: ShardKey, dropped: Mapping[str, str], output: Output) -> None:
-    """Takes lines out of a written shard; a second call changes nothing.
+    """Takes the lines of duplicates out of a written shard; a second call changes nothing.
 
     Args:
       key: split and index.
-      dropped: details, by clip_id.
+      dropped: why each clip is dropped, by clip_id.
       output: where the shard is.
 
     Raises:
@@ -57,7 +57,7 @@ def drop(key: ShardKey, dropped: Mapping[str, str], output: Output) -> None:
     sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
     leaving = {outcome.clip_id for outcome in sidecar.outcomes if outcome.status == "accepted"} & dropped.keys()
     if leaving:
-        # Between these two writes the shard is none: its sidecar has another hash, and a rerun makes it again.
+        # Until the sidecar is rewritten, the shard counts as missing: their hashes differ, so a rerun writes it again.
         lean = _rewrite(key, sidecar, dropped, output)
         output.storage.write_bytes(output.sidecar_uri(key), lean.dump())
 

@@ -1,0 +1,143 @@
+"""Writing shards: the one step that touches audio, and the threads that it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_pipeline.job import Job
+from beam_pipeline.progress import ProgressFile
+from transforms.clip import Clip, Outcome, unpack
+from transforms.dataset import shard
+from transforms.dataset.plan import ShardKey
+from transforms.dataset.shard import ClipPool, ShardResult
+
+REUSED = Metrics.counter("cliptune", "clips_reused")
+# A thread prepares tens of clips a second: a request of a tenth of a second must not hold it up. The cap bounds the
+# memory of a worker with many threads, for each read may hold `read_ahead.MAX_WAITING_BYTES`.
+READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
+# The end of a shard takes some requests; meanwhile the clips of another one are prepared.
+SHARDS_AT_A_TIME = 3
+
+
+class WriteShards(beam.PTransform):
+    """Groups rows by shard and writes each shard."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def expand(self, rows: PCollection) -> PCollection:
+        # References cross the shuffle, audio never does.
+        return rows | beam.GroupByKey() | beam.ParDo(_WriteShard(self.job)).with_output_types(ShardResult)
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def setup(self) -> None:
+        self.writer = ShardWriter(self.job)
+
+    def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
+        key, rows = element
+        self.writer.begin(key, [unpack(row) for row in rows if row])
+        if self.writer.is_full():
+            yield self._written()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        while self.writer.is_busy():
+            yield GlobalWindows.windowed_value(self._written())
+
+    def _written(self) -> ShardResult:
+        result = self.writer.wait()
+        # Counted on this thread: a counter incremented on another one is lost.
+        # A bundle that runs again finds its own shard, which no earlier run has made.
+        REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
+        return result
+
+    def teardown(self) -> None:
+        self.writer.stop()
+
+
+class ShardWriter:
+    """Writes a few shards at a time, on threads of its own.
+
+    The threads start with the first shard. A fault of a shard stops them and drops the other shards; the next shard
+    starts them anew, for the runner may try the bundle again with the same writer.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._threads: _Threads | None = None
+        self._pending: set[Future[ShardResult]] = set()
+
+    def begin(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> None:
+        """Begins to write a shard."""
+        if self._threads is None:
+            self._threads = _Threads(self._job)
+        self._pending.add(self._threads.write(key, rows))
+
+    def is_busy(self) -> bool:
+        """Whether a shard has been begun and not been waited for."""
+        return bool(self._pending)
+
+    def is_full(self) -> bool:
+        """Whether one more shard would wait for a thread."""
+        return len(self._pending) >= SHARDS_AT_A_TIME
+
+    def wait(self) -> ShardResult:
+        """The next shard that is written, in whatever order they were begun.
+
+        Raises:
+          StorageError, UserError, PayloadError: as `shard.write_shard`.
+        """
+        # The shard that began first may have been last to take its turn.
+        future = next(iter(wait(self._pending, return_when=FIRST_COMPLETED).done))
+        self._pending.remove(future)
+        try:
+            return future.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends the threads; shards that are not whole leave nothing behind."""
+        self._pending = set()
+        if self._threads is not None:
+            self._threads.stop()
+            self._threads = None
+
+
+class _Threads:
+    """Three pools: for shards, for their clips, and for reads of sources in gs://."""
+
+    def __init__(self, job: Job) -> None:
+        threads = job.clip_threads
+        reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
+        self._output = job.output
+        self._progress = ProgressFile(job.progress_path)
+        self._shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
+        self._clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
+        self._reads = ThreadPoolExecutor(reads, thread_name_prefix="read")
+        # Two a thread: one being prepared, one ready while the line before it is written.
+        self._pool = ClipPool(self._clips, 2 * threads, self._progress.note, self._reads, reads)
+
+    def write(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> Future[ShardResult]:
+        """Writes a shard on one of the threads."""
+        return self._shards.submit(shard.write_shard, key, rows, self._output, self._pool)
+
+    def stop(self) -> None:
+        """Lets what is running end and begins nothing more."""
+        # Shards whose clips are cancelled end with a fault, and leave no half-written file.
+        for executor in (self._clips, self._reads):
+            executor.shutdown(wait=False, cancel_futures=True)
+        self._shards.shutdown(cancel_futures=True)
+        self._progress.close()

@@ -1,0 +1,67 @@
+"""The writer of shards: a few at a time, and after a fault as good as new."""
+
+import threading
+
+import pytest
+
+from beam_pipeline.job import Job
+from beam_pipeline.write_shards import SHARDS_AT_A_TIME, ShardWriter
+from transforms.dataset import shard
+from transforms.dataset.output import Output
+from transforms.dataset.plan import Plan
+from transforms.dataset.shard import ShardResult
+from transforms.errors import StorageError
+from transforms.manifests.read import ManifestSettings
+from transforms.settings import Settings
+from transforms.storage import Storage
+
+SHARDS = {"train": 9, "validation": 0, "rejected": 1}
+
+
+@pytest.fixture
+def writer(tmp_path):
+    output = Output(str(tmp_path / "out"), str(tmp_path), (), SHARDS, Settings(), Storage())
+    writer = ShardWriter(Job((), ManifestSettings(), Plan(0, "", SHARDS, frozenset()), output, clip_threads=1))
+    yield writer
+    writer.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("shard_", "clip_", "read_"))]
+
+
+def test_as_many_shards_as_it_has_threads_for_are_written_at_once(writer, monkeypatch):
+    """Each waits for all others: one after the other, none would ever end."""
+    together = threading.Barrier(SHARDS_AT_A_TIME, timeout=30)
+
+    def write_shard(key, rows, output, pool):
+        together.wait()
+        return ShardResult(key, 0, False, "")
+
+    monkeypatch.setattr(shard, "write_shard", write_shard)
+    for index in range(SHARDS_AT_A_TIME):
+        assert not writer.is_full()
+        writer.begin(("train", index), [])
+    assert writer.is_full()
+    assert {writer.wait().key for _ in range(SHARDS_AT_A_TIME)} == {("train", n) for n in range(SHARDS_AT_A_TIME)}
+    assert not writer.is_busy()
+
+
+def test_after_a_fault_it_writes_the_shards_of_the_next_try(writer, monkeypatch):
+    real = shard.write_shard
+
+    def fail(key, rows, output, pool):
+        raise StorageError("the network is gone")
+
+    monkeypatch.setattr(shard, "write_shard", fail)
+    writer.begin(("train", 0), [])
+    writer.begin(("train", 1), [])
+    with pytest.raises(StorageError, match="network"):
+        writer.wait()
+    assert not writer.is_busy()
+    monkeypatch.setattr(shard, "write_shard", real)
+    writer.begin(("train", 0), [])
+    assert writer.wait().key == ("train", 0)
+    assert not writer.is_busy()
+
+
+def test_a_writer_without_shards_starts_no_threads(writer):
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("shard_", "clip_", "read_"))]
+    writer.stop()
