@@ -1,15 +1,12 @@
 """No flag is parsed and then forgotten: laws over whatever the parsers know, so that a new flag is asked too."""
 
 import argparse
-import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from beam_pipeline import embedded
-from cliptune.commands import emulator
-from cliptune.main import COMMANDS, command_of, main
+from cliptune.main import command_of, main
 from tests.tuning.conftest import prepare as prepare_tones
 from tests.tuning.conftest import url
 from transforms.errors import UserError
@@ -159,55 +156,3 @@ def test_every_flag_of_tune_changes_what_is_asked_for_or_refused(told, flag):
     changed = told(*words_for(flag, flags("tune")[flag], OF_TUNE))
     assert changed != told(*BESIDE_TUNE.get(flag, []))
     assert (changed[0] == 0) == (flag not in REFUSED), changed
-
-
-# Command lines of each command that together come by everything it does; all others ask about the job of the first.
-LINES = {
-    "tune": [["OUT", "--emulator"], ["OUT", "--api_endpoint=URL"], ["OUT", *STAGED]],
-    "check": [["OUT", "--estimate"]],
-    "watch": [["OUT", "--emulator"], ["OUT", "--api_endpoint=URL"]],
-    "jobs": [["OUT", "--emulator"], ["OUT", "--api_endpoint=URL"]],
-    "predict": [
-        ["OUT", "--emulator", "--limit=1"],
-        ["OUT", "--emulator", "--audio=CLIP"],
-        ["OUT", "--api_endpoint=URL"],
-    ],
-    "cancel": [["OUT", "--emulator"], ["OUT", "--api_endpoint=URL"]],
-    "emulator": [["--port=0"]],
-}
-
-
-@pytest.fixture
-def read(monkeypatch):
-    """The names that anybody but argparse has read from parsed flags."""
-    names = set()
-
-    def recorded(self, name):
-        if sys._getframe(1).f_globals["__name__"] != "argparse":
-            names.add(name)
-        return object.__getattribute__(self, name)
-
-    monkeypatch.setattr(argparse.Namespace, "__getattribute__", recorded)
-    return names
-
-
-def test_every_flag_of_the_tuning_commands_is_read(dataset, read, url, monkeypatch):
-    monkeypatch.setattr(emulator, "run", lambda *args: 0)
-    places = {"OUT": str(dataset), "CLIP": f"{dataset.parent}/clips/0.wav", "URL": url}
-    forgotten = []
-    for command, lines in LINES.items():
-        read.clear()
-        for line in lines:
-            run(command, *(re.sub("OUT|CLIP|URL", lambda found: places[found[0]], word) for word in line))
-        forgotten += [f"{command} {flag}" for flag, action in flags(command).items() if action.dest not in read]
-    assert not forgotten
-
-
-def test_every_command_is_asked():
-    assert COMMANDS.keys() == {*LINES, "prepare"}
-
-
-def test_every_flag_of_prepare_is_read(read, dataset, tmp_path):
-    (tmp_path / "m.jsonl").write_text(f'{{"id": "a", "audio": "{dataset.parent}/clips/0.wav", "text": "hello"}}\n')
-    assert run("prepare", f"--manifest={tmp_path}/m.jsonl", f"--output={tmp_path}/out") == 0
-    assert not [flag for flag, action in flags("prepare").items() if action.dest not in read]
