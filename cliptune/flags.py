@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tuning import providers
 from tuning.providers import PROVIDERS
 from tuning.requests import DEFAULT_EPOCHS, DEFAULT_MODEL
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
 
 
 def make(request: type[R], args: argparse.Namespace, **others: object) -> R:
@@ -25,7 +28,7 @@ def make(request: type[R], args: argparse.Namespace, **others: object) -> R:
     Raises:
       UsageError: a field breaks a rule.
     """
-    names = (field.name for field in fields(request) if field.name not in others)  # type: ignore[arg-type]
+    names = (field.name for field in fields(request) if field.name not in others)
     return request(**{name: getattr(args, name) for name in names}, **others)
 
 
