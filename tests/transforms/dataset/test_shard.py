@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pybase64
 import pytest
+import soundfile
 
 from tests.shards import RATE, output_of, write
+from tests.sounds import tone
+from transforms import reasons
 from transforms.audio import encode
 from transforms.audio.encode import Payload
-from transforms.clip import Outcome
+from transforms.clip import Outcome, rejected
 from transforms.dataset import assign, shard
 from transforms.dataset.shard import ClipPool, ShardResult
 from transforms.dataset.sidecar import Sidecar, fingerprint
@@ -58,6 +61,63 @@ def test_verify_decodes_what_an_earlier_run_wrote_too(tmp_path, clips, audio_for
     storage.write_bytes(output.sidecar_uri(("train", 0)), replace(sidecar, outcomes=longer).dump())
     with pytest.raises(PayloadError, match="longer than the clip"):
         write(("train", 0), clips, verifying)
+
+
+def by_uri(tmp_path):
+    return output_of(tmp_path, audio_part="uri", audio_uri="gs://b/audio")
+
+
+@pytest.mark.parametrize("change", ["none", "missing", "changed", "longer"])
+def test_verify_looks_at_the_audio_beside_a_shard_too(tmp_path, clips, change):
+    output = by_uri(tmp_path)
+    write(("train", 0), clips, output)
+    files = sorted((tmp_path / "out/audio").rglob("*.flac"))
+    assert len(files) == 10
+    before = {path: path.read_bytes() for path in files}
+    if change == "missing":
+        files[3].unlink()
+    elif change == "changed":
+        files[3].write_bytes(before[files[4]])
+    elif change == "longer":  # named by its contents, and not what the sidecar has noted
+        sidecar = Sidecar.load(storage.read_bytes(output.sidecar_uri(("train", 0))))
+        wrong = tuple(replace(o, num_samples=o.num_samples and o.num_samples - 1) for o in sidecar.outcomes)
+        storage.write_bytes(output.sidecar_uri(("train", 0)), replace(sidecar, outcomes=wrong).dump())
+        with pytest.raises(PayloadError, match="longer than the clip"):
+            write(("train", 0), clips, replace(output, verify=True))
+        return
+    assert write(("train", 0), clips, replace(output, verify=True)).reused == (change == "none")
+    assert {path: path.read_bytes() for path in files} == before
+
+
+def test_without_verify_the_audio_beside_a_shard_is_not_read(tmp_path, clips):
+    output = by_uri(tmp_path)
+    write(("train", 0), clips, output)
+    for path in (tmp_path / "out/audio").rglob("*.flac"):
+        path.unlink()
+    assert write(("train", 0), clips, output).reused
+
+
+def test_verify_of_rows_without_a_clip_reads_no_shard(tmp_path, clips):
+    output = replace(output_of(tmp_path), verify=True)
+    bad = [rejected(clips[0], reasons.BAD_ROW, "no row")]
+    assert not write(("rejected", 0), bad, output).reused
+    assert write(("rejected", 0), bad, output).reused
+    assert not (tmp_path / "out/rejected/rejected-00000-of-00001.jsonl").exists()
+
+
+def test_a_shard_of_several_blocks_is_compared_to_its_end(tmp_path, clips):
+    """A flipped byte in the last block of a shard of three megabytes."""
+    output = output_of(tmp_path, audio_format="wav", max_duration=60.0, trim_silence=False)
+    soundfile.write(tmp_path / "0.wav", tone(300, RATE, 50.0), RATE, "PCM_16")
+    soundfile.write(tmp_path / "1.wav", tone(500, RATE, 50.0), RATE, "PCM_16")
+    write(("train", 0), clips, output)
+    path = tmp_path / "out/train/train-00000-of-00001.jsonl"
+    content = bytearray(path.read_bytes())
+    assert len(content) > 3 << 20
+    assert write(("train", 0), clips, output).reused
+    content[-20] ^= 1
+    path.write_bytes(content)
+    assert not write(("train", 0), clips, output).reused
 
 
 @pytest.mark.parametrize("change", ["cut", "flip", "delete", "settings", "clip", "sidecar"])
