@@ -2,6 +2,7 @@
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from tests.tuning.providers.test_rows import ANSWER, PROMPT, blob, model, row, u
 from transforms.errors import UserError
 from transforms.storage import Storage, uris
 from tuning.check import files
-from tuning.cost import Price, Tokens, estimate, given_prices, table
+from tuning.cost import Price, Tokens, estimate, given_prices, own_price, table
 from tuning.providers.base import Facts
 from tuning.providers.vertex import PROVIDER as VERTEX
 from tuning.providers.vertex import models
@@ -177,6 +178,7 @@ def test_the_table_has_every_model_in_one_to_five_epochs():
     ("content", "told"),
     [
         ('{"gemini-3.5-flash": 4.5}', None),
+        ('{"gemini-3.5-flash": 1e6}', "got 1000000.0"),
         ('{"gemini-3.5-flash": 0}', "gemini-3.5-flash must be US dollars for a million tokens, got 0"),
         ('{"gemini-3.5-flash": "4"}', "must be US dollars for a million tokens, got '4'"),
         ('{"gemini-3.5-flash": true}', "got True"),
@@ -196,6 +198,25 @@ def test_prices_from_a_file(tmp_path, content, told):
             "gemini-3.5-flash": Price(4.5, f"price given by {file}"),
             "gemini-3.1-flash-lite": Price(2.0, FLAG),
         }
+
+
+@pytest.mark.parametrize("price", [0.01, 1, 999_999.9])
+def test_a_price_may_be_small_or_large(tmp_path, price):
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({PRICED.name: price}))
+    assert given_prices(VERTEX, str(file), PRICED.name, None) == {PRICED.name: Price(price, f"price given by {file}")}
+
+
+def test_without_a_file_and_a_flag_there_are_no_prices():
+    assert given_prices(VERTEX, None, PRICED.name, None) == {}
+
+
+def test_a_price_that_nobody_knows_is_not_known():
+    unknown = replace(PRICED, price_per_million=None)
+    assert own_price(VERTEX, unknown) == Price(None, "not known")
+    assert own_price(VERTEX, replace(PRICED, price_per_million=2.5)) == Price(
+        2.5, "$2.5 a million tokens, reported by users, 2026-11; not Google's word"
+    )
 
 
 def test_the_price_of_the_flag_wins_over_the_files_and_that_over_the_tables(tmp_path):

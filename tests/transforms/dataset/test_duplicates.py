@@ -36,7 +36,9 @@ def test_a_shard_tells_the_audio_of_its_accepted_clips_and_of_those_dropped_befo
     write(KEY, [replace(clip, task="t") for clip in clips[:2]] + clips[-1:], output)
     uses = list(duplicates.uses_of(KEY, output))
     assert {use[0] for _, use in uses} == {"clip-0", "clip-1"}
-    assert len({audio for audio, _ in uses}) == 1
+    (digest,) = {outcome.audio_sha256 for outcome in sidecar_of(output).outcomes if outcome.status == "accepted"}
+    assert {audio for audio, _ in uses} == {f"{digest}:t"}
+    assert sorted(use for _, use in uses) == [("clip-0", "m.csv:2", KEY), ("clip-1", "m.csv:3", KEY)]
     duplicates.drop(KEY, {"clip-1": "the same audio"}, output)
     assert list(duplicates.uses_of(KEY, output)) == uses
     assert not list(duplicates.uses_of(("rejected", 0), output))
@@ -54,14 +56,18 @@ def test_a_dropped_line_leaves_a_whole_shard(tmp_path, clips):
     assert (sidecar.bytes, sidecar.sha256) == (len(after), sha256(after).hexdigest())
     assert [outcome.line_index for outcome in sidecar.outcomes if outcome.status == "accepted"] == list(range(9))
     (dropped,) = (outcome for outcome in sidecar.outcomes if outcome.clip_id == accepted[3].clip_id)
+    assert {o.line_index for o in sidecar.outcomes if o.status == "rejected"} == {None}
+    assert (dropped.status, len(sidecar.outcomes)) == ("rejected", len(clips))
     assert (dropped.reason, dropped.detail) == (reasons.DUPLICATE_AUDIO.name, "the same audio")
     assert (dropped.line_index, dropped.line_bytes, dropped.line_sha256) == (None, None, None)
 
 
-def test_dropping_twice_changes_nothing(tmp_path, clips):
+def test_dropping_twice_writes_nothing(tmp_path, clips, monkeypatch):
     output = output_of(tmp_path)
     write(KEY, clips, output)
     duplicates.drop(KEY, {"clip-1": "the same audio"}, output)
     once = {uri: storage.read_bytes(uri) for uri in storage.list_files(output.folder)}
+    monkeypatch.setattr(Storage, "write", None)
     duplicates.drop(KEY, {"clip-1": "the same audio"}, output)
+    duplicates.drop(KEY, {}, output)
     assert {uri: storage.read_bytes(uri) for uri in storage.list_files(output.folder)} == once
