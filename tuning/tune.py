@@ -53,7 +53,7 @@ class DryRun:
       method: of HTTP.
       url: where to.
       body: JSON.
-      then: what would be asked once the model is there; None, and left out, for nothing.
+      then: what would be asked once the model is there; None for nothing.
       format_version: of these fields.
     """
 

@@ -35,7 +35,7 @@ class CheckReport:
       problems: the first 1,000 of them.
       splits: totals of "train" and "validation".
       estimate: of the job that was asked about.
-      estimates: of every model in one to five epochs; None, and left out, if not asked for.
+      estimates: of every model in one to five epochs; None if not asked for.
     """
 
     format_version: int
