@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test fuzz setup lint format types lock clean
+.PHONY: run test fuzz setup lint format types schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -41,6 +41,10 @@ format:
 
 types:
 	$(BIN)/mypy
+
+# docs/schemas, from the records: a test compares.
+schemas: $(READY)
+	$(BIN)/python -m cliptune.schemas docs/schemas
 
 # Resolves setup.py's ranges afresh and writes down what came out. Beam asks for another google-apitools from
 # Python 3.13 on: of the packages the only one that differs.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from transforms.errors import UserError
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, read
 from transforms.manifests.read import ManifestSettings
-from transforms.report.report import Report
+from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
 
@@ -27,6 +27,54 @@ from transforms.storage import Storage, uris
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
     """A finished dataset, as `cliptune prepare` tells of it on stdout.
+
+    Attributes:
+      output: as the request names it.
+      format_version: of `report.json` and these fields.
+      rows: manifest rows.
+      accepted: rows that became examples.
+      rejected: rows that did not.
+      fingerprint: of all examples in their order, hexadecimal.
+      splits: "train" and "validation".
+      durations: accepted clips by the whole seconds of their payload, in order.
+      source_formats: accepted clips by the format of their source, such as "wav/pcm_16".
+      tasks: by name; {} for a dataset without tasks.
+      reasons: rejected rows by reason, the commonest first; `report.json` says more of each.
+      repeated_audio: clips with the same audio.
+      warnings: what people should know, one sentence each.
+      reused: clips that an earlier run had made ready.
+    """
+
+    output: str
+    format_version: int
+    rows: int
+    accepted: int
+    rejected: int
+    fingerprint: str
+    splits: dict[str, SplitReport]
+    durations: dict[str, int]
+    source_formats: dict[str, int]
+    tasks: dict[str, TaskReport]
+    reasons: dict[str, int]
+    repeated_audio: RepeatedAudio
+    warnings: tuple[str, ...]
+    reused: int
+
+    @staticmethod
+    def of(report: Report, output: str, reused: int) -> DatasetReport:
+        """The line about a dataset, from what `report.json` holds."""
+        same = {field.name: getattr(report, field.name) for field in fields(Report)}
+        reasons = {name: reason.rows for name, reason in report.reasons.items()}
+        return DatasetReport(**{**same, "output": output, "reasons": reasons, "reused": reused})
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the one line of stdout has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A finished dataset.
 
     Attributes:
       output: as the request names it.
@@ -42,11 +90,10 @@ class DatasetReport:
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
-        reasons = {name: reason.rows for name, reason in self.report.reasons.items()}
-        return {"output": self.output, **self.report.as_dict(), "reused": self.reused, "reasons": reasons}
+        return DatasetReport.of(self.report, self.output, self.reused).as_dict()
 
 
-def run(request: PrepareRequest, listener: Listener = SILENT) -> DatasetReport:
+def run(request: PrepareRequest, listener: Listener = SILENT) -> Prepared:
     """Prepares a dataset.
 
     Raises:
@@ -65,7 +112,7 @@ def run(request: PrepareRequest, listener: Listener = SILENT) -> DatasetReport:
     report = Report.load(content)
     # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
-    return DatasetReport(request.output, report, reused, too_many)
+    return Prepared(request.output, report, reused, too_many)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from beam_pipeline.prepare import DatasetReport
+from beam_pipeline.prepare import Prepared
 from cliptune.console import Console
 from transforms.report.report import Report
 
 COMMONEST = 3
 
 
-def show(finished: DatasetReport, console: Console) -> None:
+def show(finished: Prepared, console: Console) -> None:
     """Prints the splits, the commonest reasons and where to look."""
     report, output = finished.report, finished.output
     table = Table(box=None, pad_edge=False)

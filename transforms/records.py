@@ -22,6 +22,11 @@ def pretty(tree: Any) -> bytes:  # noqa: ANN401 -- a record, or any tree of JSON
     return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
+def without_none(tree: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record that leaves out what is None."""
+    return {name: value for name, value in tree.items() if value is not None}
+
+
 def load(content: bytes, kind: type[T], version: int) -> T:
     """The record that JSON holds.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -90,10 +89,6 @@ class Estimate:
     cost: float | None
     upper_cost: float | None
     note: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the line of JSON on stdout."""
-        return asdict(self)
 
     @property
     def range(self) -> str:

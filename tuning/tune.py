@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from transforms import limits
+from transforms import limits, records
 from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage, uris
@@ -54,17 +54,18 @@ class DryRun:
       url: where to.
       body: JSON.
       then: what would be asked once the model is there; None for nothing.
+      format_version: of these fields.
     """
 
     method: str
     url: str
     body: dict[str, Any]
     then: dict[str, str] | None = None
+    format_version: int = FORMAT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
-        tree = {"format_version": FORMAT_VERSION, "method": self.method, "url": self.url, "body": self.body}
-        return tree if self.then is None else {**tree, "then": self.then}
+        return records.without_none(asdict(self))
 
 
 def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport | DryRun:
@@ -105,7 +106,7 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
     train = check.train_tokens(findings, prepared)
     priced = check.estimate(train, request, check.prices_of(request))
     if not findings.ok:
-        report = CheckReport(findings, priced)
+        report = CheckReport.of(findings, priced)
         raise NotAcceptedError(f"{request.dataset} breaks the service's rules; nothing was submitted", report)
     _say_left_out(plans, prepared, listener)
     check.say_estimate(train, priced, listener)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from beam_pipeline.prepare import DatasetReport
+from beam_pipeline.prepare import Prepared
 from cliptune import summary
 from cliptune.console import Console
 from transforms.report.report import ReasonReport, RepeatedAudio, Report, SplitReport
@@ -32,7 +32,7 @@ REJECTED = replace(FLAWLESS, rows=1_252, rejected=18, reasons=REASONS)
 
 def told(report, output="out", reused=0, width=200):
     file = io.StringIO()
-    summary.show(DatasetReport(output, report, reused, too_many_rejected=False), Console(file, width))
+    summary.show(Prepared(output, report, reused, too_many_rejected=False), Console(file, width))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -81,7 +81,7 @@ def test_what_looks_like_markup_is_printed_as_it_stands():
 
 
 def test_machines_are_told_how_often_a_reason_was_given():
-    tree = DatasetReport("out", REJECTED, 7, too_many_rejected=False).as_dict()
+    tree = Prepared("out", REJECTED, 7, too_many_rejected=False).as_dict()
     reasons = {name: reason.rows for name, reason in REASONS.items()}
     assert tree == {"output": "out", **REJECTED.as_dict(), "reused": 7, "reasons": reasons}
     assert next(iter(tree)) == "output"

@@ -34,6 +34,10 @@ def test_what_is_written_is_read():
     assert records.load(records.pretty(asdict(WHOLE)), Whole, 3) == WHOLE
 
 
+def test_what_is_none_is_left_out_and_nothing_else_is():
+    assert records.without_none({"a": None, "b": 0, "c": "", "d": {"e": None}}) == {"b": 0, "c": "", "d": {"e": None}}
+
+
 def test_fields_of_a_later_version_are_passed_over():
     assert records.load(orjson.dumps({**TREE, "later": 1}), Whole, 3) == WHOLE
 

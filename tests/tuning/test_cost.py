@@ -2,7 +2,7 @@
 
 import json
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -83,7 +83,7 @@ def test_audio_of_unknown_length_is_counted_apart(line, unknown):
 def test_the_cost_is_proportional_to_the_epochs(epochs):
     train = Tokens(1_000_000, 2_000_000, 0, 500_000)
     cost = estimate(train, VERTEX, PRICED, epochs)
-    assert cost.as_dict() == {
+    assert asdict(cost) == {
         "base_model": "gemini-3.1-flash-lite",
         "epochs": epochs,
         "lower_tokens": 500_000 * epochs,

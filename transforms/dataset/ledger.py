@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -93,12 +94,25 @@ def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None)
                 yield from batch.to_pylist()
 
 
-def dead_letter(outcome: Outcome) -> bytes:
-    """A rejected row as a line of `rejected.jsonl`: the original row, and why it was refused.
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What a line of `rejected.jsonl` holds beside the columns of its row.
 
-    The added names begin with "reject_": they do not clash with the columns of the row, and readers of manifests pass
-    over them.
+    The names begin with "reject_": they do not clash with those columns, and readers of manifests pass over them.
+
+    Attributes:
+      reject_reason: the name of a `Reason`.
+      reject_detail: what was found, for a person.
+      reject_source: "manifest:line" of the row.
     """
+
+    reject_reason: str | None
+    reject_detail: str | None
+    reject_source: str
+
+
+def dead_letter(outcome: Outcome) -> bytes:
+    """A rejected row as a line of `rejected.jsonl`: the row as it was, and why it was refused."""
     row = orjson.loads(outcome.row) if outcome.row else {}
-    why = {"reject_reason": outcome.reason, "reject_detail": outcome.detail, "reject_source": outcome.source}
-    return orjson.dumps({**row, **why}, option=orjson.OPT_APPEND_NEWLINE)
+    why = DeadLetter(outcome.reason, outcome.detail, outcome.source)
+    return orjson.dumps({**row, **asdict(why)}, option=orjson.OPT_APPEND_NEWLINE)

@@ -26,18 +26,20 @@ class Sidecar:
       bytes: size of the shard file.
       sha256: of the shard file, hexadecimal.
       outcomes: one for every clip, in the order of the shard.
+      format_version: of the shard and this file.
     """
 
     fingerprint: str
     bytes: int
     sha256: str
     outcomes: tuple[Outcome, ...]
+    format_version: int = FORMAT_VERSION
 
     def dump(self) -> builtins.bytes:
         """The sidecar as JSON; fields of outcomes that are None are left out."""
-        outcomes = [{k: v for k, v in asdict(outcome).items() if v is not None} for outcome in self.outcomes]
+        outcomes = [records.without_none(asdict(outcome)) for outcome in self.outcomes]
         content: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
+            "format_version": self.format_version,
             "fingerprint": self.fingerprint,
             "bytes": self.bytes,
             "sha256": self.sha256,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from transforms import records
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import cost, dataset
 from tuning.check import files
-from tuning.check.files import Findings, JsonlFile
+from tuning.check.files import Findings, JsonlFile, SplitFacts
 from tuning.cost import TABLE_EPOCHS, Estimate, Price, Tokens
 from tuning.dataset import TRAIN, Dataset
 from tuning.providers import PROVIDERS
-from tuning.providers.base import Provider
+from tuning.providers.base import Problem, Provider
 from tuning.requests import CheckRequest, PricedRequest
 
 SHOWN_PROBLEMS = 10
@@ -26,25 +27,45 @@ class CheckReport:
     """What `cliptune check` tells on stdout.
 
     Attributes:
-      findings: what was found in the files.
+      format_version: of these fields.
+      ok: whether nothing but warnings was found.
+      examples: lines of all splits.
+      errors: how many problems are errors.
+      counts: problems by rule.
+      problems: the first 1,000 of them.
+      splits: totals of "train" and "validation".
       estimate: of the job that was asked about.
       estimates: of every model in one to five epochs; None if not asked for.
     """
 
-    findings: Findings
+    format_version: int
+    ok: bool
+    examples: int
+    errors: int
+    counts: dict[str, int]
+    problems: tuple[Problem, ...]
+    splits: dict[str, SplitFacts]
     estimate: Estimate
     estimates: tuple[Estimate, ...] | None = None
 
-    @property
-    def ok(self) -> bool:
-        """Whether nothing but warnings was found."""
-        return self.findings.ok
+    @staticmethod
+    def of(findings: Findings, estimate: Estimate, estimates: tuple[Estimate, ...] | None = None) -> CheckReport:
+        """The report of what was found."""
+        return CheckReport(
+            FORMAT_VERSION,
+            ok=findings.ok,
+            examples=findings.examples,
+            errors=findings.errors,
+            counts=dict(sorted(findings.counts.items())),
+            problems=tuple(findings.problems),
+            splits=findings.splits,
+            estimate=estimate,
+            estimates=estimates,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
-        tree = {"format_version": FORMAT_VERSION, **self.findings.as_dict(), "estimate": self.estimate.as_dict()}
-        table = {} if self.estimates is None else {"estimates": [each.as_dict() for each in self.estimates]}
-        return {**tree, **table}
+        return records.without_none(asdict(self))
 
 
 def run(request: CheckRequest, listener: Listener = SILENT) -> CheckReport:
@@ -64,7 +85,7 @@ def run(request: CheckRequest, listener: Listener = SILENT) -> CheckReport:
     priced = estimate(train, request, prices)
     say_estimate(train, priced, listener)
     table = _say_table(train, provider, prices, listener) if request.estimate else None
-    return CheckReport(findings, priced, table)
+    return CheckReport.of(findings, priced, table)
 
 
 def prices_of(request: PricedRequest) -> dict[str, Price]:

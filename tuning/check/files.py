@@ -6,7 +6,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, BinaryIO
 
@@ -56,7 +56,13 @@ class JsonlFile:
 
 @dataclass(slots=True)
 class SplitFacts:
-    """Totals of one split, in lines, bytes and tokens."""
+    """Totals of one split.
+
+    Attributes:
+      examples: its lines.
+      bytes: of these lines.
+      tokens: of one epoch.
+    """
 
     examples: int = 0
     bytes: int = 0
@@ -102,17 +108,6 @@ class Findings:
             self._last_bad = problem.source
         if len(self.problems) < SHOWN_PROBLEMS:
             self.problems.append(problem)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the line of JSON on stdout."""
-        return {
-            "ok": self.ok,
-            "examples": self.examples,
-            "errors": self.errors,
-            "counts": dict(sorted(self.counts.items())),
-            "problems": [asdict(problem) for problem in self.problems],
-            "splits": {name: asdict(split) for name, split in self.splits.items()},
-        }
 
 
 def files_of(path: str, storage: Storage) -> list[JsonlFile]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from transforms.dataset import ledger
 from transforms.storage import uris
@@ -35,10 +34,6 @@ class Dropped:
     clip_id: str
     source: str
     reason: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the line of JSON on stdout."""
-        return asdict(self)
 
 
 def count(job: TuningJob) -> int:

@@ -122,7 +122,8 @@ def test_every_field_of_an_outcome_is_in_its_sidecar(name):
     assert Sidecar.load(sidecar.dump()) == sidecar
 
 
-@pytest.mark.parametrize("name", names(Sidecar))
+# A file of another version is none, as test_sidecar.py says.
+@pytest.mark.parametrize("name", [name for name in names(Sidecar) if name != "format_version"])
 def test_every_field_of_a_sidecar_is_in_its_file(name):
     sidecar = Sidecar("f", 1, "s", (OUTCOME,))
     values: dict[str, Any] = {"bytes": 2, "outcomes": ()}

@@ -1,0 +1,154 @@
+"""The JSON schemas of every contract: files that others read, and the line that each command prints on stdout.
+
+`python -m cliptune.schemas FOLDER` writes them. They say what this version writes; a later one may add fields.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beam_pipeline.prepare import DatasetReport
+from transforms import records
+from transforms.clip import Outcome
+from transforms.dataset import output
+from transforms.dataset.description import DatasetDescription
+from transforms.dataset.ledger import DeadLetter
+from transforms.dataset.sidecar import Sidecar
+from transforms.report import report
+from transforms.report.report import Report
+from tuning import predict, tune
+from tuning.check import check
+from tuning.check.check import CheckReport
+from tuning.jobs import listing, note, watch
+from tuning.jobs.listing import JobList
+from tuning.jobs.note import Note
+from tuning.jobs.watch import JobReport
+from tuning.predict import FileAnswers, PredictReport
+from tuning.predictions import Prediction
+from tuning.tune import DryRun
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A kind of JSON that others read.
+
+    Attributes:
+      name: of the schema's file, without its ending.
+      what: where such JSON is.
+      record: whose fields are those of the JSON.
+      version: its `format_version`; None for lines of JSONL, which have none.
+      sparse: records whose fields are left out where they are None.
+    """
+
+    name: str
+    what: str
+    record: type
+    version: int | None = None
+    sparse: frozenset[type] = frozenset()
+
+
+CONTRACTS = (
+    Contract("dataset", "`OUT/dataset.json`", DatasetDescription, output.FORMAT_VERSION),
+    Contract("report", "`OUT/report.json`", Report, report.VERSION),
+    Contract("sidecar", "`OUT/SPLIT/….outcomes.json`", Sidecar, output.FORMAT_VERSION, frozenset({Outcome})),
+    Contract("rejected", "a line of `OUT/rejected.jsonl`, beside the columns of its row", DeadLetter),
+    Contract("job", "`OUT/tuning/job.json`", Note, note.FORMAT_VERSION),
+    Contract("predictions", "a line of `OUT/tuning/predictions-….jsonl`", Prediction),
+    Contract("stdout-prepare", "stdout of `cliptune prepare`", DatasetReport, report.VERSION),
+    Contract(
+        "stdout-check",
+        "stdout of `cliptune check`, and of `tune` where it refuses the dataset",
+        CheckReport,
+        check.FORMAT_VERSION,
+        frozenset({CheckReport}),
+    ),
+    Contract("stdout-job", "stdout of `cliptune tune`, `watch` and `cancel`", JobReport, watch.FORMAT_VERSION),
+    Contract("stdout-dry-run", "stdout of `cliptune tune --dry_run`", DryRun, tune.FORMAT_VERSION, frozenset({DryRun})),
+    Contract("stdout-jobs", "stdout of `cliptune jobs`", JobList, listing.FORMAT_VERSION),
+    Contract("stdout-predict", "stdout of `cliptune predict`", PredictReport, predict.FORMAT_VERSION),
+    Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
+)
+
+
+def schema_of(contract: Contract) -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a contract."""
+    _, definitions = msgspec.json.schema_components((contract.record,), ref_template="#/$defs/{name}")
+    for kind in {*_records_in(contract.record)}:
+        _refine(definitions[kind.__name__], kind, sparse=kind in contract.sparse)
+    whole = definitions.pop(contract.record.__name__)
+    if contract.version is not None:
+        whole["properties"][records.VERSION_FIELD]["const"] = contract.version
+    return {"$schema": DIALECT, **whole, "title": contract.what.replace("`", ""), "$defs": definitions}
+
+
+def _records_in(kind: object) -> Iterator[type]:
+    """A record, and all records that its fields hold."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        yield kind
+    inside = typing.get_type_hints(kind).values() if is_dataclass(kind) else typing.get_args(kind)
+    for part in inside:
+        yield from _records_in(part)
+
+
+def _refine(tree: dict[str, Any], kind: type, sparse: bool) -> None:
+    """Says of a record's fields what they mean, and which of them are always written."""
+    told = _attributes(kind)
+    tree["description"] = _in_json(inspect.getdoc(kind) or "").partition("\n\n")[0]
+    for name, field in tree["properties"].items():
+        field.pop("default", None)
+        if name in told:
+            field["description"] = told[name]
+    left_out = [name for name, field in tree["properties"].items() if sparse and _may_be_null(field)]
+    for name in left_out:
+        tree["properties"][name] = _without_null(tree["properties"][name])
+    tree["required"] = [name for name in tree["properties"] if name not in left_out]
+
+
+def _may_be_null(field: dict[str, Any]) -> bool:
+    return {"type": "null"} in field.get("anyOf", ())
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    (only,) = (choice for choice in field["anyOf"] if choice != {"type": "null"})
+    return {**only, "description": field["description"].replace("null", "absent")}
+
+
+def _attributes(kind: type) -> dict[str, str]:
+    """What the docstrings of a record, and of those that it extends, say of its fields."""
+    told: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2]
+        for name, text in re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE):
+            told[name] = _in_json(" ".join(text.split()))
+    return told
+
+
+def _in_json(text: str) -> str:
+    return re.sub(r"\bNone\b", "null", text)
+
+
+def contents() -> dict[str, bytes]:
+    """Every schema, by the name of its file."""
+    return {f"{contract.name}.schema.json": records.pretty(schema_of(contract)) for contract in CONTRACTS}
+
+
+def main() -> None:
+    """Writes the schemas into the folder that the command line names."""
+    (folder,) = map(Path, sys.argv[1:])
+    for name, content in contents().items():
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
