@@ -1,4 +1,4 @@
-"""Every other runner of Beam's: Dataflow, Flink, a job server."""
+"""The runners outside this process: Dataflow, Flink, and job servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JOB_SERVER_SECONDS = 10.0
 
 
 def check(options: PipelineOptions) -> None:
-    """Asks Beam about the options, and looks whether the job server answers; raises as `runners.Engine` says."""
+    """Lets Beam check the options, and checks that the job server answers; raises as `runners.Engine` says."""
     name = options.view_as(StandardOptions).runner
     try:
         errors = PipelineOptionsValidator(options, create_runner(name)).validate()
@@ -31,14 +31,14 @@ def check(options: PipelineOptions) -> None:
     if name == "PortableRunner" and not endpoint:
         errors = [*errors, "Missing required option: job_endpoint."]
     if errors:
-        told = " ".join(re.sub(r"option: (\w+)", r"option: --\1", " ".join(error.split())) for error in errors)
-        raise UsageError(f"--runner={name}: {told}")
+        problems = " ".join(re.sub(r"option: (\w+)", r"option: --\1", " ".join(error.split())) for error in errors)
+        raise UsageError(f"--runner={name}: {problems}")
     if endpoint and endpoint != "embed":
         _check_job_server(endpoint)
 
 
 def _check_job_server(endpoint: str) -> None:
-    """Refuses an address at which nothing answers: Beam would wait for it, and say nothing."""
+    """Refuses an address at which nothing answers. Beam would wait for it without a message."""
     host, _, port = endpoint.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), JOB_SERVER_SECONDS).close()
@@ -47,12 +47,12 @@ def _check_job_server(endpoint: str) -> None:
 
 
 def threads() -> int:
-    """One clip: the runner starts a worker process a core."""
+    """One clip, because the runner starts a worker process for each core."""
     return 1
 
 
 def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
-    """Hands the pipeline over and waits for its end; raises as `runners.Engine` says."""
+    """Submits the pipeline and waits for its end; raises as `runners.Engine` says."""
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     with faults.of_workers():
         pipeline = beam.Pipeline(options=options)

@@ -1,4 +1,4 @@
-"""The runner on this machine: Beam's own, in this process, with progress."""
+"""The runner on this machine: Beam's in-process runner, with progress."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from transforms.listener import Listener
 
 
 def check(options: PipelineOptions) -> None:
-    """Nothing is needed but this machine."""
+    """Refuses nothing: this runner has no required options."""
 
 
 def threads() -> int:
-    """Two clips a core, for one of them waits now and then: for ffmpeg, or for a disk."""
-    # Not every system can tell which cores a process may use.
+    """Two clips for each core, because a thread sometimes waits for ffmpeg or the disk."""
+    # `sched_getaffinity`, the cores of this process, does not exist on every system.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 2 * cores
 
 
 def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
     """Runs the pipeline in this process; raises as `runners.Engine` says."""
-    # What fails here arrives as an exception; Beam would log its traceback as well.
+    # A failure is raised as an exception. Beam would also log its traceback.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers():
         path = Path(folder, "progress")
@@ -45,10 +45,11 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
 
 
 def _runner(options: PipelineOptions) -> FnApiRunner:
-    """Beam's in-process runner, chosen by us.
+    """Beam's in-process runner, chosen explicitly.
 
     `DirectRunner` would first try to download another engine, without a
-    time-out. The provision info gives workers their options, as it does there.
+    time-out. The provision info gives the options to the workers, as in
+    `DirectRunner`.
     """
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     info = ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))

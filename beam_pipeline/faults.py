@@ -1,4 +1,4 @@
-"""What comes back from workers: their faults in their own words, and what they counted."""
+"""The results of workers: their exceptions, without Beam's additions, and their counters."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from transforms.errors import StorageError, UserError
 
 @contextmanager
 def of_workers() -> Iterator[None]:
-    """Raises what a worker raised, without Beam's additions.
+    """Raises the worker's own exception, without Beam's additions.
 
     Raises:
-      UserError, StorageError: as a worker here, or one elsewhere, has raised it.
-      KeyboardInterrupt: Ctrl-C.
+      UserError, StorageError: a worker raised it, in this process or elsewhere.
+      KeyboardInterrupt: the user pressed Ctrl-C.
     """
     try:
         yield
     except (UserError, StorageError) as fault:
         raise type(fault)(_without_step(str(fault))) from None
     except RuntimeError as fault:
-        if str(fault).startswith("KeyboardInterrupt"):  # Beam raises what it caught as its own
+        if str(fault).startswith("KeyboardInterrupt"):  # Beam wraps the exceptions that it catches
             raise KeyboardInterrupt from None
         # A worker elsewhere sends its exception as the text of a traceback.
-        told = errors.in_traceback(str(fault))
-        if told is None:
+        original = errors.in_traceback(str(fault))
+        if original is None:
             raise
-        raise type(told)(_without_step(str(told))) from None
+        raise type(original)(_without_step(str(original))) from None
 
 
 def _without_step(text: str) -> str:
-    """Beam appends " [while running 'Step']" to a worker's message."""
+    """Removes " [while running 'Step']", which Beam appends to a worker's message."""
     return re.sub(r" \[while running '.*'\](?: with exceptions:.*)?$", "", text)
 
 
 def reused(result: PipelineResult) -> int:
-    """The clips that an earlier run had made ready."""
+    """The number of clips that an earlier run had finished."""
     counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
-    # A job server tells a counter that was never above zero as None.
+    # A job server reports a counter of zero as None.
     return sum(counter.result or 0 for counter in counters)

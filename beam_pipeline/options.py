@@ -1,4 +1,4 @@
-"""Apache Beam's options, from the flags that are not ours."""
+"""Makes Apache Beam's options from the flags that Cliptune does not have."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from transforms.errors import UsageError
 
 
 def options_of(flags: Sequence[str], ours: Sequence[str] = ()) -> PipelineOptions:
-    """Beam's options, with unknown flags refused: Beam itself would drop them.
+    """Makes Beam's options and refuses unknown flags, which Beam itself would ignore.
 
     Args:
       flags: words of a command line.
-      ours: flags that are suggested too where one is misspelt.
+      ours: Cliptune's flags, which are suggested too if a flag is misspelt.
 
     Raises:
-      UsageError: a word that is no flag of Beam's.
+      UsageError: a flag is not one of Beam's.
     """
     parser = _BeamArgumentParser(prog="cliptune prepare", allow_abbrev=False, usage="cliptune prepare --help")
     for options_class in PipelineOptions.__subclasses__():
@@ -29,6 +29,6 @@ def options_of(flags: Sequence[str], ours: Sequence[str] = ()) -> PipelineOption
         close = difflib.get_close_matches(name, [*parser._option_string_actions, *ours], n=1)
         raise UsageError(f"unknown flag {name}" + (f"; did you mean {close[0]}?" if close else ""))
     options = PipelineOptions(list(flags))
-    # The code is an installed package; Dataflow's default would hide a missing one.
+    # Workers must import the installed package. Dataflow's default, True, would hide that it is missing.
     options.view_as(SetupOptions).save_main_session = False
     return options

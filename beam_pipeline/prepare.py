@@ -1,4 +1,4 @@
-"""Prepares a dataset: reads the manifests, claims the output, runs the pipeline, returns the report."""
+"""Prepares a dataset: reads the manifests, claims the output, runs the pipeline and returns the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from transforms.storage import Storage, uris
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """A finished dataset, as `cliptune prepare` tells of it on stdout.
+    """The report that `cliptune prepare` prints on stdout.
 
     Attributes:
       output: as the request names it.
@@ -97,8 +97,8 @@ def run(request: PrepareRequest, listener: Listener = SILENT) -> Prepared:
     """Prepares a dataset.
 
     Raises:
-      UsageError: an option of Beam's breaks a rule.
-      UserError: a manifest, a recording's bucket or the output cannot be used.
+      UsageError: an option of Beam breaks a rule.
+      UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
     options = options_of(request.beam_options)
@@ -110,18 +110,18 @@ def run(request: PrepareRequest, listener: Listener = SILENT) -> Prepared:
     reused = runner.engine.run(job.claimed(claim.digest, committed, audio_there), options, listener)
     content = job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE))
     report = Report.load(content)
-    # Divided, not multiplied: 29 of 50 are 0.58, and 0.58 * 50 is less than 29.
+    # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
     return Prepared(request.output, report, reused, too_many)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
-    """Reads the manifests once, to count them, and fixes all that the workers need.
+    """Reads the manifests once to count their rows, and makes the job that is sent to the workers.
 
     Raises:
       UserError: a manifest cannot be used.
     """
-    base = str(Path.cwd())  # workers may have another one
+    base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
     settings = _settings(request, base, storage)
     manifests = read.locate(request.manifest, base, storage)
@@ -143,15 +143,16 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
 
 
 def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:
-    """The request's settings with the tasks of its file, and with the place where the service finds the audio."""
+    """The request's settings, with the tasks of its file and the URI at which the service will find the audio."""
     settings = request.settings
     if request.tasks is not None:
         settings = replace(settings, tasks=_tasks(request.tasks, base, storage))
     if settings.audio_part != "uri" or settings.audio_uri:
         return replace(settings, audio_uri=settings.audio_uri.rstrip("/"))
     if not uris.is_gcs(request.output):
-        told = f"--audio_part=uri: the service reads audio from a bucket, and --output {request.output} is none"
-        raise UserError(f"{told}; write to gs://…, or say with --audio_uri where OUT/audio will be copied to")
+        rule = "--audio_part=uri needs a bucket, from which the service reads the audio"
+        remedy = "write to gs://…, or give the URI to which OUT/audio will be copied by --audio_uri"
+        raise UserError(f"{rule}, got --output {request.output}; {remedy}")
     return replace(settings, audio_uri=f"{request.output.rstrip('/')}/audio")
 
 
@@ -165,9 +166,9 @@ def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
 
 
 def _refuse_own_output(manifests: Sequence[read.Manifest], uri: str, name: str) -> None:
-    """The dead letters of a dataset are a manifest too: not to be overwritten while they are read."""
+    """Refuses a manifest inside the output, such as `rejected.jsonl`, which would be overwritten while it is read."""
     for manifest in manifests:
         if manifest.uri.startswith(uri.rstrip("/") + "/"):
             raise UserError(
-                f"the manifest {manifest.name} lies in --output {name}, which would be written anew; copy it first"
+                f"the manifest {manifest.name} lies in --output {name}, which would be overwritten; copy it first"
             )

@@ -1,4 +1,4 @@
-"""What can be asked of the preparing half: one frozen record, which checks itself. Importing it imports no Beam."""
+"""The request to prepare a dataset: a frozen record that checks its own fields. Importing it does not import Beam."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ class PrepareRequest:
     Attributes:
       manifest: files, globs or folders, local or gs://.
       output: folder or gs:// URI of the dataset.
-      settings: what decides the dataset's bytes; `tasks` and `audio_uri` may be left to the two fields below.
-      tasks: YAML file of several tasks; None for those of `settings`.
-      audio_root: where relative audio paths start; None for their manifest's folder.
-      allow_path: folders that audio may lie in besides.
-      columns: names of columns, by their key in `ALIASES`; the others are found by their usual names.
+      settings: the settings that decide the dataset's bytes. An empty `audio_uri` is derived from `output`.
+      tasks: YAML file of several tasks; None for the tasks of `settings`.
+      audio_root: folder at which relative audio paths start; None for the manifest's folder.
+      allow_path: further folders in which audio may lie.
+      columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
       overwrite: whether a dataset of other rows or settings is replaced.
-      verify: whether every payload is decoded again and compared.
-      max_rejected_fraction: of the rows; more make the command fail, although the dataset is complete.
-      clip_threads: clips prepared at a time by one worker; None for what fits the runner.
-      billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
+      verify: whether every payload is decoded again and compared with its source.
+      max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
+        dataset is complete.
+      clip_threads: clips that one worker prepares at a time; None for the runner's default.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
       beam_options: flags of Apache Beam, such as "--runner=DataflowRunner".
     """
 
@@ -59,7 +60,7 @@ class PrepareRequest:
 
     @property
     def runner(self) -> str:
-        """The name of Beam's runner; "" for the one on this machine."""
+        """The name of Beam's runner; "" for the runner on this machine."""
         words = [*self.beam_options, ""]
         for word, following in itertools.pairwise(words):
             if word.startswith("--runner="):

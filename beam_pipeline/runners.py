@@ -1,4 +1,4 @@
-"""Where a pipeline runs: one row a runner. Importing this imports no Beam, for `--help` lists the rows."""
+"""The runners of the pipeline, one row each. Importing this does not import Beam, because `--help` lists the rows."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """What the module of a runner holds."""
+    """The functions of a runner's module."""
 
     def check(self, options: PipelineOptions) -> None:
-        """Refuses options that the runner lacks or that lead nowhere, before anything is read.
+        """Refuses wrong or missing options before anything is read.
 
         Raises:
-          UsageError: with all that Beam has to say, in one line.
-          UserError: nothing answers where the runner should be.
+          UsageError: Beam refuses the options; the message has all of Beam's complaints in one line.
+          UserError: the runner's server does not answer.
         """
 
     def threads(self) -> int:
-        """Clips that one worker prepares at a time."""
+        """The number of clips that one worker prepares at a time, by default."""
 
     def run(self, job: Job, options: PipelineOptions, listener: Listener) -> int:
         """Runs the pipeline to its end.
 
         Returns:
-          The clips that an earlier run had made ready.
+          The number of clips that an earlier run had finished.
 
         Raises:
-          UserError: a worker found a fault that the user can mend.
+          UserError: a worker found a problem that the user can fix.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A place where a pipeline runs.
+    """A runner of the pipeline.
 
     Attributes:
-      summary: where that is, for people.
-      module: holds its `Engine`.
-      outlives: whether what it has begun may go on after Ctrl-C.
+      summary: where the pipeline runs, for people.
+      module: name of the module with the functions of `Engine`.
+      outlives: whether its job may go on after Ctrl-C.
     """
 
     summary: str
@@ -55,7 +55,7 @@ class Runner:
 
     @property
     def engine(self) -> Engine:
-        """The module, imported when first asked for."""
+        """The module, which is imported at the first access."""
         return cast(Engine, importlib.import_module(self.module))
 
 
@@ -72,5 +72,5 @@ DEFAULT = "DirectRunner"
 
 
 def find(name: str) -> Runner:
-    """The runner of a name; "" for the one on this machine, and any other name is Beam's to know."""
+    """The runner of a name; "" for the runner on this machine. Other names are passed on to Beam."""
     return RUNNERS.get(name or DEFAULT) or Runner("", _ELSEWHERE)

@@ -1,3 +1,3 @@
-"""The door: command line, terminal, exit statuses. Everything it does, `beam_pipeline` and `tuning` do without it."""
+"""The command line: flags, terminal output and exit statuses. The work is done by `beam_pipeline` and `tuning`."""
 
 VERSION = "0.1.0"

@@ -1,4 +1,4 @@
-"""One console for every command: stderr is for people, stdout for machines."""
+"""The console of every command: stderr is for people, stdout for programs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ LINE_SECONDS = 30.0
 
 
 class Console:
-    """A `Listener` that people read.
+    """A `Listener` that prints for people.
 
     Args:
-      file: where to write; None for stderr.
-      width: columns of it; None for what the terminal says.
-      terminal: whether it is one; None to ask it.
+      file: where to print; None for stderr.
+      width: number of columns; None for the width of the terminal.
+      terminal: whether `file` is treated as a terminal; None to detect it.
     """
 
     def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
@@ -56,7 +56,7 @@ class Console:
 
     @contextmanager
     def progress(self, what: str, total: int | None, unit: str = "", /) -> Iterator[Update]:
-        """A bar on a terminal, which is gone afterwards; else a line now and then."""
+        """Shows a progress bar on a terminal and removes it at the end; elsewhere, prints a line from time to time."""
         if not self.live:
             yield self._lines(what, total, unit)
             return
@@ -66,7 +66,7 @@ class Console:
 
     @contextmanager
     def waiting(self, what: str, /) -> Iterator[Callable[[str], None]]:
-        """A line on a terminal that changes with the state, and is gone afterwards."""
+        """Shows the state in one line on a terminal and removes the line at the end."""
         with self.rich.status(what, spinner="line") as status:
             yield status.update
 
@@ -83,11 +83,11 @@ class Console:
 
 
 def _columns(total: int | None, unit: str) -> list[ProgressColumn]:
-    told: list[ProgressColumn] = [TextColumn("{task.description}")]
+    description: list[ProgressColumn] = [TextColumn("{task.description}")]
     if total is None:
-        return [*told, TextColumn(f"{{task.completed:,}} {unit}  {{task.fields[note]}}")]
+        return [*description, TextColumn(f"{{task.completed:,}} {unit}  {{task.fields[note]}}")]
     count = [MofNCompleteColumn(), TextColumn(f"{unit}  {{task.fields[note]}}")] if unit else [TaskProgressColumn()]
-    return [*told, BarColumn(), *count, TimeRemainingColumn()]
+    return [*description, BarColumn(), *count, TimeRemainingColumn()]
 
 
 def _line(what: str, done: int, total: int | None, unit: str) -> str:
@@ -97,7 +97,7 @@ def _line(what: str, done: int, total: int | None, unit: str) -> str:
 
 
 class Report(Protocol):
-    """What a verb returns."""
+    """The report that a verb returns."""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -1,4 +1,4 @@
-"""How a command ended, for scripts."""
+"""The exit statuses of the commands."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-# Of the commands that talk of a job.
+# The meanings for the commands that end with a job.
 MEANINGS = {
-    Exit.DONE: "done; of a job, the tuned model answers",
+    Exit.DONE: "done; for a job, the tuned model answers",
     Exit.FAILED: "failed: one line on stderr says why",
     Exit.USAGE: "the command line is wrong",
     Exit.JOB_FAILED: "the job failed or expired",
@@ -37,7 +37,7 @@ MEANINGS = {
 
 
 def of_job(job: TuningJob) -> Exit:
-    """What a script is told of a job."""
+    """The exit status for the state of a job."""
     if not job.ended:
         return Exit.STILL_RUNNING
     if job.answers:

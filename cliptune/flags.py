@@ -1,4 +1,4 @@
-"""Flags that several commands share, and how a request is made of them."""
+"""The flags that several commands share, and the request that is made from flags."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def make(request: type[R], args: argparse.Namespace, **others: object) -> R:
     """The request whose fields are flags of the same names.
 
     Args:
-      request: a dataclass.
-      args: has a value for each of its fields, but those in `others`.
-      others: values of fields that are no single flag.
+      request: the class of the request, a dataclass.
+      args: the parsed flags, with a value for each field that is not in `others`.
+      others: values of the fields that do not come from a single flag.
 
     Raises:
       UsageError: a field breaks a rule.
@@ -33,27 +33,27 @@ def make(request: type[R], args: argparse.Namespace, **others: object) -> R:
 
 
 def names_of(add_flags: Callable[[argparse.ArgumentParser], None]) -> list[str]:
-    """All flags that a command adds, for suggestions."""
+    """The flags that a command adds, from which misspelt flags are corrected."""
     parser = argparse.ArgumentParser(add_help=False)
     add_flags(parser)
     return list(parser._option_string_actions)
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
-    """The dataset that a command is about."""
+    """Adds the dataset folder, and the flag for who pays."""
     parser.add_argument("dataset", metavar="OUT", help="dataset folder of cliptune prepare, local or gs://")
     add_billing(parser)
 
 
 def add_billing(parser: argparse._ActionsContainer) -> None:
-    """Who pays for requests to buckets."""
+    """Adds the flag for the project that pays for requests to buckets."""
     parser.add_argument(
         "--billing_project", default="", metavar="P", help="project that pays for requests to requester-pays buckets"
     )
 
 
 def add_provider(parser: argparse._ActionsContainer) -> None:
-    """Whose service, models and rules."""
+    """Adds the flag for the tuning service."""
     known = ", ".join(f"{name} ({provider.summary})" for name, provider in PROVIDERS.items())
     parser.add_argument(
         "--provider", default=providers.DEFAULT, metavar="NAME", help=f"tuning service: {known} (default: %(default)s)"
@@ -61,7 +61,7 @@ def add_provider(parser: argparse._ActionsContainer) -> None:
 
 
 def add_price(group: argparse._ArgumentGroup) -> None:
-    """The model, its epochs and its price."""
+    """Adds the flags for the model, its epochs and its price."""
     known = ", ".join(name for provider in PROVIDERS.values() for name in provider.models)
     group.add_argument(
         "--base_model", default=DEFAULT_MODEL, metavar="NAME", help=f"default: %(default)s; known: {known}"
@@ -83,7 +83,7 @@ def add_price(group: argparse._ArgumentGroup) -> None:
 
 
 def add_waiting(group: argparse._ArgumentGroup) -> None:
-    """How long a job is waited for."""
+    """Adds the flags for following a job to its end."""
     group.add_argument(
         "--timeout", type=number, metavar="SECONDS", help="stop waiting then; the job goes on (default: never)"
     )
@@ -95,14 +95,14 @@ def add_waiting(group: argparse._ArgumentGroup) -> None:
 
 
 def add_place(group: argparse._ArgumentGroup) -> None:
-    """Where jobs are."""
+    """Adds the flags for project and location."""
     default = PROVIDERS[providers.DEFAULT].default_location
     group.add_argument("--project", metavar="P", help="Google Cloud project that pays")
     group.add_argument("--location", metavar="L", help=f"where to tune (default: {default})")
 
 
 def add_service(group: argparse._ArgumentGroup) -> None:
-    """Which service is asked."""
+    """Adds the flags that choose the provider's service, another server or an emulator."""
     where = group.add_mutually_exclusive_group()
     where.add_argument("--emulator", action="store_true", help="use a local emulator of the service: it trains nothing")
     where.add_argument("--api_endpoint", metavar="URL", help="use another server, with throw-away credentials")
@@ -110,12 +110,12 @@ def add_service(group: argparse._ArgumentGroup) -> None:
 
 
 def whole_number(text: str) -> int:
-    """An int; argparse names this function in its message."""
+    """Parses an int. argparse names this function in its message."""
     return int(text)
 
 
 def number(text: str) -> float:
-    """A float; argparse names this function in its message."""
+    """Parses a float. argparse names this function in its message."""
     return float(text)
 
 

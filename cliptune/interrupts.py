@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command within a set time, whatever its threads wait for."""
+"""Ctrl-C ends a command within seconds, even if its threads wait for the network."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rich.console import Console
 
 @contextmanager
 def ends_within(seconds: float, console: Console, message: str, status: int) -> Iterator[None]:
-    """Runs the body. Ctrl-C stops it and prints `message`; no exception leaves the block.
+    """Runs the block. At Ctrl-C, prints `message` and leaves the block without an exception.
 
-    A thread may wait minutes for a stalled connection, and Python ends with its last thread. A process that has not
-    ended in time is therefore ended at once; so it is by a second Ctrl-C. That is safe: whatever a command leaves
-    behind, its next run finds.
+    A thread may wait for a stalled connection for minutes, and Python ends only with its last thread. A process that
+    has not ended in time is therefore killed, and a second Ctrl-C kills it at once. Every command can be killed at any
+    time, because its next run repairs what it left behind.
 
     Args:
-      seconds: from Ctrl-C to the end of the process, at most.
-      console: where people read.
-      message: what has stopped, and how to go on.
-      status: exit status of a process that did not end in time.
+      seconds: the longest time from Ctrl-C to the end of the process.
+      console: where the message is printed.
+      message: says what has stopped and how to go on.
+      status: exit status of a process that is killed.
     """
-    unsaid = threading.Lock()
+    message_due = threading.Lock()
 
     def tell() -> None:
-        if unsaid.acquire(blocking=False):
-            console.show_cursor()  # a progress bar hides it
+        if message_due.acquire(blocking=False):  # once only
+            console.show_cursor()  # a progress bar hides the cursor
             console.print(message)
 
     def end(*_: object) -> None:
@@ -43,7 +43,7 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
         timer.start()
         raise KeyboardInterrupt
 
-    # A background process ignores Ctrl-C, and a program that embeds Cliptune may handle it.
+    # A background process ignores Ctrl-C, and a program that calls `main` may have a handler of its own: both stay.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupted)

@@ -1,4 +1,4 @@
-"""From a command line to an exit status: each command is a module, imported only when it is called."""
+"""Runs a command and returns its exit status. Each command is a module, imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
 
 EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected; of jobs, see cliptune watch --help."
 
-# What each command is for; its module is cliptune.commands.NAME.
+# The summary of each command. Its module is cliptune.commands.NAME.
 COMMANDS = {
     "prepare": "turn manifests of recordings and texts into a dataset",
     "check": "say whether Google will accept a dataset, and what it will cost",
@@ -45,12 +45,12 @@ COMMANDS = {
 
 
 class Command(Protocol):
-    """What a module of `cliptune.commands` holds.
+    """The contents of a module of `cliptune.commands`.
 
     Attributes:
-      INTERRUPT_SECONDS: from Ctrl-C to the end of the process, at most.
-      INTERRUPTED: exit status of a command that Ctrl-C ended.
-      TAKES_OTHERS: whether flags that it does not know are its request's to judge.
+      INTERRUPT_SECONDS: the longest time from Ctrl-C to the end of the process.
+      INTERRUPTED: exit status after Ctrl-C.
+      TAKES_OTHERS: whether unknown flags are passed to `request` instead of being refused.
     """
 
     INTERRUPT_SECONDS: float
@@ -58,39 +58,39 @@ class Command(Protocol):
     TAKES_OTHERS: bool
 
     def add_flags(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the flags and the help; imports nothing slow."""
+        """Adds the flags and the help texts; imports nothing slow."""
 
     def request(self, args: argparse.Namespace, others: Sequence[str]) -> object:
-        """The request that the flags make, or UsageError."""
+        """Makes the request from the flags; raises UsageError if a flag breaks a rule."""
 
     def stopped(self, request: object) -> str:
-        """What to say behind "stopped" when Ctrl-C ended the command."""
+        """The text that follows "stopped" after Ctrl-C."""
 
     def run(self, request: object, console: Console) -> Exit:
-        """Does what is requested."""
+        """Carries out the request."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-      argv: the words after the program's name; None for those of this process.
+      argv: the arguments without the program's name; None for those of this process.
 
     Returns:
-      The exit status, of `cliptune.exits.Exit`.
+      The exit status, one of `cliptune.exits.Exit`.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     parser = build_parser(COMMANDS.keys() & set(words))
     for word in words:
         if word != word.encode(errors="replace").decode():
-            parser.error(f"{word!r} is not valid UTF-8, in which every name is written down; rename the file")
+            parser.error(f"every argument must be valid UTF-8, got {word!r}; rename the file")
     args, others = parser.parse_known_args(words)
     command = command_of(args.command)
     if others and not command.TAKES_OTHERS:
         parser.error(_unknown(args.command, others[0].partition("=")[0]))
     try:
         return _run(args.command, command, args, others)
-    except KeyboardInterrupt:  # while modules were imported; later `interrupts` sees to it
+    except KeyboardInterrupt:  # while modules are imported; later, `interrupts` handles Ctrl-C
         print(f"cliptune {args.command}: stopped", file=sys.stderr)
         return Exit.INTERRUPTED
 
@@ -117,17 +117,17 @@ def command_of(name: str) -> Command:
 
 
 def _unknown(command: str, flag: str) -> str:
-    """What to say about a flag that a command does not have."""
+    """The message about a flag that a command does not have."""
     close = difflib.get_close_matches(flag, names_of(command_of(command).add_flags), n=1)
     hint = f"did you mean {close[0]}?" if close else f"see cliptune {command} --help"
     return f"unknown flag {flag} of {command}; {hint}"
 
 
 def build_parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
-    """All commands, and the flags of those named: the others need not be imported.
+    """The parser of all commands.
 
     Args:
-      names: keys of `COMMANDS`.
+      names: the commands whose flags are added, keys of `COMMANDS`. The modules of the others are not imported.
     """
     parser = argparse.ArgumentParser(
         prog="cliptune",

@@ -1,4 +1,4 @@
-"""The end of a run on the terminal."""
+"""The summary that `cliptune prepare` prints at its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMMONEST = 3
 
 
 def show(finished: Prepared, console: Console) -> None:
-    """Prints the splits, the commonest reasons and where to look."""
+    """Prints the splits, the commonest reasons and the paths of report and dataset."""
     report, output = finished.report, finished.output
     table = Table(box=None, pad_edge=False)
     for heading in ("split", "examples", "shards", "audio", "bytes"):

@@ -1,8 +1,8 @@
-"""Every exception of Cliptune, by who can mend it.
+"""Every exception of Cliptune, by whose fault it is and who can fix it.
 
     CliptuneError
     ├── ClipRejected             the clip's fault: an outcome in the ledger; the run goes on
-    ├── UserError                the user can mend it: one line, exit status 1
+    ├── UserError                the user can fix it: one line, exit status 1
     │   └── UsageError           the request breaks a rule: one line, exit status 2
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
@@ -10,7 +10,7 @@
         ├── AccountingError      rows were lost or doubled
         └── PayloadError         a payload is not what it was made from
 
-Beside these, `open` and its kind raise Python's own FileNotFoundError, IsADirectoryError and PermissionError, and
+Functions that open files also raise Python's FileNotFoundError, IsADirectoryError and PermissionError, and
 NotARegularFileError for a pipe, a socket or a device.
 """
 
@@ -31,7 +31,7 @@ class ClipRejected(CliptuneError):
 
     Attributes:
       reason: one of `reasons.REASONS`.
-      detail: what was found, with the rule and the value, in words of our own.
+      detail: what was found, with the rule and the value, without text from a library.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -44,14 +44,14 @@ class ClipRejected(CliptuneError):
 
 
 class UserError(CliptuneError):
-    """The run cannot go on and the user can mend it: one line, exit status 1."""
+    """The run cannot go on, and the user can fix the problem: one line, exit status 1."""
 
 
 class UsageError(UserError, ValueError):
     """A request breaks a rule: one line, exit status 2.
 
     Attributes:
-      field: of the request, which is also the name of its flag; "" where no single field is wrong.
+      field: name of the wrong field and of its flag; "" if no single field is wrong.
     """
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -73,11 +73,11 @@ def require(holds: bool, field: str, rule: str, value: object) -> None:
 
 
 class StorageError(CliptuneError):
-    """The storage failed, after the client's own retries: the runner may try the whole piece of work again."""
+    """The storage failed after the client's own retries. The runner may retry the whole bundle."""
 
 
 class ServiceError(CliptuneError):
-    """The tuning service refused, or did not answer: one line for a person.
+    """The tuning service refused, or did not answer: one line, exit status 1.
 
     Attributes:
       transient: whether the same call may succeed later.
@@ -93,12 +93,12 @@ class ServiceError(CliptuneError):
 
     @property
     def ambiguous(self) -> bool:
-        """Whether the request may have been carried out all the same: no answer, or none of a working service."""
+        """Whether the request may have been carried out, because the service gave no answer or a server error."""
         return self.sent and (self.code is None or self.code == 408 or self.code >= 500)
 
     @property
     def missing(self) -> bool:
-        """Whether there is nothing under the name that was asked for."""
+        """Whether the service knows nothing of the requested name."""
         return self.code == 404
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ class ServiceError(CliptuneError):
 
 
 class BrokenPromiseError(CliptuneError, RuntimeError):
-    """Our fault, never the user's: it stays a traceback."""
+    """A fault of Cliptune, not of the user: it is shown as a traceback."""
 
 
 class AccountingError(BrokenPromiseError):
@@ -114,21 +114,21 @@ class AccountingError(BrokenPromiseError):
 
 
 class PayloadError(BrokenPromiseError):
-    """A payload does not decode to what it was made from."""
+    """A payload does not decode to the samples from which it was encoded."""
 
 
 class NotARegularFileError(OSError):
-    """The name is a pipe, socket or device, which has no end that could be waited for."""
+    """The path names a pipe, socket or device, whose contents may never end."""
 
 
-# What a command tells in one line.
+# The errors that a command prints in one line.
 TOLD = (UserError, StorageError, ServiceError)
 
 
 def in_traceback(text: str) -> CliptuneError | None:
-    """The last error for people in the text of a traceback, which is how a runner elsewhere sends a worker's exception.
+    """The last error of `TOLD` in the text of a traceback; None without one.
 
-    Errors are recognised by their classes' own names, as tracebacks print them.
+    A runner elsewhere sends a worker's exception as such a text. Errors are recognised by the names of their classes.
     """
     found = [(match.start(), kind, match.group(1)) for kind in _told() for match in _raised(kind, text)]
     if not found:
@@ -138,7 +138,7 @@ def in_traceback(text: str) -> CliptuneError | None:
 
 
 def _told() -> Iterator[type[CliptuneError]]:
-    """The classes of `TOLD` and all below them."""
+    """The classes of `TOLD` and all their subclasses."""
     waiting = list[type[CliptuneError]](TOLD)
     while waiting:
         kind = waiting.pop()

@@ -1,6 +1,6 @@
-"""The limits of the tuning service on datasets: each once, with its source and the day it was read.
+"""The tuning service's limits for datasets, each with its source and the day on which it was read.
 
-None was tried against the live service. Facts about the models are in the folder of their provider.
+Nothing here was tried against the live service. The facts about models are in the provider's `models.py`.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ FACTS_DATE = date(2026, 11, 1)
 DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs"
 TUNING_DOCS = f"{DOCS}/models/gemini-supervised-tuning"
 
-# Of one file, which is one split.
+# The limits of one file, which is one split.
 MAX_FILE_BYTES = 1_000_000_000
 MAX_TRAIN_EXAMPLES = 300_000
 MAX_VALIDATION_EXAMPLES = 5_000
-# At most 30 % of the training examples, once these are more than 1,000.
+# With more than 1,000 training examples, the validation examples may be at most 30 % of them.
 MAX_VALIDATION_SHARE = 0.30
 VALIDATION_SHARE_FROM = 1_000
-# One of Google's own sources says 25 % of the training bytes.
+# One of Google's samples limits the validation bytes to 25 % of the training bytes.
 MAX_VALIDATION_BYTES_SHARE = 0.25
 MAX_TOKENS_PER_EXAMPLE = 131_072
 MAX_AUDIO_SECONDS = 3_600
 MAX_AUDIO_BYTES = 100_000_000
 
-# The audio types that Gemini on Vertex AI takes.
+# The audio types that Gemini on Vertex AI accepts.
 _MIME_NAMES = "x-aac flac mp3 m4a mpeg mpga mp4 ogg pcm wav webm"
 MIME_TYPES = frozenset(f"audio/{name}" for name in _MIME_NAMES.split())
 
-# Tokens of a second of audio: as documented, and bounds of what users measured.
+# Tokens of a second of audio: the documented number, and bounds around the numbers that users measured.
 TOKENS_PER_SECOND = 32
 MIN_TOKENS_PER_SECOND = 30
 MAX_TOKENS_PER_SECOND = 35
-# A token holds at least one UTF-8 byte; about four characters of English text, and not ten on average.
+# A token holds at least one UTF-8 byte. In English text it holds about four characters, and on average fewer than ten.
 CHARS_PER_TOKEN = 4
 MAX_CHARS_PER_TOKEN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a limit is stated, and when that was read.
+    """The source of a fact.
 
     Attributes:
       mark: "documented" by Google, "reported" by users, or "unverified".
-      where: an address, or in words.
-      read: the day.
+      where: URL or description of the source.
+      read: the day on which the source was read.
     """
 
     mark: str

@@ -1,4 +1,4 @@
-"""Who is told how a piece of work goes: a terminal, a log, or nobody."""
+"""Receives the progress and messages of a verb: a terminal, a log, or nobody."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-# Takes how much is done so far, and a note that stands beside it ("" for none).
+# Takes the amount of work that is done, and a note shown beside it ("" for none).
 Update = Callable[[int, str], None]
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """Receives messages and progress."""
 
     @property
     def live(self) -> bool:
-        """Whether what passes is shown too, as on a terminal; else only what stays."""
+        """Whether passing states are shown, as on a terminal. If not, only lasting messages are."""
 
     def say(self, line: str, /) -> None:
         """Takes a line for people."""
 
     def progress(self, what: str, total: int | None, unit: str = "", /) -> AbstractContextManager[Update]:
-        """Shows how far a piece of work has come, while the block runs.
+        """Shows the progress of some work while the block runs.
 
         Args:
-          what: is done, e.g. "checking".
-          total: of all that will be done; None if not known.
-          unit: of `total`, e.g. "clips"; "" to show a percentage.
+          what: name of the work, e.g. "checking".
+          total: total amount of work; None if not known.
+          unit: unit of `total`, e.g. "clips"; "" to show a percentage.
         """
 
     def waiting(self, what: str, /) -> AbstractContextManager[Callable[[str], None]]:
-        """Shows that something is waited for while the block runs; yields a function that takes its state."""
+        """Shows a wait while the block runs. Yields a function that takes the present state."""
 
 
 class Silent:
-    """A listener that hears nothing: the default of every verb."""
+    """A listener that shows nothing: the default of every verb."""
 
     live = False
 

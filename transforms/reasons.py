@@ -1,4 +1,4 @@
-"""Why a manifest row does not become an example: one row a reason."""
+"""The reasons to reject a manifest row, one row each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class Reason:
     """A reason to reject a manifest row.
 
     Attributes:
-      name: as it stands in the ledger, the report and `rejected.jsonl`.
+      name: the reason's name in the ledger, the report and `rejected.jsonl`.
       meaning: what is wrong, in one sentence.
-      remedy: what a person can do about it.
+      remedy: what the user can do about it.
     """
 
     name: str
@@ -40,7 +40,7 @@ MISSING_TEXT = Reason(
 )
 BAD_FIELD = Reason(
     "bad_field",
-    "A field has another type or value than it may have.",
+    "A field has a type or value that is not allowed.",
     "Give the field the type or value that the detail names.",
 )
 UNKNOWN_TASK = Reason(
@@ -50,7 +50,7 @@ UNKNOWN_TASK = Reason(
 )
 BAD_TARGET = Reason(
     "bad_target",
-    "The text is not what its task expects: one of its labels, or JSON as its schema says.",
+    "The text is not one of its task's labels, or not JSON that matches the task's schema.",
     "Correct the text as the detail says, or the task in the --tasks file.",
 )
 DUPLICATE_ID = Reason(
@@ -60,7 +60,7 @@ DUPLICATE_ID = Reason(
 )
 DUPLICATE_AUDIO = Reason(
     "duplicate_audio",
-    "With --dedupe=audio: another clip of the same task has the same audio.",
+    "With --dedupe=audio: another clip of the same task has the same audio and is kept.",
     "Nothing to do, unless the other clip is the wrong one: then remove that row.",
 )
 PATH_NOT_ALLOWED = Reason(
@@ -80,7 +80,7 @@ NOT_A_FILE = Reason(
 )
 UNREADABLE = Reason(
     "unreadable",
-    "The file exists and may not be read.",
+    "The file exists, but this user may not read it.",
     "Give this user permission to read the file.",
 )
 EMPTY_FILE = Reason(
@@ -95,17 +95,17 @@ FILE_TOO_LARGE = Reason(
 )
 NOT_AUDIO = Reason(
     "not_audio",
-    "The contents are no audio: a web page, a picture, a playlist, noise.",
+    "The contents are not audio, but for example a web page, a picture, a playlist or random bytes.",
     "Replace the file: its contents are not audio.",
 )
 UNSUPPORTED_FORMAT = Reason(
     "unsupported_format",
-    "Headerless raw samples, or an archive.",
+    "The file holds headerless raw samples, or is an archive.",
     "Convert the recording to WAV or FLAC.",
 )
 DECODE_FAILED = Reason(
     "decode_failed",
-    "The decoder could not make sense of the contents, or took too long.",
+    "The decoder failed on the contents, or took too long.",
     "Export the recording again: its contents are damaged.",
 )
 TRUNCATED = Reason(
@@ -115,32 +115,32 @@ TRUNCATED = Reason(
 )
 BAD_SAMPLE_RATE = Reason(
     "bad_sample_rate",
-    "The header's sample rate is one that no recording has.",
+    "The header's sample rate is outside 4,000 to 768,000 Hz.",
     "Export the recording with a sample rate from 4,000 to 768,000 Hz.",
 )
 NOT_FINITE = Reason(
     "not_finite",
-    "Samples are NaN or infinite, or integers stored as floats.",
+    "Some samples are NaN or infinite, or integers are stored as floats.",
     "Export the recording again: it holds NaN, infinite or out-of-scale values.",
 )
 OPPOSITE_PHASE = Reason(
     "opposite_phase",
-    "Each channel has sound and their mean has none.",
+    "The channels cancel out: each has sound, but their mean is silent.",
     "Invert one channel, or export a single one: their mean is silence.",
 )
 SILENT = Reason(
     "silent",
-    "The level is below −70 dBFS: silence, dither, DC, or only tones above the limit.",
+    "The level is below −70 dBFS: silence, dither, DC, or only tones too high for --sample_rate.",
     "Check the recording: nothing audible is left in it.",
 )
 TOO_SHORT = Reason(
     "too_short",
-    "Less sound than --min_duration, or none at all.",
+    "The clip is shorter than --min_duration after trimming, or empty.",
     "Use a longer recording, or lower --min_duration.",
 )
 TOO_LONG = Reason(
     "too_long",
-    "More sound than --max_duration after trimming, or over a minute more before.",
+    "The clip is longer than --max_duration after trimming, or over a minute longer before.",
     "Cut the recording, or pass --over_duration=trim to keep its beginning.",
 )
 EXAMPLE_TOO_LARGE = Reason(
@@ -149,5 +149,5 @@ EXAMPLE_TOO_LARGE = Reason(
     "Use --audio_format=flac, or shorten the clip or its texts.",
 )
 
-# Every reason by its name, in the order of the documentation: the constants above are the table.
+# Every reason by its name, in the order of the constants above, which is also that of the documentation.
 REASONS: dict[str, Reason] = {row.name: row for row in list(globals().values()) if isinstance(row, Reason)}

@@ -1,1 +1,1 @@
-"""From a finished dataset to a tuned model: the only importer of the Vertex SDK."""
+"""Checks a finished dataset, tunes a model on it and asks the model."""

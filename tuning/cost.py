@@ -1,4 +1,4 @@
-"""What tuning will cost: tokens × epochs × price, told as a range."""
+"""Estimates what tuning will cost: tokens × epochs × price, as a range."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TABLE_EPOCHS = (1, 2, 3, 4, 5)
 
 @dataclass(slots=True)
 class Tokens:
-    """Tokens of some examples.
+    """The tokens of some examples.
 
     Attributes:
       expected: audio at Google's documented rate, text at four characters a token.
-      upper: audio at the highest rate seen, text at a token a byte.
-      unknown_audio: examples whose audio is elsewhere (a gs:// URI) and therefore not counted.
-      lower: audio under the lowest rate seen, text at ten characters a token.
+      upper: audio above the highest reported rate, text at one token a byte.
+      unknown_audio: number of examples whose audio is not counted, because it is behind a gs:// URI.
+      lower: audio below the lowest reported rate, text at ten characters a token.
     """
 
     expected: int = 0
@@ -39,7 +39,7 @@ class Tokens:
         self.unknown_audio += facts.seconds is None and facts.audio is not None
 
     def with_audio(self, mean_seconds: float) -> Tokens:
-        """The same, where the audio that was unknown lasts so many seconds on average."""
+        """The tokens with the unknown audio counted at a mean duration."""
         seconds = self.unknown_audio * mean_seconds
         return Tokens(
             self.expected + round(seconds * limits.TOKENS_PER_SECOND),
@@ -51,11 +51,11 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a million training tokens cost.
+    """The price of a million training tokens.
 
     Attributes:
       per_million: US dollars; None if not known.
-      note: who says so.
+      note: where the price is from.
     """
 
     per_million: float | None
@@ -64,18 +64,18 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The cost of one tuning job.
+    """The estimated cost of one tuning job.
 
     Attributes:
-      base_model: its name.
+      base_model: name of the model.
       epochs: passes over the training examples.
-      lower_tokens: a bound from below, all epochs.
-      tokens: expected training tokens, all epochs.
-      upper_tokens: a bound from above.
-      price_per_million: US dollars; None if not known.
-      lower_cost: a bound from below, in US dollars; None where the price is not known.
-      cost: expected.
-      upper_cost: a bound from above.
+      lower_tokens: lower bound of the training tokens of all epochs.
+      tokens: expected training tokens of all epochs.
+      upper_tokens: upper bound of the training tokens of all epochs.
+      price_per_million: US dollars for a million tokens; None if not known.
+      lower_cost: lower bound in US dollars; None if the price is not known.
+      cost: expected cost in US dollars; None if the price is not known.
+      upper_cost: upper bound in US dollars; None if the price is not known.
       note: where the price is from.
     """
 
@@ -92,23 +92,23 @@ class Estimate:
 
     @property
     def range(self) -> str:
-        """The cost in short."""
+        """The range of the cost, such as "$1.00–$2.00"."""
         if self.lower_cost is None or self.upper_cost is None:
             return "price not known"
         return f"${self.lower_cost:,.2f}–${self.upper_cost:,.2f}"
 
     def line(self) -> str:
-        """One line for people."""
+        """The estimate as one line for people."""
         tokens = f"{self.lower_tokens:,}–{self.upper_tokens:,} tokens in {self.epochs} epochs"
         if self.cost is None:
             return f"{self.base_model}: {tokens}; its price is not known (--price_per_million or --prices tells it)"
         return f"{self.base_model}: {tokens}, {self.range} ({self.note})"
 
     def refuse_over(self, max_cost: float) -> None:
-        """Holds the upper bound against what the user would pay.
+        """Refuses a job that may cost more than the user allows.
 
         Raises:
-          UserError: it is over `max_cost`, or nobody knows.
+          UserError: the upper bound is over `max_cost`, or the price is not known.
         """
         if self.upper_cost is None:
             raise UserError(
@@ -123,33 +123,33 @@ class Estimate:
 
 
 def estimate(train: Tokens, provider: Provider, model: BaseModel, epochs: int, price: Price | None = None) -> Estimate:
-    """Prices a tuning job.
+    """Estimates the cost of a tuning job.
 
     Args:
-      train: of the training split.
-      provider: whose model it is.
-      model: its own price is used where `price` is None.
+      train: the tokens of the training split.
+      provider: the model's provider.
+      model: the model to tune.
       epochs: passes over the split.
-      price: from the user.
+      price: the user's price; None for the known price of the model.
     """
-    told = price or own_price(provider, model)
-    each = told.per_million
+    price = price or own_price(provider, model)
+    per_million = price.per_million
     return Estimate(
         base_model=model.name,
         epochs=epochs,
         lower_tokens=train.lower * epochs,
         tokens=train.expected * epochs,
         upper_tokens=train.upper * epochs,
-        price_per_million=each,
-        lower_cost=None if each is None else train.lower * epochs * each / 1e6,
-        cost=None if each is None else train.expected * epochs * each / 1e6,
-        upper_cost=None if each is None else train.upper * epochs * each / 1e6,
-        note=told.note,
+        price_per_million=per_million,
+        lower_cost=None if per_million is None else train.lower * epochs * per_million / 1e6,
+        cost=None if per_million is None else train.expected * epochs * per_million / 1e6,
+        upper_cost=None if per_million is None else train.upper * epochs * per_million / 1e6,
+        note=price.note,
     )
 
 
 def table(train: Tokens, provider: Provider, prices: Mapping[str, Price]) -> list[Estimate]:
-    """Every model of a provider in one to five epochs."""
+    """The estimates of every model of a provider in one to five epochs."""
     return [
         estimate(train, provider, model, epochs, prices.get(model.name))
         for model in provider.models.values()
@@ -158,31 +158,28 @@ def table(train: Tokens, provider: Provider, prices: Mapping[str, Price]) -> lis
 
 
 def own_price(provider: Provider, model: BaseModel) -> Price:
-    """What the table of models says; never a guess."""
+    """The price in the provider's table of models. An unknown price is never guessed."""
     if model.price_per_million is None:
         return Price(None, "not known")
     source = provider.sources["price_per_million"]
-    told = f"${model.price_per_million:g} a million tokens, {source.mark} by users, {source.read:%Y-%m}"
-    return Price(model.price_per_million, f"{told}; not Google's word")
+    note = f"${model.price_per_million:g} a million tokens, {source.mark} by users, {source.read:%Y-%m}"
+    return Price(model.price_per_million, f"{note}; not Google's word")
 
 
 def given_prices(provider: Provider, file: str | None, base_model: str, per_million: float | None) -> dict[str, Price]:
-    """Prices from the user, by model: those of a file, and that of a flag, which wins.
+    """The user's prices, by model. The price of the flag wins over that of the file.
 
     Args:
-      provider: whose models they are.
-      file: JSON, {"gemini-3.5-flash": 4.5, …}, US dollars for a million training tokens; None without one.
-      base_model: the model that `per_million` is of.
+      provider: the provider of the models.
+      file: JSON such as {"gemini-3.5-flash": 4.5}, in US dollars for a million training tokens; None without one.
+      base_model: the model of `per_million`.
       per_million: US dollars; None without the flag.
 
     Raises:
-      UserError: the file is none, or not of this form.
+      UserError: the file cannot be read or has another form.
     """
-    prices = (
-        {name: Price(each, f"price given by {file}") for name, each in _read_prices(provider, file).items()}
-        if file
-        else {}
-    )
+    read = _read_prices(provider, file) if file else {}
+    prices = {name: Price(dollars, f"price given by {file}") for name, dollars in read.items()}
     if per_million is not None:
         prices[base_model] = Price(per_million, "price given by --price_per_million")
     return prices
@@ -197,8 +194,8 @@ def _read_prices(provider: Provider, file: str) -> dict[str, float]:
         raise UserError(f"prices {file}: not JSON ({fault})") from None
     if not isinstance(tree, dict):
         raise UserError(f'prices {file}: must be an object such as {{"{provider.default_model}": 3.0}}')
-    for name, each in tree.items():
+    for name, dollars in tree.items():
         provider.find(name)
-        if isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each < 1e6:
-            raise UserError(f"prices {file}: {name} must be US dollars for a million tokens, got {each!r}")
+        if isinstance(dollars, bool) or not isinstance(dollars, int | float) or not 0 < dollars < 1e6:
+            raise UserError(f"prices {file}: {name} must be US dollars for a million tokens, got {dollars!r}")
     return tree

@@ -1,4 +1,4 @@
-"""A finished dataset as its `dataset.json` describes it: the only way into the preparing half."""
+"""A finished dataset, as its `dataset.json` describes it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["TRAIN", "VALIDATION", "Dataset", "Shard", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A finished dataset, and where it is.
+    """A finished dataset and its location.
 
     Attributes:
       name: the folder as the user wrote it.
-      uri: the folder, absolute or gs://.
-      description: what `dataset.json` holds.
-      storage: reads its files, and writes those of the tuning half.
+      uri: the folder as an absolute path or gs:// URI.
+      description: the contents of `dataset.json`.
+      storage: reads the dataset's files, and writes the files below `tuning/`.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Of all examples, hexadecimal."""
+        """The fingerprint of all examples, hexadecimal."""
         return self.description.fingerprint
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the dataset was made with."""
+        """The settings with which the dataset was made."""
         return self.description.settings
 
     @property
@@ -49,27 +49,27 @@ class Dataset:
 
     @property
     def audio_seconds(self) -> dict[str, float]:
-        """How long the audio of each split lasts."""
+        """The seconds of audio of each split."""
         return {name: self.description.seconds(name) for name in self.description.splits}
 
     def examples(self, split: str) -> int:
-        """Lines of a split."""
+        """The number of examples of a split."""
         return sum(shard.examples for shard in self.splits[split])
 
     def mean_seconds(self, split: str) -> float:
-        """How long a clip of a split is on average."""
+        """The mean duration of a split's clips, in seconds."""
         return self.description.seconds(split) / max(1, self.examples(split))
 
     def tuning_uri(self, name: str) -> str:
-        """A file of the tuning half, below the dataset's folder."""
+        """The URI of a file in the dataset's `tuning` folder."""
         return uris.join(self.uri, "tuning", name)
 
     def changed(self) -> UserError:
-        """The refusal of a dataset whose files are not as `dataset.json` says."""
-        return UserError(f"{self.name} is not as its dataset.json says; cliptune check {self.name} tells more")
+        """The error for a dataset whose files differ from its `dataset.json`."""
+        return UserError(f"{self.name} differs from its dataset.json; cliptune check {self.name} tells more")
 
     def shown(self, uri: str) -> str:
-        """A file of the dataset as the user would name it."""
+        """The name of a file of the dataset, beginning with the folder as the user wrote it."""
         return uri.replace(self.uri.rstrip("/"), self.name.rstrip("/"), 1)
 
 
@@ -77,7 +77,7 @@ def load(name: str, storage: Storage) -> Dataset:
     """The dataset in the folder `name`.
 
     Raises:
-      UserError: there is none, it is not finished, or it was made by another version.
+      UserError: there is no dataset, it is not finished, or its `dataset.json` cannot be used.
     """
     uri = uris.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     try:

@@ -1,4 +1,4 @@
-"""One JSONL file a split: the service takes exactly one object, and at most 1e9 bytes of it."""
+"""Joins the shards of a split into one JSONL file, because the service takes one object of at most 1e9 bytes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_EXAMPLES = {TRAIN: limits.MAX_TRAIN_EXAMPLES, VALIDATION: limits.MAX_VALIDAT
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The file of one split.
+    """The joined file of one split.
 
     Attributes:
       split: "train" or "validation".
       uri: absolute path or gs:// URI.
-      examples: lines in it.
-      bytes: its size.
-      left_out: examples of the split that did not fit.
+      examples: number of lines.
+      bytes: size of the file.
+      left_out: number of examples of the split that did not fit.
     """
 
     split: str
@@ -37,13 +37,13 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the file of one split is made.
+    """How the joined file of one split is made.
 
     Attributes:
-      joined: what it will be.
-      whole: shards that are taken whole.
-      part: the shard of which only the first lines fit, if any.
-      part_lines: how many of them.
+      joined: the file that will be written.
+      whole: shards that fit whole.
+      part: the shard of which only the first lines fit; None without one.
+      part_lines: the number of its lines that fit.
     """
 
     joined: Joined
@@ -53,10 +53,10 @@ class Plan:
 
 
 def plan(prepared: Dataset, folder: str) -> list[Plan]:
-    """What of each split goes into its file in `folder`; a split without examples has none.
+    """Plans the joined files in `folder`. A split without examples has no file.
 
-    Where a split is over a limit, whole lines are taken from its beginning:
-    examples are in hash order, so that is a uniform sample.
+    If a split is over a limit, its file holds the first lines of the split.
+    Examples are in hash order, so these lines are a uniform sample.
     """
     return [_plan(prepared, split, folder) for split in (VALIDATION, TRAIN) if prepared.examples(split)]
 
@@ -81,30 +81,30 @@ def _plan(prepared: Dataset, split: str, folder: str) -> Plan:
 
 
 def files_to_check(prepared: Dataset, plans: Sequence[Plan]) -> list[JsonlFile]:
-    """The shards, or beginnings of shards, that will be in the files."""
+    """The shards, and beginnings of shards, that will be joined."""
     files = []
-    for each in plans:
-        split = each.joined.split
-        files += [JsonlFile.of(prepared, split, shard) for shard in each.whole]
-        if each.part and each.part_lines:
-            files.append(replace(JsonlFile.of(prepared, split, each.part), max_lines=each.part_lines))
+    for plan in plans:
+        split = plan.joined.split
+        files += [JsonlFile.of(prepared, split, shard) for shard in plan.whole]
+        if plan.part and plan.part_lines:
+            files.append(replace(JsonlFile.of(prepared, split, plan.part), max_lines=plan.part_lines))
     return files
 
 
 def join(prepared: Dataset, plans: list[Plan], folder: str) -> bool:
-    """Writes the files, unless an earlier run has.
+    """Writes the joined files, unless an earlier run has written them.
 
     Returns:
-      Whether they were there already.
+      Whether the files of an earlier run are reused.
     """
-    note = uris.join(folder, "joined.json")
-    mine = _note(prepared, plans)
-    if mine == _earlier(prepared, note) and all(_has_size(prepared, each.joined) for each in plans):
+    uri = uris.join(folder, "joined.json")
+    note = _note(prepared, plans)
+    if note == _earlier_note(prepared, uri) and all(_has_size(prepared, plan.joined) for plan in plans):
         return True
-    prepared.storage.delete(note)
-    for each in plans:
-        _write(prepared, each)
-    prepared.storage.write_bytes(note, mine)
+    prepared.storage.delete(uri)
+    for plan in plans:
+        _write(prepared, plan)
+    prepared.storage.write_bytes(uri, note)
     return False
 
 
@@ -134,15 +134,15 @@ def _write(prepared: Dataset, plan: Plan) -> None:
 
 
 def _note(prepared: Dataset, plans: list[Plan]) -> bytes:
-    """What `joined.json` says: of which dataset the files are, and how large."""
+    """The contents of `joined.json`: the dataset's fingerprint, and the joined files."""
     splits = {plan.joined.split: asdict(plan.joined) for plan in plans}
     tree = {"fingerprint": prepared.fingerprint, "splits": splits}
     return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _earlier(prepared: Dataset, note: str) -> bytes | None:
+def _earlier_note(prepared: Dataset, uri: str) -> bytes | None:
     try:
-        return prepared.storage.read_bytes(note)
+        return prepared.storage.read_bytes(uri)
     except FileNotFoundError:
         return None
 

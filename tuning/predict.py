@@ -1,4 +1,4 @@
-"""The tuned model asked, about clips of the dataset or any recording."""
+"""Asks a model about clips of the dataset or about any recording."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tuning.providers.base import Tuner, TuningJob
 from tuning.questions import Asked
 from tuning.requests import PredictRequest
 
-# So many answers are shown to people; more are only written.
+# With more clips than this, the answers are only written to the file.
 SHOWN_ANSWERS = 10
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PredictReport:
-    """What `cliptune predict` tells on stdout.
+    """The report that `cliptune predict` prints on stdout.
 
     Attributes:
-      model: that was asked.
+      model: the model that was asked.
       split: "train" or "validation".
-      predictions: that the file holds now.
-      asked: of these, how many are new.
-      empty: answers without text.
-      finish_reasons: why the model stopped, with how often.
-      file: that holds them.
-      format_version: of these fields.
+      predictions: number of predictions in the file.
+      asked: number of predictions that are new.
+      empty: number of predictions without text.
+      finish_reasons: number of predictions by the reason why the model stopped.
+      file: the file of the predictions.
+      format_version: version of these fields.
     """
 
     model: str
@@ -56,12 +56,12 @@ class PredictReport:
 
 @dataclass(frozen=True, slots=True)
 class FileAnswer:
-    """What the model says of one recording.
+    """The model's answer about one recording.
 
     Attributes:
       audio: the recording, as the user wrote it.
-      prediction: None if the model said nothing.
-      finish_reason: why it stopped; None if not told.
+      prediction: the model's text; None if it gave none.
+      finish_reason: why the model stopped; None if not given.
     """
 
     audio: str
@@ -71,13 +71,13 @@ class FileAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FileAnswers:
-    """What `cliptune predict --audio` tells on stdout.
+    """The report that `cliptune predict --audio` prints on stdout.
 
     Attributes:
-      model: that was asked.
+      model: the model that was asked.
       answers: one for each recording that could be used.
-      refused: recordings that could not.
-      format_version: of these fields.
+      refused: the recordings that could not be used.
+      format_version: version of these fields.
     """
 
     model: str
@@ -96,7 +96,7 @@ def run(
     """Asks a model about clips of a split, or about recordings.
 
     Raises:
-      UsageError: the request and the dataset do not go together.
+      UsageError: the request does not fit the dataset.
       UserError: there is no model to ask, or the dataset is damaged.
       ServiceError: the service refused a question.
     """
@@ -110,7 +110,7 @@ def run(
 
 
 def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
-    """Fills in what a task asks with; of several tasks, one must be chosen."""
+    """Fills in the prompt and system instruction of a task. If there are several tasks, the request must name one."""
     tasks = {task["name"]: task for task in prepared.settings.get("tasks") or ()}
     if not request.audio or request.prompt or not (tasks or request.task):
         return request
@@ -127,7 +127,7 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
     uri = prepared.tuning_uri(f"predictions-{split}-{asked.name}.jsonl")
     total = min(prepared.examples(split), request.limit or prepared.examples(split))
     earlier = questions.still_asked(predictions.read(uri, prepared.storage), asked.model, prepared, split)
-    said: list[Prediction] = []
+    new: list[Prediction] = []
     with (
         PredictionsFile(uri, earlier, prepared.storage) as file,
         listener.progress("asking", total) as update,
@@ -135,27 +135,27 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
 
         def answered(prediction: Prediction) -> None:
             file.add(prediction)
-            said.append(prediction)
-            update(len(said), "")
+            new.append(prediction)
+            update(len(new), "")
             if total <= SHOWN_ANSWERS:
                 listener.say(f"{prediction.clip_id}\n  target:     {prediction.target}")
                 listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
 
-        known = {each.question for each in earlier}
+        known = {prediction.question for prediction in earlier}
         questions.ask_split(asked, prepared, split, request.limit, known, answered)
-    report = _report(request, [*earlier, *said], len(said), asked.model, prepared.shown(uri))
+    report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri))
     _say(report, listener)
     return report
 
 
 def _report(request: PredictRequest, held: Sequence[Prediction], new: int, model: str, file: str) -> PredictReport:
-    reasons = Counter(each.finish_reason or "UNKNOWN" for each in held)
+    reasons = Counter(prediction.finish_reason or "UNKNOWN" for prediction in held)
     return PredictReport(
         model=model,
         split=request.split,
         predictions=len(held),
         asked=new,
-        empty=sum(not (each.prediction or "").strip() for each in held),
+        empty=sum(not (prediction.prediction or "").strip() for prediction in held),
         finish_reasons=dict(sorted(reasons.items())),
         file=file,
     )
@@ -168,8 +168,8 @@ def _say(report: PredictReport, listener: Listener) -> None:
 
 
 def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> FileAnswers:
-    """One recording after the other; one that cannot be used is named, and the others asked about."""
-    said: list[FileAnswer] = []
+    """Asks about one recording after the other. A recording that cannot be used is named and skipped."""
+    answers: list[FileAnswer] = []
     refused: list[str] = []
     for file in request.audio:
         try:
@@ -180,8 +180,8 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
             continue
         answer = questions.ask_patiently(asked, question)
         listener.say(f"{file}\n  prediction: {answer.text or f'none ({answer.finish_reason})'}")
-        said.append(FileAnswer(file, answer.text, answer.finish_reason))
-    return FileAnswers(asked.model, tuple(said), tuple(refused))
+        answers.append(FileAnswer(file, answer.text, answer.finish_reason))
+    return FileAnswers(asked.model, tuple(answers), tuple(refused))
 
 
 def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
@@ -204,13 +204,17 @@ def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
 
 
 def _tuned(tuner: Tuner, job: TuningJob, prepared: Dataset) -> TuningJob:
-    """The job of the dataset, which must have a model to ask."""
+    """The dataset's job, read again if its endpoint is not known.
+
+    Raises:
+      UserError: the job has no tuned model to ask.
+    """
     if not job.endpoint:
         job = tuner.get(job.name)
         note.update(prepared, job)
     if not job.endpoint:
-        told = f"{job.name} has no tuned model to ask: {watch.verdict(job)}"
-        raise UserError(f"{told}; see cliptune watch {prepared.name}")
+        problem = f"{job.name} has no tuned model to ask: {watch.verdict(job)}"
+        raise UserError(f"{problem}; see cliptune watch {prepared.name}")
     return job
 
 

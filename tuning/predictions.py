@@ -1,8 +1,8 @@
-"""`predictions-….jsonl`: answers as they come, so that a killed run has lost none of them.
+"""`predictions-….jsonl`: answers are written as they come, so that a killed run keeps them.
 
-On this machine each answer is appended at once. A bucket has no appending: there
-the whole file, which is text and small, is written every hundred answers and at
-the end.
+A local file is appended to after each answer. An object in a bucket cannot be
+appended to, so the whole file, which is small, is written every hundred answers
+and at the end.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ BUCKET_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer.
+    """A model's answer about one clip.
 
     Attributes:
-      clip_id: of the clip asked about.
+      clip_id: the clip.
       source: "manifest:line" of the clip.
-      target: what the manifest says.
-      prediction: what the model says; None if it said nothing.
-      finish_reason: why the model stopped; None if not told.
-      model: that was asked.
-      line_sha256: of the example, hexadecimal: another dataset's answer is not this one's.
+      target: the text of the manifest.
+      prediction: the model's text; None if it gave none.
+      finish_reason: why the model stopped; None if not given.
+      model: the model that was asked.
+      line_sha256: sha256 of the example, hexadecimal. It tells apart clips of the same id in two datasets.
     """
 
     clip_id: str
@@ -43,7 +43,7 @@ class Prediction:
 
     @property
     def question(self) -> tuple[str, str, str]:
-        """What was asked, and whom: two predictions with the same question are the same."""
+        """The model and the example. Two predictions with the same question are interchangeable."""
         return self.model, self.clip_id, self.line_sha256
 
 
@@ -53,11 +53,11 @@ def dump(prediction: Prediction) -> bytes:
 
 
 class PredictionsFile:
-    """The predictions file, open for more; whatever happens in its block, the answers are kept.
+    """The predictions file, open for new answers. Answers are kept even if the block ends with an exception.
 
     Args:
       uri: local path or gs:// URI.
-      earlier: predictions that it already holds.
+      earlier: the predictions that the file keeps.
       storage: writes the file.
     """
 
@@ -69,7 +69,11 @@ class PredictionsFile:
         self._unwritten = 0
 
     def add(self, prediction: Prediction) -> None:
-        """Keeps an answer; raises StorageError when the disk is full."""
+        """Writes an answer.
+
+        Raises:
+          StorageError: the file cannot be written, for example because the disk is full.
+        """
         line = dump(prediction)
         if self._stream:
             self._append(line, self._stream)
@@ -80,7 +84,7 @@ class PredictionsFile:
             self._write()
 
     def __enter__(self) -> PredictionsFile:
-        # What is there is written anew first: a kill in the middle of a line has left half of one.
+        # The file is first rewritten, because a killed run may have left half a line.
         self._write()
         if not uris.is_gcs(self._uri):
             self._stream = Path(self._uri).open("ab")
@@ -105,7 +109,7 @@ class PredictionsFile:
 
 
 def read(uri: str, storage: Storage) -> list[Prediction]:
-    """The predictions of an earlier run; lines that are none, such as half a line, are left out."""
+    """The predictions of an earlier run. Lines that hold no prediction, such as half a line, are left out."""
     try:
         content = storage.read_bytes(uri)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Questions for a model: clips of a dataset, exactly as it was trained on them, or any recording, conformed alike."""
+"""Asks a model about the examples of a dataset, as it was tuned on them, or about any recording, conformed alike."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tuning.jobs.clock import Clock, backoff
 from tuning.predictions import Prediction
 from tuning.providers.base import Answer, Provider, Question, SchemaError, Tuner
 
-# Online quotas of tuned models are small; a few questions in flight hide the network.
+# The online quotas of tuned models are small, and a few questions at a time are enough to hide the network's delay.
 CONCURRENCY = 4
-# A question that meets a full quota, or a service that is away, is asked again: some 2 s later, then 4, 8 …
+# If the quota is full or the service unavailable, a question is repeated: after about 2 s, then 4, 8 …
 ATTEMPTS = 8
 MAX_BACKOFF_SECONDS = 60.0
 _LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
@@ -33,15 +33,15 @@ _LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "s
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who is asked.
+    """The model that is asked.
 
     Attributes:
-      name: in the names of files.
-      model: endpoint resource or base model name.
-      base_model: what it was tuned from, which decides how to switch thinking off; "" if not known.
-      provider: whose model it is.
-      tuner: the service, in the model's own location.
-      clock: passes before a question is asked again.
+      name: name of the model in file names.
+      model: endpoint resource, or name of a base model.
+      base_model: the model's base model, which decides how to switch thinking off; "" if not known.
+      provider: the model's provider.
+      tuner: the service, in the model's location.
+      clock: waits before a question is repeated.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Asked:
 
     @property
     def thinking(self) -> Mapping[str, str | int]:
-        """How the model is kept from thinking; nothing for one that is not known."""
+        """The settings that switch thinking off; empty if the base model is not known."""
         known = self.provider.models.get(self.base_model)
         return known.thinking if known else {}
 
@@ -66,13 +66,13 @@ def ask_split(
     known: Container[tuple[str, str, str]],
     answered: Callable[[Prediction], None],
 ) -> int:
-    """Asks about the first `limit` clips of a split; examples are in hash order, so that is a uniform sample.
+    """Asks about the first `limit` clips of a split, which are a uniform sample because examples are in hash order.
 
     Args:
       asked: the model.
       prepared: the dataset.
       split: "train" or "validation".
-      limit: None for all clips.
+      limit: number of clips; None for all.
       known: questions (`Prediction.question`) that are not asked again.
       answered: called with each prediction, in order.
 
@@ -81,7 +81,7 @@ def ask_split(
 
     Raises:
       ServiceError: the service refused a question.
-      UserError: the dataset is not as `dataset.json` says.
+      UserError: the dataset differs from its `dataset.json`.
     """
     examples = (
         (clip, line, digest)
@@ -99,7 +99,7 @@ def ask_split(
             answered(prediction)
             count += 1
     finally:
-        # Not waited for: after Ctrl-C a question that meets a full quota would go on for minutes.
+        # Threads are not waited for: after Ctrl-C, a question could be repeated for minutes while the quota is full.
         executor.shutdown(wait=False, cancel_futures=True)
     return count
 
@@ -110,15 +110,15 @@ def _predict(asked: Asked, prepared: Dataset, clip: dict[str, Any], line: bytes,
     except SchemaError:
         raise prepared.changed() from None
     answer = ask_patiently(asked, Question(example.contents, example.system_instruction, asked.thinking))
-    found = answer.text, answer.finish_reason
-    return Prediction(clip["clip_id"], clip["source"], example.target, *found, asked.model, digest)
+    text, reason = answer.text, answer.finish_reason
+    return Prediction(clip["clip_id"], clip["source"], example.target, text, reason, asked.model, digest)
 
 
 def ask_patiently(asked: Asked, question: Question) -> Answer:
-    """The answer; a question costs nothing to repeat, so it is, while the service is full or away.
+    """The answer to a question, which is repeated while the quota is full or the service unavailable.
 
     Raises:
-      ServiceError: the service refused, or was away for too long.
+      ServiceError: the service refused, or was unavailable for too long.
     """
     for failures in range(1, ATTEMPTS):
         try:
@@ -131,7 +131,7 @@ def ask_patiently(asked: Asked, question: Question) -> Answer:
 
 
 def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:
-    """Those of a model about clips that the split still has, as they are."""
+    """The predictions of a model about examples that are still in the split, unchanged."""
     if not predictions:
         return []
     columns = ["clip_id", "split", "line_sha256"]
@@ -140,23 +140,23 @@ def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset
         questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
     except (FileNotFoundError, ValueError):
         raise prepared.changed() from None
-    return [each for each in predictions if each.question in questions]
+    return [prediction for prediction in predictions if prediction.question in questions]
 
 
 def question_about(
     file: str, prepared: Dataset, asked: Asked, prompt: str = "", system_instruction: str = ""
 ) -> Question:
-    """The question about a recording, conformed exactly as those that the model was tuned on.
+    """The question about a recording, which is conformed exactly as the dataset's clips were.
 
     Args:
       file: local path or gs:// URI.
       prepared: the dataset, whose settings are used.
       asked: the model.
-      prompt: "" for the dataset's own.
-      system_instruction: "" for none.
+      prompt: text of the user turn; "" for the dataset's prompt.
+      system_instruction: text of the system turn; "" for none.
 
     Raises:
-      UserError: it cannot be used; the text is the reason that a ledger would give.
+      UserError: the recording cannot be used; the message has the reason and detail that a ledger would have.
     """
     uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
@@ -170,16 +170,16 @@ def question_about(
 
 
 def _settings(prepared: Dataset) -> Settings:
-    # There is no text to normalise or to check, and no bucket to put the audio in.
-    asked: dict[str, Any] = {"normalize_text": (), "tasks": (), "audio_part": "inline", "audio_uri": ""}
+    # A question has no target to normalise or to check, and its audio is always inline.
+    changes: dict[str, Any] = {"normalize_text": (), "tasks": (), "audio_part": "inline", "audio_uri": ""}
     try:
-        return Settings(**{**prepared.settings, **asked})
+        return Settings(**{**prepared.settings, **changes})
     except (TypeError, ValueError) as fault:
         raise UserError(f"{prepared.name}/dataset.json: settings of another version ({fault})") from None
 
 
 def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Each example of a split with its row of the ledger, which is in the same order."""
+    """Each example of a split with its row of the ledger. Both are in the same order."""
     try:
         yield from _zipped(prepared, split)
     except (FileNotFoundError, ValueError):  # a shard or the ledger is missing, damaged, or shorter than the other

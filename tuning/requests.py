@@ -1,7 +1,7 @@
-"""What can be asked of the tuning half: one frozen record a verb, which checks itself.
+"""The requests of the tuning half: one frozen record for each verb, which checks its own fields.
 
-Commands, notebooks, Airflow and configuration files all make these; nothing else is passed to a verb. Importing them
-imports neither the client of a provider nor a web server.
+Commands, notebooks and Airflow build the same requests. Importing this module imports neither a provider's client nor
+a web server.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MAX_NAME_CHARS = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What every request has.
+    """The fields of every request.
 
     Attributes:
-      provider: whose models and rules: a key of `tuning.providers.PROVIDERS`.
-      billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
+      provider: the provider of the models and rules: a key of `tuning.providers.PROVIDERS`.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
     """
 
     provider: str = providers.DEFAULT
@@ -42,11 +42,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceRequest(Request):
-    """A request that talks to the provider's service.
+    """A request that uses a tuning service.
 
     Attributes:
-      emulator: whether a local emulator of the service is asked, which runs meanwhile.
-      api_endpoint: URL of another server, which gets throw-away credentials; None for the provider's own.
+      emulator: whether to start a local emulator and use it as the service.
+      api_endpoint: URL of another server, which gets throw-away credentials; None for the provider's own server.
     """
 
     emulator: bool = False
@@ -61,12 +61,12 @@ class ServiceRequest(Request):
 
     @property
     def local(self) -> bool:
-        """Whether the service is not the provider's own."""
+        """Whether the service is not the provider's own: an emulator, or another server."""
         return self.emulator or self.api_endpoint is not None
 
     @property
     def same_service(self) -> str:
-        """The flags that lead a command to the same service, each with a space before it."""
+        """The flags with which another command uses the same service, each after a space."""
         if self.emulator:
             return " --emulator"
         return f" --api_endpoint={self.api_endpoint}" if self.api_endpoint else ""
@@ -74,13 +74,13 @@ class ServiceRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class PricedRequest(Request):
-    """A request whose job is priced.
+    """A request with an estimate of the cost.
 
     Attributes:
       base_model: name of the model that is tuned.
       epochs: passes over the training split.
-      price_per_million: US dollars for a million training tokens of `base_model`; None for what is known.
-      prices: a JSON file of such prices; None without one.
+      price_per_million: US dollars for a million training tokens of `base_model`; None for the known price.
+      prices: JSON file of prices by model; None without one.
     """
 
     base_model: str = DEFAULT_MODEL
@@ -96,12 +96,12 @@ class PricedRequest(Request):
 
 @dataclass(frozen=True)
 class CheckRequest(PricedRequest):
-    """Will the service accept a dataset, and what will tuning on it cost?
+    """Check whether the service will accept a dataset, and estimate the cost of tuning on it.
 
     Attributes:
       path: dataset folder or JSONL file, local or gs://.
-      offline: whether buckets are not asked for the audio that examples point to.
-      estimate: whether every model is priced, in one to five epochs.
+      offline: whether to skip listing the buckets of the audio that examples refer to.
+      estimate: whether to estimate every model, in one to five epochs.
     """
 
     path: str
@@ -115,27 +115,27 @@ class TuneRequest(PricedRequest, ServiceRequest):
     """Join, check, price and submit a dataset, and watch the job.
 
     Attributes:
-      dataset: folder of `prepare`, local or gs://.
-      project: that pays; None with a local service.
+      dataset: dataset folder, local or gs://.
+      project: project that pays; None with a local service.
       location: where to tune; None for the provider's default.
       max_cost: US dollars; a job that may cost more, or whose price is not known, is refused. None for no limit.
-      adapter_size: rank; None for the service's own.
-      learning_rate_multiplier: of the service's own rate; None for 1.
+      adapter_size: rank of the adapter; None for the service's default.
+      learning_rate_multiplier: factor of the service's learning rate; None for 1.
       no_validation: whether the validation split is left out.
-      display_name: of the tuned model; None for one that is made up.
-      labels: of the job, besides our own.
-      service_account: that reads the files; None for the service's agent.
-      kms_key: that encrypts the tuned model; None for the provider's own.
-      from_model: a tuned model that is tuned further; None for the base model itself.
-      from_checkpoint: of `from_model`; None for its default checkpoint.
+      display_name: name of the tuned model; None for a name made from the fingerprint.
+      labels: labels of the job, besides `REQUEST_LABEL`.
+      service_account: account that reads the files; None for the service's agent.
+      kms_key: key that encrypts the tuned model; None for the provider's own.
+      from_model: a tuned model to tune further; None to tune the base model.
+      from_checkpoint: checkpoint of `from_model`; None for its default checkpoint.
       export_last_checkpoint_only: whether only the last checkpoint is kept.
       allow_retired: whether this project has tuned the retired model before.
-      staging_location: gs:// folder that the joined files of a local dataset go to; None without one.
-      dry_run: whether the exact request is made and not sent.
-      no_watch: whether the verb returns once the job is accepted.
-      wait_for_quota: whether a full quota is waited for.
-      timeout: seconds to wait; None for ever.
-      default_checkpoint: that answers once the model is tuned; None for the last.
+      staging_location: gs:// folder for the joined files of a local dataset; None without one.
+      dry_run: whether to return the exact request instead of sending it.
+      no_watch: whether to return once the job is accepted.
+      wait_for_quota: whether to wait while the quota is full.
+      timeout: seconds to wait for the end of the job; None for no limit.
+      default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
 
     dataset: str
@@ -173,8 +173,8 @@ class TuneRequest(PricedRequest, ServiceRequest):
             is_account = re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.service_account) is not None
             require(is_account, "service_account", "NAME@PROJECT.iam.gserviceaccount.com", self.service_account)
         if self.from_checkpoint is not None and self.from_model is None:
-            told = "from_checkpoint needs from_model, the tuned model that it is a checkpoint of"
-            raise UsageError(told, "from_checkpoint")
+            problem = "from_checkpoint needs from_model, the tuned model that has the checkpoint"
+            raise UsageError(problem, "from_checkpoint")
         if self.staging_location is not None:
             require(is_gcs(self.staging_location), "staging_location", "a gs:// URI", self.staging_location)
         self._check_labels()
@@ -191,9 +191,9 @@ class WatchRequest(ServiceRequest):
     """Follow the tuning job of a dataset to its end.
 
     Attributes:
-      dataset: folder that was tuned on.
-      timeout: seconds to wait; None for ever.
-      default_checkpoint: that answers once the model is tuned; None for the last.
+      dataset: folder of the dataset that was tuned on.
+      timeout: seconds to wait for the end of the job; None for no limit.
+      default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
 
     dataset: str
@@ -211,10 +211,10 @@ class JobsRequest(ServiceRequest):
     """List tuning jobs, the newest first.
 
     Attributes:
-      dataset: folder that was tuned on, whose project and location are asked; None without one.
-      project: whose jobs; None for the dataset's.
-      location: where they run; None for the dataset's, or the provider's default.
-      limit: jobs at most.
+      dataset: folder of a dataset that was tuned on, which gives project and location; None without one.
+      project: project of the jobs; None for that of the dataset.
+      location: location of the jobs; None for that of the dataset, or the provider's default.
+      limit: the most jobs to list.
     """
 
     dataset: str | None = None
@@ -244,15 +244,15 @@ class PredictRequest(ServiceRequest):
     """Ask a model about clips of the dataset, or about any recording.
 
     Attributes:
-      dataset: folder that was tuned on.
+      dataset: folder of the dataset that was tuned on.
       model: endpoint resource, or "base"; None for the tuned model of the dataset's job.
       split: "train" or "validation".
-      limit: clips at most; None for all.
-      checkpoint: of the dataset's job; None for its default.
+      limit: the most clips to ask about; None for all.
+      checkpoint: checkpoint of the dataset's job; None for its default checkpoint.
       audio: recordings to ask about instead of clips.
-      task: with `audio`: asks as in this task of the dataset; "" for the only one.
-      prompt: with `audio`; "" for the dataset's own.
-      system_instruction: with `audio`; "" for none.
+      task: with `audio`: the task of the dataset that gives the prompt; "" for the only task.
+      prompt: with `audio`: text of the user turn; "" for the dataset's prompt.
+      system_instruction: with `audio`: text of the system turn; "" for that of the task, if any.
     """
 
     dataset: str
@@ -271,10 +271,10 @@ class PredictRequest(ServiceRequest):
         require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
         require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
         if self.checkpoint and self.model:
-            raise UsageError("checkpoint is one of the dataset's own job; leave model out", "checkpoint")
+            raise UsageError("checkpoint names a checkpoint of the dataset's own job; leave model out", "checkpoint")
         alone = next((name for name in ("task", "prompt", "system_instruction") if getattr(self, name)), "")
         if alone and not self.audio:
-            raise UsageError(f"{alone} goes with audio; clips of the dataset have theirs", alone)
+            raise UsageError(f"{alone} needs audio; clips of the dataset have their own", alone)
 
 
 def _require_positive(name: str, value: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Which service a verb talks to: the provider's own, another server, or an emulator that runs meanwhile."""
+"""The service that a verb uses: the provider's own, another server, or an emulator that the verb starts."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tuning.providers import PROVIDERS
 from tuning.requests import ServiceRequest
 
 LOCAL_PROJECT = "local-project"
-# The emulator moves on when it is asked, so nothing is gained by waiting.
+# A job of the emulator moves on each time it is read, so waiting is useless.
 EMULATOR_POLL_SECONDS = 0.1
 
 
 @contextlib.contextmanager
 def api_endpoint(request: ServiceRequest, prepared: Dataset | None, listener: Listener) -> Iterator[str | None]:
-    """The URL of the service; None for the provider's own. The emulator runs while the block does.
+    """Yields the URL of the service; None for the provider's own. An emulator runs while the block does.
 
     Args:
-      request: which service.
-      prepared: whose folder keeps the emulator's jobs; None to forget them.
-      listener: is told of the emulator.
+      request: decides which service is used.
+      prepared: the dataset whose folder keeps the emulator's jobs; None to forget them.
+      listener: gets the emulator's notice.
     """
     if not request.emulator:
         yield request.api_endpoint
         return
-    from tuning.emulator import server  # noqa: PLC0415 -- a web server, which nobody else needs
+    from tuning.emulator import server  # noqa: PLC0415 -- only the emulator needs the web server
 
     listener.say(server.NOTICE)
     state_uri = prepared.tuning_uri("emulator.json") if prepared else None
@@ -39,17 +39,17 @@ def api_endpoint(request: ServiceRequest, prepared: Dataset | None, listener: Li
 
 
 def place(request: ServiceRequest, project: str | None, location: str | None) -> tuple[str, str]:
-    """Project and location of a request's jobs.
+    """The project and location of a request's jobs.
 
     Raises:
-      UsageError: there is no project, which only a local service can do without.
+      UsageError: the project is missing, and the service is not a local one.
     """
     if not (project or request.local):
-        told = "project is needed: the Google Cloud project that pays (or --emulator, to try it)"
-        raise UsageError(told, "project")
+        problem = "project is needed: the Google Cloud project that pays (or --emulator, to try it)"
+        raise UsageError(problem, "project")
     return project or LOCAL_PROJECT, location or PROVIDERS[request.provider].default_location
 
 
 def pace(request: ServiceRequest, timeout: float | None, clock: Clock) -> Pace:
-    """How a job is followed."""
+    """The pace at which the request's job is polled."""
     return Pace(EMULATOR_POLL_SECONDS if request.emulator else POLL_SECONDS, timeout, clock)

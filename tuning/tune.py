@@ -1,4 +1,4 @@
-"""Joins, checks, prices and submits a dataset once, and watches the job."""
+"""Checks and joins a dataset, estimates the cost, submits the tuning job once and watches it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tuning.providers import PROVIDERS, open_tuner
 from tuning.providers.base import TuningRequest
 from tuning.requests import TuneRequest
 
-# Of MP3, in kbit/s: less is hard to understand, more is not heard in speech.
+# The bitrates of MP3 that are suggested, in kbit/s: below, speech is hard to understand; above, nothing is gained.
 BITRATES = (16, 24, 32, 40, 48, 56, 64)
 FORMAT_VERSION = 1
 
 
 class NotAcceptedError(UserError):
-    """The dataset breaks a rule of the service: nothing was submitted.
+    """The dataset breaks a rule of the service, and nothing was submitted.
 
     Attributes:
-      report: of the check.
+      report: the report of the check.
     """
 
     def __init__(self, message: str, report: CheckReport) -> None:
@@ -47,14 +47,14 @@ class NotAcceptedError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The request that would be sent, as `cliptune tune --dry_run` tells of it on stdout.
+    """The HTTP request that would be sent, which `cliptune tune --dry_run` prints on stdout.
 
     Attributes:
-      method: of HTTP.
-      url: where to.
-      body: JSON.
-      then: what would be asked once the model is there; None for nothing.
-      format_version: of these fields.
+      method: HTTP method.
+      url: URL of the request.
+      body: JSON body.
+      then: body of the update once the model is tuned; None for no update.
+      format_version: version of these fields.
     """
 
     method: str
@@ -72,11 +72,11 @@ def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None =
     """Tunes a model on a dataset.
 
     Returns:
-      The job: ended, unless `no_watch` or `timeout` says otherwise; with `dry_run`, what would be sent.
+      The job, which has ended unless `no_watch` or `timeout` ended the wait; with `dry_run`, the HTTP request.
 
     Raises:
       NotAcceptedError: the check found errors.
-      UsageError: the request and the dataset do not go together.
+      UsageError: the request does not fit the dataset.
       UserError: the dataset cannot be used, or the job may cost too much.
       ServiceError: the service refused or did not answer.
     """
@@ -94,12 +94,12 @@ def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None =
 
 
 def today() -> date:
-    """The day that decides which models are retired."""
+    """The day, in UTC, that decides which models are retired."""
     return datetime.now(UTC).date()
 
 
 def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> None:
-    """Says what was found, what is left out and what the job will cost; refuses what is wrong or too much."""
+    """Checks the files and estimates the cost; refuses a dataset with errors and a job that costs too much."""
     listed = join.files_to_check(prepared, plans)
     findings = check.check_files(listed, prepared.storage, listener, PROVIDERS[request.provider])
     check.say_findings(request.dataset, findings, listener)
@@ -128,11 +128,10 @@ def _submit(
 
 
 def _refuse_wrong(request: TuneRequest, location: str) -> None:
-    """Refuses what the service would refuse, as far as the request alone tells."""
+    """Refuses a request that the service would refuse whatever the dataset is."""
     if request.base_model.startswith("projects/"):
-        raise UserError(
-            f"base_model names what a model was first tuned from; give {request.base_model} by --from_model, beside it"
-        )
+        rule = "base_model must be the name of a base model"
+        raise UserError(f"{rule}, got {request.base_model!r}; to tune a tuned model further, add it by --from_model")
     provider = PROVIDERS[request.provider]
     model = provider.find(request.base_model)
     provider.refuse_wrong(model, location, request.adapter_size, today(), request.kms_key, request.allow_retired)
@@ -149,17 +148,17 @@ def _refuse_from_model(name: str, location: str, locate: Callable[[str], tuple[s
 
 
 def _joined_folder(request: TuneRequest, prepared: Dataset) -> str:
-    """Where the joined files go: beside the dataset, or to a bucket where the service can read them."""
+    """The folder of the joined files: in the dataset, or in a bucket that the service can read."""
     if request.local or uris.is_gcs(prepared.uri):
         return uris.join(prepared.uri, "tuning")
     if not request.staging_location:
-        told = f"{prepared.name} is a local folder, the service reads buckets only"
-        raise UsageError(f"staging_location gs://… is needed: {told}", "staging_location")
+        problem = f"{prepared.name} is a local folder, and the service reads only buckets"
+        raise UsageError(f"staging_location gs://… is needed: {problem}", "staging_location")
     return uris.join(request.staging_location, prepared.fingerprint[:16])
 
 
 def _remedy(plan: join.Plan, prepared: Dataset) -> str:
-    """What would let more examples in, if that is anything but a limit on their number."""
+    """Advice on settings with which the whole split would fit; "" if no setting would help."""
     split = plan.joined.split
     settings = prepared.settings
     if plan.joined.examples >= join.MAX_EXAMPLES[split] or settings.get("audio_part") == "uri":
@@ -167,7 +166,7 @@ def _remedy(plan: join.Plan, prepared: Dataset) -> str:
     whole = sum(shard.bytes for shard in prepared.splits[split])
     seconds = prepared.audio_seconds.get(split, 0.0)
     remedies = ["--audio_part=uri"]
-    # Base64 makes four bytes of three; what is left of the lines is their texts.
+    # Base64 turns three bytes into four, and about 5 % of a line is text.
     kbps = int(8 * 0.75 * 0.95 * limits.MAX_FILE_BYTES / seconds / 1000) if seconds else 0
     fitting = [rate for rate in BITRATES if rate <= kbps and rate < (settings.get("bitrate") or math.inf)]
     if fitting:
@@ -219,6 +218,6 @@ def _request(
 
 def _dry_run(request: TuneRequest, job_request: TuningRequest) -> DryRun:
     tuner = open_tuner(request.provider, job_request.project, job_request.location, request.api_endpoint)
-    # The default checkpoint is no part of the request: it is set when the model is there.
+    # The default checkpoint is not part of the request: it is set once the model is tuned.
     then = {"defaultCheckpointId": request.default_checkpoint} if request.default_checkpoint else None
     return DryRun(**tuner.body(job_request), then=then)

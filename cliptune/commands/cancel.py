@@ -14,8 +14,8 @@ INTERRUPT_SECONDS = 10.0
 INTERRUPTED = Exit.INTERRUPTED
 TAKES_OTHERS = False
 DESCRIPTION = """\
-Cancel a tuning job: that of a dataset, or one by its name. What it has cost so
-far is not given back.
+Cancel a tuning job: the job of a dataset, or a job by its name. The service
+still charges for the work that is done.
 
   cliptune cancel dataset
   cliptune cancel projects/P/locations/us-central1/tuningJobs/123"""
@@ -33,17 +33,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> CancelRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(CancelRequest, args)
 
 
 def stopped(request: CancelRequest) -> str:
-    """Nothing is known of the job."""
+    """Nothing to add: it is not known whether the request reached the service."""
     return ""
 
 
 def run(request: CancelRequest, console: Console) -> Exit:
-    """Cancels, and prints the job."""
+    """Cancels the job and prints it."""
     from tuning.jobs import cancel  # noqa: PLC0415 -- the service's client takes seconds to import
 
     try:

@@ -20,8 +20,8 @@ Say whether Google will accept a dataset, and what tuning on it will cost.
   cliptune check dataset --estimate        what every model would cost, in one to five epochs
   cliptune check gs://bucket/train.jsonl   a tuning file made by any other tool
 
-Every line is held against the service's own schema, the client library's types
-and the documented limits. Nothing is sent anywhere."""
+Every line is checked against the service's own schema, the client library's
+types and the documented limits. Nothing is sent to the tuning service."""
 EPILOG = """\
 stdout is one line of JSON: ok, examples, counts by rule, and the first 1,000
 problems as {"source": "FILE:LINE", "severity", "rule", "detail"}.
@@ -33,7 +33,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("path", metavar="PATH", help="dataset folder or JSONL file, local or gs://")
     parser.add_argument(
-        "--offline", action="store_true", help="do not ask buckets for the audio that examples point to"
+        "--offline", action="store_true", help="do not list the buckets of the audio that examples refer to"
     )
     add_provider(parser)
     add_billing(parser)
@@ -43,17 +43,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> CheckRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(CheckRequest, args)
 
 
 def stopped(request: CheckRequest) -> str:
-    """Nothing goes on."""
+    """Nothing to add: no work goes on."""
     return ""
 
 
 def run(request: CheckRequest, console: Console) -> Exit:
-    """Checks, and prints what was found."""
+    """Checks the dataset and prints the report."""
     from tuning.check import check  # noqa: PLC0415 -- Google's schemas take seconds to import
 
     report = check.run(request, console)

@@ -19,14 +19,14 @@ INTERRUPT_SECONDS = 10.0
 INTERRUPTED = Exit.INTERRUPTED
 TAKES_OTHERS = False
 DESCRIPTION = """\
-Serve a local stand-in for Vertex AI's tuning service. It trains nothing, costs
-nothing and predicts nothing; it is for trying, and for your own CI.
+Serve a local emulator of Vertex AI's tuning service. It trains nothing, costs
+nothing and predicts nothing. Use it to try the commands, and in your own CI.
 
   cliptune emulator --port 8085
   cliptune emulator --port 8085 --scenario faults.json
   cliptune tune dataset --api_endpoint=http://127.0.0.1:8085
 
-A scenario makes it slow, full or broken: docs/tuning.md."""
+A scenario adds delays, a quota and faults: docs/tuning.md."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class EmulatorRequest:
     """Serve the emulator.
 
     Attributes:
-      port: 0 for any free one.
-      state_file: keeps the jobs between two runs; None to forget them.
-      scenario: a file that says what goes wrong; None for nothing.
-      billing_project: pays for requests to requester-pays buckets.
+      port: port of the server; 0 for any free one.
+      state_file: file that keeps the jobs between two runs; None to forget them.
+      scenario: JSON file of the scenario; None for one without faults.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
     """
 
     port: int = DEFAULT_PORT
@@ -57,22 +57,22 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--state_file", metavar="FILE", help="keep the jobs in this file between two runs")
     add_billing(parser)
-    parser.add_argument("--scenario", metavar="FILE", help="JSON that says what goes wrong, and how jobs go")
+    parser.add_argument("--scenario", metavar="FILE", help="JSON file of faults, quota and job states")
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> EmulatorRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(EmulatorRequest, args)
 
 
 def stopped(request: EmulatorRequest) -> str:
-    """Nothing goes on."""
+    """Nothing to add: no work goes on."""
     return ""
 
 
 def run(request: EmulatorRequest, console: Console) -> Exit:
     """Serves until it is interrupted."""
-    from tuning.emulator import scenario, server  # noqa: PLC0415 -- a web server, which nobody else needs
+    from tuning.emulator import scenario, server  # noqa: PLC0415 -- only this command needs the web server
 
     played = scenario.load(request.scenario) if request.scenario else None
     with server.running(request.state_file, request.port, played, Storage(request.billing_project)) as url:

@@ -14,8 +14,8 @@ INTERRUPT_SECONDS = 10.0
 INTERRUPTED = Exit.INTERRUPTED
 TAKES_OTHERS = False
 DESCRIPTION = """\
-List tuning jobs, the newest first: of a project and location, or those of where
-a dataset was tuned.
+List tuning jobs, the newest first: those of a project and location, or of the
+project and location in which a dataset was tuned.
 
   cliptune jobs --project P --location us-central1
   cliptune jobs dataset --emulator"""
@@ -35,17 +35,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> JobsRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(JobsRequest, args)
 
 
 def stopped(request: JobsRequest) -> str:
-    """Nothing goes on."""
+    """Nothing to add: no work goes on."""
     return ""
 
 
 def run(request: JobsRequest, console: Console) -> Exit:
-    """Lists jobs."""
+    """Lists jobs and prints the list."""
     from tuning.jobs import listing  # noqa: PLC0415 -- the service's client takes seconds to import
 
     print_json(listing.run(request, console))

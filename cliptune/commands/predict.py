@@ -10,7 +10,7 @@ from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_service, make, whole_number
 from tuning.requests import SPLITS, PredictRequest
 
-# Enough to keep the answers that have come.
+# Long enough to write the answers that have arrived.
 INTERRUPT_SECONDS = 10.0
 INTERRUPTED = Exit.INTERRUPTED
 TAKES_OTHERS = False
@@ -23,7 +23,7 @@ recording, conformed as the dataset's were.
   cliptune predict dataset --model base        the base model, for comparison
   cliptune predict dataset --audio a.wav --audio b.m4a
 
-Stopped or killed? The same command again asks only what is missing."""
+After a stop or a crash, the same command asks only what is missing."""
 EPILOG = """\
 stdout is one line of JSON. Answers are in OUT/tuning/predictions-….jsonl.
 Exit status: 0 done, 1 failed, 2 usage, 130 Ctrl-C."""
@@ -50,17 +50,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> PredictRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(PredictRequest, args, audio=tuple(args.audio))
 
 
 def stopped(request: PredictRequest) -> str:
-    """The answers are kept."""
+    """Says that the answers are kept."""
     return "; the answers so far are kept, and the same command goes on where it stopped"
 
 
 def run(request: PredictRequest, console: Console) -> Exit:
-    """Asks, and prints how it went."""
+    """Asks the model and prints the report."""
     from tuning import predict  # noqa: PLC0415 -- the service's client takes seconds to import
 
     report = predict.run(request, console)

@@ -48,7 +48,7 @@ stdout is one line of JSON. Exit status: 0 done, 1 failed, 2 usage,
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of `prepare`, and what they are for, to `parser`."""
+    """Adds the flags of `prepare`."""
     parser.description, parser.epilog = DESCRIPTION, f"{_runners()}\n\n{EPILOG}"
     _add_paths(parser.add_argument_group("manifests and output"))
     _add_columns(parser.add_argument_group("columns"))
@@ -91,7 +91,7 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="audio may also lie below this folder; may be repeated",
+        help="allow audio below this folder, too; may be repeated",
     )
     group.add_argument("--overwrite", action="store_true", help="replace a dataset made from other rows or settings")
     group.add_argument(
@@ -132,7 +132,7 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
         "--over_duration",
         choices=OVER_DURATION,
         default=DEFAULTS.over_duration,
-        help="what becomes of clips over --max_duration (default: %(default)s)",
+        help="what to do with clips over --max_duration (default: %(default)s)",
     )
     group.add_argument(
         "--keep_silence",
@@ -150,7 +150,7 @@ def _add_audio(group: argparse._ArgumentGroup) -> None:
         "--audio_uri",
         default="",
         metavar="gs://…",
-        help="with --audio_part=uri: where the service will find OUT/audio, of an OUT on this machine",
+        help="with --audio_part=uri and an OUT on this machine: the URI to which OUT/audio will be copied",
     )
     group.add_argument("--verify", action="store_true", help="decode every payload again and compare it")
 
@@ -166,13 +166,13 @@ def _add_examples(group: argparse._ArgumentGroup) -> None:
         "--normalize_text",
         default="",
         metavar="STEPS",
-        help=f"what targets go through, in this order, separated by commas: {', '.join(text.STEPS)} (default: nothing)",
+        help=f"steps applied to targets, in this order, separated by commas: {', '.join(text.STEPS)} (default: none)",
     )
     group.add_argument(
         "--dedupe",
         choices=DEDUPE,
         default=DEFAULTS.dedupe,
-        help="audio: of clips with the same audio keep one of each task (default: report them)",
+        help="audio: keep one clip of each task among clips with the same audio (default: report them)",
     )
     group.add_argument("--json_names", choices=JSON_NAMES, default=DEFAULTS.json_names, help="default: %(default)s")
     group.add_argument(
@@ -192,7 +192,7 @@ def _add_examples(group: argparse._ArgumentGroup) -> None:
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
-    """The request that the flags make; flags that are not ours are Beam's."""
+    """Makes the request from the flags. Unknown flags are passed on to Beam."""
     return make(
         PrepareRequest,
         args,
@@ -205,7 +205,7 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    """The settings that the flags name; tasks come from their file later."""
+    """The settings given by flags. Tasks are read from their file later."""
     bitrate = args.bitrate
     if bitrate is None:
         bitrate = DEFAULT_BITRATE if args.audio_format in LOSSY_FORMATS else 0
@@ -214,24 +214,24 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _columns(args: argparse.Namespace) -> dict[str, str]:
-    """The columns that flags name, by their key in `ALIASES`."""
+    """The column names given by flags, by their key in `ALIASES`."""
     named = {column: getattr(args, f"{column}_column") for column in ALIASES}
     return {column: name for column, name in named.items() if name is not None}
 
 
 def stopped(request: PrepareRequest) -> str:
-    """How a run goes on, and what else may."""
+    """Says how to go on, and that a runner elsewhere may still be working."""
     runner = runners.find(request.runner)
-    outlives = f"; what {request.runner} has begun may go on there, so end that first" if runner.outlives else ""
+    outlives = f"; {request.runner} may still be running its job, so end that first" if runner.outlives else ""
     return f"; the same command goes on from here{outlives}"
 
 
 def run(request: PrepareRequest, console: Console) -> Exit:
-    """Prepares, and prints what came out."""
+    """Prepares the dataset and prints the report."""
     from beam_pipeline import options, prepare  # noqa: PLC0415 -- Beam takes seconds to import
     from cliptune import summary  # noqa: PLC0415
 
-    options.options_of(request.beam_options, names_of(add_flags))  # refuses a flag of nobody's, and suggests ours too
+    options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
     report = prepare.run(request, console)
     summary.show(report, console)
     print_json(report)

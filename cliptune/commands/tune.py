@@ -25,7 +25,7 @@ tuning job and watch it to its end.
   cliptune tune gs://bucket/dataset --project P --epochs 3 --max_cost 20
   cliptune tune dataset --project P --staging_location gs://bucket/staging
 
-The same command again attaches to the job it submitted: it never pays twice."""
+Run again, the same command attaches to the job it submitted. It never pays twice."""
 EPILOG = watch.EPILOG
 
 
@@ -57,23 +57,21 @@ def _add_job(job: argparse._ArgumentGroup) -> None:
         "--learning_rate_multiplier", type=number, metavar="F", help="of the service's own rate (default: 1)"
     )
     job.add_argument("--no_validation", action="store_true", help="leave the validation split out")
-    job.add_argument("--display_name", metavar="TEXT", help="of the tuned model (default: made up)")
-    job.add_argument("--label", action="append", default=[], metavar="K=V", help="of the job; repeatable")
-    job.add_argument("--service_account", metavar="EMAIL", help="that reads the files")
+    job.add_argument("--display_name", metavar="TEXT", help="name of the tuned model (default: made up)")
+    job.add_argument("--label", action="append", default=[], metavar="K=V", help="label of the job; repeatable")
+    job.add_argument("--service_account", metavar="EMAIL", help="account that reads the files")
     job.add_argument("--kms_key", metavar="NAME", help="projects/…/cryptoKeys/… that encrypts the tuned model (CMEK)")
     job.add_argument(
-        "--from_model", metavar="NAME", help="tune projects/…/models/… further, which --base_model was tuned into"
+        "--from_model", metavar="NAME", help="tune this model further: projects/…/models/…, tuned from --base_model"
     )
-    job.add_argument("--from_checkpoint", metavar="ID", help="of --from_model (default: its default checkpoint)")
+    job.add_argument("--from_checkpoint", metavar="ID", help="checkpoint of --from_model (default: its own)")
     job.add_argument("--export_last_checkpoint_only", action="store_true", help="keep no checkpoint but the last")
     job.add_argument("--allow_retired", action="store_true", help="this project has tuned the retired model before")
-    job.add_argument(
-        "--staging_location", metavar="GS", help="gs:// folder that the joined files of a local dataset go to"
-    )
+    job.add_argument("--staging_location", metavar="GS", help="gs:// folder for the joined files of a local dataset")
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> TuneRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(TuneRequest, args, labels=dict(_label(text) for text in args.label))
 
 
@@ -85,12 +83,12 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def stopped(request: TuneRequest) -> str:
-    """The job goes on."""
+    """Says that the job goes on."""
     return watch.job_goes_on(request.dataset, request)
 
 
 def run(request: TuneRequest, console: Console) -> Exit:
-    """Tunes, and prints the job; or the request, or what is wrong with the dataset."""
+    """Tunes and prints the job, or the HTTP request of a dry run, or the report of a dataset with errors."""
     from tuning import tune  # noqa: PLC0415 -- the service's client takes seconds to import
 
     try:

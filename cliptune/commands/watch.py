@@ -36,23 +36,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> WatchRequest:
-    """The request that the flags make."""
+    """Makes the request from the flags."""
     return make(WatchRequest, args)
 
 
 def stopped(request: WatchRequest) -> str:
-    """The job goes on."""
+    """Says that the job goes on."""
     return job_goes_on(request.dataset, request)
 
 
 def job_goes_on(dataset: str, service: ServiceRequest) -> str:
-    """What becomes of a job whose command has stopped."""
+    """How to follow or cancel a job whose command has stopped."""
     where = f"{dataset}{service.same_service}"
     return f"; a submitted job goes on: follow it with cliptune watch {where}, end it with cliptune cancel {where}"
 
 
 def run(request: WatchRequest, console: Console) -> Exit:
-    """Watches, and prints the job."""
+    """Watches the job and prints it."""
     from tuning.jobs import watch  # noqa: PLC0415 -- the service's client takes seconds to import
 
     report = watch.run(request, console)
@@ -64,7 +64,7 @@ def run(request: WatchRequest, console: Console) -> Exit:
 def say_how_to_go_on(
     job: TuningJob, dataset: str, service: ServiceRequest, timeout: float | None, console: Console
 ) -> None:
-    """Tells of a job that has not ended in time how it is followed."""
+    """If the job has not ended in time, prints how to follow it."""
     if not job.ended:
         again = f"cliptune watch {dataset}{service.same_service}"
         console.say(f"not ended after {timeout:g} s; the job goes on: {again}")

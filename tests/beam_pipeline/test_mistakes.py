@@ -283,7 +283,7 @@ def test_our_own_faults_stay_tracebacks(monkeypatch):
     [
         ([], ""),
         (["--runner=DirectRunner", "--direct_running_mode=multi_processing"], ""),
-        (["--runner=FlinkRunner"], "; what FlinkRunner has begun may go on there, so end that first"),
+        (["--runner=FlinkRunner"], "; FlinkRunner may still be running its job, so end that first"),
     ],
 )
 def test_a_job_that_outlives_its_command_is_named(folder, prepare, monkeypatch, flags, told):

@@ -173,7 +173,7 @@ def test_a_killed_run_is_finished_by_the_next(folder, prepare, bucket, small_sha
 def test_a_local_output_needs_to_know_where_its_audio_will_be(folder, prepare):
     run = prepare(folder / "m.jsonl", folder / "out", "--audio_part=uri")
     assert (run.status, run.stdout) == (1, "")
-    assert "--audio_part=uri: the service reads audio from a bucket" in run.stderr
+    assert "--audio_part=uri needs a bucket" in run.stderr
     run = prepare(folder / "m.jsonl", folder / "out", "--audio_part=uri", "--audio_uri=gs://b/clips/")
     assert run.status == 0
     content = {

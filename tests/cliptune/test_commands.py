@@ -162,7 +162,7 @@ def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
         (["cancel", "OUT"], 1, "no tuning job yet"),
         (["jobs", "OUT"], 1, "no tuning job yet"),
         (["jobs"], 2, "--project is needed"),
-        (["predict", "OUT", "--prompt", "x"], 2, "goes with audio; clips of the dataset have theirs"),
+        (["predict", "OUT", "--prompt", "x"], 2, "needs audio; clips of the dataset have their own"),
         (["predict", "OUT", "--model", "base", "--checkpoint", "1"], 2, "leave model out"),
         (["check", "s3://b/x.jsonl"], 1, "s3:// is not supported"),
     ],
@@ -213,7 +213,7 @@ def test_predict_does_not_ask_about_a_dataset_that_changed(run, out, change):
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] if what == "cut" else b"junk\n" * 2)
     status, stdout, stderr = run("predict", out, "--emulator")
     assert (status, stdout) == (1, "")
-    assert f"{out} is not as its dataset.json says; cliptune check" in stderr
+    assert f"{out} differs from its dataset.json; cliptune check" in stderr
 
 
 def test_check_of_something_that_is_no_file(run):

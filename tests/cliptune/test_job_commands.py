@@ -399,7 +399,7 @@ def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
     by_uri = only_json(stdout)["estimate"]
     assert by_uri["lower_cost"] <= inline["cost"] <= by_uri["upper_cost"]
     assert by_uri["tokens"] == pytest.approx(inline["tokens"], rel=0.01)
-    assert "whose length the file does not tell" not in stderr
+    assert "whose duration is not in the file" not in stderr
 
 
 def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeypatch):

@@ -153,7 +153,7 @@ ONE, OTHER = ("one.wav",), "http://127.0.0.1:9"
         (WatchRequest, {"api_endpoint": OTHER, "emulator": True}, "api_endpoint", "leave the emulator out"),
         (PredictRequest, {"split": "test"}, "split", "split must be one of train, validation, got 'test'"),
         (PredictRequest, {"limit": 0}, "limit", "limit must be 1 or more, got 0"),
-        (PredictRequest, {"task": "t"}, "task", "task goes with audio"),
+        (PredictRequest, {"task": "t"}, "task", "task needs audio"),
         (PredictRequest, {"model": "base", "checkpoint": "1"}, "checkpoint", "leave model out"),
     ],
 )

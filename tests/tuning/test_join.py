@@ -155,5 +155,5 @@ def test_a_split_without_examples_has_no_file(tmp_path):
 def test_a_shard_to_be_cut_that_is_not_there_is_one_line(prepared, out, monkeypatch):
     monkeypatch.setitem(join.MAX_EXAMPLES, "train", 1)
     (out / "train/train-00000-of-00003.jsonl").unlink()
-    with pytest.raises(UserError, match=r"is not as its dataset\.json says"):
+    with pytest.raises(UserError, match=r"differs from its dataset\.json"):
         join.plan(prepared, str(out / "tuning"))

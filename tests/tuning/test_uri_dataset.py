@@ -110,4 +110,4 @@ def test_a_recording_is_asked_about_as_in_one_of_the_tasks(run, two_tasks):  # n
     assert (status, stdout) == (2, "")
     assert "--task must be one of transcribe, pitch, got ''" in stderr
     assert "got 'pich'" in run(*words, "--task", "pich")[2]
-    assert "goes with audio" in run("predict", two_tasks / "out", "--emulator", "--task", "pitch")[2]
+    assert "needs audio" in run("predict", two_tasks / "out", "--emulator", "--task", "pitch")[2]

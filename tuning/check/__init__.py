@@ -1,1 +1,1 @@
-"""Will the service accept it? Files, rows, references and tokens, held against schemas and limits."""
+"""Checks whether the service will accept a dataset: its files, its lines, the audio they refer to and its tokens."""

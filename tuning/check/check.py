@@ -1,4 +1,4 @@
-"""What is wrong with a dataset, and what tuning on it will cost."""
+"""Checks a dataset and estimates what tuning on it will cost."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `cliptune check` tells on stdout.
+    """The report that `cliptune check` prints on stdout.
 
     Attributes:
-      format_version: of these fields.
-      ok: whether nothing but warnings was found.
+      format_version: version of these fields.
+      ok: whether no errors were found; warnings are allowed.
       examples: lines of all splits.
-      errors: how many problems are errors.
-      counts: problems by rule.
-      problems: the first 1,000 of them.
+      errors: number of problems that are errors.
+      counts: number of problems by rule.
+      problems: the first 1,000 problems.
       splits: totals of "train" and "validation".
-      estimate: of the job that was asked about.
-      estimates: of every model in one to five epochs; None if not asked for.
+      estimate: the cost of the requested job.
+      estimates: the cost of every model in one to five epochs; None if not requested.
     """
 
     format_version: int
@@ -69,10 +69,10 @@ class CheckReport:
 
 
 def run(request: CheckRequest, listener: Listener = SILENT) -> CheckReport:
-    """Checks a dataset or a file, and prices it.
+    """Checks a dataset or a file, and estimates the cost of tuning on it.
 
     Raises:
-      UserError, StorageError: there is nothing to check, or it cannot be read.
+      UserError, StorageError: there is nothing to check, or a file cannot be read.
     """
     storage, provider = Storage(request.billing_project), PROVIDERS[request.provider]
     provider.find(request.base_model)
@@ -89,13 +89,13 @@ def run(request: CheckRequest, listener: Listener = SILENT) -> CheckReport:
 
 
 def prices_of(request: PricedRequest) -> dict[str, Price]:
-    """The prices that the user gives, by model."""
+    """The prices given by the user, by model."""
     provider = PROVIDERS[request.provider]
     return cost.given_prices(provider, request.prices, request.base_model, request.price_per_million)
 
 
 def estimate(train: Tokens, request: PricedRequest, prices: Mapping[str, Price]) -> Estimate:
-    """What the requested job will cost."""
+    """The estimated cost of the requested job."""
     provider = PROVIDERS[request.provider]
     model = provider.find(request.base_model)
     return cost.estimate(train, provider, model, request.epochs, prices.get(model.name))
@@ -104,7 +104,7 @@ def estimate(train: Tokens, request: PricedRequest, prices: Mapping[str, Price])
 def check_files(
     listed: Sequence[JsonlFile], storage: Storage, listener: Listener, provider: Provider, look_up: bool = True
 ) -> Findings:
-    """Checks files, shows how far it is, and looks for the audio that they point to."""
+    """Checks files and shows the progress. With `look_up`, also checks the audio that they refer to."""
     total = sum(file.shard.bytes if file.shard else storage.size(file.uri) for file in listed)
     with listener.progress("checking", total) as update:
         done = 0
@@ -118,13 +118,13 @@ def check_files(
 
 
 def train_tokens(findings: Findings, prepared: Dataset | None) -> Tokens:
-    """The tokens of the training split; `dataset.json` knows how long the audio is that lines only point to."""
+    """The tokens of the training split. `dataset.json` gives the duration of audio that lines only refer to."""
     train = findings.splits[TRAIN].tokens
     return train.with_audio(prepared.mean_seconds(TRAIN)) if prepared else train
 
 
 def say_findings(name: str, findings: Findings, listener: Listener) -> None:
-    """Tells people what was found."""
+    """Prints the totals and the first problems."""
     splits = ", ".join(f"{facts.examples:,} {split}" for split, facts in findings.splits.items() if facts.examples)
     found = findings.counts.total()
     verdict = f"{findings.errors:,} errors, {found - findings.errors:,} warnings" if found else "nothing wrong"
@@ -136,10 +136,10 @@ def say_findings(name: str, findings: Findings, listener: Listener) -> None:
 
 
 def say_estimate(train: Tokens, priced: Estimate, listener: Listener) -> None:
-    """Tells people what the job will cost."""
+    """Prints the estimated cost of the job."""
     listener.say(f"estimate: {priced.line()}")
     if train.unknown_audio:
-        listener.say(f"  without the audio of {train.unknown_audio:,} examples, whose length the file does not tell")
+        listener.say(f"  not counted: the audio of {train.unknown_audio:,} examples, whose duration is not in the file")
 
 
 def _say_table(
@@ -149,7 +149,7 @@ def _say_table(
     listener.say("epochs" + " " * 17 + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
     for start in range(0, len(estimates), len(TABLE_EPOCHS)):
         of_model = estimates[start : start + len(TABLE_EPOCHS)]
-        listener.say(f"{of_model[0].base_model:<23}" + "".join(f"{each.range:>18}" for each in of_model))
-    for remark in dict.fromkeys(f"{each.base_model}: {each.note}" for each in estimates if each.cost is not None):
+        listener.say(f"{of_model[0].base_model:<23}" + "".join(f"{row.range:>18}" for row in of_model))
+    for remark in dict.fromkeys(f"{row.base_model}: {row.note}" for row in estimates if row.cost is not None):
         listener.say(f"  {remark}")
     return tuple(estimates)

@@ -1,4 +1,4 @@
-"""Will Google accept it? Every line and every documented limit, held against a dataset or any JSONL file."""
+"""Checks the files of a dataset, or any JSONL file, line by line and against the documented limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tuning.providers import DEFAULT, PROVIDERS
 from tuning.providers.base import ERROR, WARNING, Facts, Problem, Provider
 
 SHOWN_PROBLEMS = 1_000
-# 100 MB of audio are 134 MB of base64; nothing legal is longer than this.
+# 100 MB of audio are 134 MB of base64: no valid line is longer than this.
 MAX_LINE_BYTES = 160_000_000
 _GZIP = b"\x1f\x8b"
 
@@ -32,12 +32,12 @@ class JsonlFile:
     """A file of examples.
 
     Attributes:
-      name: as sources name it.
+      name: the file's name in the sources of problems.
       uri: absolute path or gs:// URI.
       split: "train" or "validation".
-      shard: what `dataset.json` says of it; None for a file from elsewhere.
-      max_lines: how many of its lines count; None for all.
-      ledger: folder of the dataset's ledger; "" for a file from elsewhere.
+      shard: the file's entry in `dataset.json`; None for a file that belongs to no dataset.
+      max_lines: how many lines are checked; None for all.
+      ledger: folder of the dataset's ledger; "" for a file that belongs to no dataset.
     """
 
     name: str
@@ -56,12 +56,12 @@ class JsonlFile:
 
 @dataclass(slots=True)
 class SplitFacts:
-    """Totals of one split.
+    """The totals of one split.
 
     Attributes:
-      examples: its lines.
-      bytes: of these lines.
-      tokens: of one epoch.
+      examples: number of lines.
+      bytes: their size.
+      tokens: their tokens, in one epoch.
     """
 
     examples: int = 0
@@ -71,14 +71,14 @@ class SplitFacts:
 
 @dataclass(slots=True)
 class Findings:
-    """All that a check found.
+    """The result of a check.
 
     Attributes:
       splits: totals of "train" and "validation".
-      counts: problems by rule.
-      problems: the first `SHOWN_PROBLEMS` of them.
-      errors: how many are errors.
-      bad_lines: lines with at least one error.
+      counts: number of problems, by rule.
+      problems: the first `SHOWN_PROBLEMS` problems.
+      errors: number of errors.
+      bad_lines: number of lines with at least one error.
     """
 
     splits: dict[str, SplitFacts] = field(default_factory=lambda: {TRAIN: SplitFacts(), VALIDATION: SplitFacts()})
@@ -90,16 +90,16 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing but warnings was found."""
+        """Whether no errors were found; warnings are allowed."""
         return not self.errors
 
     @property
     def examples(self) -> int:
-        """Lines of all splits."""
+        """The lines of all splits."""
         return sum(split.examples for split in self.splits.values())
 
     def add(self, problem: Problem) -> None:
-        """Notes a problem."""
+        """Counts a problem."""
         self.counts[problem.rule] += 1
         if problem.severity == ERROR:
             self.errors += 1
@@ -111,10 +111,10 @@ class Findings:
 
 
 def files_of(path: str, storage: Storage) -> list[JsonlFile]:
-    """The files that a path means: those of a dataset, or the one JSONL file itself.
+    """The files of a dataset folder, or the one JSONL file.
 
     Raises:
-      UserError: there is nothing to check.
+      UserError: there is no such file or dataset.
     """
     uri = uris.absolute(path, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     if storage.exists(uri):
@@ -132,28 +132,30 @@ def check(
     look_up: bool = False,
     provider: Provider = PROVIDERS[DEFAULT],
 ) -> Findings:
-    """Checks files line by line; memory grows with the validation split, and with the URIs that examples point to.
+    """Checks files line by line.
+
+    Memory grows with the validation split and with the number of audio URIs.
 
     Args:
-      files: those of the validation split come first.
-      storage: reads them.
+      files: the files; those of the validation split come first.
+      storage: reads the files.
       advance: called with the bytes of each line, for progress.
-      look_up: whether to ask buckets for the audio that examples point to.
-      provider: whose rules the lines are held against.
+      look_up: whether to list the buckets of the audio that examples refer to.
+      provider: the provider whose rules the lines must follow.
 
     Raises:
-      UserError, StorageError: a file cannot be read at all.
+      UserError, StorageError: a file cannot be read.
     """
     findings = Findings()
-    held_out: dict[str, str] = {}  # audio of the validation split → its source
+    held_out: dict[str, str] = {}  # source by audio of the validation split
     references: dict[str, Reference] = {}
     for file in files:
         for problem in _check_file(file, storage, provider, findings.splits[file.split], held_out, references, advance):
             findings.add(problem)
     ledger = next((file.ledger for file in files), "")
-    seen = check_references(references, storage, ledger) if look_up else ()
-    torn = _torn_groups(ledger, storage) if ledger else ()
-    for problem in itertools.chain(seen, torn, _limits(files, findings)):
+    of_audio = check_references(references, storage, ledger) if look_up else ()
+    of_groups = _groups_in_both(ledger, storage) if ledger else ()
+    for problem in itertools.chain(of_audio, of_groups, _limits(files, findings)):
         findings.add(problem)
     return findings
 
@@ -185,8 +187,8 @@ def _check_file(
                     references.setdefault(facts.audio, Reference(source, facts.mime_type))
                 advance(size)
     except FileNotFoundError:
-        what = "dataset.json lists this shard" if file.shard else f"there is no {file.uri}"
-        yield Problem(f"{file.name}:0", ERROR, "missing_shard", f"{what}: it is not there")
+        detail = "the shard that dataset.json lists is missing" if file.shard else f"there is no {file.uri}"
+        yield Problem(f"{file.name}:0", ERROR, "missing_shard", detail)
         return
     except (IsADirectoryError, PermissionError, NotARegularFileError) as fault:
         raise UserError(f"{file.name}: {fault.strerror}") from None
@@ -197,7 +199,7 @@ def _check_file(
 
 @dataclass(slots=True)
 class _Seen:
-    """What was read of a file."""
+    """The part of a file that has been read."""
 
     examples: int = 0
     size: int = 0
@@ -217,12 +219,13 @@ def _file_faults(file: JsonlFile, seen: _Seen) -> Iterator[Problem]:
         yield Problem(f"{file.name}:{seen.examples}", WARNING, "final_newline", detail)
     shard = file.shard
     if shard and file.max_lines is None and (seen.size, seen.digest.hexdigest()) != (shard.bytes, shard.sha256):
-        detail = f"{seen.size:,} bytes that are not those of dataset.json ({shard.bytes:,}); run cliptune prepare again"
+        sizes = f"{seen.size:,} bytes, listed: {shard.bytes:,}"
+        detail = f"the shard differs from its entry in dataset.json ({sizes}); run cliptune prepare again"
         yield Problem(f"{file.name}:0", ERROR, "changed_shard", detail)
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Lines with their ends, and their sizes; of one that is too long only the beginning, so that memory is bounded."""
+    """Each line with its newline, and its size. Only the beginning of an overlong line is kept, to bound memory."""
     while line := stream.readline(MAX_LINE_BYTES + 1):
         size, end = len(line), line
         while len(line) > MAX_LINE_BYTES and end and not end.endswith(b"\n"):
@@ -239,7 +242,7 @@ def _check_numbered(line: bytes, source: str, provider: Provider) -> tuple[list[
 
 
 def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> Iterator[Problem]:
-    """The same audio in both splits: the validation metrics would be too good to be true."""
+    """A problem if the audio is in both splits, because the validation metrics would then look too good."""
     if facts.audio is None:
         return
     if split == VALIDATION:
@@ -249,8 +252,8 @@ def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> I
         yield Problem(source, ERROR, "audio_in_both_splits", detail)
 
 
-def _torn_groups(folder: str, storage: Storage) -> Iterator[Problem]:
-    """A speaker or recording in both splits: the model is then judged by what it has learned by heart."""
+def _groups_in_both(folder: str, storage: Storage) -> Iterator[Problem]:
+    """A problem for each group in both splits, because validation would then test what was trained on."""
     held_out: dict[object, object] = {}
     for row in _grouped(folder, VALIDATION, storage):
         held_out.setdefault(row["group"], row["source"])
@@ -269,13 +272,13 @@ def _grouped(folder: str, split: str, storage: Storage) -> Iterator[dict[str, ob
 
 
 def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]:
-    """The documented limits of a dataset (`limits.SOURCES` says whose they are)."""
+    """Checks the limits of a whole dataset. `limits.SOURCES` names the source of each limit."""
     names = {file.split: f"{file.name}:0" for file in reversed(files)}
     train, validation = findings.splits[TRAIN], findings.splits[VALIDATION]
     if not train.examples:
         source = names.get(TRAIN) or names.get(VALIDATION) or "dataset.json:0"
         yield Problem(source, ERROR, "no_examples", "the train split has no examples")
-    # Shards are joined and may be cut to a prefix, a uniform sample; a single file can only be refused.
+    # `tune` joins shards and may cut them to a prefix, a uniform sample. A single file can only be refused.
     joined_later = any(file.shard for file in files)
     for split, facts, most in (
         (TRAIN, train, limits.MAX_TRAIN_EXAMPLES),

@@ -1,4 +1,4 @@
-"""Are the recordings there that examples point to? Listed folder by folder, never asked for one by one."""
+"""Checks that the audio objects exist to which examples refer, by listing their folders."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from transforms.errors import UserError
 from transforms.storage import ListedObject, Storage, uris
 from tuning.providers.base import ERROR, WARNING, Problem
 
-# With more folders than this they are listed as one, from the prefix that they share.
+# More folders than this are listed as one, by their common prefix.
 MAX_FOLDERS = 8
-# A bucket may hold far more than the dataset: looking on is then given up.
+# A bucket may hold far more objects than the dataset: listing then stops with an error.
 MAX_LISTED_FOR_EACH = 20
 MIN_LISTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An example's pointer to its audio.
+    """An example's reference to its audio.
 
     Attributes:
-      source: "FILE:LINE" of the first example that has it.
-      mime_type: as the example says.
+      source: "FILE:LINE" of the first example with this reference.
+      mime_type: the type that the example states.
     """
 
     source: str
@@ -33,28 +33,28 @@ class Reference:
 
 
 def check_references(references: Mapping[str, Reference], storage: Storage, ledger: str = "") -> Iterator[Problem]:
-    """Holds every gs:// URI against what its bucket lists.
+    """Compares every gs:// URI with the listing of its bucket.
 
     Args:
-      references: by URI.
+      references: the references, by URI.
       storage: lists the buckets.
-      ledger: folder of the ledger, which knows the checksums; "" for a file from elsewhere.
+      ledger: folder of the ledger, which has the checksums; "" for a file that belongs to no dataset.
 
     Yields:
-      A problem for each object that is missing, or not as it should be, in the order of `references`.
+      A problem for each object that is missing or has another type or checksum, in the order of `references`.
     """
     checksums = _checksums(ledger, storage) if ledger and references else {}
     by_bucket: dict[str, list[str]] = defaultdict(list)
     for uri in references:
         by_bucket[uri.split("/")[2]].append(uri)
-    for asked in by_bucket.values():
+    for wanted in by_bucket.values():
         try:
-            found = _listed(asked, storage)
+            found = _listed(wanted, storage)
         except UserError as fault:
-            detail = f"the audio of {len(asked):,} examples was not looked for: {fault}"
-            yield Problem(references[asked[0]].source, WARNING, "audio_not_seen", detail)
+            detail = f"the audio of {len(wanted):,} examples was not looked for: {fault}"
+            yield Problem(references[wanted[0]].source, WARNING, "audio_not_seen", detail)
             continue
-        for uri in asked:
+        for uri in wanted:
             yield from _check(uri, references[uri], found.get(uri), checksums.get(_digest(uri), ""))
 
 
@@ -70,24 +70,25 @@ def _check(uri: str, reference: Reference, found: ListedObject | None, checksum:
         yield Problem(reference.source, ERROR, "changed_audio", detail)
 
 
-def _listed(asked: list[str], storage: Storage) -> dict[str, ListedObject]:
-    """What the folders of `asked`, all of one bucket, hold of them.
+def _listed(wanted: list[str], storage: Storage) -> dict[str, ListedObject]:
+    """The objects that exist of those wanted, which are all in one bucket, by URI.
 
     Raises:
-      UserError: they may not be listed, or hold so much else that looking on would take too long.
+      UserError: their folders may not be listed, or hold too many other objects.
     """
-    wanted, found = set(asked), {}
-    room = max(MIN_LISTED, MAX_LISTED_FOR_EACH * len(asked))
-    for folder in _folders(asked):
-        listed = storage.list_objects(folder, room + 1)
-        if len(listed) > room:
-            raise UserError(f"{folder} holds over {room:,} objects")
-        found.update({each.uri: each for each in listed if each.uri in wanted})
+    names: set[str] = set(wanted)
+    found: dict[str, ListedObject] = {}
+    most = max(MIN_LISTED, MAX_LISTED_FOR_EACH * len(wanted))
+    for folder in _folders(wanted):
+        listed = storage.list_objects(folder, most + 1)
+        if len(listed) > most:
+            raise UserError(f"{folder} holds over {most:,} objects")
+        found.update({entry.uri: entry for entry in listed if entry.uri in names})
     return found
 
 
-def _folders(asked: Iterable[str]) -> list[str]:
-    folders = sorted({uri.rpartition("/")[0] for uri in asked})
+def _folders(wanted: Iterable[str]) -> list[str]:
+    folders = sorted({uri.rpartition("/")[0] for uri in wanted})
     if len(folders) <= MAX_FOLDERS:
         return folders
     paths = [folder.removeprefix(uris.GCS_SCHEME) for folder in folders]
@@ -95,7 +96,7 @@ def _folders(asked: Iterable[str]) -> list[str]:
 
 
 def _digest(uri: str) -> str:
-    """What a dataset's audio files are named by."""
+    """The digest in the name of one of a dataset's audio files."""
     return uri.rpartition("/")[2].partition(".")[0]
 
 

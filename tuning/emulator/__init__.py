@@ -1,1 +1,1 @@
-"""A local stand-in for Vertex AI's tuning service. It trains nothing."""
+"""A local emulator of Vertex AI's tuning service. It trains nothing."""

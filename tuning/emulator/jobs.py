@@ -1,4 +1,4 @@
-"""The jobs of the emulator: what is accepted, and how it moves on."""
+"""The jobs of the emulator: which are accepted, and how their states change."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Tree = dict[str, Any]
 
 
 class EmulatorError(Exception):
-    """An error in the service's own words.
+    """An error that the emulator answers.
 
     Attributes:
       code: HTTP status.
-      message: for a person.
+      message: text for people.
     """
 
     def __init__(self, code: int, message: str) -> None:
@@ -38,8 +38,8 @@ class Jobs:
     """All jobs of one emulator.
 
     Args:
-      state_uri: a file that keeps them; None to forget them.
-      stage: the scenario that is played; None for one where nothing goes wrong.
+      state_uri: file that keeps the jobs; None to forget them.
+      stage: the scenario that is played; None for one without faults.
       storage: reads the training files, and keeps the jobs.
     """
 
@@ -47,11 +47,11 @@ class Jobs:
         self._storage = storage
         self._state_uri = state_uri
         self._stage = stage or Stage()
-        self._steps: dict[str, int] = {}  # how often each job was asked about
+        self._steps: dict[str, int] = {}  # position in the scenario's states, by job
         self._jobs: dict[str, Tree] = _load(state_uri, storage) if state_uri is not None else {}
 
     def create(self, parent: str, body: Tree) -> Tree:
-        """Accepts a job, or refuses what the service documents as refused at once."""
+        """Accepts a job, or refuses what the service is documented to refuse at once."""
         body = _camel(body)
         spec = body.get("supervisedTuningSpec") or {}
         base_model = self._base_model(body)
@@ -69,7 +69,7 @@ class Jobs:
         return self._save(job)
 
     def get(self, name: str) -> Tree:
-        """The job, one state further than when it was last asked for."""
+        """The job, one state further than at the last call."""
         job = self._find(name)
         if job["state"] in _ENDED:
             return job
@@ -81,28 +81,28 @@ class Jobs:
         return self._save(job)
 
     def _advance(self, job: Tree) -> None:
-        """One state on; after the last, when the files are read, to the end."""
-        walk = [f"JOB_STATE_{state}" for state in self._stage.scenario.states]
-        # After a restart, or another scenario: from where the job is.
-        here = walk.index(job["state"]) if job["state"] in walk else len(walk) - 1
-        step = self._steps.get(job["name"], here) + 1
+        """Moves a job one state on. After the last state, the files are read and the job ends."""
+        states = [f"JOB_STATE_{state}" for state in self._stage.scenario.states]
+        # After a restart or a change of scenario, the job goes on from its present state.
+        present = states.index(job["state"]) if job["state"] in states else len(states) - 1
+        step = self._steps.get(job["name"], present) + 1
         self._steps[job["name"]] = step
-        if step >= len(walk):
+        if step >= len(states):
             training.end(job, self._stage.scenario, self._storage)
             return
-        job["state"] = walk[step]
+        job["state"] = states[step]
         if job["state"] == "JOB_STATE_RUNNING":
             job.setdefault("startTime", now())
 
     def page(self, parent: str, size: int, token: str) -> Tree:
         """A page of jobs, the newest first."""
-        mine = [job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/")]
+        jobs = [job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/")]
         start = int(token or 0)
-        page: Tree = {"tuningJobs": mine[start : start + size]}
-        return {**page, "nextPageToken": str(start + size)} if start + size < len(mine) else page
+        page: Tree = {"tuningJobs": jobs[start : start + size]}
+        return {**page, "nextPageToken": str(start + size)} if start + size < len(jobs) else page
 
     def cancel(self, name: str) -> Tree:
-        """Ends a job that has not ended, as the service does: not at once."""
+        """Begins to cancel a job. Like the service, the emulator does not end it at once."""
         job = self._find(name)
         if job["state"] not in _ENDED:
             job["state"] = "JOB_STATE_CANCELLING"
@@ -110,7 +110,7 @@ class Jobs:
         return {}
 
     def set_default_checkpoint(self, model: str, body: Tree) -> Tree:
-        """Makes a checkpoint the one that the endpoint of a tuned model answers with."""
+        """Sets the checkpoint with which the endpoint of a tuned model answers."""
         job = self._of_model(model)
         wanted = str(_camel(body).get("defaultCheckpointId"))
         points = {point["checkpointId"]: point["endpoint"] for point in job["tunedModel"].get("checkpoints", [])}
@@ -133,7 +133,7 @@ class Jobs:
         raise EmulatorError(404, f"{model} was not found")
 
     def _base_model(self, body: Tree) -> str:
-        """What is tuned; of a tuned model that is tuned further, what that one was tuned from."""
+        """The base model of a request. For a tuned model that is tuned further, the base model of that model."""
         if not body.get("preTunedModel"):
             return str(body.get("baseModel"))
         earlier = _camel(body["preTunedModel"])
@@ -152,7 +152,7 @@ class Jobs:
         raise EmulatorError(404, f"{model} was not found")
 
     def _refuse_over_quota(self, parent: str) -> None:
-        # The quota is one for all locations of a project.
+        # All locations of a project share one quota.
         project = "/".join(parent.split("/")[:2])
         running = [
             job for job in self._jobs.values() if job["name"].startswith(f"{project}/") and job["state"] not in _ENDED
@@ -160,7 +160,7 @@ class Jobs:
         quota = self._stage.scenario.quota
         if quota is None or len(running) < quota:
             return
-        for job in running:  # else nobody who waits for the quota would ever get it
+        for job in running:  # jobs move on only when they are read: without this, the quota would never become free
             self.get(job["name"])
         metric = "aiplatform.googleapis.com/global_concurrent_tuning_jobs"
         raise EmulatorError(429, f"The following quota metrics exceed quota limits: {metric}")
@@ -216,7 +216,7 @@ _WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}
 
 
 def _camel(tree: Tree) -> Tree:
-    """Names as the service's answers spell them; the client mixes both spellings. Labels stay as they are."""
+    """Converts keys to camelCase, as the service answers. The client mixes two spellings. Labels are not changed."""
     return {
         _camel_name(name): _camel(value) if isinstance(value, dict) and name != "labels" else value
         for name, value in tree.items()

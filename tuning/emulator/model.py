@@ -1,4 +1,4 @@
-"""What the emulator's "models" answer: honestly, that nothing was learned."""
+"""The answers of the emulator's "models". They say that nothing was learned."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any],
     """The answer to a generateContent request.
 
     Args:
-      training_uri: what the model "was tuned on"; None for a base model.
-      job: that tuned it; "" for a base model.
-      model: its resource name.
+      training_uri: the training file of the model; None for a base model.
+      job: name of the job that tuned the model; "" for a base model.
+      model: resource name of the model.
       body: the request.
       storage: reads the training file.
     """
@@ -41,7 +41,7 @@ def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any],
 
 
 def _audio(body: dict[str, Any]) -> tuple[tuple[bytes, str] | None, str | None]:
-    """The first inline audio and its type, or the first address."""
+    """The first inline audio with its type, or the first URI."""
     for turn in body.get("contents") or []:
         for part in turn.get("parts") or []:
             blob = part.get("inlineData") or part.get("inline_data")
@@ -64,9 +64,9 @@ def _heard(content: bytes, mime_type: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _remembered(training_uri: str, job: str, storage: Storage) -> dict[str, str]:
-    """Target by sha256 or address of the audio: what the emulator calls training.
+    """The emulator's "training": the target of each training example, by the sha256 or URI of its audio.
 
-    `job` is part of the key: its file may be made anew for the next.
+    `job` is part of the cache's key, because the training file may be rewritten for the next job.
     """
     known: dict[str, str] = {}
     try:

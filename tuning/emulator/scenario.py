@@ -1,4 +1,4 @@
-"""What goes wrong in the emulator, and how its jobs go: told by a file, or while it runs."""
+"""Scenarios of the emulator: its faults, and the states of its jobs. They come from a file or from a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transforms.errors import UserError
 METHODS = ("create", "get", "list", "cancel", "update", "generate")
 WALK = ("QUEUED", "PENDING", "RUNNING")
 STATES = ("QUEUED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "UPDATING")
-# The documented names of the codes that an emulated fault may have.
+# The HTTP statuses that an emulated fault may have, with the documented names.
 STATUS_NAMES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -36,15 +36,15 @@ class _Strict(pydantic.BaseModel):
 
 
 class Fault(_Strict):
-    """One thing that goes wrong.
+    """A fault that some requests meet.
 
     Attributes:
       method: one of `METHODS`.
-      first: the first request of the method that it befalls, from 1.
-      count: how many requests in a row.
-      status: HTTP status that is answered instead; None for none.
-      cut: "before" or "after" the request is done, the connection is cut in the middle of the answer.
-      delay: seconds before all that.
+      first: the first request of the method that meets the fault, counted from 1.
+      count: the number of requests in a row that meet it.
+      status: HTTP status of the error that is answered; None for no error.
+      cut: "before" or "after": the answer breaks off, before or after the request has been carried out.
+      delay: seconds before the fault.
     """
 
     method: str
@@ -66,15 +66,15 @@ class Fault(_Strict):
 
 
 class Scenario(_Strict):
-    """All that differs from a service where nothing goes wrong.
+    """How the emulator differs from a service without faults.
 
     Attributes:
-      faults: in any order; the first that fits a request befalls it.
-      quota: jobs of a project that may run at once; None for any number.
-      states: that a job walks through, one each time that it is asked about.
-      end: None, and the files decide; else "FAILED", "EXPIRED", "CANCELLED", "PARTIALLY_SUCCEEDED", or
-        "NO_ENDPOINT": failed with a model that nothing serves.
-      error: message of such an end.
+      faults: the faults; a request meets the first one that applies to it.
+      quota: number of jobs of a project that may run at once; None for no limit.
+      states: states of a job, which moves one state on each time it is read.
+      end: how jobs end: "FAILED", "EXPIRED", "CANCELLED", "PARTIALLY_SUCCEEDED", or "NO_ENDPOINT" (failed, with a
+        model but no endpoint); None if the training files decide.
+      error: message of a job that ends with an error.
       drop: lines of the training file, from 1, that are left out of the tuning.
     """
 
@@ -100,7 +100,7 @@ def parse(content: bytes, name: str) -> Scenario:
     """A scenario from JSON.
 
     Raises:
-      UserError: it is none; the text names the field.
+      UserError: the content is not a scenario; the message names the field.
     """
     try:
         return Scenario.model_validate_json(content)
@@ -114,7 +114,7 @@ def load(file: str) -> Scenario:
     """The scenario in a file.
 
     Raises:
-      UserError: there is none.
+      UserError: the file cannot be read or holds no scenario.
     """
     try:
         return parse(Path(file).read_bytes(), file)
@@ -124,12 +124,12 @@ def load(file: str) -> Scenario:
 
 @dataclass(slots=True)
 class Stage:
-    """A scenario while it is played.
+    """A scenario that is being played.
 
     Attributes:
-      scenario: what is played.
-      requests: how many came so far, by method.
-      sleep: lets seconds pass.
+      scenario: the present scenario.
+      requests: the number of requests so far, by method.
+      sleep: sleeps for the given number of seconds.
     """
 
     scenario: Scenario = field(default_factory=Scenario)
@@ -137,12 +137,12 @@ class Stage:
     sleep: Callable[[float], None] = time.sleep
 
     def play(self, scenario: Scenario) -> None:
-        """Begins another scenario; requests are counted from the beginning."""
+        """Begins another scenario and restarts the count of requests."""
         self.scenario = scenario
         self.requests.clear()
 
     def fault(self, method: str) -> Fault | None:
-        """Counts a request; what befalls it, if anything."""
+        """Counts a request and returns the fault that it meets; None without one."""
         self.requests[method] += 1
         number = self.requests[method]
         return next(

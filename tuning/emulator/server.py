@@ -1,16 +1,16 @@
-"""A local stand-in for Vertex AI's tuning service. It trains nothing.
+"""The HTTP server of the emulator.
 
-For trying the whole path, and for continuous integration, without an account:
+With it, every command can be tried or tested without an account:
 
     cliptune emulator --port 8085
     cliptune tune dataset --api_endpoint=http://127.0.0.1:8085
 
-It creates, gets, lists and cancels jobs, reads the JSONL files it is pointed at
-(local paths, or gs:// through STORAGE_EMULATOR_HOST), and refuses what Vertex
-documents as refused. Every question about a job moves it one state on. Its
-"tuned model" repeats the text of recordings it was trained on and says of all
-others that it is an emulator: what it answers can never pass for a result.
-A scenario (`tuning.emulator.scenario`) makes it slow, full or broken.
+The emulator creates, gets, lists and cancels jobs. It reads the JSONL files of
+a job (local paths, or gs:// through STORAGE_EMULATOR_HOST) and refuses what
+Vertex AI is documented to refuse. A job moves one state on each time it is read.
+The "tuned model" repeats the texts of its training recordings. For any other
+recording it answers that it is an emulator, so that no answer can be mistaken
+for a result. A scenario (`tuning.emulator.scenario`) adds faults.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ Tree = dict[str, Any]
 
 
 class CutResponse(Response):
-    """An answer that breaks off: the server closes the connection in the middle of it."""
+    """An answer that breaks off, because the server closes the connection in the middle."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends a beginning and no end."""
+        """Sends only the beginning of the answer."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b'{"name": "proj', "more_body": True})
@@ -57,13 +57,13 @@ def application(
     """The ASGI application.
 
     Args:
-      state_uri: a file that keeps the jobs between two runs; None to forget them.
-      played: what goes wrong; None for nothing.
+      state_uri: file that keeps the jobs between two runs; None to forget them.
+      played: the scenario; None for one without faults.
       storage: reads the training files, and keeps the jobs.
     """
     stage = Stage(played or Scenario())
     jobs = Jobs(state_uri, stage, storage)
-    lock = threading.Lock()  # handlers run in threads
+    lock = threading.Lock()  # handlers run in threads and share the jobs
 
     def guarded(method: str, handler: Callable[[Request, Tree], Tree]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -118,7 +118,7 @@ def _parent(request: Request) -> str:
 
 
 def _played(stage: Stage, method: str, respond: Callable[[], Response]) -> Response:
-    """The answer, or what the scenario has instead of it."""
+    """The answer to a request, or the scenario's fault in its place."""
     fault = stage.fault(method)
     if fault is None:
         return respond()
@@ -147,27 +147,27 @@ def _refusal(code: int, message: str) -> Response:
 def running(
     state_uri: str | None = None, port: int = 0, played: Scenario | None = None, storage: Storage = Storage()
 ) -> Iterator[str]:
-    """Serves on this machine only, in a thread, while the body runs.
+    """Serves on this machine only, in a thread, while the block runs.
 
     Args:
-      state_uri: a file that keeps the jobs between two runs; None to forget them.
+      state_uri: file that keeps the jobs between two runs; None to forget them.
       port: 0 for any free one.
-      played: what goes wrong; None for nothing.
+      played: the scenario; None for one without faults.
       storage: reads the training files, and keeps the jobs.
 
     Yields:
       The server's URL.
 
     Raises:
-      UserError: the port is taken.
+      UserError: the port cannot be used.
     """
     try:
-        # Bound here, so that the port is known and requests wait until the server is up.
+        # The port is bound before the server starts: it is then known, and early requests wait.
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as fault:
         raise UserError(f"port {port} cannot be used: {fault}; choose another by --port") from None
     with listener:
-        # "critical": a cut answer is what was asked for, no error.
+        # "critical": an answer that the scenario cuts must not be logged as an error.
         config = uvicorn.Config(application(state_uri, played, storage), log_level="critical", lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -1,4 +1,4 @@
-"""What the emulator calls training: the files are read, and decide how the job ends."""
+"""The emulator's "training": it reads the files of a job and decides how the job ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tuning.dataset import TRAIN, VALIDATION
 from tuning.emulator.scenario import Scenario
 from tuning.providers.base import Problem
 
-# D: more than a tenth of the examples dropped fails the job.
+# Documented: a job fails if more than a tenth of its examples are dropped.
 MAX_DROPPED_FRACTION = 0.1
-# Examples a training step sees; the service does not tell its own.
+# Examples in a training step. The service does not publish its own number.
 _BATCH = 16
-# The service names a sample only of the examples that it left out.
+# Like the service, the emulator names only some of the dropped examples.
 _NAMED_DROPPED = 100
 
 Tree = dict[str, Any]
@@ -28,8 +28,8 @@ def end(job: Tree, scenario: Scenario, storage: Storage) -> None:
     """Reads the files and decides how the job ends.
 
     Args:
-      job: as the service tells it; changed.
-      scenario: an end that it tells goes before what the files say.
+      job: the job in the service's JSON form, which is changed.
+      scenario: its `end` wins over the contents of the files.
       storage: reads the files.
     """
     job["endTime"] = now()
@@ -48,19 +48,18 @@ def end(job: Tree, scenario: Scenario, storage: Storage) -> None:
     if whole_file:
         _fail(job, f"The dataset is invalid: {whole_file[0].detail}")
     elif findings.bad_lines > MAX_DROPPED_FRACTION * findings.examples:
-        worst = problems[0]
-        told = f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {worst.source}: {worst.detail}"
-        _fail(job, told)
+        first = f"{problems[0].source}: {problems[0].detail}"
+        _fail(job, f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {first}")
     else:
         _succeed(job, findings, _dropped(job, problems, scenario))
         _spoil(job, scenario)
 
 
 def _dropped(job: Tree, problems: list[Problem], scenario: Scenario) -> dict[int, str]:
-    """Reasons by line of the training file, from 1."""
+    """The reason of each dropped example, by its line in the training file, from 1."""
     train = job["supervisedTuningSpec"]["trainingDatasetUri"].removeprefix("file://")
     reasons = dict.fromkeys(scenario.drop, "The example is invalid.")
-    for problem in reversed(problems):  # of several with one line, the first is told
+    for problem in reversed(problems):  # reversed, so that the first problem of a line wins
         file, _, line = problem.source.rpartition(":")
         if file == train:
             reasons[int(line)] = f"{problem.rule}: {problem.detail}"
@@ -68,7 +67,7 @@ def _dropped(job: Tree, problems: list[Problem], scenario: Scenario) -> dict[int
 
 
 def _spoil(job: Tree, scenario: Scenario) -> None:
-    """The two ends that leave a model behind, but not as it should be."""
+    """Applies the two ends after which a model exists although something went wrong."""
     if scenario.end == "PARTIALLY_SUCCEEDED":
         job["state"] = "JOB_STATE_PARTIALLY_SUCCEEDED"
     elif scenario.end == "NO_ENDPOINT":
@@ -77,8 +76,8 @@ def _spoil(job: Tree, scenario: Scenario) -> None:
 
 
 def _uris(spec: Tree) -> list[tuple[str, str]]:
-    both = ((VALIDATION, spec.get("validationDatasetUri")), (TRAIN, spec.get("trainingDatasetUri")))
-    return [(split, uri.removeprefix("file://")) for split, uri in both if uri]
+    splits = ((VALIDATION, spec.get("validationDatasetUri")), (TRAIN, spec.get("trainingDatasetUri")))
+    return [(split, uri.removeprefix("file://")) for split, uri in splits if uri]
 
 
 def _fail(job: Tree, message: str) -> None:
@@ -123,5 +122,5 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str]) -> None:
 
 
 def now() -> str:
-    """The time, as the service writes it."""
+    """The present time in the service's format."""
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -1,1 +1,1 @@
-"""One job for one request: submitted once, noted, watched, its dropped examples named."""
+"""Tuning jobs: submits each request once, records its job, watches it and names the examples that were dropped."""

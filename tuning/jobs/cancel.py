@@ -15,10 +15,10 @@ from tuning.requests import CancelRequest
 
 
 class JobEndedError(UserError):
-    """There is nothing to cancel: the job has ended.
+    """The job had already ended, so there is nothing to cancel.
 
     Attributes:
-      report: of the job.
+      report: the job in its final state.
     """
 
     def __init__(self, message: str, report: JobReport) -> None:
@@ -30,10 +30,10 @@ class JobEndedError(UserError):
 
 
 def run(request: CancelRequest, listener: Listener = SILENT) -> JobReport:
-    """Asks for the end of a job, which may take the service a while.
+    """Asks the service to cancel a job. The service may take a while to do it.
 
     Raises:
-      JobEndedError: it had already ended.
+      JobEndedError: the job had already ended.
       UserError: the dataset has no job.
       ServiceError: the service refused.
     """

@@ -1,4 +1,4 @@
-"""Time as the waiting loops see it: a test passes a clock of its own and waits for nothing."""
+"""The clock of the waiting loops. A test passes its own clock and does not wait."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Seconds that pass.
+    """Tells the time and sleeps.
 
     Attributes:
-      now: seconds since any fixed moment.
-      sleep: lets so many seconds pass.
+      now: returns the seconds since a fixed moment.
+      sleep: sleeps for the given number of seconds.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -22,18 +22,18 @@ class Clock:
 
 
 CLOCK = Clock()
-# Of a service that runs a job for hours.
+# A job runs for hours: polling more often would tell nothing new.
 POLL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a job is followed.
+    """How often a job is polled, and for how long.
 
     Attributes:
-      poll_seconds: the longest time between two questions.
-      timeout: seconds after which it is left alone; None for never.
-      clock: that passes meanwhile.
+      poll_seconds: the longest time between two polls.
+      timeout: seconds after which polling stops; None for never.
+      clock: the clock that is used.
     """
 
     poll_seconds: float = POLL_SECONDS
@@ -42,15 +42,15 @@ class Pace:
 
 
 def jittered(seconds: float) -> float:
-    """Half of it to all of it, so that many clients do not come at once."""
+    """A random time from half of `seconds` to all of it, so that many clients do not send at the same moment."""
     return seconds * random.uniform(0.5, 1)
 
 
 def backoff(failures: int, most: float) -> float:
-    """How long to wait after so many failures in a row: 2 s, 4 s, 8 s …, jittered.
+    """The seconds to wait after a number of failures in a row: 2, 4, 8 …, jittered.
 
     Args:
       failures: 1 or more.
-      most: seconds at most.
+      most: upper bound, in seconds.
     """
     return jittered(min(most, 2.0 ** min(failures, 30)))

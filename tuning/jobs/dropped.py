@@ -1,8 +1,8 @@
-"""Examples that the service left out, led back to the clips they are of.
+"""Finds the clips of the examples that the service left out of the tuning.
 
-The service tells of a sample only, by positions in the training file that count
-from 1 (documented at `SupervisedTuningDataStats`): `truncatedExampleIndices`,
-and for each of them one of `droppedExampleReasons`.
+The service names only a sample of them: `truncatedExampleIndices` holds line
+numbers of the training file, from 1, and `droppedExampleReasons` holds a reason
+for each of them (documented at `SupervisedTuningDataStats`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """One example that was left out.
+    """An example that the service left out.
 
     Attributes:
-      line: in the training file, from 1.
-      clip_id: "" where the dataset has no such line.
+      line: its line in the training file, from 1.
+      clip_id: its clip; "" if the dataset has no such line.
       source: "manifest:line" of the clip.
-      reason: the service's own words; "" without any.
+      reason: the service's own words; "" if it gave none.
     """
 
     line: int
@@ -37,17 +37,17 @@ class Dropped:
 
 
 def count(job: TuningJob) -> int:
-    """How many examples were left out, of which `dropped` names a sample."""
+    """The number of examples that were left out. `dropped` names a sample of them."""
     stats = job.data_stats or {}
     return max(int(stats.get("total_truncated_example_count") or 0), len(stats.get("truncated_example_indices") or ()))
 
 
 def dropped(job: TuningJob, prepared: Dataset) -> list[Dropped]:
-    """The examples that the service names, in its own order.
+    """The left-out examples that the service names, in the service's order.
 
     Args:
-      job: that has ended.
-      prepared: the dataset it was tuned on, whose shards were joined in order.
+      job: a job that has ended.
+      prepared: the dataset it was tuned on. Its shards were joined in order.
     """
     stats = job.data_stats or {}
     lines = [int(line) for line in stats.get("truncated_example_indices") or ()]
@@ -59,14 +59,14 @@ def dropped(job: TuningJob, prepared: Dataset) -> list[Dropped]:
 
 
 def _clips(prepared: Dataset, lines: set[int]) -> dict[int, tuple[str, str]]:
-    """Clip id and source by line of the joined training file."""
+    """The clip id and source of each given line of the joined training file."""
     if not lines:
         return {}
     numbered = enumerate(_places(prepared), 1)
     places = {place: line for line, place in numbered if line in lines}
     try:
         rows = list(ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _COLUMNS))
-    except (FileNotFoundError, ValueError):  # gone or damaged: the job has ended all the same
+    except (FileNotFoundError, ValueError):  # a missing or damaged ledger must not hide how the job ended
         return {}
     return {
         places[place]: (str(row["clip_id"]), str(row["source"]))
@@ -78,7 +78,7 @@ def _clips(prepared: Dataset, lines: set[int]) -> dict[int, tuple[str, str]]:
 
 
 def _places(prepared: Dataset) -> Iterator[tuple[object, object]]:
-    """Shard, and line in it from 0, of each line of the joined file."""
+    """The shard and the line in it, from 0, of each line of the joined training file."""
     for number, shard in enumerate(prepared.splits[TRAIN]):
         for index in range(shard.examples):
             yield number, index

@@ -20,11 +20,11 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """Jobs, the newest first, as `cliptune jobs` tells of them on stdout.
+    """The jobs that `cliptune jobs` prints on stdout.
 
     Attributes:
-      jobs: as the service has them.
-      format_version: of these fields.
+      jobs: the newest first.
+      format_version: version of these fields.
     """
 
     jobs: tuple[TuningJob, ...]
@@ -36,7 +36,7 @@ class JobList:
 
 
 def run(request: JobsRequest, listener: Listener = SILENT) -> JobList:
-    """Lists the jobs of a project and location, or those of where a dataset was tuned.
+    """Lists the jobs of a project and location, or of the project and location in which a dataset was tuned.
 
     Raises:
       UserError: the dataset has no job.
@@ -54,7 +54,7 @@ def run(request: JobsRequest, listener: Listener = SILENT) -> JobList:
 
 
 def _place(request: JobsRequest, prepared: Dataset | None) -> tuple[str, str]:
-    """Project and location: the request's own, else those of the dataset's job."""
+    """The project and location of the request, or else of the dataset's job."""
     if prepared is None or request.project:
         return service.place(request, request.project, request.location)
     submitted, _ = note.submitted(prepared)

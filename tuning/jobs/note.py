@@ -1,4 +1,4 @@
-"""`OUT/tuning/job.json`: which job was submitted for which request, and how it was last seen."""
+"""`OUT/tuning/job.json`: the request that was submitted, and the last known state of its job."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What `job.json` holds.
+    """The contents of `job.json`.
 
     Attributes:
-      digest: of the request.
-      request: what was asked for.
-      job: as last seen; None while nobody knows whether it was created.
-      format_version: of the file.
+      digest: digest of the request.
+      request: the request that was submitted.
+      job: the job as last seen; None while it is not known whether the job was created.
+      format_version: version of the file.
     """
 
     digest: str
@@ -37,12 +37,12 @@ def dump(note: Note) -> bytes:
 
 
 def load(content: bytes) -> Note:
-    """The inverse of `dump`; fields that another version has, or lacks, are passed over.
+    """The inverse of `dump`. Fields that another version added or removed are ignored.
 
     Raises:
-      ValueError: `content` is no note; the text names the field.
+      ValueError: `content` is not a note; the message names the field.
     """
-    # Notes of versions before 1 say nothing of theirs, and are the same.
+    # Notes from before version 1 have no format_version, and the same fields.
     return records.convert(records.tree_of(content, FORMAT_VERSION, FORMAT_VERSION), Note)
 
 
@@ -57,7 +57,7 @@ def write(prepared: Dataset, note: Note) -> None:
 
 
 def read(prepared: Dataset) -> Note | None:
-    """The dataset's note; None if nothing was submitted yet.
+    """The dataset's note; None if nothing has been submitted.
 
     Raises:
       UserError: the file is damaged.
@@ -67,15 +67,15 @@ def read(prepared: Dataset) -> Note | None:
     except FileNotFoundError:
         return None
     except ValueError as fault:
-        told = f"{prepared.name}/tuning/{JOB_FILE} is damaged ({fault})"
-        raise UserError(f"{told}; delete it if no job of it is running") from None
+        problem = f"{prepared.name}/tuning/{JOB_FILE} is damaged ({fault})"
+        raise UserError(f"{problem}; delete it if no job of this dataset is running") from None
 
 
 def submitted(prepared: Dataset) -> tuple[TuningRequest, TuningJob]:
-    """The request that was submitted and its job, as last seen.
+    """The request that was submitted, and its job as last seen.
 
     Raises:
-      UserError: none was, or the file is damaged.
+      UserError: no job was submitted, or the file is damaged.
     """
     note = read(prepared)
     if note is None or note.job is None:
@@ -84,6 +84,6 @@ def submitted(prepared: Dataset) -> tuple[TuningRequest, TuningJob]:
 
 
 def update(prepared: Dataset, job: TuningJob) -> None:
-    """Notes what is newly known of the job."""
+    """Replaces the job in the dataset's note."""
     request, _ = submitted(prepared)
     write(prepared, of(request, job))

@@ -1,4 +1,4 @@
-"""One job for one request: found again before it is ever made again."""
+"""Submits a request at most once: an existing job of the request is looked for first."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tuning.jobs import note
 from tuning.jobs.clock import CLOCK, Clock, backoff, jittered
 from tuning.providers.base import GOOD_ENDS, REQUEST_LABEL, Tuner, TuningJob, TuningRequest
 
-# A job whose create was cut off may take a moment to be listed.
+# After a lost answer, the new job may take a moment to appear in the list of jobs.
 LOOKS = 3
 MAX_LOOK_SECONDS = 10.0
-# A job that fills the quota runs for hours.
+# The job that fills the quota runs for hours: there is no hurry to try again.
 QUOTA_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What `submit_once` waits for.
+    """Whether and how long `submit_once` waits.
 
     Attributes:
-      quota: whether a full quota (429) is waited for.
-      seconds: how long at most; None for as long as it takes.
-      clock: that passes meanwhile.
+      quota: whether to wait while the quota is full (429).
+      seconds: the longest wait; None for no limit.
+      clock: the clock that is used.
     """
 
     quota: bool = False
@@ -40,18 +40,18 @@ def submit_once(
     say: Callable[[str], None],
     patience: Patience = Patience(),
 ) -> TuningJob:
-    """The job of this request: the one that was submitted before, else a new one.
+    """The job of this request: the one that was submitted before, or else a new one.
 
-    `job.json` is written before the request goes out and again when it is
-    answered. A create whose answer was lost is looked for by its label, and is
-    never sent again by itself.
+    `job.json` is written before the request is sent and again after the answer.
+    If the answer to a create is lost, the job is looked up by its label. The
+    create is never repeated automatically.
 
     Args:
       tuner: the service.
       request: what to tune.
-      prepared: whose `tuning/job.json` is written.
+      prepared: the dataset; its `tuning/job.json` is written.
       say: takes a line for people.
-      patience: what is waited for.
+      patience: whether and how long to wait for the quota.
 
     Raises:
       ServiceError: the service refused or did not answer.
@@ -83,7 +83,7 @@ def _submit(
     try:
         job = _create(tuner, request, say, clock)
     except ServiceError as fault:
-        # An answer that refuses leaves the job before; without one the new job may run, and is found by its label.
+        # After a refusal the earlier job still counts. Without an answer the new job may run; its label finds it.
         if fault.code is not None and before is not None:
             note.write(prepared, before)
         raise
@@ -92,7 +92,7 @@ def _submit(
 
 
 def _create(tuner: Tuner, request: TuningRequest, say: Callable[[str], None], clock: Clock) -> TuningJob:
-    """Sends the request, once; looks for the job where nobody can say whether it was created."""
+    """Sends the create request once. If it is not known whether the job was created, looks for the job."""
     try:
         job = tuner.submit(request)
     except ServiceError as fault:
@@ -107,32 +107,32 @@ def _create(tuner: Tuner, request: TuningRequest, say: Callable[[str], None], cl
 
 
 def _look(tuner: Tuner, request: TuningRequest, fault: ServiceError, clock: Clock) -> TuningJob:
-    """The job that was created although its answer was lost.
+    """The job of a create request whose answer was lost.
 
     Raises:
-      ServiceError: there is none yet; there may be one later, so nothing is sent again.
+      ServiceError: no job is listed yet. One may appear later, so the create is not repeated.
     """
     for look in range(1, LOOKS + 1):
         try:
             found = _labelled(tuner, request)
-        except ServiceError as away:
-            if not away.transient:
+        except ServiceError as list_fault:
+            if not list_fault.transient:
                 raise
             found = None
         if found is not None:
             return found
         if look < LOOKS:
             clock.sleep(backoff(look, MAX_LOOK_SECONDS))
-    hint = "whether the job was created is not known; run the same command again, it looks for it first"
+    hint = "it is not known whether the job was created; run the same command again, it looks for the job first"
     raise ServiceError(f"{fault}; {hint}", True, fault.code) from fault
 
 
 def _find(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
-    """A job of this request that runs or has succeeded; a failed one may be tried again."""
+    """A job of this request that is running or has succeeded. A failed job does not count: it may be tried again."""
     noted = _noted(tuner, request, prepared)
     if noted is not None and _counts(noted):
         return noted
-    # A copy of the dataset may have tried again, and the note here not know.
+    # Another copy of the dataset may have submitted a newer job, which this note does not know.
     return _labelled(tuner, request)
 
 
@@ -146,7 +146,7 @@ def _counts(job: TuningJob) -> bool:
 
 
 def _noted(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
-    """The job that `job.json` names, if it is of this request and still known to the service."""
+    """The job in `job.json`, if it belongs to this request and the service still knows it."""
     saved = note.read(prepared)
     if saved is None or saved.job is None or saved.digest != request.digest:
         return None

@@ -1,4 +1,4 @@
-"""A tuning job followed to its end."""
+"""Follows a tuning job to its end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tuning.providers import open_tuner
 from tuning.providers.base import Tuner, TuningJob
 from tuning.requests import WatchRequest
 
-# Often at first, when a refused dataset shows; a job then runs for hours.
+# Polling starts fast, because a dataset is refused early; after that a job runs for hours.
 FIRST_POLL_SECONDS = 1.0
-# Without a terminal a line now and then, so that a log does not look dead.
+# Without a terminal, a line is repeated from time to time, so that the log does not look dead.
 NEWS_SECONDS = 600.0
-# A job runs for hours: a service that is away for half of one is waited for.
+# A job runs for hours, so an outage of about half an hour is waited for.
 MAX_FAILURES = 60
 SHOWN_DROPPED = 10
 FORMAT_VERSION = 1
@@ -31,31 +31,31 @@ MAX_BACKOFF_SECONDS = 60.0
 def watch(
     tuner: Tuner, job: TuningJob, listener: Listener, pace: Pace, noted: Callable[[TuningJob], None]
 ) -> TuningJob:
-    """Polls until the job has ended, or the time is over.
+    """Polls until the job has ended or the timeout is over.
 
     Args:
       tuner: the service.
-      job: as last seen.
-      listener: is told each change; where it is live, the time too.
-      pace: how often, and how long.
+      job: the job as last seen.
+      listener: gets a line at each change; a live one also shows the elapsed time.
+      pace: how often to poll, and for how long.
       noted: called with the job at each change.
 
     Raises:
-      ServiceError: the job cannot be read, or the service was away for too long.
+      ServiceError: the job cannot be read, or the service was unavailable for too long.
     """
     clock = pace.clock
     start = last = clock.now()
-    told, wait = "", min(FIRST_POLL_SECONDS, pace.poll_seconds)
+    last_line, wait = "", min(FIRST_POLL_SECONDS, pace.poll_seconds)
     with listener.waiting("watching") as show:
         while True:
             elapsed = clock.now() - start
-            if line(job) != told:
-                told, last = line(job), clock.now()
-                listener.say(told)
+            if line(job) != last_line:
+                last_line, last = line(job), clock.now()
+                listener.say(last_line)
                 noted(job)
             elif clock.now() - last >= NEWS_SECONDS and not listener.live:
                 last = clock.now()
-                listener.say(f"{told}, for {_elapsed(elapsed)} now")
+                listener.say(f"{last_line}, for {_elapsed(elapsed)} now")
             if job.ended or (pace.timeout is not None and elapsed >= pace.timeout):
                 return job
             show(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
@@ -65,22 +65,22 @@ def watch(
 
 
 def _wait(wait: float, elapsed: float, pace: Pace) -> float:
-    """Jittered, and not beyond the timeout."""
+    """The next wait in seconds: jittered, and never past the timeout."""
     return jittered(wait) if pace.timeout is None else min(jittered(wait), max(0.0, pace.timeout - elapsed))
 
 
 def refreshed(tuner: Tuner, job: TuningJob, listener: Listener, pace: Pace, start: float | None = None) -> TuningJob:
-    """The job, asked for again and again while the service is away.
+    """The current job, read again until the service answers.
 
     Args:
       tuner: the service.
-      job: as last seen, which is what is returned when the time is over.
-      listener: for people: a line at each failure.
-      pace: how long.
-      start: since when, by the pace's clock; None for now.
+      job: the job as last seen, which is returned if the timeout is over.
+      listener: gets a line at each failure.
+      pace: how long to try.
+      start: when the timeout began, by the pace's clock; None for now.
 
     Raises:
-      ServiceError: the job cannot be read, or the service was away for too long.
+      ServiceError: the job cannot be read, or the service was unavailable for too long.
     """
     failures, start = 0, pace.clock.now() if start is None else start
     while True:
@@ -98,7 +98,7 @@ def refreshed(tuner: Tuner, job: TuningJob, listener: Listener, pace: Pace, star
 
 
 def progress(job: TuningJob) -> str:
-    """How far a job is: its state, what it waits for, epochs and checkpoints."""
+    """The progress of a job: its state, what it waits for, its epochs and checkpoints."""
     detail = f" ({job.detail.replace('_', ' ').lower()})" if job.detail and not job.ended else ""
     epochs = f", {job.epochs_done} epochs done" if job.epochs_done else ""
     points = f", {len(job.checkpoints)} checkpoints" if job.checkpoints else ""
@@ -116,7 +116,7 @@ def _elapsed(seconds: float) -> str:
 
 
 def verdict(job: TuningJob) -> str:
-    """What the end of a job means, for people."""
+    """A sentence on how the job ended."""
     if job.answers:
         return f"the tuned model answers at {job.endpoint}"
     if job.tuned_model and not job.endpoint:
@@ -126,11 +126,11 @@ def verdict(job: TuningJob) -> str:
 
 @dataclass(frozen=True, slots=True)
 class JobReport(TuningJob):
-    """A job, as commands tell of it on stdout.
+    """The job that commands print on stdout.
 
     Attributes:
-      dropped: examples that the service left out and named.
-      format_version: of these fields.
+      dropped: the left-out examples that the service names.
+      format_version: version of these fields.
     """
 
     dropped: tuple[Dropped, ...] = ()
@@ -139,7 +139,7 @@ class JobReport(TuningJob):
     @classmethod
     def of(cls, job: TuningJob, dropped: Sequence[Dropped] = ()) -> JobReport:
         """The report of a job."""
-        return cls(**{each.name: getattr(job, each.name) for each in fields(TuningJob)}, dropped=tuple(dropped))
+        return cls(**{field.name: getattr(job, field.name) for field in fields(TuningJob)}, dropped=tuple(dropped))
 
 
 def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport:
@@ -147,7 +147,7 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
 
     Raises:
       UserError: no job was submitted.
-      ServiceError: the service refused, or was away for too long.
+      ServiceError: the service refused, or was unavailable for too long.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
     submitted, job = note.submitted(prepared)
@@ -161,7 +161,7 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
 def follow(
     tuner: Tuner, job: TuningJob, prepared: Dataset, listener: Listener, pace: Pace, default_checkpoint: str | None
 ) -> JobReport:
-    """Follows a job to its end, notes each change, and names the examples that the service left out."""
+    """Follows a job to its end, writes each change to `job.json`, and names the examples that were left out."""
     job = watch(tuner, job, listener, pace, lambda seen: note.update(prepared, seen))
     if default_checkpoint and job.answers:
         job = _with_default_checkpoint(tuner, job, default_checkpoint)
@@ -188,7 +188,7 @@ def _say_dropped(report: JobReport, listener: Listener) -> None:
     if count:
         named = f"it names {len(report.dropped):,}"
         listener.say(f"warning: the service left out {count:,} of the training examples; {named}:")
-    for each in report.dropped[:SHOWN_DROPPED]:
-        listener.say(f"  {each.clip_id} ({each.source}): {each.reason or 'no reason given'}")
+    for example in report.dropped[:SHOWN_DROPPED]:
+        listener.say(f"  {example.clip_id} ({example.source}): {example.reason or 'no reason given'}")
     if len(report.dropped) > SHOWN_DROPPED:
         listener.say(f"  … and {len(report.dropped) - SHOWN_DROPPED:,} more, on stdout")

@@ -1,4 +1,4 @@
-"""Tuning services behind one protocol: each is a folder here and a row of `PROVIDERS`."""
+"""Tuning services behind one protocol. A provider is a folder here and a row of `PROVIDERS`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def open_tuner(name: str, project: str, location: str, api_endpoint: str | None 
 
     Args:
       name: a key of `PROVIDERS`.
-      project: that pays.
+      project: the project that pays.
       location: where jobs run.
-      api_endpoint: another server, which gets throw-away credentials; None for the provider's own.
+      api_endpoint: URL of another server, which gets throw-away credentials; None for the provider's own server.
     """
     return PROVIDERS[name].open(project, location, api_endpoint)

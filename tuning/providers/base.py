@@ -1,4 +1,4 @@
-"""What every provider offers: models, rules for a line, a tuner of jobs and tuned models."""
+"""What every provider offers: base models, rules for the lines of a dataset, and a tuner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 from transforms import limits
 from transforms.limits import Source
 
-# Label that finds a job again: values may hold lower-case letters, digits, "-" and "_", 63 at most.
+# The label by which a job is found again. A value holds at most 63 lower-case letters, digits, "-" and "_".
 REQUEST_LABEL = "cliptune-request"
 MAX_LABELS = 64
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"})
@@ -22,25 +22,25 @@ GOOD_ENDS = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
 
 @dataclass(frozen=True, slots=True)
 class TuningRequest:
-    """All that is asked of the service.
+    """Everything that the service needs to tune a model.
 
     Attributes:
-      project: that pays.
+      project: the project that pays.
       location: where to tune.
-      base_model: its name; of a model that is tuned further, what that one was tuned from.
-      fingerprint: of the dataset.
+      base_model: name of the base model; with `from_model`, the base model of that model.
+      fingerprint: fingerprint of the dataset.
       train_uri: the joined training split.
-      validation_uri: the joined validation split; None without one.
+      validation_uri: the joined validation split; None for no validation.
       epochs: passes over the training split.
-      adapter_size: rank; None for the service's own.
-      learning_rate_multiplier: None for the service's own.
-      display_name: of the tuned model.
-      from_model: a tuned model that is tuned further, "projects/…/models/…"; None for the base model itself.
-      from_checkpoint: of `from_model`; None for its default checkpoint.
+      adapter_size: rank of the adapter; None for the service's default.
+      learning_rate_multiplier: factor of the service's learning rate; None for the service's default.
+      display_name: name of the tuned model, for people.
+      from_model: a tuned model to tune further, "projects/…/models/…"; None to tune the base model.
+      from_checkpoint: checkpoint of `from_model`; None for its default checkpoint.
       export_last_checkpoint_only: whether only the last checkpoint is kept.
-      kms_key: that encrypts the tuned model; None for Google's own.
-      service_account: that reads the files; None for the service's agent.
-      labels: of the job, besides our own.
+      kms_key: key that encrypts the tuned model; None for the provider's own.
+      service_account: account that reads the files; None for the service's agent.
+      labels: labels of the job, besides `REQUEST_LABEL`.
     """
 
     project: str
@@ -62,7 +62,7 @@ class TuningRequest:
 
     @property
     def digest(self) -> str:
-        """Names the request: equal for two requests that would tune the same model, wherever their files are."""
+        """Identifies the request. Two requests that would tune the same model are equal, wherever their files are."""
         content = asdict(self)
         for name in ("train_uri", "validation_uri", "display_name", "service_account", "labels"):
             del content[name]
@@ -72,23 +72,23 @@ class TuningRequest:
 
 @dataclass(frozen=True, slots=True)
 class TuningJob:
-    """A job as the service tells of it.
+    """A job as the service describes it.
 
     Attributes:
       name: "projects/…/locations/…/tuningJobs/…".
-      state: without its prefix, e.g. "RUNNING".
-      base_model: its name.
-      labels: of the job.
-      tuned_model: resource name of the model; None until there is one.
-      endpoint: where the tuned model answers; None until there is one.
-      checkpoints: of the tuned model, with id, epoch, step and endpoint.
-      data_stats: what the service counted in the dataset.
-      error: its message, of a failed job.
-      detail: what a running job waits for or does, e.g. "WAITING_FOR_QUOTA"; None if not told.
-      epochs_done: None if not told.
-      experiment: where its metrics are; None if not told.
-      display_name: of the tuned model.
-      create_time: ISO 8601; None if not told.
+      state: state without its prefix, e.g. "RUNNING".
+      base_model: name of the base model.
+      labels: labels of the job.
+      tuned_model: resource name of the tuned model; None until it exists.
+      endpoint: where the tuned model answers; None until it exists.
+      checkpoints: checkpoints of the tuned model, each with id, epoch, step and endpoint.
+      data_stats: what the service counted in the dataset; None if not given.
+      error: the service's message about a failed job; None without one.
+      detail: what a running job does or waits for, e.g. "WAITING_FOR_QUOTA"; None if not given.
+      epochs_done: finished epochs; None if not given.
+      experiment: resource name of the experiment with the metrics; None if not given.
+      display_name: name of the tuned model, for people.
+      create_time: ISO 8601; None if not given.
     """
 
     name: str
@@ -113,7 +113,7 @@ class TuningJob:
 
     @property
     def answers(self) -> bool:
-        """Whether there is a tuned model that can be asked."""
+        """Whether the job has ended well and its tuned model has an endpoint."""
         return self.state in GOOD_ENDS and self.endpoint is not None
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,12 +123,12 @@ class TuningJob:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An example without its last turn.
+    """An example without the model's turn.
 
     Attributes:
-      contents: turns, as in the example.
-      system_instruction: as in the example; None without one.
-      thinking: how the base model is kept from thinking, from `models`.
+      contents: the turns of the example before the last.
+      system_instruction: that of the example; None without one.
+      thinking: the settings that switch thinking off, from the base model's row.
     """
 
     contents: Sequence[Any]
@@ -138,11 +138,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said.
+    """The answer of a model.
 
     Attributes:
-      text: None if it said nothing.
-      finish_reason: e.g. "STOP", "MAX_TOKENS", "SAFETY"; None if not told.
+      text: the model's text; None if it gave none.
+      finish_reason: why the model stopped, e.g. "STOP", "MAX_TOKENS", "SAFETY"; None if not given.
     """
 
     text: str | None
@@ -154,15 +154,15 @@ class BaseModel:
     """A model that can be tuned.
 
     Attributes:
-      name: as requests name it.
+      name: the model's name in requests.
       adapter_sizes: ranks it can be tuned with.
-      locations: where it can be tuned; empty for every regional location.
-      serving_locations: where the tuned model answers; empty for where it was tuned.
+      locations: where it can be tuned; empty for every region.
+      serving_locations: where the tuned model answers; empty for the location in which it was tuned.
       price_per_million: US dollars for a million training tokens; None if not known.
-      thinking: how to switch thinking off, or nearly, in the words of the provider's client.
-      cmek: whether a tuning job can be encrypted with a key of the customer's.
-      retired_for_new: from this day on projects that never tuned it cannot.
-      shut_down: from this day on nobody can.
+      thinking: the client's settings that switch thinking off, or reduce it as far as possible.
+      cmek: whether a tuning job can be encrypted with a customer-managed key.
+      retired_for_new: the first day on which projects that never tuned the model cannot tune it.
+      shut_down: the first day on which no project can tune the model.
     """
 
     name: str
@@ -181,7 +181,7 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a line, or worth a warning.
+    """An error or a warning about a line.
 
     Attributes:
       source: "FILE:LINE".
@@ -198,15 +198,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a line holds, as far as it can be told.
+    """The measured contents of a line.
 
     Attributes:
-      seconds: of audio; None where it is not in the line (a gs:// URI) or cannot be told.
-      text_chars: of all texts, prompt and target together.
-      text_bytes: the same in UTF-8: no text has more tokens than bytes.
+      seconds: duration of the audio; None if it is not known, as for audio behind a gs:// URI.
+      text_chars: characters of all texts, prompt and target together.
+      text_bytes: UTF-8 bytes of all texts. No text has more tokens than bytes.
       audio: sha256 of the payload, or the URI; None without audio.
-      mime_type: of audio that a URI points to; "" of audio in the line.
-      prompt: the user turn's text.
+      mime_type: type of the audio behind a URI; "" for inline audio.
+      prompt: text of the user turns.
     """
 
     seconds: float | None = None
@@ -218,22 +218,22 @@ class Facts:
 
     @property
     def tokens(self) -> int:
-        """The expected number of tokens, audio of unknown length not counted."""
+        """The expected number of tokens. Audio of unknown duration is not counted."""
         return round((self.seconds or 0) * limits.TOKENS_PER_SECOND) + -(-self.text_chars // limits.CHARS_PER_TOKEN)
 
     @property
     def min_tokens(self) -> int:
-        """A bound from below, audio of unknown length not counted."""
+        """A lower bound of the tokens. Audio of unknown duration is not counted."""
         return int((self.seconds or 0) * limits.MIN_TOKENS_PER_SECOND) + self.text_chars // limits.MAX_CHARS_PER_TOKEN
 
     @property
     def max_tokens(self) -> int:
-        """A bound from above, audio of unknown length not counted."""
+        """An upper bound of the tokens. Audio of unknown duration is not counted."""
         return round((self.seconds or 0) * limits.MAX_TOKENS_PER_SECOND) + self.text_bytes
 
 
 class SchemaError(Exception):
-    """A line that the service's own schemas refuse.
+    """The service's schemas refuse a line.
 
     Attributes:
       rule: short name of the rule.
@@ -248,11 +248,11 @@ class SchemaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A line of a dataset, taken apart.
+    """A parsed line of a dataset.
 
     Attributes:
       contents: the turns before the last, in the types of the provider's client.
-      system_instruction: likewise; None without one.
+      system_instruction: the system turn, in the same types; None without one.
       target: what the model should answer.
     """
 
@@ -265,10 +265,10 @@ class Tuner(Protocol):
     """A tuning service. Every method raises `ServiceError`."""
 
     def submit(self, request: TuningRequest) -> TuningJob:
-        """Creates a job. Not idempotent: look for the job first."""
+        """Creates a job. Not idempotent: two calls create two jobs."""
 
     def body(self, request: TuningRequest) -> dict[str, Any]:
-        """What `submit` would send: method, URL and JSON body."""
+        """The HTTP request that `submit` would send: method, URL and JSON body."""
 
     def jobs(self) -> Iterator[TuningJob]:
         """All jobs, the newest first."""
@@ -277,33 +277,33 @@ class Tuner(Protocol):
         """The job of this name."""
 
     def cancel(self, name: str) -> None:
-        """Asks for the end of the job of this name."""
+        """Asks the service to cancel the job of this name."""
 
     def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
-        """Makes a checkpoint the one that the tuned model's endpoint answers with."""
+        """Sets the checkpoint with which the tuned model's endpoint answers."""
 
     def ask(self, model: str, question: Question) -> Answer:
-        """The model's answer."""
+        """Asks a model and returns its answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A tuning service: one row of `tuning.providers.PROVIDERS`. Nothing here imports its SDK before it is called.
+    """A tuning service: one row of `tuning.providers.PROVIDERS`. The SDK is imported by the functions that need it.
 
     Attributes:
-      name: as requests name it.
-      summary: what it is, for people.
-      models: that can be tuned, by name.
-      default_model: name of one of them.
-      default_location: where it is tuned.
-      sources: who says what is said of the models, by field of `BaseModel`.
-      find: the model of a name, or UserError.
-      refuse_wrong: raises UserError for a model, location, adapter size, day, key and leave to use a retired model
-        that the service would refuse.
-      locate: project and location of a resource name, or UserError.
-      check_line: everything that is wrong with a line, and what it holds.
-      parse: the example of a line, or SchemaError.
-      open: the tuner of a project and a location; its last argument is the URL of another server, or None.
+      name: the provider's name in requests.
+      summary: a few words about the service, for people.
+      models: the models that can be tuned, by name.
+      default_model: name of the model that is tuned by default.
+      default_location: location in which it is tuned by default.
+      sources: source of each field of `BaseModel`, by its name.
+      find: returns the model of a name, or raises UserError.
+      refuse_wrong: raises UserError if the service would refuse the combination of model, location, adapter size,
+        day, key and `allow_retired`.
+      locate: returns project and location of a resource name, or raises UserError.
+      check_line: returns the problems of a line, and its facts.
+      parse: returns the example of a line, or raises SchemaError.
+      open: returns the tuner of a project and a location; its last argument is the URL of another server, or None.
     """
 
     name: str

@@ -59,7 +59,7 @@ def test_a_create_without_an_answer_takes_the_note_from_the_job_before(url, tune
     """The new job may run: whoever watched the old one would be told of another model."""
     before = submit.submit_once(tuner, request_, prepared, ignore)
     other = replace(request_, epochs=9)
-    with cutting(url, cut) as proxy, pytest.raises(ServiceError, match="whether the job was created is not known"):
+    with cutting(url, cut) as proxy, pytest.raises(ServiceError, match="not known whether the job was created"):
         submit.submit_once(VertexTuner("p", "us-central1", proxy), other, prepared, ignore, PATIENT)
     assert (noted(prepared).digest, noted(prepared).job) == (other.digest, None)
     with pytest.raises(UserError, match="has no tuning job yet"):
@@ -72,7 +72,7 @@ def test_a_request_that_arrives_after_all_looking_is_one_job(url, tuner, request
     cut = Cut(held=True)
     with cutting(url, cut) as proxy:
         behind = VertexTuner("p", "us-central1", proxy)
-        with pytest.raises(ServiceError, match="not known; run the same command again"):
+        with pytest.raises(ServiceError, match="not known whether the job was created; run the same command again"):
             submit.submit_once(behind, request_, prepared, ignore, PATIENT)
         assert list(tuner.jobs()) == []
         cut.release.set()

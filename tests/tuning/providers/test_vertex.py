@@ -101,7 +101,7 @@ def test_another_location_is_refused(url, request_):
 @pytest.mark.parametrize(
     ("train", "told"),
     [
-        (None, "Failed to read|not there"),
+        (None, "there is no"),
         (b"", "no examples"),
         (b"{}\n" * 20, "more than 10 %"),
     ],
@@ -112,7 +112,7 @@ def test_what_the_service_finds_later_fails_the_job(tuner, request_, tmp_path, t
         path.write_bytes(train)
     end, seen = followed(tuner, tuner.submit(replace(request_, train_uri=str(path), validation_uri=None)))
     assert seen == ["QUEUED", "PENDING", "RUNNING", "FAILED"]
-    assert told.split("|")[0] in end.error or told.split("|")[-1] in end.error
+    assert told in end.error
     assert end.endpoint is None
     assert "ended as FAILED" in watch.verdict(end)
 

@@ -1,4 +1,4 @@
-"""Vertex AI, through google-genai: imported when first called, for it takes seconds."""
+"""The provider Vertex AI. google-genai takes seconds to import, so it is imported at the first call."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ DEFAULT_LOCATION = "us-central1"
 
 
 def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
-    """Everything that is wrong with one line, its newline left out, and what it holds."""
+    """The problems of one line, given without its newline, and its facts."""
     from tuning.providers.vertex import rows  # noqa: PLC0415
 
     return rows.check_line(line, source)
 
 
 def parse(line: bytes) -> Example:
-    """The example of a line, or SchemaError."""
+    """The example of a line; raises SchemaError if the schemas refuse it."""
     from tuning.providers.vertex import rows  # noqa: PLC0415
 
     return rows.example(line)

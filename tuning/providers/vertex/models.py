@@ -1,7 +1,7 @@
-"""What is known of the base models that can be tuned: data, with its date and its sources.
+"""The base models that can be tuned, as data.
 
-`SOURCES` says of every field of `BaseModel` who says so.
-None of it was tried against the live service.
+`SOURCES` names the source of every field of `BaseModel`, and the day on which it was read.
+Nothing here was tried against the live service.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def find(name: str) -> BaseModel:
     """The model of this name.
 
     Raises:
-      UserError: none is known under it; the text names those that are.
+      UserError: no model of this name is known; the message names the known models.
     """
     if name in MODELS:
         return MODELS[name]
@@ -71,13 +71,15 @@ def find(name: str) -> BaseModel:
 
 
 def check_location(location: str) -> str:
-    """The location, if it is one: it becomes part of the host that credentials are sent to.
+    """Returns the location if it has the form of one.
+
+    A location becomes part of the host name to which credentials are sent.
 
     Raises:
-      UserError: it is not.
+      UserError: it does not have the form of a location.
     """
     if not re.fullmatch(r"[a-z]+(-[a-z]+)*[0-9]*", location):
-        raise UserError(f"location {location!r} is none, such as us-central1")
+        raise UserError(f"location must be the name of a region such as us-central1, got {location!r}")
     return location
 
 
@@ -85,7 +87,7 @@ def location_of(name: str) -> tuple[str, str]:
     """Project and location of a resource name.
 
     Raises:
-      UserError: it is no resource name.
+      UserError: `name` is not a resource name.
     """
     found = re.match(r"projects/([^/]+)/locations/([^/]+)/", name)
     if not found:
@@ -104,15 +106,15 @@ def refuse_wrong(
     """Refuses what the service would refuse, before money is spent.
 
     Args:
-      model: what would be tuned.
-      location: where.
-      adapter_size: rank; None for the service's own.
-      today: decides which models are retired.
-      kms_key: of the customer's own; None without one.
-      allow_retired: whether the project says that it has tuned a retired model before.
+      model: the model to tune.
+      location: where to tune it.
+      adapter_size: rank of the adapter; None for the service's default.
+      today: the day, which decides whether the model is retired.
+      kms_key: a customer-managed key; None without one.
+      allow_retired: whether the project has tuned the retired model before, as the user says.
 
     Raises:
-      UserError: wrong location, adapter size or key, or a retired model; the text says what to do instead.
+      UserError: the location, adapter size or key is wrong, or the model is retired; the message says what to do.
     """
     check_location(location)
     _refuse_location(model, location)
@@ -140,8 +142,8 @@ def _refuse_location(model: BaseModel, location: str) -> None:
 
 def _refuse_key(model: BaseModel, location: str, kms_key: str) -> None:
     if not model.cmek:
-        able = ", ".join(other.name for other in MODELS.values() if other.cmek and not other.retired_for_new)
-        raise UserError(f"{model.name} takes no kms_key; leave it out, or use another --base_model: {able}")
+        names = ", ".join(other.name for other in MODELS.values() if other.cmek and not other.retired_for_new)
+        raise UserError(f"{model.name} takes no kms_key; leave it out, or use another --base_model: {names}")
     found = re.fullmatch(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+", kms_key)
     if not found:
         raise UserError(f"kms_key must be projects/…/locations/…/keyRings/…/cryptoKeys/…, got {kms_key!r}")

@@ -1,9 +1,9 @@
-"""Is a line a valid training example? Three layers, none of which is enough alone.
+"""Checks whether a line is a valid training example, in three layers. Each layer finds faults that the others miss.
 
-1. The service's own protobuf schema, strictly: unknown fields, doubled keys, two
+1. The service's protobuf schema, strictly: unknown fields, repeated keys, two
    values in one part, lone surrogates.
 2. google-genai's pydantic types: stray characters in base64, two spellings of one field.
-3. Rules that are written in prose only: roles, one audio part, its type and length.
+3. The rules that exist only as documentation: roles, one audio part, its type and duration.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transforms.errors import ClipRejected
 from transforms.payloads import PAYLOADS
 from tuning.providers.base import ERROR, WARNING, Example, Facts, Problem, SchemaError
 
-# libsndfile reads the header of every payload of these types.
+# libsndfile can read the header of every payload of these types.
 LOSSLESS_TYPES = {form.mime_type for form in PAYLOADS.values() if not form.lossy}
 
 
@@ -52,11 +52,14 @@ class Row(pydantic.BaseModel):
 
 
 def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
-    """Everything that is wrong with one line, its newline left out.
+    """Checks one line.
 
     Args:
-      line: the bytes between two newlines.
+      line: the line without its newline.
       source: "FILE:LINE", for the problems.
+
+    Returns:
+      All problems of the line, and its facts.
     """
     if not line.strip():
         return [Problem(source, ERROR, "blank_line", "the line is blank; delete it")], Facts()
@@ -64,20 +67,25 @@ def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
         row = parse(line)
     except SchemaError as fault:
         return [Problem(source, ERROR, fault.rule, fault.detail)], Facts()
-    facts, audio_faults = _measure(row)
+    facts, audio_faults = _measure_audio(row, _measure_text(row))
     problems = [Problem(source, ERROR, rule, detail) for rule, detail in [*_turn_faults(row), *audio_faults]]
-    if facts.max_tokens > limits.MAX_TOKENS_PER_EXAMPLE:
-        detail = f"up to {facts.max_tokens:,} tokens, over the limit of {limits.MAX_TOKENS_PER_EXAMPLE:,}"
-        sure = facts.tokens > limits.MAX_TOKENS_PER_EXAMPLE
-        problems.append(Problem(source, ERROR if sure else WARNING, "tokens", detail))
-    return problems, facts
+    return problems + _token_problems(facts, source), facts
+
+
+def _token_problems(facts: Facts, source: str) -> list[Problem]:
+    """An error if the expected tokens are over the limit; a warning if only their upper bound is."""
+    if facts.max_tokens <= limits.MAX_TOKENS_PER_EXAMPLE:
+        return []
+    severity = ERROR if facts.tokens > limits.MAX_TOKENS_PER_EXAMPLE else WARNING
+    detail = f"up to {facts.max_tokens:,} tokens, over the limit of {limits.MAX_TOKENS_PER_EXAMPLE:,}"
+    return [Problem(source, severity, "tokens", detail)]
 
 
 def parse(line: bytes) -> Row:
-    """The row, if both official schemas take it.
+    """Parses a line with both official schemas.
 
     Raises:
-      SchemaError: one of them does not.
+      SchemaError: one of the schemas refuses the line.
     """
     try:
         json_format.Parse(line.decode(), GeminiExample.pb()())
@@ -96,10 +104,10 @@ def parse(line: bytes) -> Row:
 
 
 def example(line: bytes) -> Example:
-    """The example of a line, its turns in google-genai's types.
+    """The example of a line. Its turns are of google-genai's types.
 
     Raises:
-      SchemaError: as `parse`.
+      SchemaError: one of the official schemas refuses the line.
     """
     row = parse(line)
     target = "".join(part.text or "" for part in row.contents[-1].parts or [])
@@ -107,21 +115,21 @@ def example(line: bytes) -> Example:
 
 
 def _own_words(message: str) -> str:
-    """The schema's complaint without the library's wrapping, on one line that a terminal shows as it is."""
-    if "SystemError" in message:  # what protobuf makes of it in a name
-        return "a name holds half a surrogate pair, which is no character"
+    """The schema's message without the library's prefixes, as one printable line."""
+    if "SystemError" in message:  # protobuf's answer to a lone surrogate in a name
+        return "a name holds half a surrogate pair, which is not a character"
     text = re.sub(r"Failed to (?:parse \w+ field|load JSON): ", "", message)
     text = text.partition("\n")[0].replace('Message type "google.cloud.aiplatform.v1beta1.', '"').rstrip(". ")
     return _printable(text if len(text) <= 300 else text[:300] + "…")
 
 
 def _printable(text: str) -> str:
-    """Escapes what would move a cursor, or is no character at all: it is the file's, not ours."""
+    """Escapes unprintable characters. The text comes from the file and must not control the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _turn_faults(row: Row) -> Iterator[tuple[str, str]]:
-    """Rules on the turns: who speaks, and that the model only writes text."""
+    """Faults of the turns: their roles, and parts other than text where only text may be."""
     roles = [turn.role for turn in row.contents]
     if not roles:
         yield "contents", "contents must have a user turn and a model turn, got none"
@@ -155,24 +163,39 @@ def _part_faults(turn: types.Content) -> Iterator[tuple[str, str]]:
             yield "model_turn", "the model turn's text is blank: nothing to learn"
 
 
-def _measure(row: Row) -> tuple[Facts, list[tuple[str, str]]]:
-    """What a row holds, and the faults of its audio: rule and detail of each."""
+def _measure_text(row: Row) -> Facts:
+    """The facts of a row's texts."""
     turns = row.contents + ([row.system_instruction] if row.system_instruction else [])
-    texts = [part.text for turn in turns for part in turn.parts or [] if part.text]
-    facts = Facts(
+    texts = _texts(turns)
+    return Facts(
         text_chars=sum(map(len, texts)),
         text_bytes=sum(len(text.encode()) for text in texts),
-        prompt="\n".join(p.text for t in row.contents if t.role == "user" for p in t.parts or [] if p.text),
+        prompt="\n".join(_texts([turn for turn in row.contents if turn.role == "user"])),
     )
+
+
+def _texts(turns: list[types.Content]) -> list[str]:
+    return [part.text for turn in turns for part in turn.parts or [] if part.text]
+
+
+def _measure_audio(row: Row, facts: Facts) -> tuple[Facts, list[tuple[str, str]]]:
+    """Adds a row's audio to its facts. Also returns the faults of the audio: rule and detail of each."""
     audio = [(turn, part) for turn in row.contents for part in turn.parts or [] if part.inline_data or part.file_data]
     if len(audio) != 1 or audio[0][0].role != "user":
-        found = ", ".join(f"one of the {turn.role} turn" for turn, _ in audio) or "none"
+        found = ", ".join(f"one in the {turn.role} turn" for turn, _ in audio) or "none"
         return facts, [("audio_part", f"an example must have exactly one audio part, in a user turn, got {found}")]
     part = audio[0][1]
     if part.file_data:
-        facts = replace(facts, audio=part.file_data.file_uri, mime_type=part.file_data.mime_type or "")
-        return facts, list(_uri_faults(part.file_data))
-    blob = part.inline_data or types.Blob()
+        return _measure_uri(part.file_data, facts)
+    return _measure_payload(part.inline_data or types.Blob(), facts)
+
+
+def _measure_uri(file_data: types.FileData, facts: Facts) -> tuple[Facts, list[tuple[str, str]]]:
+    facts = replace(facts, audio=file_data.file_uri, mime_type=file_data.mime_type or "")
+    return facts, list(_uri_faults(file_data))
+
+
+def _measure_payload(blob: types.Blob, facts: Facts) -> tuple[Facts, list[tuple[str, str]]]:
     content = blob.data or b""
     seconds, faults = _payload_faults(content, blob.mime_type or "")
     return replace(facts, seconds=seconds, audio=sha256(content).hexdigest()), faults
@@ -191,22 +214,22 @@ def _mime_detail(mime_type: str) -> str:
 
 
 def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
-    """The payload's length in seconds, if its header tells, and what is wrong with it."""
+    """The payload's duration in seconds, if its header gives one, and the payload's faults."""
     fault = _blob_fault(content, mime_type)
-    if fault is not None or mime_type == "audio/pcm":  # headerless: its length depends on a rate nobody states
+    if fault is not None or mime_type == "audio/pcm":  # headerless: its duration depends on an unknown sample rate
         return None, [fault] if fault else []
     try:
         form = sniff.sniff(content)
     except ClipRejected as refusal:
-        return None, [("audio", f"the data is no audio: {refusal.detail}")]
+        return None, [("audio", f"the data is not audio: {refusal.detail}")]
     if mime_type not in form.mime_types:
-        return None, [("mime_type", f"mime_type says {mime_type}, the bytes are {form.name}")]
+        return None, [("mime_type", f"mime_type must be that of the data, which is {form.name}, got {mime_type!r}")]
     seconds = _header_seconds(content, form)
     return seconds, list(_length_faults(seconds, mime_type))
 
 
 def _blob_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
-    """What is wrong with the payload's stated type or size."""
+    """The fault of the payload's stated type or size, if any."""
     if mime_type not in limits.MIME_TYPES:
         return "mime_type", _mime_detail(mime_type)
     if not content:

@@ -1,4 +1,4 @@
-"""Vertex AI through google-genai: the one file that knows the SDK's tuning and asking calls."""
+"""The tuner of Vertex AI. Only this file calls google-genai's methods for tuning and for asking a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tuning.providers.vertex.models import check_location
 
 TIMEOUT_MS = 120_000
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
-# The service takes the enum's name; an int raises in the SDK, an unknown string passes silently.
+# The service wants the enum's name. The SDK raises for an int, and sends an unknown string without a warning.
 _ADAPTER_SIZES = {
     1: types.AdapterSize.ADAPTER_SIZE_ONE,
     2: types.AdapterSize.ADAPTER_SIZE_TWO,
@@ -38,8 +38,8 @@ class VertexTuner:
 
     Args:
       project: Google Cloud project.
-      location: where jobs run; a tuned endpoint is asked in its own.
-      api_endpoint: another server, which gets throw-away credentials; None for Google's.
+      location: where jobs run. A tuned endpoint is asked in its own location.
+      api_endpoint: URL of another server, which gets throw-away credentials; None for Google's server.
     """
 
     def __init__(self, project: str, location: str, api_endpoint: str | None = None) -> None:
@@ -49,12 +49,12 @@ class VertexTuner:
         self._clients: dict[str, genai.Client] = {}
 
     def submit(self, request: TuningRequest) -> TuningJob:
-        """Creates the job; one request, never repeated by itself."""
+        """Creates the job with one HTTP request, which is never repeated automatically."""
         with _faults("create the tuning job"):
             return _job(_tune(self._client(self.location), request))
 
     def body(self, request: TuningRequest) -> dict[str, Any]:
-        """The exact request, caught on its way out of the real client."""
+        """The exact HTTP request of `submit`, taken from the real client before it is sent."""
         sent: list[httpx.Request] = []
 
         def catch(http_request: httpx.Request) -> httpx.Response:
@@ -64,12 +64,12 @@ class VertexTuner:
         options = types.HttpOptions(
             base_url=self.api_endpoint, httpx_client=httpx.Client(transport=httpx.MockTransport(catch))
         )
-        # Nothing is sent, so nobody is asked who sends it.
+        # Nothing is sent, so real credentials are not needed.
         _tune(self._new_client(self.location, options, _throw_away_credentials()), request)
         return {"method": sent[0].method, "url": str(sent[0].url), "body": orjson.loads(sent[0].content)}
 
     def jobs(self) -> Iterator[TuningJob]:
-        """All jobs of the location; the caller filters, for the service does not by label."""
+        """All jobs of the location. The service cannot filter by label, so the caller does."""
         with _faults("list the tuning jobs"):
             for job in self._client(self.location).tunings.list(config={"page_size": 100}):
                 yield _job(job)
@@ -80,19 +80,19 @@ class VertexTuner:
             return _job(self._client(self.location).tunings.get(name=name))
 
     def cancel(self, name: str) -> None:
-        """Asks for the end of the job; the service takes a while."""
+        """Asks the service to cancel the job, which takes a while."""
         with _faults(f"cancel {name}"):
             self._client(self.location).tunings.cancel(name=name)
 
     def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
-        """Makes a checkpoint the one that the tuned model's endpoint answers with."""
+        """Sets the checkpoint with which the tuned model's endpoint answers."""
         with _faults(f"make {checkpoint} the default checkpoint of {model}"):
             self._client(self.location).models.update(
                 model=model, config=types.UpdateModelConfig(default_checkpoint_id=checkpoint)
             )
 
     def ask(self, model: str, question: Question) -> Answer:
-        """Asks an endpoint in its own location, or a base model by its name."""
+        """Asks an endpoint, in the endpoint's location, or a base model by its name."""
         resource = _RESOURCE.fullmatch(model)
         if resource and resource.group(3) == "models":
             raise UserError(f"{model} is a model; ask its endpoint, projects/…/locations/…/endpoints/…")
@@ -120,7 +120,7 @@ class VertexTuner:
 
 
 def _throw_away_credentials() -> Credentials:
-    """What a server that is not Google's gets to see; AnonymousCredentials fail in the SDK."""
+    """Credentials for servers that are not Google's. AnonymousCredentials do not work in the SDK."""
     make: Callable[..., Credentials] = Credentials  # its constructor is untyped
     return make(token="local")
 
@@ -135,10 +135,10 @@ def _answer(response: types.GenerateContentResponse) -> Answer:
 
 
 def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
-    # The SDK calls its whole tuning module experimental, at every call; we know, and pin its version.
+    # The SDK warns at every call that its tuning module is experimental. Its version is pinned for that reason.
     warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
     job: types.TuningJob = client.tunings.tune(
-        base_model=request.from_model or request.base_model,  # the SDK tells them apart by "projects/"
+        base_model=request.from_model or request.base_model,  # the SDK recognises a tuned model by "projects/"
         training_dataset=types.TuningDataset(gcs_uri=request.train_uri),
         config=_config(request),
     )
@@ -157,66 +157,81 @@ def _config(request: TuningRequest) -> types.CreateTuningJobConfig:
         pre_tuned_model_checkpoint_id=request.from_checkpoint,
         encryption_spec=types.EncryptionSpec(kms_key_name=request.kms_key) if request.kms_key else None,
         labels={**request.labels, REQUEST_LABEL: request.digest},
-        # The SDK has no field for it.
+        # The SDK has no field for the service account.
         http_options=types.HttpOptions(extra_body={"serviceAccount": account}) if account else None,
     )
 
 
 def _job(job: types.TuningJob) -> TuningJob:
+    """The job as a record of ours."""
     if not job.name:
         raise ValueError("a job without a name")
-    model, stats = job.tuned_model, job.tuning_data_stats
-    supervised = stats.supervised_tuning_data_stats if stats else None
-    # Older clients, which we support too, do not have these two.
-    doing, told = getattr(job, "tuning_job_state", None), getattr(job, "tuning_job_metadata", None)
     return TuningJob(
         name=job.name,
         state=job.state.value.removeprefix("JOB_STATE_") if job.state else "UNSPECIFIED",
         base_model=job.base_model,
         labels=job.labels or {},
-        tuned_model=model.model if model else None,
-        endpoint=model.endpoint if model else None,
-        checkpoints=tuple(
-            checkpoint.model_dump(exclude_none=True) for checkpoint in (model.checkpoints if model else None) or []
-        ),
-        data_stats=supervised.model_dump(mode="json", exclude_none=True) if supervised else None,
+        data_stats=_data_stats(job.tuning_data_stats),
         error=job.error.message if job.error else None,
-        detail=doing.name.removeprefix("TUNING_JOB_STATE_") if doing else None,
-        epochs_done=told.completed_epoch_count if told else None,
         experiment=job.experiment,
         display_name=job.tuned_model_display_name,
         create_time=job.create_time.isoformat() if job.create_time else None,
+        **_tuned_model(job.tuned_model),
+        **_progress(job),
     )
 
 
+def _tuned_model(model: types.TunedModel | None) -> dict[str, Any]:
+    """The fields of `TuningJob` that describe the tuned model; none while it does not exist."""
+    if model is None:
+        return {}
+    checkpoints = tuple(checkpoint.model_dump(exclude_none=True) for checkpoint in model.checkpoints or [])
+    return {"tuned_model": model.model, "endpoint": model.endpoint, "checkpoints": checkpoints}
+
+
+def _data_stats(stats: types.TuningDataStats | None) -> dict[str, Any] | None:
+    supervised = stats.supervised_tuning_data_stats if stats else None
+    return supervised.model_dump(mode="json", exclude_none=True) if supervised else None
+
+
+def _progress(job: types.TuningJob) -> dict[str, Any]:
+    """The fields of `TuningJob` that describe a running job."""
+    # Older clients, which are supported too, have neither of the two fields.
+    state, metadata = getattr(job, "tuning_job_state", None), getattr(job, "tuning_job_metadata", None)
+    return {
+        "detail": state.name.removeprefix("TUNING_JOB_STATE_") if state else None,
+        "epochs_done": metadata.completed_epoch_count if metadata else None,
+    }
+
+
 @contextmanager
-def _faults(doing: str) -> Iterator[None]:
-    """The SDK's exceptions as one line, by who can mend them."""
+def _faults(action: str) -> Iterator[None]:
+    """Turns the SDK's exceptions into UserError, which the user can mend, or ServiceError. `action` is a verb."""
     try:
         yield
     except errors.APIError as fault:
-        _raise_api_error(doing, fault)
+        _raise_api_error(action, fault)
     except httpx.HTTPError as fault:
         sent = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        told = f"cannot {doing}: no answer from the service ({type(fault).__name__})"
-        raise ServiceError(told, True, sent=sent) from fault
-    except (ValueError, TypeError) as fault:  # no JSON, or JSON of another shape
-        raise ServiceError(f"cannot {doing}: the answer is not that of the tuning service") from fault
+        message = f"cannot {action}: no answer from the service ({type(fault).__name__})"
+        raise ServiceError(message, True, sent=sent) from fault
+    except (ValueError, TypeError) as fault:  # the answer is not JSON, or JSON of another shape
+        raise ServiceError(f"cannot {action}: the answer is not that of the tuning service") from fault
     except auth.TransportError as fault:
-        raise ServiceError(f"cannot {doing}: no connection to Google's sign-in service", True, sent=False) from fault
+        raise ServiceError(f"cannot {action}: no connection to Google's sign-in service", True, sent=False) from fault
     except auth.GoogleAuthError as fault:
-        raise UserError(f"cannot {doing}: no valid Google Cloud credentials; {_LOGIN}") from fault
+        raise UserError(f"cannot {action}: no valid Google Cloud credentials; {_LOGIN}") from fault
 
 
-def _raise_api_error(doing: str, fault: errors.APIError) -> NoReturn:
+def _raise_api_error(action: str, fault: errors.APIError) -> NoReturn:
     if fault.code == 401:
-        raise UserError(f"cannot {doing}: the credentials are not valid any more; {_LOGIN}") from fault
-    told = _without_secrets(" ".join(str(fault.message or "no message").split())[:500])
+        raise UserError(f"cannot {action}: the credentials are not valid any more; {_LOGIN}") from fault
+    text = _without_secrets(" ".join(str(fault.message or "no message").split())[:500])
     hint = "; the account needs roles/aiplatform.user on the project" if fault.code == 403 else ""
-    message = f"cannot {doing}: {fault.code} {fault.status}: {told}{hint}"
+    message = f"cannot {action}: {fault.code} {fault.status}: {text}{hint}"
     raise ServiceError(message, fault.code in _TRANSIENT, fault.code) from fault
 
 
 def _without_secrets(text: str) -> str:
-    """Whatever a server repeats of a token or a signed URL stays out of our lines."""
+    """Removes tokens and signatures: a server may repeat them in its messages, and they must not be printed."""
     return re.sub(r"(ya29\.|Bearer\s+|[?&][^=\s]*(?:Signature|Credential|token)=)[^\s&]+", r"\1…", text, flags=re.I)
