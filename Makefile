@@ -16,7 +16,7 @@ test: $(READY) lint types
 
 # Real files damaged at random; `make test` tries a few hundred.
 fuzz: $(READY)
-	$(BIN)/python -m pytest tests/transforms/test_fuzz.py --fuzz=5000 -s
+	$(BIN)/python -m pytest tests/transforms/audio/test_fuzz.py --fuzz=5000 -s
 
 setup: $(READY)
 

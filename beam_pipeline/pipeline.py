@@ -32,7 +32,7 @@ CLIPS = "clips"
 REJECTS = "rejects"
 REUSED = Metrics.counter("cliptune", "clips_reused")
 # A thread prepares tens of clips a second, and a request of a tenth of a second must not hold it up. A worker of
-# many threads is bounded, for each read may hold `sources.MAX_WAITING_BYTES`.
+# many threads is bounded, for each read may hold `read_ahead.MAX_WAITING_BYTES`.
 READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
 # While one is finished, which takes some requests, another one's clips are prepared.
 SHARDS_AT_A_TIME = 3
