@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test fuzz setup lint format types schemas lock clean
+.PHONY: run test fuzz setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -42,7 +42,10 @@ format:
 types:
 	$(BIN)/mypy
 
-# docs/schemas, from the records: a test compares.
+# What the docs list of the code: a test compares.
+docs: schemas
+	$(BIN)/python -m cliptune.tables .
+
 schemas: $(READY)
 	$(BIN)/python -m cliptune.schemas docs/schemas
 

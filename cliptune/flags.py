@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tuning import providers
 from tuning.providers import PROVIDERS
-from tuning.requests import DEFAULT_EPOCHS, DEFAULT_MODEL
+from tuning.requests import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -63,9 +63,8 @@ def add_provider(parser: argparse._ActionsContainer) -> None:
 def add_price(group: argparse._ArgumentGroup) -> None:
     """Adds the flags for the model, its epochs and its price."""
     known = ", ".join(name for provider in PROVIDERS.values() for name in provider.models)
-    group.add_argument(
-        "--base_model", default=DEFAULT_MODEL, metavar="NAME", help=f"default: %(default)s; known: {known}"
-    )
+    default = " or ".join(provider.default_model for provider in PROVIDERS.values())
+    group.add_argument("--base_model", default="", metavar="NAME", help=f"default: {default}; known: {known}")
     group.add_argument(
         "--epochs",
         type=whole_number,
@@ -96,7 +95,7 @@ def add_waiting(group: argparse._ArgumentGroup) -> None:
 
 def add_place(group: argparse._ArgumentGroup) -> None:
     """Adds the flags for project and location."""
-    default = PROVIDERS[providers.DEFAULT].default_location
+    default = " or ".join(provider.default_location for provider in PROVIDERS.values())
     group.add_argument("--project", metavar="P", help="Google Cloud project that pays")
     group.add_argument("--location", metavar="L", help=f"where to tune (default: {default})")
 

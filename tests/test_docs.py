@@ -1,22 +1,29 @@
 """What the docs say is what the code says."""
 
+import inspect
+import itertools
 import re
 from pathlib import Path
 
 import pytest
+from apache_beam import PTransform
 
+from beam_pipeline import pipeline, write_shards
+from cliptune import tables
 from cliptune.main import COMMANDS, build_parser
 from tests.sounds import FORMATS
-from transforms.audio import formats
-from transforms.reasons import REASONS
+from tests.test_layers import ORDER, PACKAGES
+from transforms import errors
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "examples/ATTRIBUTION.md"])
 
 
-def test_the_table_of_reasons_is_that_of_the_code():
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", (ROOT / "docs/reasons.md").read_text(), re.MULTILINE)
-    assert rows == [(reason.name, reason.meaning, reason.remedy) for reason in REASONS.values()]
+@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.head[0])
+def test_every_table_of_rows_of_the_code_is_as_the_code_has_it(table):
+    text = (ROOT / table.page).read_text(encoding="utf-8")
+    assert len(table.lines()) > 0
+    assert text == table.put(text), "make docs"
 
 
 def test_the_table_of_formats_is_what_is_measured():
@@ -24,29 +31,71 @@ def test_the_table_of_formats_is_what_is_measured():
     assert re.findall(r"^\| ([^|]*) \| (?:libsndfile|ffmpeg) \|", text, re.MULTILINE) == [form.name for form in FORMATS]
 
 
-def formats_table():
-    """The rows of the table of formats, variants left out."""
-    first = {form.name: form for form in reversed(formats.FORMATS)}
-    return [_formats_row(first[name]) for name in formats.names()]
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 
-def _formats_row(form):
-    decoder, segments = "libsndfile" if form.sndfile else "ffmpeg", "yes" if form.seekable else "no"
-    facts = {
-        "declared bytes": form.end and not form.framed,
-        "frames": form.framed,
-        "last page": form.end_mark,
-        "duration": form.exact_duration,
-        "sample count": form.exact_samples,
-    }
-    compared = ", ".join(name for name, holds in facts.items() if holds) or "–"
-    return f"| `{form.name}` | {' '.join(form.extensions) or '–'} | {decoder} | {segments} | {compared} |"
+def drawn():
+    """The rooms and files of the picture, in its order: folders end in a slash."""
+    picture = next(part for part in ARCHITECTURE.split("\n\n") if part.startswith("    "))
+    rooms: list[tuple[int, str]] = []
+    for line in picture.splitlines():
+        indent = len(line) - len(line.lstrip())
+        rooms = [room for room in rooms if room[0] < indent]
+        for name in itertools.takewhile(re.compile(r"\w+(/|\.py)").fullmatch, line.split()):
+            path = (rooms[-1][1] if rooms else "") + name
+            if name.endswith("/"):
+                rooms.append((indent, path))
+            yield path
 
 
-def test_every_format_is_in_its_table():
-    text = (ROOT / "docs/audio.md").read_text()
-    table = text.partition("| format | extensions | decoder | sought | compared with |\n|---|---|---|---|---|\n")[2]
-    assert table.partition("\n\n")[0].splitlines() == formats_table()
+def standing():
+    """The rooms and files of the packages, as `drawn` names them."""
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        yield name.removesuffix("__init__.py")
+
+
+def test_the_picture_shows_every_room_and_every_file_once():
+    assert sorted(drawn()) == sorted(standing())
+
+
+def test_in_the_picture_of_transforms_each_file_imports_only_those_behind_it():
+    files = [path.removeprefix("transforms/") for path in drawn() if re.fullmatch(r"transforms/.*\.py", path)]
+    modules = [name.removesuffix(".py").replace("/", ".") for name in files]
+    assert modules == [name for name in reversed(ORDER["transforms"]) if name in modules]
+
+
+def changes():
+    """The table "what a change touches": each change and the paths that stand beside it."""
+    table = ARCHITECTURE.partition("| change | files |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    return {change: re.findall(r"`([\w./]+(?:/|\.\w+))`", files) for change, files in rows}
+
+
+@pytest.mark.parametrize("change", changes())
+def test_what_a_change_touches_is_there(change):
+    paths = changes()[change]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def classes(module, base):
+    """The names of the classes below `base` that a module defines."""
+    found = (kind for kind in vars(module).values() if inspect.isclass(kind) and issubclass(kind, base))
+    return {kind.__name__ for kind in found if kind.__module__ == module.__name__}
+
+
+def test_the_tree_of_errors_is_that_of_the_code():
+    (tree,) = re.findall(r"(?:^    .*\n)+", errors.__doc__ or "", re.MULTILINE)
+    assert tree in ARCHITECTURE
+    assert {*re.findall(r"\w+Error\b|ClipRejected", tree)} == classes(errors, Exception) - {"NotARegularFileError"}
+
+
+def test_the_flow_names_the_steps_of_the_pipeline():
+    flow = re.search(r"^    ReadManifests.*\n.*$", ARCHITECTURE, re.MULTILINE)
+    assert flow
+    named = {*re.findall(r"[A-Z]\w+", flow[0])}
+    assert named == (classes(pipeline, PTransform) | classes(write_shards, PTransform)) - {"EmptyShards"}
 
 
 def flags():
@@ -56,7 +105,7 @@ def flags():
     return {flag for name in COMMANDS for flag in commands.choices[name]._option_string_actions}
 
 
-BEAMS = {"--runner", "--project", "--region", "--temp_location", "--setup_file", "--port"}
+BEAMS = {"--runner", "--project", "--region", "--temp_location", "--setup_file", "--port", "--job_endpoint"}
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)

@@ -60,7 +60,7 @@ ORDER = {
         *("jobs.cancel", "questions", "tune", "predict"),
     ],
     "cliptune": [
-        *("", "exits", "console", "summary", "flags", "interrupts", "schemas", "commands"),
+        *("", "exits", "console", "summary", "flags", "interrupts", "schemas", "tables", "commands"),
         *(
             f"commands.{name}"
             for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")

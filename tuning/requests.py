@@ -19,7 +19,6 @@ from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
 
 DEFAULT_EPOCHS = 3
-DEFAULT_MODEL = PROVIDERS[providers.DEFAULT].default_model
 SPLITS = ("train", "validation")
 MAX_NAME_CHARS = 128
 
@@ -77,19 +76,21 @@ class PricedRequest(Request):
     """A request with an estimate of the cost.
 
     Attributes:
-      base_model: name of the model that is tuned.
+      base_model: name of the model that is tuned; "" becomes the provider's default.
       epochs: passes over the training split.
       price_per_million: US dollars for a million training tokens of `base_model`; None for the known price.
       prices: JSON file of prices by model; None without one.
     """
 
-    base_model: str = DEFAULT_MODEL
+    base_model: str = ""
     epochs: int = DEFAULT_EPOCHS
     price_per_million: float | None = None
     prices: str | None = None
 
     def __post_init__(self) -> None:
         Request.__post_init__(self)
+        if not self.base_model:
+            object.__setattr__(self, "base_model", PROVIDERS[self.provider].default_model)
         require(self.epochs >= 1, "epochs", "1 or more", self.epochs)
         _require_positive("price_per_million", self.price_per_million)
 

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cliptune.exits import MEANINGS
 from cliptune.main import build_parser
 from tests.cliptune.test_commands import run
-from transforms import limits
 from tuning.emulator import scenario, server
-from tuning.providers.vertex import models
 
 __all__ = ["run"]  # a fixture
 
@@ -84,34 +81,6 @@ def rows(text, columns):
         for line in re.findall(r"^\|(.*)\|$", text, re.MULTILINE)
         if line.count("|") == columns - 1 and not line.startswith("--")
     ]
-
-
-def test_the_table_of_models_is_the_code():
-    told = [row for row in rows(TUNING, 8) if row[0] in models.MODELS]
-    assert told == [
-        (
-            model.name,
-            ", ".join(map(str, model.adapter_sizes)),
-            ", ".join(model.locations) or "every region",
-            ", ".join(model.serving_locations) or "where it was tuned",
-            "not known" if model.price_per_million is None else f"{model.price_per_million:g}",
-            "yes" if model.cmek else "no",
-            str(model.retired_for_new or ""),
-            str(model.shut_down or ""),
-        )
-        for model in models.MODELS.values()
-    ]
-
-
-def test_the_table_of_sources_is_the_code():
-    told = [row for row in rows(TUNING, 4) if row[0].strip("`") in {**models.SOURCES, **limits.SOURCES}]
-    sources = (*models.SOURCES.items(), *limits.SOURCES.items())
-    assert told == [(f"`{name}`", source.mark, source.where, str(source.read)) for name, source in sources]
-
-
-def test_the_table_of_exit_statuses_is_the_code():
-    told = [row for row in rows(TUNING, 2) if row[0].isdigit()]
-    assert told == [(str(status.value), meaning) for status, meaning in MEANINGS.items()]
 
 
 def test_the_scenario_in_the_docs_is_one_and_every_field_is_described():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from cliptune import tables
 from tests import sounds
 from tests.sounds import encoded, tone
-from tests.test_docs import formats_table
 from transforms import limits, reasons
 from transforms.audio import decode, ffmpeg, formats, frames, sniff
 from transforms.audio.formats import FORMATS, Format
@@ -414,7 +414,7 @@ def test_the_extension_of_an_added_row_is_audio_in_folders_and_lists(tmp_path):
 
 @pytest.mark.usefixtures("with_toy")
 def test_an_added_row_is_listed_in_the_docs_and_in_the_help(capsys):
-    assert "| `toy` | toy | libsndfile | yes | declared bytes |" in formats_table()
+    assert "| `toy` | toy | libsndfile | yes | declared bytes |" in tables.FORMATS_TABLE.lines()
     assert "toy" in _formats_in_help(capsys)
 
 
