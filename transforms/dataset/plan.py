@@ -109,8 +109,6 @@ class _Tally:
 
     def torn_groups(self) -> int:
         """Groups in both splits. Unmarked rows count for train, where they go."""
-        if not self.marked:
-            return 0
         return len(self.marked[assign.VALIDATION].keys() & (self.marked[assign.TRAIN].keys() | self.unmarked.keys()))
 
 

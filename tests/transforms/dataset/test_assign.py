@@ -72,3 +72,33 @@ def test_clips_of_one_group_share_a_split() -> None:
 def test_a_split_column_wins_over_the_hash() -> None:
     clip = Clip("c", "a.wav", "t", split="train")
     assert assign.split_of(clip, frozenset({assign.split_key(clip)})) == "train"
+
+
+@pytest.mark.parametrize(
+    ("clip_id", "group", "key"),
+    [
+        ("clip-1", "", 0x432C4B1C3B3F118B),  # salted, so that the split says nothing of the place
+        ("clip-1", "anna", 0x2559F4960744A5D),
+    ],
+)
+def test_split_key_is_pinned(clip_id, group, key):
+    assert assign.split_key(Clip(clip_id, "a.wav", "t", group=group)) == key
+
+
+@pytest.mark.parametrize(("clip_id", "shard"), [("", 14), ("clip-1", 12), ("клип", 4)])
+def test_of_sixteen_shards_the_first_digit_of_the_key_is_the_number(clip_id, shard):
+    assert assign.shard_index(clip_id, 16) == shard
+
+
+@pytest.mark.parametrize(
+    ("groups", "clips_each", "fraction", "chosen"),
+    [
+        (100, 1, 0.2, 20),
+        (100, 1, 0.9, 20),  # never more than a fifth
+        (100, 1, 0.0, 0),
+        (1, 40, 0.1, 0),  # the only group is for training
+        (2, 40, 0.1, 1),
+    ],
+)
+def test_how_many_groups_are_chosen(groups, clips_each, fraction, chosen):
+    assert len(assign.choose_validation(dict.fromkeys(range(groups), clips_each), fraction)) == chosen

@@ -67,3 +67,31 @@ def test_the_plan_does_not_depend_on_the_order_of_the_rows():
     plans = [make_plan(order, Settings()) for order in (rows, rows[::-1], rows[50:] + rows[:50])]
     assert plans[0] == plans[1] == plans[2]
     assert make_plan(rows[1:], Settings()).rows_digest != plans[0].rows_digest
+
+
+def test_shards_of_both_splits_are_counted_after_the_split():
+    assert make_plan(CLIPS, FIFTH, shard_clips=20).num_shards == {"train": 4, "validation": 1, "rejected": 1}
+
+
+def test_each_clip_of_a_group_counts():
+    grouped = [replace(clip, group=f"g{index % 10}") for index, clip in enumerate(CLIPS)]
+    assert make_plan(grouped, FIFTH, shard_clips=20).num_shards == {"train": 4, "validation": 1, "rejected": 1}
+
+
+@pytest.mark.parametrize(("bad", "shards"), [(1, 1), (10, 1), (11, 2), (20, 2), (21, 3)])
+def test_rejects_have_as_many_shards_as_they_fill(bad, shards, monkeypatch):
+    monkeypatch.setattr(plan, "REJECTS_PER_SHARD", 10)
+    rows = [rejected(clip, reasons.BAD_ROW, "no row") for clip in CLIPS[:bad]]
+    assert make_plan(rows, FIFTH).num_shards == {"train": 0, "validation": 0, "rejected": shards}
+
+
+def test_every_prompt_of_a_row_counts():
+    rows = [replace(CLIPS[0], prompt=prompt) for prompt in ("", "one", "another")]
+    assert make_plan(rows, FIFTH).prompts == {"": 3}
+
+
+def test_the_digest_is_the_sum_of_the_rows_in_256_bits():
+    """So that it is the same in any order, and no row cancels another."""
+    single = [int(make_plan([clip], FIFTH).rows_digest, 16) for clip in CLIPS]
+    for count in range(2, 10):
+        assert make_plan(CLIPS[:count], FIFTH).rows_digest == f"{sum(single[:count]) % 2**256:064x}"

@@ -7,11 +7,13 @@ import pytest
 
 from transforms import reasons
 from transforms.clip import Outcome
+from transforms.dataset.duplicates import audio_of
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan
 from transforms.dataset.shard import ShardResult
 from transforms.dataset.sidecar import Sidecar
 from transforms.report import finish
+from transforms.report.counts import EXAMPLES_PER_REASON, Count, SplitCount
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -156,3 +158,29 @@ def test_what_is_warned_about(report_of, splits, facts, warned):
     told = report_of(*rows, **facts)["warnings"]
     assert len(told) == len(warned)
     assert all(part in line for part, line in zip(warned, told, strict=True)), told
+
+
+def counted(*outcomes):
+    """The totals of these outcomes."""
+    total = Count({"train": SplitCount(), "validation": SplitCount()}, RATE)
+    for outcome in outcomes:
+        total.add(outcome)
+    return total
+
+
+def test_formats_are_counted_clip_by_clip():
+    flac = replace(ACCEPTED, source_format="flac/pcm_16")
+    assert counted(ACCEPTED, flac, ACCEPTED).formats == {"wav/pcm_16": 2, "flac/pcm_16": 1}
+
+
+def test_the_first_few_repeated_audios_are_named_once_each():
+    repeated = [replace(ACCEPTED, audio_sha256=str(number)) for number in range(EXAMPLES_PER_REASON + 2)]
+    total = counted(*repeated, *repeated[:1], *repeated)
+    assert total.duplicates == len(repeated) + 1
+    assert total.first_duplicates == [audio_of(str(number), "") for number in range(EXAMPLES_PER_REASON)]
+
+
+def test_a_row_of_no_reason_is_told_as_unknown():
+    """No outcome of ours has none; a ledger that was changed by hand may."""
+    total = counted(replace(ACCEPTED, status="rejected", split=None))
+    assert (total.accepted, total.reasons) == (0, {"unknown": 1})

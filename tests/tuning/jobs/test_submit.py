@@ -15,6 +15,7 @@ from tuning import dataset
 from tuning.emulator import server
 from tuning.emulator.jobs import Jobs
 from tuning.jobs import note, submit
+from tuning.jobs.clock import Clock
 from tuning.jobs.submit import Patience
 from tuning.providers.base import REQUEST_LABEL, Question
 from tuning.providers.vertex.models import location_of
@@ -70,6 +71,14 @@ def test_of_a_failed_and_a_running_job_with_the_label_the_running_one_is_attache
     assert submit.submit_once(tuner, request_, prepared, ignore).name == running.name
 
 
+def test_whoever_is_attached_to_a_job_is_told_so(tuner, request_, prepared):
+    job = submit.submit_once(tuner, request_, prepared, ignore)
+    said: list[str] = []
+    submit.submit_once(tuner, request_, prepared, said.append)
+    state = next(tuner.jobs()).state
+    assert said == [f"attached to {job.name}, submitted before for the same request ({state})"]
+
+
 def test_a_copy_of_the_dataset_attaches_to_the_job_of_the_original(tuner, request_, prepared, tmp_path, out):
     first = submit.submit_once(tuner, request_, prepared, ignore)
     copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"))
@@ -105,6 +114,40 @@ def test_whatever_the_refusal_there_is_still_the_job_before_to_watch(tuner, requ
     with pytest.raises(ServiceError, match=f"cannot create the tuning job: {code}"):
         submit.submit_once(other, replace(request_, epochs=9), prepared, ignore, Patience(clock=NO_TIME))
     assert note.submitted(prepared)[1].name == running.name
+
+
+def test_an_answer_that_is_lost_is_looked_for_and_both_are_said(tuner, request_, prepared, monkeypatch):
+    job = tuner.submit(request_)
+    other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    listed = iter([{}, {}, {"tuningJobs": [{"name": job.name, "state": "JOB_STATE_RUNNING", "labels": job.labels}]}])
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(503, json={"error": {"message": "away"}})
+        return httpx.Response(200, json=next(listed))
+
+    answering(other, monkeypatch, answer)
+    said: list[str] = []
+    assert submit.submit_once(other, request_, prepared, said.append, Patience(clock=NO_TIME)).name == job.name
+    first, last = said
+    assert first.startswith("cannot create the tuning job: 503 ")
+    assert first.endswith("; looking whether the job was created")
+    assert last == f"found {job.name}: it was created"
+
+
+def test_a_job_that_is_never_listed_is_looked_for_three_times(request_, prepared, monkeypatch):
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    lost = httpx.Response(503, json={"error": {"message": "away"}})
+    sent = answering(tuner, monkeypatch, lambda asked: lost if asked.method == "POST" else httpx.Response(200, json={}))
+    slept: list[float] = []
+    with pytest.raises(ServiceError) as fault:
+        submit.submit_once(tuner, request_, prepared, ignore, Patience(clock=Clock(lambda: 0.0, slept.append)))
+    assert [request.method for request in sent] == ["GET", "POST", "GET", "GET", "GET"]
+    assert (len(slept), fault.value.transient, fault.value.code) == (2, True, 503)
+    assert all(0 < seconds <= submit.MAX_LOOK_SECONDS for seconds in slept)
+    assert str(fault.value).endswith(
+        "; it is not known whether the job was created; run the same command again, it looks for the job first"
+    )
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])

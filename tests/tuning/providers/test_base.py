@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tuning.providers.base import REQUEST_LABEL, TuningRequest
+from tuning.providers.base import REQUEST_LABEL, SchemaError, TuningRequest
 from tuning.providers.vertex.tuner import VertexTuner
 
 REQUEST = TuningRequest(
@@ -101,3 +101,8 @@ def test_every_field_reaches_the_service(name):
     # Of a tuned model that is tuned further, the service knows what it was tuned from.
     request = replace(REQUEST, from_model=None) if name == "base_model" else REQUEST
     assert sent(replace(request, **{name: OTHER[name]})) != sent(request)
+
+
+def test_what_the_schemas_refuse_has_a_rule_and_a_detail():
+    refusal = SchemaError("field", "x is not a field")
+    assert (refusal.rule, refusal.detail) == refusal.args == ("field", "x is not a field")
