@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test fuzz setup lint format types docs schemas lock clean
+.PHONY: run test fuzz mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -19,6 +19,12 @@ test: $(READY) lint types
 # Real files damaged at random; `make test` tries a few hundred.
 fuzz: $(READY)
 	$(BIN)/python -m pytest tests/transforms/audio/test_fuzz.py --fuzz=5000 -s
+
+# Changes the code that keeps the promises, bit by bit, and looks whether a test notices: docs/mutants.md.
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[mutants]'
+	$(BIN)/mutmut run --max-children 2
+	@$(BIN)/python -m tests.mutants
 
 setup: $(READY)
 

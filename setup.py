@@ -43,6 +43,7 @@ TEST = [
     "types-jsonschema>=4.18",
     "types-PyYAML>=6",
 ]
+MUTANTS = ["mutmut==3.8.1"]  # another version makes other mutants
 
 setup(
     name="cliptune",
@@ -56,6 +57,6 @@ setup(
     packages=find_packages(include=["beam_pipeline*", "transforms*", "tuning*", "cliptune*"]),
     package_data={"": ["py.typed"]},
     install_requires=WORKER,
-    extras_require={"tuning": TUNING, "test": TUNING + TEST},
+    extras_require={"tuning": TUNING, "test": TUNING + TEST, "mutants": MUTANTS},
     entry_points={"console_scripts": ["cliptune = cliptune.main:main"]},
 )

@@ -103,12 +103,12 @@ def _records_in(kind: object) -> Iterator[type]:
 
 def _refine(tree: dict[str, Any], kind: type, sparse: bool) -> None:
     """Says of a record's fields what they mean, and which of them are always written."""
-    told = _attributes(kind)
+    documented = _attributes(kind)
     tree["description"] = _in_json(inspect.getdoc(kind) or "").partition("\n\n")[0]
     for name, field in tree["properties"].items():
         field.pop("default", None)
-        if name in told:
-            field["description"] = told[name]
+        if name in documented:
+            field["description"] = documented[name]
     left_out = [name for name, field in tree["properties"].items() if sparse and _may_be_null(field)]
     for name in left_out:
         tree["properties"][name] = _without_null(tree["properties"][name])
@@ -126,12 +126,12 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 def _attributes(kind: type) -> dict[str, str]:
     """What the docstrings of a record, and of those that it extends, say of its fields."""
-    told: dict[str, str] = {}
+    documented: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2]
         for name, text in re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE):
-            told[name] = _in_json(" ".join(text.split()))
-    return told
+            documented[name] = _in_json(" ".join(text.split()))
+    return documented
 
 
 def _in_json(text: str) -> str:

@@ -4,6 +4,8 @@ import shutil
 from dataclasses import replace
 from hashlib import sha256
 
+import pytest
+
 from tests.shards import output_of, write
 from transforms import reasons
 from transforms.dataset import assign, duplicates
@@ -24,6 +26,11 @@ def test_the_first_in_hash_order_is_kept():
     first, *others = sorted(uses, key=lambda use: assign.order_key(use[0]))
     expected = [(key, (name, f"the same audio as {first[0]!r} ({first[1]})")) for name, _, key in others]
     assert list(duplicates.duplicates(uses)) == list(duplicates.duplicates(uses[::-1])) == expected
+
+
+@pytest.mark.parametrize(("task", "name"), [(None, "ab:"), ("", "ab:"), ("summary", "ab:summary")])
+def test_audio_is_named_by_its_hash_and_its_task(task, name):
+    assert duplicates.audio_of("ab", task) == name
 
 
 def test_a_clip_alone_with_its_audio_is_no_duplicate():

@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 
 from tests.shards import finished, output_of
+from transforms.audio import decode
 from transforms.audio.encode import Payload
 from transforms.dataset.output import Claim, claim, describe, left_by_earlier_runs
 from transforms.dataset.plan import make_plan
@@ -161,3 +162,12 @@ def test_a_description_is_what_is_read_back():
     assert described["settings"]["normalize_text"] == ["nfc"]
     assert described["manifest"] == {"rows": 0, "digest": "0" * 64}
     assert (described["format_version"], described["num_shards"]["rejected"]) == (1, 1)
+    assert described["decoders"] == decode.builds()
+
+
+def test_a_description_is_text_that_people_can_read(tmp_path):
+    plan = make_plan([], Settings())
+    output = output_of(tmp_path)
+    claim(output, plan, overwrite=False)
+    text = (tmp_path / "out/run.json").read_text()
+    assert text == json.dumps(describe(plan, output.settings), indent=2, ensure_ascii=False) + "\n"

@@ -49,9 +49,9 @@ def test_a_second_run_decodes_nothing(tmp_path, clips, monkeypatch):
     assert len(noted) == 11
 
 
-@pytest.mark.parametrize("audio_format", ["flac", "mp3"])
+@pytest.mark.parametrize("audio_format", ["flac", "mp3", "aac"])
 def test_verify_decodes_what_an_earlier_run_wrote_too(tmp_path, clips, audio_format):
-    bitrate = {"flac": 0, "mp3": 32}[audio_format]
+    bitrate = {"flac": 0, "mp3": 32, "aac": 32}[audio_format]
     output = output_of(tmp_path, audio_format=audio_format, bitrate=bitrate)
     write(("train", 0), clips, output)
     verifying = replace(output, verify=True)
@@ -87,6 +87,12 @@ def test_verify_looks_at_the_audio_beside_a_shard_too(tmp_path, clips, change):
         return
     assert write(("train", 0), clips, replace(output, verify=True)).reused == (change == "none")
     assert {path: path.read_bytes() for path in files} == before
+
+
+def test_verify_decodes_the_audio_beside_a_shard_as_what_it_is(tmp_path, clips):
+    output = output_of(tmp_path, audio_part="uri", audio_uri="gs://b/audio", audio_format="aac", bitrate=32)
+    write(("train", 0), clips, output)
+    assert write(("train", 0), clips, replace(output, verify=True)).reused
 
 
 def test_without_verify_the_audio_beside_a_shard_is_not_read(tmp_path, clips):
