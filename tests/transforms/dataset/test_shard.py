@@ -42,10 +42,11 @@ def test_a_shard_is_its_clips_in_hash_order(tmp_path, clips):
 
 def test_a_second_run_decodes_nothing(tmp_path, clips, monkeypatch):
     output = output_of(tmp_path)
-    write(("train", 0), clips, output)
+    first = write(("train", 0), clips, output)
     monkeypatch.setattr(shard, "prepare_clip", None)
     noted: list[Outcome] = []
-    assert write(("train", 0), list(reversed(clips)), output, on_outcome=noted.append).reused
+    assert write(("train", 0), list(reversed(clips)), output, on_outcome=noted.append) == replace(first, reused=True)
+    assert tuple(noted) == Sidecar.load(storage.read_bytes(output.sidecar_uri(("train", 0)))).outcomes
     assert len(noted) == 11
 
 
@@ -109,6 +110,7 @@ def test_verify_of_rows_without_a_clip_reads_no_shard(tmp_path, clips):
     assert not write(("rejected", 0), bad, output).reused
     assert write(("rejected", 0), bad, output).reused
     assert not (tmp_path / "out/rejected/rejected-00000-of-00001.jsonl").exists()
+    assert Sidecar.load(storage.read_bytes(output.sidecar_uri(("rejected", 0)))).bytes == 0
 
 
 def test_a_shard_of_several_blocks_is_compared_to_its_end(tmp_path, clips):
