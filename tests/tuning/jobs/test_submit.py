@@ -42,6 +42,22 @@ def test_the_note_holds_the_request_and_the_job(tuner, request_, prepared, out):
     }
 
 
+@pytest.mark.parametrize(("version", "told"), [(2, "format_version must be 1, got 2"), ("1", "must be 1, got '1'")])
+def test_a_note_of_another_version_is_refused(tuner, request_, prepared, out, version, told):
+    submit.submit_once(tuner, request_, prepared, ignore)
+    path = out / "tuning/job.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": version}))
+    with pytest.raises(UserError, match=rf"job.json is damaged \(.*{told}\); delete it if no job"):
+        note.read(prepared)
+
+
+def test_a_note_from_before_there_were_versions_is_read(tuner, request_, prepared, out):
+    job = submit.submit_once(tuner, request_, prepared, ignore)
+    path = out / "tuning/job.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "format_version"}))
+    assert note.submitted(prepared) == (request_, job)
+
+
 def test_what_is_newly_known_of_a_job_leaves_the_request_alone(tuner, request_, prepared):
     job = submit.submit_once(tuner, request_, prepared, ignore)
     submitted, before = note.submitted(prepared)
