@@ -40,6 +40,25 @@ def test_a_shard_is_its_clips_in_hash_order(tmp_path, clips):
     assert (rate, samples.ndim, len(samples)) == (RATE, 1, RATE // 2)
 
 
+def test_each_outcome_names_its_place_and_is_told_at_once(tmp_path, clips):
+    output = replace(output_of(tmp_path), num_shards={"train": 3, "validation": 1, "rejected": 1})
+    noted: list[Outcome] = []
+    write(("train", 2), clips, output, on_outcome=noted.append)
+    assert tuple(noted) == Sidecar.load(storage.read_bytes(output.sidecar_uri(("train", 2)))).outcomes
+    assert {(outcome.split, outcome.shard_index) for outcome in noted} == {("train", 2)}
+    accepted = [outcome for outcome in noted if outcome.status == "accepted"]
+    assert [outcome.line_index for outcome in accepted] == list(range(10))
+    assert [outcome.line_index for outcome in noted if outcome not in accepted] == [None]
+
+
+def test_rows_that_are_no_clips_are_placed_by_where_they_were_read(tmp_path, clips):
+    bad = [rejected(replace(clips[0], source=f"m:{line}"), reasons.BAD_ROW, "no row") for line in range(9)]
+    output = output_of(tmp_path)
+    write(("rejected", 0), bad, output)
+    sources = [row.source for row in Sidecar.load(storage.read_bytes(output.sidecar_uri(("rejected", 0)))).outcomes]
+    assert sources == sorted(sources, key=assign.order_key) != sorted(sources)
+
+
 def test_a_second_run_decodes_nothing(tmp_path, clips, monkeypatch):
     output = output_of(tmp_path)
     first = write(("train", 0), clips, output)
