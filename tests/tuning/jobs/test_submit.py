@@ -21,6 +21,7 @@ from tuning.providers.base import REQUEST_LABEL, Question
 from tuning.providers.vertex.models import location_of
 from tuning.providers.vertex.tuner import VertexTuner
 
+pytestmark = pytest.mark.timeout(20)  # whoever waits for a quota, or looks again for ever, is noticed
 PATH = "/v1beta1/projects/p/locations/us-central1/tuningJobs"
 
 

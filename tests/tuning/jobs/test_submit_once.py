@@ -14,6 +14,7 @@ from tuning.jobs.clock import Clock
 from tuning.jobs.submit import Patience
 from tuning.providers.vertex.tuner import VertexTuner
 
+pytestmark = pytest.mark.timeout(20)  # whoever waits for a quota, or looks again for ever, is noticed
 PATIENT = Patience(clock=NO_TIME)
 
 
