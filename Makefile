@@ -23,6 +23,7 @@ fuzz: $(READY)
 # Changes the code that keeps the promises, bit by bit, and looks whether a test notices: docs/mutants.md.
 mutants: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[mutants]'
+	rm -rf mutants
 	$(BIN)/mutmut run --max-children 2
 	@$(BIN)/python -m tests.mutants
 

@@ -63,11 +63,15 @@ class TuningRequest:
     @property
     def digest(self) -> str:
         """Identifies the request. Two requests that would tune the same model are equal, wherever their files are."""
-        content = asdict(self)
-        for name in ("train_uri", "validation_uri", "display_name", "service_account", "labels"):
-            del content[name]
-        content["validated"] = self.validation_uri is not None
-        return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
+        return _digest(self)
+
+
+def _digest(request: TuningRequest) -> str:
+    content = asdict(request)
+    for name in ("train_uri", "validation_uri", "display_name", "service_account", "labels"):
+        del content[name]
+    content["validated"] = request.validation_uri is not None
+    return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)
