@@ -133,6 +133,27 @@ def test_whatever_the_refusal_there_is_still_the_job_before_to_watch(tuner, requ
     assert note.submitted(prepared)[1].name == running.name
 
 
+def test_the_job_of_the_note_is_asked_for_by_its_name(tuner, request_, prepared, monkeypatch):
+    """However many jobs there are: no list is read."""
+    job = submit.submit_once(tuner, request_, prepared, ignore)
+    other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    running = httpx.Response(200, json={"name": job.name, "state": "JOB_STATE_RUNNING", "labels": job.labels})
+    sent = answering(other, monkeypatch, lambda request: running)
+    assert submit.submit_once(other, request_, prepared, ignore).name == job.name
+    assert [(request.method, request.url.path) for request in sent] == [("GET", f"/v1beta1/{job.name}")]
+
+
+def test_nothing_is_submitted_while_the_job_of_the_note_cannot_be_read(tuner, request_, prepared, monkeypatch):
+    submit.submit_once(tuner, request_, prepared, ignore)
+    other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    refusal = httpx.Response(403, json={"error": {"code": 403, "message": "no"}})
+    answers = iter([refusal])
+    sent = answering(other, monkeypatch, lambda request: next(answers, httpx.Response(200, json={})))
+    with pytest.raises(ServiceError, match="403"):
+        submit.submit_once(other, request_, prepared, ignore)
+    assert [request.method for request in sent] == ["GET"]
+
+
 def test_an_answer_that_is_lost_is_looked_for_and_both_are_said(tuner, request_, prepared, monkeypatch):
     job = tuner.submit(request_)
     other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
