@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -29,6 +30,12 @@ def test_the_shards_of_each_split_become_one_file(prepared, tmp_path):
         content = (tmp_path / f"tuning/{split}.jsonl").read_bytes()
         assert content == shards(prepared, split)
         assert (files[split].examples, files[split].bytes, files[split].left_out) == (count, len(content), 0)
+
+
+def test_the_note_holds_the_fingerprint_and_the_files(prepared, tmp_path):
+    files, _ = joined(prepared, str(tmp_path))
+    note = {"fingerprint": prepared.fingerprint, "splits": {split: asdict(file) for split, file in files.items()}}
+    assert (tmp_path / "joined.json").read_text() == json.dumps(note, indent=2) + "\n"
 
 
 def test_a_second_run_joins_nothing(prepared, tmp_path, monkeypatch):
