@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-from dataclasses import dataclass
 
 import numpy as np
 import soundfile
@@ -14,7 +13,7 @@ from transforms.audio import ffmpeg, formats
 from transforms.audio.conform import INT16_SCALE, Conformed, to_int16
 from transforms.audio.waveform import Waveform
 from transforms.errors import PayloadError
-from transforms.payloads import PAYLOADS
+from transforms.payloads import PAYLOADS, Payload
 from transforms.settings import Settings
 
 # A source is passed through up to this multiple of the wanted bitrate.
@@ -23,19 +22,6 @@ _BITRATE_SLACK = 1.05
 LOSSY_PADDING_SECONDS = 0.26
 # A lossy payload whose level differs by more is damaged.
 LOSSY_LEVEL_DB = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """Audio as it stands in an example.
-
-    Attributes:
-      content: a whole file.
-      mime_type: as its row of `PAYLOADS` has it.
-    """
-
-    content: bytes
-    mime_type: str
 
 
 def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:

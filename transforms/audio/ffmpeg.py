@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import resource
@@ -17,12 +16,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio import formats
+from transforms.audio import builds, formats
 from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
@@ -60,19 +58,6 @@ class Decoded:
     declared_seconds: float | None
     broken: bool
     damaged: bool
-
-
-@functools.cache
-def executable() -> str:
-    """The ffmpeg of the imageio-ffmpeg wheel, which is pinned."""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
-@functools.cache
-def version() -> str:
-    """What the binary calls itself, e.g. "7.0.2-static"."""
-    banner = subprocess.run([executable(), "-version"], capture_output=True, check=True, text=True).stdout
-    return banner.split()[2]
 
 
 def decode(file: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
@@ -184,7 +169,7 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
     Raises:
       subprocess.TimeoutExpired: and the whole process group is killed.
     """
-    command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=executable())
+    command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=builds.ffmpeg())
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
