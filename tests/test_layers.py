@@ -61,7 +61,7 @@ ORDER = {
         *("jobs.cancel", "questions", "tune", "predict"),
     ],
     "cliptune": [
-        *("", "exits", "console", "summary", "flags", "interrupts", "schemas", "tables", "commands"),
+        *("", "exits", "console", "summary", "flags", "importing", "interrupts", "schemas", "tables", "commands"),
         *(
             f"commands.{name}"
             for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")
