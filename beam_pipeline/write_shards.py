@@ -1,4 +1,4 @@
-"""Writing shards: the one step that touches audio, and the threads that it works with."""
+"""Writing shards: the one step that touches audio, and the threads and processes that it works with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from beam_pipeline.job import Job
 from beam_pipeline.progress import ProgressFile
 from transforms.clip import Clip, Outcome, unpack
 from transforms.dataset import shard
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.dataset.plan import ShardKey
 from transforms.dataset.shard import ClipPool, ShardResult
 
@@ -117,18 +118,23 @@ class ShardWriter:
 
 
 class _Threads:
-    """Three pools: for shards, for their clips, and for reads of sources in gs://."""
+    """Three pools of threads: for shards, for their clips, and for reads of sources in gs://; and the clip workers.
+
+    A thread of a clip reads its source, if that is not on this machine, and waits for a worker.
+    """
 
     def __init__(self, job: Job) -> None:
         threads = job.clip_threads
         reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
         self._output = job.output
+        self._workers = ClipWorkers(job.output.settings, job.output.verify, threads)
         self._progress = ProgressFile(job.progress_path)
         self._shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
         self._clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
         self._reads = ThreadPoolExecutor(reads, thread_name_prefix="read")
         # Two a thread: one being prepared, one ready while the line before it is written.
-        self._pool = ClipPool(self._clips, 2 * threads, self._progress.note, self._reads, reads)
+        window = 2 * threads
+        self._pool = ClipPool(self._clips, self._workers.convert, window, self._progress.note, self._reads, reads)
 
     def write(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> Future[ShardResult]:
         """Writes a shard on one of the threads."""
@@ -139,5 +145,6 @@ class _Threads:
         # Shards whose clips are cancelled end with a fault, and leave no half-written file.
         for executor in (self._clips, self._reads):
             executor.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
         self._shards.shutdown(cancel_futures=True)
         self._progress.close()

@@ -16,9 +16,9 @@ from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, example, read_ahead
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
-from transforms.dataset.prepare_clip import prepare_clip
-from transforms.dataset.read_ahead import Ahead
+from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
+from transforms.dataset.sources import Ahead
 from transforms.ordered import map_ordered
 from transforms.storage import uris
 
@@ -47,7 +47,8 @@ class ClipPool:
     """The threads that prepare clips, and the bounds of their work.
 
     Attributes:
-      executor: runs the preparation of one clip.
+      executor: runs the preparation of one clip, which waits for `convert`.
+      convert: makes an example of a clip, in this process or in a worker.
       window: clips in flight, which bounds memory.
       on_outcome: called for every outcome, in the order of its shard, for progress.
       reader: reads sources in gs:// ahead; None to read each when it is decoded.
@@ -56,6 +57,7 @@ class ClipPool:
     """
 
     executor: Executor
+    convert: Convert
     window: int
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
     reader: Executor | None = None
@@ -101,9 +103,9 @@ def _place(row: Clip | Outcome) -> tuple[int, str]:
 
 
 def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool) -> Sidecar:
-    def prepare(source: tuple[Clip, Ahead]) -> tuple[bytes, Outcome]:
+    def prepare(source: tuple[Clip, Ahead]) -> Prepared:
         clip, ahead = source
-        return prepare_clip(clip, output, ahead)
+        return prepare_clip(clip, output, pool.convert, ahead)
 
     outcomes: list[Outcome] = []
     line_index, written, file_hash = 0, 0, sha256()
@@ -112,8 +114,9 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, output: Outp
         closing(read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
-        for line, outcome in map_ordered(pool.executor, prepare, both, pool.window):
-            placed = replace(outcome, split=key[0], shard_index=key[1], line_index=line_index if line else None)
+        for prepared in map_ordered(pool.executor, prepare, both, pool.window):
+            line, place = prepared.line, line_index if prepared.line else None
+            placed = replace(prepared.outcome, split=key[0], shard_index=key[1], line_index=place)
             line_index += bool(line)
             written += stream.write(line)
             file_hash.update(line)

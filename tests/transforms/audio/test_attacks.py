@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests import shards
 from tests.sounds import tone
 from transforms import reasons
 from transforms.audio import encode, ffmpeg
 from transforms.clip import Clip
 from transforms.dataset.output import Output
-from transforms.dataset.prepare_clip import prepare_clip
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -41,7 +41,7 @@ def place(tmp_path):
 def prepared(place, clip):
     settings = Settings()
     output = Output(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings, Storage())
-    return prepare_clip(clip, output)
+    return shards.prepared(clip, output)
 
 
 def texts(place, port):
