@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -20,6 +21,8 @@ from transforms.dataset.plan import ShardKey
 from transforms.dataset.shard import ClipPool, ShardResult
 
 REUSED = Metrics.counter("cliptune", "clips_reused")
+# Microseconds of processor time of each converted clip.
+CPU = {stage: Metrics.distribution("cliptune", f"cpu_us_{stage}") for stage in shard.STAGES}
 # A thread prepares tens of clips a second: a request of a tenth of a second must not hold it up. The cap bounds the
 # memory of a worker with many threads, for each read may hold `read_ahead.MAX_WAITING_BYTES`.
 READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
@@ -62,7 +65,10 @@ class _WriteShard(beam.DoFn):
         # Counted on this thread: a counter incremented on another one is lost.
         # A bundle that runs again finds its own shard, which no earlier run has made.
         REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
-        return result
+        for spent in result.cpu_ns:
+            for distribution, nanoseconds in zip(CPU.values(), spent, strict=True):
+                distribution.update(nanoseconds // 1000)
+        return replace(result, cpu_ns=())
 
     def teardown(self) -> None:
         self.writer.stop()

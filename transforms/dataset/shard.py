@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from transforms.audio import encode
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, example, read_ahead
+from transforms.dataset import assign, conversion, example, read_ahead
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
@@ -34,12 +35,19 @@ class ShardResult:
       rows: clips that were assigned to the shard.
       reused: whether an earlier run had written it.
       fingerprint: of its sidecar.
+      cpu_ns: processor time of each of `STAGES`, of each clip that was converted; to be counted, and left out of the
+        shuffle.
     """
 
     key: ShardKey
     rows: int
     reused: bool
     fingerprint: str
+    cpu_ns: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
+
+
+# What a clip's processor time is spent on: the conversion, and then its place in the shard.
+STAGES = (*conversion.STAGES, "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +94,16 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
+    cpu_ns: tuple[tuple[int, ...], ...] = ()
     if key[0] == REJECTED:
         output.check_claim()
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
     else:
         clips = [row for row in ordered if isinstance(row, Clip)]
-        sidecar = _write_lines(key, clips, digest, output, pool)
+        sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
     output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
-    return ShardResult(key, len(sidecar.outcomes), False, digest)
+    return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns)
 
 
 def _place(row: Clip | Outcome) -> tuple[int, str]:
@@ -102,12 +111,17 @@ def _place(row: Clip | Outcome) -> tuple[int, str]:
     return assign.order_key(name), name
 
 
-def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool) -> Sidecar:
+def _write_lines(
+    key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool
+) -> tuple[Sidecar, tuple[tuple[int, ...], ...]]:
+    """The shard's file; its sidecar, still to be written, and the processor time of each clip."""
+
     def prepare(source: tuple[Clip, Ahead]) -> Prepared:
         clip, ahead = source
         return prepare_clip(clip, output, pool.convert, ahead)
 
     outcomes: list[Outcome] = []
+    cpu_ns: list[tuple[int, ...]] = []
     line_index, written, file_hash = 0, 0, sha256()
     with (
         output.storage.write(output.shard_uri(key)) as stream,
@@ -118,12 +132,15 @@ def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, output: Outp
             line, place = prepared.line, line_index if prepared.line else None
             placed = replace(prepared.outcome, split=key[0], shard_index=key[1], line_index=place)
             line_index += bool(line)
+            begun = time.thread_time_ns()
             written += stream.write(line)
             file_hash.update(line)
+            if line:
+                cpu_ns.append((*prepared.cpu_ns, time.thread_time_ns() - begun))
             outcomes.append(placed)
             pool.on_outcome(placed)
         output.check_claim()  # the file takes its name at the end of this block
-    return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes))
+    return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes)), tuple(cpu_ns)
 
 
 def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
