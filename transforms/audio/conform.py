@@ -55,10 +55,7 @@ def conform(waveform: Waveform, settings: Settings) -> Conformed:
     """
     samples, rate = waveform.samples, settings.sample_rate
     peak = _peak(samples)
-    mono = to_mono(samples)
-    if not peak <= MAX_FLOAT_PEAK:
-        _require_finite(mono)
-    at_rate = resample(mono, waveform.sample_rate, rate)
+    at_rate = resample(_finite_mono(samples, peak), waveform.sample_rate, rate)
     # DC is no sound: it is left out of the judgement and left in the audio.
     centred = at_rate - at_rate.mean(dtype=np.float64).astype(np.float32) if at_rate.size else at_rate
     energies = frame_energies(centred, rate)
@@ -152,6 +149,13 @@ def _peak(samples: Samples) -> float:
         return 0.0
     scale = INT16_SCALE if samples.dtype == np.int16 else 1.0
     return float(np.maximum(float(samples.max()), -float(samples.min()))) / scale
+
+
+def _finite_mono(samples: Samples, peak: float) -> NDArray[np.float32]:
+    mono = to_mono(samples)
+    if not peak <= MAX_FLOAT_PEAK:  # NaN is not
+        _require_finite(mono)
+    return mono
 
 
 def _require_finite(mono: NDArray[np.float32]) -> None:
