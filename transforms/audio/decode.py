@@ -146,7 +146,7 @@ def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
 
 def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Waveform | None:
     """Decodes with libsndfile; None for a codec that it does not read."""
-    decoded = sndfile.decode(io.BytesIO(content), form, seconds)
+    decoded = sndfile.decode(content, form, seconds)
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
