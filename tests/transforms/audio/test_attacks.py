@@ -4,13 +4,14 @@ import os
 import socket
 import stat
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from tests import shards
-from tests.sounds import tone
+from tests.sounds import BY_NAME, encoded, tone
 from transforms import reasons
 from transforms.audio import encode, ffmpeg
 from transforms.clip import Clip
@@ -113,6 +114,10 @@ def test_what_stands_in_a_secret_file_is_told_to_nobody(place):
     assert "hunter2" not in str(outcome)
 
 
+# AAC whose rate changes on the way: only the program decodes it whole.
+CHANGING = b"".join(encoded(tone(440, rate), replace(BY_NAME["aac adts"], rate=rate)) for rate in (16_000, 24_000))
+
+
 @pytest.fixture
 def decoder(tmp_path, monkeypatch):
     """Puts a script in the place of ffmpeg."""
@@ -147,20 +152,20 @@ def decoder(tmp_path, monkeypatch):
 def test_a_decoder_that_fails_costs_one_clip(place, decoder, monkeypatch, script, reason, told):
     monkeypatch.setattr(ffmpeg, "MAX_DECODED_BYTES", 8 << 20)
     monkeypatch.setattr(ffmpeg, "MAX_LOG_BYTES", 1 << 20)
-    soundfile.write(place / "in/x.opus", tone(440, 16_000), 16_000, "OPUS", format="OGG")
+    (place / "in/x.aac").write_bytes(CHANGING)
     decoder(script)
     if "1 s" in told:
         monkeypatch.setattr(ffmpeg, "TIMEOUT_SECONDS", 1.0)
-    line, outcome = prepared(place, Clip("x", "x.opus", "x"))
+    line, outcome = prepared(place, Clip("x", "x.aac", "x"))
     assert (line, outcome.reason) == (b"", reason.name)
     assert told in outcome.detail
 
 
 def test_the_whole_group_of_a_stuck_decoder_is_killed(place, decoder, monkeypatch):
-    soundfile.write(place / "in/x.opus", tone(440, 16_000), 16_000, "OPUS", format="OGG")
+    (place / "in/x.aac").write_bytes(CHANGING)
     folder = decoder("sleep 1000 & echo $! > $(dirname $0)/child; wait")
     monkeypatch.setattr(ffmpeg, "TIMEOUT_SECONDS", 1.0)
-    prepared(place, Clip("x", "x.opus", "x"))
+    prepared(place, Clip("x", "x.aac", "x"))
     child = int((folder / "child").read_text())
     with pytest.raises(ProcessLookupError):
         for _ in range(1_000_000):  # a killed process goes in its own time
