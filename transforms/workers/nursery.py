@@ -130,6 +130,7 @@ def main() -> None:
         _serve(control, workers)
     for pid in workers:
         _end(pid)
+        os.waitpid(pid, 0)  # its processor time is its program's
 
 
 def _serve(control: socket.socket, workers: set[int]) -> None:
