@@ -182,7 +182,8 @@ def _chosen(container: InputContainer, track: int, form: Format) -> AudioStream:
 def _sought(container: InputContainer, start_seconds: float) -> float:
     """Seeks to seconds from the recording's start on, and gives them by the container's clock."""
     start = start_seconds + (container.start_time or 0) / av.time_base
-    with contextlib.suppress(av.FFmpegError):  # what cannot be sought is read from its beginning
+    # What cannot be sought, or is no 64-bit number, is read from its beginning.
+    with contextlib.suppress(av.FFmpegError, OverflowError):
         container.seek(round(start * av.time_base))
     return start
 
