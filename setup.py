@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 # Workers install only what workers use: the tuning half is an extra.
 WORKER = [
     "apache-beam[gcp]>=2.76,<2.78",
+    "av>=18.1,<19",
     "ffmpeg-python>=0.2,<0.3",
     "google-cloud-storage>=3.4.1,<4",
     "google-crc32c>=1.5,<2",

@@ -17,6 +17,7 @@ from beam_pipeline import faults, progress
 from beam_pipeline.job import Job
 from beam_pipeline.pipeline import build
 from transforms.listener import Listener
+from transforms.workers import pool
 
 
 def check(options: PipelineOptions) -> None:
@@ -24,17 +25,17 @@ def check(options: PipelineOptions) -> None:
 
 
 def threads() -> int:
-    """Two clips for each core, because a thread sometimes waits for ffmpeg or the disk."""
+    """A clip for each core, and one more to be ready when a core is."""
     # `sched_getaffinity`, the cores of this process, does not exist on every system.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 2 * cores
+    return cores + 1
 
 
 def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
     """Runs the pipeline in this process; raises as `runners.Engine` says."""
     # A failure is raised as an exception. Beam would also log its traceback.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers():
+    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers(), pool.running():
         path = Path(folder, "progress")
         with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)

@@ -1,9 +1,10 @@
-"""Writing shards: the one step that touches audio, and the threads that it works with."""
+"""Writing shards: the one step that touches audio, and the threads and processes that it works with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -15,10 +16,13 @@ from beam_pipeline.job import Job
 from beam_pipeline.progress import ProgressFile
 from transforms.clip import Clip, Outcome, unpack
 from transforms.dataset import shard
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.dataset.plan import ShardKey
 from transforms.dataset.shard import ClipPool, ShardResult
 
 REUSED = Metrics.counter("cliptune", "clips_reused")
+# Microseconds of processor time of each converted clip.
+CPU = {stage: Metrics.distribution("cliptune", f"cpu_us_{stage}") for stage in shard.STAGES}
 # A thread prepares tens of clips a second: a request of a tenth of a second must not hold it up. The cap bounds the
 # memory of a worker with many threads, for each read may hold `read_ahead.MAX_WAITING_BYTES`.
 READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
@@ -61,7 +65,10 @@ class _WriteShard(beam.DoFn):
         # Counted on this thread: a counter incremented on another one is lost.
         # A bundle that runs again finds its own shard, which no earlier run has made.
         REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
-        return result
+        for spent in result.cpu_ns:
+            for distribution, nanoseconds in zip(CPU.values(), spent, strict=True):
+                distribution.update(nanoseconds // 1000)
+        return replace(result, cpu_ns=())
 
     def teardown(self) -> None:
         self.writer.stop()
@@ -117,18 +124,23 @@ class ShardWriter:
 
 
 class _Threads:
-    """Three pools: for shards, for their clips, and for reads of sources in gs://."""
+    """Three pools of threads: for shards, for their clips, and for reads of sources in gs://; and the clip workers.
+
+    A thread of a clip reads its source, if that is not on this machine, and waits for a worker.
+    """
 
     def __init__(self, job: Job) -> None:
         threads = job.clip_threads
         reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
         self._output = job.output
+        self._workers = ClipWorkers(job.output.settings, job.output.verify, threads)
         self._progress = ProgressFile(job.progress_path)
         self._shards = ThreadPoolExecutor(SHARDS_AT_A_TIME, thread_name_prefix="shard")
         self._clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
         self._reads = ThreadPoolExecutor(reads, thread_name_prefix="read")
         # Two a thread: one being prepared, one ready while the line before it is written.
-        self._pool = ClipPool(self._clips, 2 * threads, self._progress.note, self._reads, reads)
+        window = 2 * threads
+        self._pool = ClipPool(self._clips, self._workers.convert, window, self._progress.note, self._reads, reads)
 
     def write(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> Future[ShardResult]:
         """Writes a shard on one of the threads."""
@@ -139,5 +151,6 @@ class _Threads:
         # Shards whose clips are cancelled end with a fault, and leave no half-written file.
         for executor in (self._clips, self._reads):
             executor.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
         self._shards.shutdown(cancel_futures=True)
         self._progress.close()

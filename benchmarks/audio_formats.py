@@ -43,10 +43,11 @@ def measure(form: Format) -> Measured:
     wave = decode.decode(content, max_duration=30.0, name_hint=f"x.{form.extension}")
     samples = conform.conform(wave, UNTRIMMED).samples / 32_768
     codec = wave.source_format.rpartition("/")[2]  # the decoders name most codecs differently
-    in_process = sniff.sniff(content, f"x.{form.extension}").sndfile and codec.upper() in soundfile.available_subtypes()
+    sniffed = sniff.sniff(content, f"x.{form.extension}")
+    with_sndfile = sniffed.sndfile and codec.upper() in soundfile.available_subtypes()
     return Measured(
         form=form,
-        decoder="libsndfile" if in_process else "ffmpeg",
+        decoder="libsndfile" if with_sndfile else "libav",
         source_format=wave.source_format,
         gain_db=level_db(samples, 1_000, 16_000) - 20 * np.log10(0.5),
         length_ms=1_000 * (len(samples) / 16_000 - 2.0),

@@ -18,6 +18,7 @@ from beam_pipeline import write_shards
 from benchmarks.replacing import Replacements, replaced
 from cliptune import main as cliptune
 from transforms.clip import Outcome
+from transforms.dataset.prepare_clip import Convert
 from transforms.dataset.shard import ClipPool
 from transforms.report import finish
 
@@ -26,9 +27,9 @@ def one_after_the_other() -> Replacements:
     """Nothing is read ahead, one shard is written after the other, and one sidecar read."""
 
     def without_reader(
-        clips: Executor, window: int, note: Callable[[Outcome], None], reader: Executor, reads: int
+        clips: Executor, convert: Convert, window: int, note: Callable[[Outcome], None], reader: Executor, reads: int
     ) -> ClipPool:
-        return ClipPool(clips, window, note)
+        return ClipPool(clips, convert, window, note)
 
     return {
         (write_shards, "SHARDS_AT_A_TIME"): 1,

@@ -69,7 +69,7 @@ def _formats() -> Iterator[Sequence[str]]:
 
 
 def _format(form: Format) -> Sequence[str]:
-    decoder, segments = "libsndfile" if form.sndfile else "ffmpeg", "yes" if form.seekable else "no"
+    decoder, segments = "libsndfile" if form.sndfile else "libav", "yes" if form.seekable else "no"
     facts = {
         "declared bytes": form.end and not form.framed,
         "frames": form.framed,

@@ -3,14 +3,17 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import soundfile
 
 from tests.sounds import tone
 from transforms.clip import Clip
 from transforms.dataset import shard
+from transforms.dataset.conversion import convert
 from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import make_plan
+from transforms.dataset.prepare_clip import prepare_clip
 from transforms.dataset.shard import ClipPool
 from transforms.report import finish
 from transforms.settings import Settings
@@ -35,9 +38,20 @@ def output_of(tmp_path, **settings):
     return Output(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), num_shards, Settings(**settings), Storage())
 
 
+def converting(output):
+    """The conversion of clips in this process."""
+    return partial(convert, settings=output.settings, verify=output.verify)
+
+
+def prepared(clip, output):
+    """What becomes of a clip, in this process: its line and its outcome."""
+    made = prepare_clip(clip, output, converting(output))
+    return made.line, made.outcome
+
+
 def write(key, rows, output, window=4, on_outcome=lambda outcome: None):
     with ThreadPoolExecutor(2) as executor:
-        return shard.write_shard(key, rows, output, ClipPool(executor, window, on_outcome))
+        return shard.write_shard(key, rows, output, ClipPool(executor, converting(output), window, on_outcome))
 
 
 def finished(tmp_path, clips, bad=()):

@@ -18,7 +18,7 @@ from cliptune.main import main
 from tests.beam_pipeline.conftest import FEW, fill, ledger, prepare
 from tests.cliptune.test_commands import only_json, run
 from tests.tuning.conftest import _prepared, out
-from transforms.dataset import example
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.errors import ClipRejected, UserError
 from transforms.limits import Source
 from transforms.reasons import REASONS, Reason
@@ -96,14 +96,14 @@ TOY_REASON = Reason("too_cheerful", "The text is merrier than is allowed.", "Be 
 
 def test_a_reason_is_a_row(tmp_path, prepare, monkeypatch):
     monkeypatch.setitem(REASONS, TOY_REASON.name, TOY_REASON)
-    line = example.line
+    convert = ClipWorkers.convert
 
-    def grave(clip, payload, settings):
+    def grave(self, clip, source):
         if clip.clip_id == FEW[0]["id"]:
             raise ClipRejected(TOY_REASON, "merry: it has a laugh in it")
-        return line(clip, payload, settings)
+        return convert(self, clip, source)
 
-    monkeypatch.setattr(example, "line", grave)
+    monkeypatch.setattr(ClipWorkers, "convert", grave)
     fill(tmp_path, FEW)
     done = prepare(tmp_path / "m.jsonl", tmp_path / "out", "--max_rejected_fraction=1")
     (row,) = (row for row in ledger(tmp_path / "out") if row["status"] == "rejected")

@@ -130,14 +130,14 @@ def in_traceback(text: str) -> CliptuneError | None:
 
     A runner elsewhere sends a worker's exception as such a text. Errors are recognised by the names of their classes.
     """
-    found = [(match.start(), kind, match.group(1)) for kind in _told() for match in _raised(kind, text)]
+    found = [(match.start(), kind, match.group(1)) for kind in told() for match in _raised(kind, text)]
     if not found:
         return None
     _, kind, message = max(found, key=lambda line: line[0])
     return kind(message)
 
 
-def _told() -> Iterator[type[CliptuneError]]:
+def told() -> Iterator[type[CliptuneError]]:
     """The classes of `TOLD` and all their subclasses."""
     waiting = list[type[CliptuneError]](TOLD)
     while waiting:

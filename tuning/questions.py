@@ -6,15 +6,16 @@ import itertools
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from transforms.clip import Clip
 from transforms.dataset import ledger
-from transforms.dataset.output import Output
-from transforms.dataset.prepare_clip import prepare_clip
-from transforms.errors import ServiceError, UserError
+from transforms.dataset.clip_workers import ClipWorkers
+from transforms.dataset.sources import Stored
+from transforms.errors import ClipRejected, ServiceError, UserError
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
 from transforms.storage import uris
@@ -160,11 +161,11 @@ def question_about(
     """
     uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
-    line, outcome = prepare_clip(
-        clip, Output(prepared.uri, prepared.uri, (), {}, _settings(prepared), prepared.storage)
-    )
-    if not line:
-        raise UserError(f"{file}: {outcome.reason}: {outcome.detail}")
+    with closing(ClipWorkers(_settings(prepared), verify=False, size=1)) as workers:
+        try:
+            line = workers.convert(clip, Stored(uri, prepared.storage)).line
+        except ClipRejected as refusal:
+            raise UserError(f"{file}: {refusal}") from None
     example = asked.provider.parse(line)
     return Question(example.contents, example.system_instruction, asked.thinking)
 

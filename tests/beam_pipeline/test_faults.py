@@ -12,7 +12,7 @@ import pytest
 
 from tests import forked, processes
 from tests.beam_pipeline.conftest import SOME, contents, prepare_in_small_shards, write_manifest
-from transforms.storage import Storage
+from transforms.dataset.clip_workers import ClipWorkers
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--manifest", "m.jsonl", "--output", "out"]
@@ -73,16 +73,16 @@ def test_a_run_that_is_overtaken_stops_and_leaves_the_others_dataset_alone(
 ):
     other = [*FLAGS, "--overwrite", "--sample_rate=8000"]
     write_manifest(folder / "m.jsonl", SOME)
-    read, count = Storage.read_audio, 0
+    convert, count = ClipWorkers.convert, 0
 
-    def overtaken(self, uri, max_bytes):
+    def overtaken(self, clip, source):
         nonlocal count
         count += 1
         if count == moment:
             assert forked.run(prepare_in_small_shards, *other, folder=folder).returncode == 0
-        return read(self, uri, max_bytes)
+        return convert(self, clip, source)
 
-    monkeypatch.setattr(Storage, "read_audio", overtaken)
+    monkeypatch.setattr(ClipWorkers, "convert", overtaken)
     monkeypatch.chdir(folder)
     run = prepare("m.jsonl", "out", "--clip_threads=1")
     assert (run.status, run.stdout) == (1, "")

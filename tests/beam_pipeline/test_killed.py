@@ -10,7 +10,7 @@ import pytest
 
 from tests import forked
 from tests.beam_pipeline.conftest import SOME, contents, fill, prepare_in_small_shards, write_manifest
-from transforms.dataset import prepare_clip
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.storage import Storage
 
 storage = Storage()
@@ -19,7 +19,7 @@ storage = Storage()
 def killed_at(moment, name, count, *flags):
     """The command, in a process that kills itself at one moment of its work."""
     patch, seen = pytest.MonkeyPatch(), itertools.count(1)
-    replace, read = Path.replace, Storage.read_audio
+    replace, convert = Path.replace, ClipWorkers.convert
 
     def reached(path):
         # Counted in one step, for several threads write.
@@ -35,12 +35,12 @@ def killed_at(moment, name, count, *flags):
         reached(target)
         return result
 
-    def kill_reading(self, uri, max_bytes):
-        reached(uri)
-        return read(self, uri, max_bytes)
+    def kill_converting(self, clip, source):
+        reached(source.uri)
+        return convert(self, clip, source)
 
     if moment == "decoding":
-        patch.setattr(Storage, "read_audio", kill_reading)
+        patch.setattr(ClipWorkers, "convert", kill_converting)
     else:
         patch.setattr(Path, "replace", {"before": kill_before, "after": kill_after}[moment])
     prepare_in_small_shards("--manifest", "m.jsonl", "--output", "out", *flags)
@@ -74,13 +74,13 @@ def test_a_killed_run_is_finished_by_the_next(
     committed = [path for path in (folder / "out").rglob("*.outcomes.json") if path.parent.name != "rejected"]
     done = {outcome["clip_id"] for path in committed for outcome in json.loads(path.read_bytes())["outcomes"]}
     decoded: list[str] = []
-    accept = prepare_clip._accept
+    convert = ClipWorkers.convert
 
-    def counted(clip, output, ahead):
+    def counted(self, clip, source):
         decoded.append(clip.clip_id)
-        return accept(clip, output, ahead)
+        return convert(self, clip, source)
 
-    monkeypatch.setattr(prepare_clip, "_accept", counted)
+    monkeypatch.setattr(ClipWorkers, "convert", counted)
     monkeypatch.chdir(folder)
     assert prepare("m.jsonl", "out").json["reused"] == len(done)
     assert sorted(decoded) == sorted({row["id"] for row in SOME} - done)

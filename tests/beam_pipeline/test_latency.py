@@ -69,18 +69,18 @@ def test_a_failing_bucket_stops_the_run(bucket, prepare, tmp_path, monkeypatch, 
     assert not [uri for uri in storage.list_files(f"{bucket}/out") if "/train/" in uri]
 
 
-def prepare_interrupted(comes_back, *words):
-    """The command, with Ctrl-C at its first read."""
-    patch, read = pytest.MonkeyPatch(), Storage.read_audio
+def prepare_interrupted(owner, name, comes_back, *words):
+    """The command, with Ctrl-C at the first call of a method."""
+    patch, method = pytest.MonkeyPatch(), getattr(owner, name)
 
-    def interrupt(self, uri, max_bytes):
+    def interrupt(self, *arguments):
         patch.undo()
         os.kill(os.getpid(), signal.SIGINT)
         if not comes_back:
             threading.Event().wait(600)
-        return read(self, uri, max_bytes)
+        return method(self, *arguments)
 
-    patch.setattr(Storage, "read_audio", interrupt)
+    patch.setattr(owner, name, interrupt)
     sys.exit(main(["prepare", *words]))
 
 
@@ -88,7 +88,7 @@ def prepare_interrupted(comes_back, *words):
 def test_an_interrupted_run_over_a_bucket_stops_and_is_finished_by_the_next(bucket, prepare, tmp_path, comes_back):
     fill(bucket, SOME, tmp_path)
     words = ["--manifest", f"{bucket}/m.jsonl", "--output", f"{bucket}/out"]
-    stopped = forked.run(prepare_interrupted, comes_back, *words, folder=tmp_path)
+    stopped = forked.run(prepare_interrupted, Storage, "read_audio", comes_back, *words, folder=tmp_path)
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not storage.exists(f"{bucket}/out/dataset.json")

@@ -16,9 +16,9 @@ from beam_pipeline import prepare as prepare_module
 from beam_pipeline.options import options_of
 from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.errors import StorageError, UsageError, UserError
 from transforms.listener import SILENT
-from transforms.storage import Storage
 
 ENGINES = [[], ["--runner=BundleBasedDirectRunner"]]
 
@@ -244,7 +244,7 @@ def test_faults_of_workers_are_told_in_their_own_words(folder, prepare, monkeypa
         raise fault
 
     write_manifest(folder / "m.jsonl", FEW)
-    monkeypatch.setattr(Storage, "read_audio", fail)
+    monkeypatch.setattr(ClipWorkers, "convert", fail)
     run = prepare(folder / "m.jsonl", folder / "out", *engine)
     assert (run.status, run.stderr) == (1, f"cliptune prepare: {fault}\n")
 

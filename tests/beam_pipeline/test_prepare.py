@@ -14,6 +14,7 @@ from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
 from tests.beam_pipeline.test_latency import prepare_interrupted
 from transforms.audio import encode
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.errors import StorageError
 from transforms.payloads import Payload
 from transforms.settings import DEFAULT_PROMPT
@@ -267,7 +268,7 @@ def test_a_run_that_fails_anywhere_is_finished_by_the_next(
 
 def test_an_interrupted_run_says_how_to_go_on_and_is_finished_by_the_next(finished, prepare, reference):
     words = ["--manifest", "m.jsonl", "--output", "out", "--overwrite"]
-    done = forked.run(prepare_interrupted, True, *words, folder=finished)
+    done = forked.run(prepare_interrupted, ClipWorkers, "convert", True, *words, folder=finished)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not (finished / "out/dataset.json").exists()

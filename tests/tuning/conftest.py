@@ -7,6 +7,7 @@ import httpx
 import pytest
 import soundfile
 
+from tests.shards import converting
 from tests.sounds import tone
 from transforms.clip import Clip
 from transforms.dataset import assign, shard
@@ -35,7 +36,8 @@ def prepare(folder, count=24, clips_per_shard=8, missing=(), **settings):
     claim(output, plan, overwrite=False)
     with ThreadPoolExecutor(2) as executor:
         results = [
-            shard.write_shard(key, _rows(clips, key, plan), output, ClipPool(executor, 4)) for key in plan.shard_keys()
+            shard.write_shard(key, _rows(clips, key, plan), output, ClipPool(executor, converting(output), 4))
+            for key in plan.shard_keys()
         ]
     finish.finish(results, plan, output)
     return folder / "out"

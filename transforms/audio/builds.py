@@ -14,31 +14,52 @@ from pathlib import Path
 def builds() -> dict[str, str]:
     """The version of each library that decides samples or bytes."""
     return {
-        "libsndfile": _libsndfile() or _libsndfile_loaded(),
+        "libsndfile": _libsndfile(),
         "soundfile": importlib.metadata.version("soundfile"),
         "soxr": importlib.metadata.version("soxr"),
         "numpy": importlib.metadata.version("numpy"),
+        "av": importlib.metadata.version("av"),
+        "libav": _libav(),
         "ffmpeg": _ffmpeg_version(),
     }
 
 
 def _libsndfile() -> str:
-    """What the libsndfile of soundfile's wheel calls itself; "" if the wheel brings none, or several."""
-    data = importlib.util.find_spec("_soundfile_data")
-    folder = Path(data.origin).parent if data and data.origin else None
-    libraries = list(folder.glob("libsndfile*")) if folder else []
-    if len(libraries) != 1:
+    """What the libsndfile that soundfile uses calls itself, e.g. "1.2.2"."""
+    version = _asked("_soundfile_data", "", "libsndfile*", "sf_version_string")
+    if not version:
+        import soundfile  # noqa: PLC0415 -- slow to import
+
+        version = str(soundfile.__libsndfile_version__)
+    return version.removeprefix("libsndfile-")
+
+
+def _libav() -> str:
+    """The version of FFmpeg whose libraries are in the wheel of PyAV, e.g. "8.1.2"."""
+    version = _asked("av", "../av.libs", "libavutil*", "av_version_info")
+    if not version:
+        import av  # noqa: PLC0415 -- slow to import
+
+        version = str(av.ffmpeg_version_info)
+    return version
+
+
+def _asked(package: str, folder: str, library: str, function: str) -> str:
+    """The version that a library in a wheel tells; "" if the wheel does not hold exactly one of this name.
+
+    Args:
+      package: of the wheel. It is not imported, because that takes longer than all else that a rerun does.
+      folder: of the library, from the package's own.
+      library: pattern of its file name.
+      function: of the library; takes nothing and returns text.
+    """
+    found = importlib.util.find_spec(package)
+    files = list(Path(found.origin).parent.joinpath(folder).glob(library)) if found and found.origin else []
+    if len(files) != 1:
         return ""
-    version = ctypes.CDLL(str(libraries[0])).sf_version_string
+    version = ctypes.CDLL(str(files[0]))[function]
     version.restype = ctypes.c_char_p
-    return str(version().decode()).removeprefix("libsndfile-")
-
-
-def _libsndfile_loaded() -> str:
-    """What the libsndfile that soundfile finds calls itself."""
-    import soundfile  # noqa: PLC0415 -- it loads numpy
-
-    return str(soundfile.__libsndfile_version__)
+    return str(version().decode())
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import soxr
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio.waveform import Waveform
+from transforms.audio.waveform import Samples, Waveform
 from transforms.errors import ClipRejected
 from transforms.settings import Settings
 
@@ -22,6 +22,8 @@ MAX_FLOAT_PEAK = 16.0
 SILENT_RMS = 10 ** (-70 / 20)
 # Channels cancel if one is audible and their mean is 40 dB lower.
 CANCELLATION = 10 ** (-40 / 20)
+# Energies are added up in 32 bits first; what is this close to a limit is measured again in 64.
+QUICK_MARGIN = 1.01
 FRAMES_PER_SECOND = 100
 # A frame counts as sound from 45 dB below the loudest one, and never below −65 dBFS.
 TRIM_BELOW_PEAK_DB = 45.0
@@ -51,33 +53,45 @@ def conform(waveform: Waveform, settings: Settings) -> Conformed:
     Raises:
       ClipRejected: not finite, silent, channels that cancel, too short or too long.
     """
-    mono = to_mono(waveform.samples)
-    _require_finite(mono)
-    at_rate = resample(mono, waveform.sample_rate, settings.sample_rate)
+    samples, rate = waveform.samples, settings.sample_rate
+    peak = _peak(samples)
+    at_rate = resample(_finite_mono(samples, peak), waveform.sample_rate, rate)
     # DC is no sound: it is left out of the judgement and left in the audio.
     centred = at_rate - at_rate.mean(dtype=np.float64).astype(np.float32) if at_rate.size else at_rate
-    _require_sound(centred, waveform)
-    start, end = sound_bounds(centred, settings.sample_rate) if settings.trim_silence else (0, len(at_rate))
+    energies = frame_energies(centred, rate)
+    _require_sound(centred, energies, peak, waveform)
+    start, end = sound_bounds(energies, len(centred), rate) if settings.trim_silence else (0, len(at_rate))
     end = _bounded_end(start, end, waveform.sample_rate, settings)
-    return Conformed(to_int16(at_rate[start:end]), start, len(at_rate) - end)
+    # 16-bit mono at the dataset's rate comes through as it is.
+    as_is = samples.dtype == np.int16 and samples.shape[1] == 1 and waveform.sample_rate == rate
+    kept = samples[start:end, 0].astype(np.int16, copy=False) if as_is else to_int16(at_rate[start:end])
+    return Conformed(kept, start, len(at_rate) - end)
 
 
-def to_mono(samples: NDArray[np.float32] | NDArray[np.int16]) -> NDArray[np.float32]:
+def to_mono(samples: Samples) -> NDArray[np.float32]:
     """The mean of the channels.
 
     Args:
       samples: float32 in ±1 or int16, shape (num_samples, num_channels).
 
     Returns:
-      float32 in ±1, shape (num_samples,).
+      float32 in ±1, shape (num_samples,); of one channel of floats a view.
     """
-    channels = samples.shape[1]
-    scale = 1.0 / (channels * (INT16_SCALE if samples.dtype == np.int16 else 1.0))
+    total = _sum(samples) if samples.shape[1] > 1 else samples[:, 0].astype(np.float32, copy=False)
+    divisor = samples.shape[1] * (INT16_SCALE if samples.dtype == np.int16 else 1.0)
+    return total if divisor == 1.0 else np.multiply(total, np.float32(1.0 / divisor), out=total)
+
+
+def _sum(samples: Samples) -> NDArray[np.float32]:
+    """The sum of the channels, of which there are several."""
+    if samples.dtype == np.int16 and samples.shape[1] == 2 and samples.flags.c_contiguous:
+        # Both samples of a frame as one integer, which is twice as fast as reading every second one.
+        frames = samples.view(np.int32)[:, 0]
+        return ((frames >> 16) + frames.astype(np.int16)).astype(np.float32)
     # Adding columns is thirty times as fast as mean(axis=1) on a narrow array.
-    total = samples[:, 0].astype(np.float32)
-    for channel in range(1, channels):
+    total = np.add(samples[:, 0], samples[:, 1], dtype=np.float32)
+    for channel in range(2, samples.shape[1]):
         total += samples[:, channel]
-    total *= np.float32(scale)
     return total
 
 
@@ -91,34 +105,57 @@ def resample(mono: NDArray[np.float32], rate: int, to_rate: int) -> NDArray[np.f
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """Rounds to the nearest 16-bit value, saturating at full scale."""
-    scaled = np.rint(samples * np.float32(INT16_SCALE))
-    saturated: NDArray[np.int16] = np.clip(scaled, -32_768, 32_767).astype(np.int16)
-    return saturated
+    scaled = samples * np.float32(INT16_SCALE)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -32_768, 32_767, out=scaled)
+    return scaled.astype(np.int16)
 
 
-def sound_bounds(samples: NDArray[np.float32], sample_rate: int) -> tuple[int, int]:
+def frame_energies(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """The energy of each whole frame of 10 ms: float32, shape (num_frames,)."""
+    frame = sample_rate // FRAMES_PER_SECOND
+    framed = samples[: len(samples) // frame * frame].reshape(-1, frame)
+    energies: NDArray[np.float32] = np.einsum("ij,ij->i", framed, framed)
+    return energies
+
+
+def sound_bounds(energies: NDArray[np.float32], num_samples: int, sample_rate: int) -> tuple[int, int]:
     """Where sound begins and ends, with a margin on both sides.
 
     Args:
-      samples: float32 without DC, shape (num_samples,).
+      energies: of the frames of a clip without DC, from `frame_energies`.
+      num_samples: of the clip.
       sample_rate: Hz.
 
     Returns:
       Start and end (exclusive) in samples. The whole if nothing stands out.
     """
     frame = sample_rate // FRAMES_PER_SECOND
-    num_frames = len(samples) // frame
-    if not num_frames:
-        return 0, len(samples)
-    framed = samples[: num_frames * frame].reshape(num_frames, frame)
-    level = 10 * np.log10(np.einsum("ij,ij->i", framed, framed) / frame + 1e-12)
+    if not energies.size:
+        return 0, num_samples
+    level = 10 * np.log10(energies / frame + 1e-12)
     loud = np.flatnonzero(level >= max(level.max() - TRIM_BELOW_PEAK_DB, TRIM_FLOOR_DB))
     if not loud.size:
-        return 0, len(samples)
+        return 0, num_samples
     margin = round(TRIM_MARGIN_SECONDS * sample_rate)
     # The rest behind the last whole frame counts as part of that frame.
-    end = len(samples) if loud[-1] == num_frames - 1 else (int(loud[-1]) + 1) * frame + margin
-    return max(0, int(loud[0]) * frame - margin), min(len(samples), end)
+    end = num_samples if loud[-1] == len(energies) - 1 else (int(loud[-1]) + 1) * frame + margin
+    return max(0, int(loud[0]) * frame - margin), min(num_samples, end)
+
+
+def _peak(samples: Samples) -> float:
+    """The largest magnitude in any channel, full scale being 1; NaN if one is not a number."""
+    if not samples.size:
+        return 0.0
+    scale = INT16_SCALE if samples.dtype == np.int16 else 1.0
+    return float(np.maximum(float(samples.max()), -float(samples.min()))) / scale
+
+
+def _finite_mono(samples: Samples, peak: float) -> NDArray[np.float32]:
+    mono = to_mono(samples)
+    if not peak <= MAX_FLOAT_PEAK:  # NaN is not
+        _require_finite(mono)
+    return mono
 
 
 def _require_finite(mono: NDArray[np.float32]) -> None:
@@ -131,9 +168,16 @@ def _require_finite(mono: NDArray[np.float32]) -> None:
         )
 
 
-def _require_sound(centred: NDArray[np.float32], waveform: Waveform) -> None:
+def _require_sound(
+    centred: NDArray[np.float32], energies: NDArray[np.float32], peak: float, waveform: Waveform
+) -> None:
+    several = waveform.samples.shape[1] > 1
+    # No channel is louder than the peak. Nearly every clip is so loud that its frames settle the question.
+    limit = max(SILENT_RMS, peak * CANCELLATION if several else 0.0)
+    if math.sqrt(float(energies.sum()) / max(1, len(centred))) > limit * QUICK_MARGIN:
+        return
     rms = _rms(centred)
-    if waveform.samples.shape[1] > 1:
+    if several:
         loudest = max(_channel_rms(waveform.samples[:, channel]) for channel in range(waveform.samples.shape[1]))
         if loudest >= SILENT_RMS and rms < loudest * CANCELLATION:
             raise ClipRejected(
@@ -144,7 +188,7 @@ def _require_sound(centred: NDArray[np.float32], waveform: Waveform) -> None:
         raise ClipRejected(reasons.SILENT, f"nothing audible: the level is {_decibels(rms)}, below −70 dBFS (silence)")
 
 
-def _channel_rms(channel: NDArray[np.float32] | NDArray[np.int16]) -> float:
+def _channel_rms(channel: Samples) -> float:
     scale = INT16_SCALE if channel.dtype == np.int16 else 1.0
     samples = channel.astype(np.float32)
     return _rms(samples - samples.mean(dtype=np.float64).astype(np.float32)) / scale

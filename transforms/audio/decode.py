@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, sndfile, sniff
+from transforms.audio import ffmpeg, frames, libav, sndfile, sniff
 from transforms.audio.formats import Format
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
@@ -70,7 +70,7 @@ def decode_segment(
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
     wave = _segment_with_sndfile(recording, form, seconds, offset) if form.seekable else None
     if wave is None:
-        wave = _segment_with_ffmpeg(recording, form, seconds, offset)
+        wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
     if duration is not None and found < seconds - _tolerance(duration):
         raise ClipRejected(
@@ -125,12 +125,12 @@ def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
         raise ClipRejected(reasons.TRUNCATED, f"truncated: {counts}")
     with_sndfile = form.sndfile and (claims is None or claims.right)
     wave = _whole_with_sndfile(content, form, seconds) if with_sndfile else None
-    return wave or _whole_with_ffmpeg(content, form, seconds)
+    return wave or _whole_with_libav(content, form, seconds)
 
 
 def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Waveform | None:
     """Decodes with libsndfile; None for a codec that it does not read."""
-    decoded = sndfile.decode(io.BytesIO(content), form, seconds)
+    decoded = sndfile.decode(content, form, seconds)
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
@@ -174,12 +174,8 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
     )
 
 
-def _whole_with_ffmpeg(content: bytes, form: Format, seconds: float) -> Waveform:
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        decoded = ffmpeg.decode(file, form, seconds)
-    check_stream(decoded.sample_rate, decoded.samples.shape[1])
+def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
+    decoded = _with_libav(io.BytesIO(content), form, seconds)
     if decoded.damaged:
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)")
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
@@ -191,13 +187,21 @@ def _whole_with_ffmpeg(content: bytes, form: Format, seconds: float) -> Waveform
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")
 
 
-def _segment_with_ffmpeg(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform:
-    with _real_file(recording) as file:
-        decoded = ffmpeg.decode(file, form, seconds, offset)
-    check_stream(decoded.sample_rate, decoded.samples.shape[1])
+def _segment_with_libav(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform:
+    decoded = _with_libav(recording, form, seconds, offset)
     if not decoded.samples.shape[0]:
         raise sndfile.behind_end(offset)
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")
+
+
+def _with_libav(recording: BinaryIO, form: Format, seconds: float, offset: float = 0.0) -> libav.Decoded:
+    """Decodes in-process; with the ffmpeg program what only that decodes whole."""
+    decoded = libav.decode(recording, form, seconds, offset)
+    if decoded is None:
+        with _real_file(recording) as file:
+            decoded = ffmpeg.decode(file, form, seconds, offset)
+        check_stream(decoded.sample_rate, decoded.samples.shape[1])
+    return decoded
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Decoding and encoding in a process of its own. A crash, a hang or a bomb there costs one clip, not a worker."""
+"""The ffmpeg program: it encodes, and decodes what libav in-process does not. A crash or hang there costs one clip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio import builds, formats
+from transforms.audio import builds, formats, libav
 from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
@@ -31,33 +31,17 @@ TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
 # Of stderr, and of an encoder's output.
 MAX_LOG_BYTES = 256 << 20
-# Audio tracks that are searched for one with sound.
-MAX_TRACKS = 4
-_SILENT_PEAK = 1e-3  # −60 dBFS
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
 _BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
+_DAMAGED = (b"Decoding error", b"Error submitting packet to decoder")
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """What came out of ffmpeg.
-
-    Attributes:
-      samples: float32, shape (num_samples, num_channels).
-      sample_rate: Hz, of the source.
-      codec: ffmpeg's name of it.
-      declared_seconds: the duration that the container claims; None if it claims none.
-      broken: whether ffmpeg complained about the file's end or its index.
-      damaged: whether a lossless frame did not decode (lossy decoders conceal, and complain of junk between frames).
-    """
+class Decoded(libav.Decoded):
+    """What came out of the program: always float32."""
 
     samples: NDArray[np.float32]
-    sample_rate: int
-    codec: str
-    declared_seconds: float | None
-    broken: bool
-    damaged: bool
 
 
 def decode(file: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
@@ -76,12 +60,7 @@ def decode(file: BinaryIO, form: Format, max_seconds: float, start_seconds: floa
     Raises:
       ClipRejected: DECODE_FAILED, or FILE_TOO_LARGE for more output than fits in memory.
     """
-    decoded, tracks = _decode_track(file, form, max_seconds, start_seconds, 0)
-    for track in range(1, min(tracks, MAX_TRACKS)):
-        if np.abs(decoded.samples).max(initial=0.0) >= _SILENT_PEAK:
-            break
-        decoded, _ = _decode_track(file, form, max_seconds, start_seconds, track)
-    return decoded
+    return libav.first_with_sound(lambda track: _decode_track(file, form, max_seconds, start_seconds, track))
 
 
 def _decode_track(
@@ -123,7 +102,7 @@ def _decode_track(
         codec=codec,
         declared_seconds=_declared_seconds(log),
         broken=any(word in log for word in _BROKEN),
-        damaged=codec in formats.lossless_codecs() and b"Decoding error" in log,
+        damaged=codec in formats.lossless_codecs() and any(word in log for word in _DAMAGED),
     )
     return decoded, len(codecs)
 

@@ -35,6 +35,7 @@ class Format:
       claims: what the header says of the samples, where headers may be wrong.
       unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
       exact_duration: whether the duration that ffmpeg finds is an index of what the file holds, not an estimate.
+      ends_by_duration: whether a track's duration ends within its last frame, and libav leaves that frame whole.
       exact_samples: whether the header counts samples, so that not one may be missing.
       lossless: ffmpeg's names of the lossless codecs that the format is for; no frame of these may fail to decode.
       mime_types: types that the tuning service may know it by.
@@ -61,6 +62,7 @@ class Format:
     claims: Callable[[bytes], lengths.Claims] | None = None
     unpadded: Callable[[bytes], int | None] | None = None
     exact_duration: bool = False
+    ends_by_duration: bool = False
     exact_samples: bool = False
     lossless: tuple[str, ...] = ()
     mime_types: tuple[str, ...] = ()
@@ -80,7 +82,11 @@ class Format:
         return (declared, len(content)) if declared is not None and declared > len(content) + slack else None
 
 
-def _with_ffmpeg(form: Format, options: tuple[tuple[str, str], ...] = ()) -> Format:
+# A frame whose checksum is wrong does not decode.
+_CHECKED = (("err_detect", "crccheck+explode"),)
+
+
+def _with_libav(form: Format, options: tuple[tuple[str, str], ...] = ()) -> Format:
     """A variant that libsndfile does not read."""
     return replace(form, sndfile=False, seekable=False, variant=None, options=options)
 
@@ -88,18 +94,18 @@ def _with_ffmpeg(form: Format, options: tuple[tuple[str, str], ...] = ()) -> For
 def _flac_variant(form: Format, content: bytes) -> Format:
     """Without a total, libsndfile does not know where the samples end."""
     unknown = frames.flac_total_samples(content) == 0
-    return _with_ffmpeg(form, (("err_detect", "crccheck+explode"),)) if unknown else form
+    return _with_libav(form, _CHECKED) if unknown else form
 
 
 def _caf_variant(form: Format, content: bytes) -> Format:
     """ALAC's last frame knows its length; ffmpeg's demuxer would have it shortened a second time."""
-    return _with_ffmpeg(form, (("flags2", "+skip_manual"),)) if content[28:32] == b"alac" else form
+    return _with_libav(form, (("flags2", "+skip_manual"),)) if content[28:32] == b"alac" else form
 
 
 def _ogg_variant(form: Format, content: bytes) -> Format:
     """Libsndfile reads single streams of Vorbis, and of FLAC from some encoders."""
     known = any(mark in content[:128] for mark in (b"\x01vorbis", b"\x7fFLAC"))
-    return form if known and not frames.is_chained(content) else _with_ffmpeg(form)
+    return form if known and not frames.is_chained(content) else _with_libav(form)
 
 
 _RIFF = (b"RIFF", b"RIFX", b"RF64", b"BW64")
@@ -139,7 +145,7 @@ MP3 = Format(
     mime_types=("audio/mp3", "audio/mpeg", "audio/mpga"),
     own_audio=frames.mp3_without_tags,
 )
-MP3_BEHIND_JUNK = replace(_with_ffmpeg(MP3), begins=frames.mpeg_begins_later, start=frames.behind_junk, claims=None)
+MP3_BEHIND_JUNK = replace(_with_libav(MP3), begins=frames.mpeg_begins_later, start=frames.behind_junk, claims=None)
 
 # In the order in which they are tried. The first two groups say what they are; the last is known by frames that follow
 # one another. What looks like ADTS is never tried as MPEG audio, whose header is much like it.
@@ -187,6 +193,7 @@ FORMATS: tuple[Format, ...] = (
         begins=frames.mp4_begins,
         end=lengths.mp4_end,
         exact_duration=True,
+        ends_by_duration=True,
         lossless=("alac",),
         mime_types=("audio/m4a", "audio/mp4"),
     ),
@@ -249,11 +256,12 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"wvpk",),
         end=lengths.wavpack_end,
         framed=True,
+        options=_CHECKED,
         exact_duration=True,
         lossless=("wavpack",),
     ),
-    Format("ape", "ape", ("ape",), (b"MAC ",), exact_duration=True, lossless=("ape",)),
-    Format("tta", "tta", ("tta",), (b"TTA1",), exact_duration=True, lossless=("tta",)),
+    Format("ape", "ape", ("ape",), (b"MAC ",), options=_CHECKED, exact_duration=True, lossless=("ape",)),
+    Format("tta", "tta", ("tta",), (b"TTA1",), options=_CHECKED, exact_duration=True, lossless=("tta",)),
     Format("flv", "flv", ("flv",), (b"FLV\x01",), exact_duration=True),
     Format("rm", "rm", magic=(b".RMF",)),
     Format("mpeg", "mpeg", magic=(b"\x00\x00\x01\xba",)),

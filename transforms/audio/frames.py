@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _MARKS = (b"Xing", b"Info", b"VBRI")
 _ID3V1_BYTES = 128
@@ -33,17 +35,21 @@ def flac_total_samples(content: bytes) -> int | None:
 
 
 def flac_without_tags(content: bytes) -> bytes | None:
-    """A FLAC file with its STREAMINFO as the only metadata; None if it is not laid out as one."""
-    at, streaminfo = 4, b""
-    while content.startswith(b"fLaC") and at + 4 <= len(content):
-        kind, size = content[at], int.from_bytes(content[at + 1 : at + 4], "big")
-        if kind & 0x7F == 0:
-            streaminfo = content[at + 4 : at + 4 + size]
-        at += 4 + size
-        if kind & 0x80:
-            last = b"\x80" + len(streaminfo).to_bytes(3, "big")
-            return b"fLaC" + last + streaminfo + content[at:] if streaminfo else None
-    return None
+    """A FLAC file with its STREAMINFO as the only metadata, and the same frames.
+
+    Returns:
+      None if it is not laid out as RFC 9639 has it: STREAMINFO once and first, and a frame at once behind the metadata.
+      Such files are decoded all the same, but a decoder may find other frames in them with the metadata than without.
+    """
+    streaminfo, at = content[4:42], 42
+    if not content.startswith(b"fLaC") or streaminfo[:4] not in (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"):
+        return None
+    last = bool(streaminfo[0] & 0x80)
+    while not last and at + 4 <= len(content) and content[at] & 0x7F:
+        last = bool(content[at] & 0x80)
+        at += 4 + int.from_bytes(content[at + 1 : at + 4], "big")
+    whole = last and content[at : at + 2] in (b"\xff\xf8", b"\xff\xf9")
+    return b"fLaC\x80" + streaminfo[1:] + content[at:] if whole else None
 
 
 def is_chained(ogg: bytes) -> bool:
@@ -62,15 +68,27 @@ def ogg_ends(ogg: bytes) -> bool:
     return whole and bool(ogg[at + 5] & 0x04)
 
 
-@dataclass(frozen=True, slots=True)
-class MpegFrame:
-    """One MPEG audio frame: where, which layer, what rate, how many bytes and samples."""
+class MpegHeader(NamedTuple):
+    """What the header of an MPEG audio frame says: which layer, what rate, how many bytes the frame has."""
 
-    start: int
     layer: int
     sample_rate: int
     num_bytes: int
-    num_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class MpegFrames:
+    """MPEG audio frames that follow one another.
+
+    Attributes:
+      starts: where each begins, in bytes.
+      headers: of each.
+      end: where the last one ends, be it behind the end of the file.
+    """
+
+    starts: list[int]
+    headers: list[MpegHeader]
+    end: int
 
 
 _BITRATES_V1 = {
@@ -86,14 +104,16 @@ _BITRATES_V2 = {
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 
 
-def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> list[MpegFrame]:
+def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> MpegFrames:
     """The MPEG audio frames (ISO 11172-3) from `start` on, up to the first gap or `limit`."""
-    frames: list[MpegFrame] = []
+    starts: list[int] = []
+    headers: list[MpegHeader] = []
     at = start
-    while len(frames) < limit and (frame := _mpeg_frame(content, at)) is not None:
-        frames.append(frame)
-        at += frame.num_bytes
-    return frames
+    while len(starts) < limit and (header := _mpeg_header(content[at : at + 4])) is not None:
+        starts.append(at)
+        headers.append(header)
+        at += header.num_bytes
+    return MpegFrames(starts, headers, at)
 
 
 def mpeg_start(content: bytes) -> int:
@@ -102,8 +122,8 @@ def mpeg_start(content: bytes) -> int:
     Bytes of chance look like a frame now and then, never like many in a row.
     """
     for found in re.finditer(rb"\xff[\xe2-\xff]", content[:_JUNK_BYTES]):
-        frames = mpeg_frames(content, found.start(), _FRAMES_IN_A_ROW)
-        if len(frames) == _FRAMES_IN_A_ROW and len({(frame.layer, frame.sample_rate) for frame in frames}) == 1:
+        headers = mpeg_frames(content, found.start(), _FRAMES_IN_A_ROW).headers
+        if len(headers) == _FRAMES_IN_A_ROW and len({header[:2] for header in headers}) == 1:
             return found.start()
     return -1
 
@@ -144,7 +164,7 @@ def mp2_begins(content: bytes) -> bool:
 
 
 def _mpeg_begins(content: bytes, layers: tuple[int, ...]) -> bool:
-    found = mpeg_frames(content, limit=3)
+    found = mpeg_frames(content, limit=3).headers
     return bool(found) and found[0].layer in layers and len(found) >= min(3, 1 + len(content) // 4096)
 
 
@@ -167,10 +187,12 @@ def loas_begins(content: bytes) -> bool:
     return frames == 3
 
 
-def _mpeg_frame(content: bytes, at: int) -> MpegFrame | None:
-    if at + 4 > len(content):
+@functools.lru_cache(maxsize=4096)  # a recording has few different ones, and hundreds of frames
+def _mpeg_header(head: bytes) -> MpegHeader | None:
+    """What the first four bytes of a frame say; None for bytes that begin no frame."""
+    if len(head) < 4:
         return None
-    (header,) = struct.unpack_from(">I", content, at)
+    header = int.from_bytes(head, "big")
     version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
     bitrate_index, rate_index, padding = header >> 12 & 15, header >> 10 & 3, header >> 9 & 1
     if header >> 21 != 0x7FF or version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
@@ -178,9 +200,9 @@ def _mpeg_frame(content: bytes, at: int) -> MpegFrame | None:
     bitrate = (_BITRATES_V1 if version == 3 else _BITRATES_V2)[layer][bitrate_index] * 1000
     rate = _RATES[version][rate_index]
     if layer == 1:
-        return MpegFrame(at, 1, rate, (12 * bitrate // rate + padding) * 4, 384)
+        return MpegHeader(1, rate, (12 * bitrate // rate + padding) * 4)
     samples = 576 if layer == 3 and version != 3 else 1152
-    return MpegFrame(at, layer, rate, samples // 8 * bitrate // rate + padding, samples)
+    return MpegHeader(layer, rate, samples // 8 * bitrate // rate + padding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,49 +210,61 @@ class Mp3Layout:
     """How an MP3 file is built.
 
     Attributes:
-      frames: all that follow one another from the start, a header frame included.
-      claimed_frames: how many audio frames the Xing, Info or VBRI header claims; None without one.
+      start: where its first frame begins, be it the frame of a header.
+      end: where the last one ends of those that follow one another, be it behind the end of the file.
+      audio_frames: how many of them hold sound.
+      claimed_frames: how many the Xing, Info or VBRI header claims; None without one.
       tagged: whether there is such a header.
       cut: whether the file ends within a frame, or before the bytes that the header claims.
       one_stream: whether nothing else follows, no second header and no change of rate.
     """
 
-    frames: list[MpegFrame]
+    start: int
+    end: int
+    audio_frames: int
     claimed_frames: int | None
     tagged: bool
     cut: bool
     one_stream: bool
 
-    @property
-    def audio_frames(self) -> int:
-        """Frames that hold sound."""
-        return len(self.frames) - self.tagged
-
 
 def mp3_layout(content: bytes) -> Mp3Layout:
     """The layout of an MP3 file; its frames must begin at once, or behind ID3v2 tags."""
     frames = mpeg_frames(content, id3_length(content))
-    start, end = frames[0].start, frames[-1].start + frames[-1].num_bytes
-    head = content[start : start + frames[0].num_bytes]
-    tagged = any(mark in head for mark in _MARKS)
+    start, end = frames.starts[0], frames.end
+    head = content[start : start + frames.headers[0].num_bytes]
+    tagged = _is_tag(head)
     claimed_frames, claimed_bytes = _xing_claims(head)
-    rest = _without_tags(content[end:])
+    rates = {header.sample_rate for header in frames.headers}
     # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
-    second = any(content[frame.start + 13 : frame.start + 40].strip(b"\0")[:4] in _MARKS for frame in frames[1:])
+    later_marks = {content[start + 13 : start + 40].strip(b"\0")[:4] for start in frames.starts[1:]}
+    rest = _without_tags(content[end:])
     return Mp3Layout(
-        frames=frames,
+        start=start,
+        end=end,
+        audio_frames=len(frames.starts) - tagged,
         claimed_frames=claimed_frames,
         tagged=tagged,
         cut=end > len(content) or (claimed_bytes or 0) > len(content) - start,
-        one_stream=len({frame.sample_rate for frame in frames}) == 1 and not second and not rest.strip(b"\0"),
+        one_stream=len(rates) == 1 and later_marks.isdisjoint(_MARKS) and not rest.strip(b"\0"),
     )
+
+
+def mpeg_is_tagged(content: bytes) -> bool:
+    """Whether the first frame of MPEG audio is a header, which claims a length."""
+    start = id3_length(content)
+    header = _mpeg_header(content[start : start + 4])
+    return header is not None and _is_tag(content[start : start + header.num_bytes])
 
 
 def mp3_without_tags(content: bytes) -> bytes | None:
     """The frames of an MP3 file; None if it is cut, or more than one stream."""
     layout = mp3_layout(content)
-    end = layout.frames[-1].start + layout.frames[-1].num_bytes
-    return content[layout.frames[0].start : end] if layout.one_stream and not layout.cut else None
+    return content[layout.start : layout.end] if layout.one_stream and not layout.cut else None
+
+
+def _is_tag(frame: bytes) -> bool:
+    return any(mark in frame for mark in _MARKS)
 
 
 def _without_tags(rest: bytes) -> bytes:

@@ -202,8 +202,7 @@ def wavpack_end(content: bytes) -> int:
 
 def mpeg_end(content: bytes) -> int | None:
     """The end of the last frame; None where a header claims a length, which `mp3_claims` judges."""
-    layout = frames.mp3_layout(content)
-    return None if layout.tagged else layout.frames[-1].start + layout.frames[-1].num_bytes
+    return None if frames.mpeg_is_tagged(content) else frames.mp3_layout(content).end
 
 
 def ac3_end(content: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,11 +38,11 @@ class Decoded:
     at_end: bool
 
 
-def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
+def decode(source: bytes | BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
     """Decodes at most `max_seconds`. Integers of up to 16 bits stay integers; all else becomes floats.
 
     Args:
-      stream: seekable; decoding begins at its start.
+      source: the whole file, or a stream: seekable, of which decoding begins at its start.
       form: what it is.
       max_seconds: the longest output.
       start_seconds: where to begin, found by seeking.
@@ -52,13 +53,12 @@ def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: fl
     Raises:
       ClipRejected: damaged; too large; or TOO_SHORT for a start behind the end.
     """
-    stream.seek(0)
-    remembering = _Remembering(stream)
-    with _damage_refused(form, remembering):
+    stream = _Memory(source) if isinstance(source, bytes) else _Remembering(source)
+    with _damage_refused(form, stream):
         try:
-            file = soundfile.SoundFile(remembering)
+            file = soundfile.SoundFile(stream)
         except (soundfile.LibsndfileError, ValueError):
-            remembering.raise_fault()
+            stream.raise_fault()
             return None
         with file:
             check_stream(file.samplerate, file.channels)
@@ -67,8 +67,9 @@ def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: fl
                 raise behind_end(start_seconds)
             if start:
                 file.seek(start)
-            samples, at_end = _read_blocks(file, round(max_seconds * file.samplerate))
-            return Decoded(samples, file.samplerate, file.subtype, file.frames - start, at_end)
+            wanted = round(max_seconds * file.samplerate)
+            samples = _read_blocks(file, wanted, start)
+            return Decoded(samples, file.samplerate, file.subtype, file.frames - start, len(samples) < wanted)
 
 
 def behind_end(start_seconds: float) -> ClipRejected:
@@ -76,11 +77,13 @@ def behind_end(start_seconds: float) -> ClipRejected:
     return ClipRejected(reasons.TOO_SHORT, f"the clip's offset of {start_seconds:g} s is behind the recording's end")
 
 
-def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]:
-    """At most `wanted` frames from here on, and whether the file ended before."""
+def _read_blocks(file: soundfile.SoundFile, wanted: int, start: int) -> Samples:
+    """At most `wanted` frames from `start` on, where the file stands."""
     dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
     frame_bytes = np.dtype(dtype).itemsize * file.channels
-    held, blocks = 0, [np.zeros((0, file.channels), dtype)]
+    # Of a file that it can seek in, soundfile reads no more than the header counts.
+    wanted = min(wanted, file.frames - start) if file.seekable() else wanted
+    held, blocks = 0, []
     while held < wanted:
         block = file.read(min(wanted - held, BLOCK_BYTES // frame_bytes), dtype=dtype, always_2d=True)
         if not len(block):
@@ -89,11 +92,11 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int) -> tuple[Samples, bool]
         held += len(block)
         if held * frame_bytes > MAX_DECODED_BYTES:
             raise too_large(file.format.lower())
-    return (blocks[1] if len(blocks) == 2 else np.concatenate(blocks)), held < wanted
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros((0, file.channels), dtype)])
 
 
 @contextmanager
-def _damage_refused(form: Format, stream: _Remembering) -> Iterator[None]:
+def _damage_refused(form: Format, stream: _Memory | _Remembering) -> Iterator[None]:
     try:
         yield
     except soundfile.LibsndfileError:
@@ -102,10 +105,24 @@ def _damage_refused(form: Format, stream: _Remembering) -> Iterator[None]:
     stream.raise_fault()
 
 
+class _Memory(io.BytesIO):
+    """A file in memory, whose reads are C and have no faults."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):  # a damaged header led out of the file
+            return -1
+
+    def raise_fault(self) -> None:
+        """Raises nothing."""
+
+
 class _Remembering:
     """A file that keeps its faults for `raise_fault`. libsndfile would print them and take them for the file's end."""
 
     def __init__(self, stream: BinaryIO) -> None:
+        stream.seek(0)
         self._stream = stream
         self._fault: BaseException | None = None
 

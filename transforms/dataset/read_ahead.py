@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from concurrent.futures import Executor, Future
-from typing import TypeAlias
 
 from transforms import reasons
 from transforms.clip import Clip
+from transforms.dataset.sources import Ahead
 from transforms.errors import ClipRejected
 from transforms.ordered import when_done
 from transforms.storage import Storage, uris
 
-# The cap bounds the memory of a few clips. A longer recording should be cut first.
-MAX_AUDIO_BYTES = 512 << 20
 # The longest file that waits in memory for its decoding. A longer one is read when it is decoded: the delay of one
 # request counts little beside the time of its transfer.
 MAX_WAITING_BYTES = 4 << 20
-
-# The file's contents, or the exception of reading them; None for a file that is read when it is decoded.
-Ahead: TypeAlias = "Future[bytes | None]"
 
 
 def begin(
@@ -43,16 +38,6 @@ def begin(
         return reader.submit(_read_unless_long, uri, storage)
 
     return when_done(map(read_of, clips), window)
-
-
-def read(uri: str, storage: Storage, ahead: Ahead | None) -> bytes:
-    """The contents of a clip's source: from the read that was begun before, else from a read now.
-
-    Raises:
-      ClipRejected, StorageError, UserError: as `Storage.read_audio`.
-    """
-    content = ahead.result() if ahead is not None else None
-    return storage.read_audio(uri, MAX_AUDIO_BYTES) if content is None else content
 
 
 def _nothing() -> Ahead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
@@ -13,12 +14,12 @@ from typing import TypeVar
 
 from transforms.audio import encode
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, example, read_ahead
+from transforms.dataset import assign, checksums, conversion, example, read_ahead
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
-from transforms.dataset.prepare_clip import prepare_clip
-from transforms.dataset.read_ahead import Ahead
+from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
+from transforms.dataset.sources import Ahead
 from transforms.ordered import map_ordered
 from transforms.payloads import Payload
 from transforms.storage import uris
@@ -35,12 +36,19 @@ class ShardResult:
       rows: clips that were assigned to the shard.
       reused: whether an earlier run had written it.
       fingerprint: of its sidecar.
+      cpu_ns: processor time of each of `STAGES`, of each clip that was converted; to be counted, and left out of the
+        shuffle.
     """
 
     key: ShardKey
     rows: int
     reused: bool
     fingerprint: str
+    cpu_ns: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
+
+
+# What a clip's processor time is spent on: the conversion, and then its place in the shard.
+STAGES = (*conversion.STAGES, "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,8 @@ class ClipPool:
     """The threads that prepare clips, and the bounds of their work.
 
     Attributes:
-      executor: runs the preparation of one clip.
+      executor: runs the preparation of one clip, which waits for `convert`.
+      convert: makes an example of a clip, in this process or in a worker.
       window: clips in flight, which bounds memory.
       on_outcome: called for every outcome, in the order of its shard, for progress.
       reader: reads sources in gs:// ahead; None to read each when it is decoded.
@@ -57,6 +66,7 @@ class ClipPool:
     """
 
     executor: Executor
+    convert: Convert
     window: int
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
     reader: Executor | None = None
@@ -85,15 +95,16 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
+    cpu_ns: tuple[tuple[int, ...], ...] = ()
     if key[0] == REJECTED:
         output.check_claim()
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
     else:
         clips = [row for row in ordered if isinstance(row, Clip)]
-        sidecar = _write_lines(key, clips, digest, output, pool)
+        sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
     output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
-    return ShardResult(key, len(sidecar.outcomes), False, digest)
+    return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns)
 
 
 def _place(row: Clip | Outcome) -> tuple[int, str]:
@@ -101,27 +112,36 @@ def _place(row: Clip | Outcome) -> tuple[int, str]:
     return assign.order_key(name), name
 
 
-def _write_lines(key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool) -> Sidecar:
-    def prepare(source: tuple[Clip, Ahead]) -> tuple[bytes, Outcome]:
+def _write_lines(
+    key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool
+) -> tuple[Sidecar, tuple[tuple[int, ...], ...]]:
+    """The shard's file; its sidecar, still to be written, and the processor time of each clip."""
+
+    def prepare(source: tuple[Clip, Ahead]) -> Prepared:
         clip, ahead = source
-        return prepare_clip(clip, output, ahead)
+        return prepare_clip(clip, output, pool.convert, ahead)
 
     outcomes: list[Outcome] = []
+    cpu_ns: list[tuple[int, ...]] = []
     line_index, written, file_hash = 0, 0, sha256()
     with (
         output.storage.write(output.shard_uri(key)) as stream,
         closing(read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
-        for line, outcome in map_ordered(pool.executor, prepare, both, pool.window):
-            placed = replace(outcome, split=key[0], shard_index=key[1], line_index=line_index if line else None)
+        for prepared in map_ordered(pool.executor, prepare, both, pool.window):
+            line, place = prepared.line, line_index if prepared.line else None
+            placed = replace(prepared.outcome, split=key[0], shard_index=key[1], line_index=place)
             line_index += bool(line)
+            begun = time.thread_time_ns()
             written += stream.write(line)
             file_hash.update(line)
+            if line:
+                cpu_ns.append((*prepared.cpu_ns, time.thread_time_ns() - begun))
             outcomes.append(placed)
             pool.on_outcome(placed)
         output.check_claim()  # the file takes its name at the end of this block
-    return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes))
+    return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes)), tuple(cpu_ns)
 
 
 def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:

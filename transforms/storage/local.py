@@ -45,9 +45,11 @@ open_range = open_read
 def read_at_most(path: str, num_bytes: int) -> bytes:
     """The file's contents; `num_bytes` zeros instead if it has that many or more."""
     with open_read(path) as file, _faults(path):
-        if os.fstat(file.fileno()).st_size >= num_bytes:
+        size = os.fstat(file.fileno()).st_size
+        if size >= num_bytes:
             return b"\0" * num_bytes
-        return file.read(num_bytes)
+        # Python allocates what is asked for. Files such as those in /proc do not tell their size.
+        return file.read(size or num_bytes)
 
 
 @contextmanager

@@ -1,20 +1,26 @@
 """What hostile files and decoders try: no other file is read, nothing is connected to, no worker is lost."""
 
+import io
 import os
 import socket
 import stat
+import struct
 import sys
+from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
-from tests.sounds import tone
+from tests import shards
+from tests.sounds import BY_NAME, encoded, level_db, run_ffmpeg, tone
 from transforms import reasons
-from transforms.audio import encode, ffmpeg
+from transforms.audio import encode, ffmpeg, formats, libav
+from transforms.audio.formats import FORMATS
 from transforms.clip import Clip
 from transforms.dataset.output import Output
-from transforms.dataset.prepare_clip import prepare_clip
+from transforms.errors import ClipRejected
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -41,7 +47,7 @@ def place(tmp_path):
 def prepared(place, clip):
     settings = Settings()
     output = Output(str(place / "out"), str(place / "in"), (str(place / "in"),), {"train": 1}, settings, Storage())
-    return prepare_clip(clip, output)
+    return shards.prepared(clip, output)
 
 
 def texts(place, port):
@@ -69,6 +75,67 @@ def test_texts_that_lead_elsewhere_lead_nowhere(place, listener):
             assert (line, outcome.reason) == (b"", reasons.NOT_AUDIO.name), text
     with pytest.raises(BlockingIOError):
         listener.accept()
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_no_demuxer_is_led_elsewhere_by_a_text(place, listener, form):
+    for text in texts(place, listener.getsockname()[1]):
+        try:
+            decoded = libav.decode(io.BytesIO(text.encode()), form, 30.0)
+        except ClipRejected:
+            continue
+        # Raw samples may be anything, even letters; so it is their length that tells them from another file's.
+        assert decoded is None or len(decoded.samples) <= 160 * (len(text) // 33 + 1)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def alias(target):
+    """A QuickTime alias, which says that a track's samples are in another file."""
+    path = ("volume" + str(target).replace("/", ":")).encode()
+    names = bytes([6]) + b"volume".ljust(27, b"\0") + bytes(12) + bytes([1]) + b"x".ljust(63, b"\0")
+    record = struct.pack(">HH", 2, len(path)) + path + bytes(len(path) % 2)
+    return bytes(10) + names + bytes(16) + struct.pack(">HH", 1, 1) + bytes(16) + record + struct.pack(">HH", 0xFFFF, 0)
+
+
+def referring(target):
+    """A QuickTime film whose sound is in another file."""
+    wav = io.BytesIO()
+    soundfile.write(wav, tone(300, 16_000, 1.0), 16_000, "PCM_16", format="WAV")
+    film = bytearray(run_ffmpeg(wav.getvalue(), "-c:a", "pcm_s16le", "-f", "mov"))
+    reference = struct.pack(">I4sI", 12 + len(alias(target)), b"alis", 0) + alias(target)
+    at = 0
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        while bytes(film[at + 4 : at + 8]) != name:
+            at += int.from_bytes(film[at : at + 4], "big")
+        size = int.from_bytes(film[at : at + 4], "big") + len(reference) - 12
+        film[at : at + 4] = size.to_bytes(4, "big")
+        at += 8
+    film[at + 8 : at + 20] = reference  # in the place of "the samples are in this file"
+    return bytes(film)
+
+
+DEREFERENCING = {"enable_drefs": "1", "use_absolute_path": "1"}
+
+
+@pytest.mark.parametrize("options", [{}, DEREFERENCING], ids=["as it is", "if the demuxer were willing"])
+def test_a_film_does_not_play_the_file_that_it_refers_to(place, options):
+    content = referring(place / "secret.wav")
+    form = replace(formats.by_name("mp4"), options=tuple(options.items()))
+    decoded = libav.decode(io.BytesIO(content), form, 30.0)
+    assert decoded is not None
+    assert decoded.samples.shape == (0, 1)
+    (place / "in/film.mov").write_bytes(content)
+    line, outcome = prepared(place, Clip("x", "film.mov", "x"))
+    assert (line, outcome.status) == (b"", "rejected")
+
+
+def test_that_film_would_play_it_by_its_name(place):
+    """Else the test above would prove nothing."""
+    (place / "film.mov").write_bytes(referring(place / "secret.wav"))
+    with av.open(str(place / "film.mov"), options=DEREFERENCING) as film:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)]) / 32_768
+    assert abs(level_db(samples, SECRET_HZ, 16_000) - 20 * np.log10(0.5)) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -113,6 +180,10 @@ def test_what_stands_in_a_secret_file_is_told_to_nobody(place):
     assert "hunter2" not in str(outcome)
 
 
+# AAC whose rate changes on the way: only the program decodes it whole.
+CHANGING = b"".join(encoded(tone(440, rate), replace(BY_NAME["aac adts"], rate=rate)) for rate in (16_000, 24_000))
+
+
 @pytest.fixture
 def decoder(tmp_path, monkeypatch):
     """Puts a script in the place of ffmpeg."""
@@ -147,20 +218,20 @@ def decoder(tmp_path, monkeypatch):
 def test_a_decoder_that_fails_costs_one_clip(place, decoder, monkeypatch, script, reason, told):
     monkeypatch.setattr(ffmpeg, "MAX_DECODED_BYTES", 8 << 20)
     monkeypatch.setattr(ffmpeg, "MAX_LOG_BYTES", 1 << 20)
-    soundfile.write(place / "in/x.opus", tone(440, 16_000), 16_000, "OPUS", format="OGG")
+    (place / "in/x.aac").write_bytes(CHANGING)
     decoder(script)
     if "1 s" in told:
         monkeypatch.setattr(ffmpeg, "TIMEOUT_SECONDS", 1.0)
-    line, outcome = prepared(place, Clip("x", "x.opus", "x"))
+    line, outcome = prepared(place, Clip("x", "x.aac", "x"))
     assert (line, outcome.reason) == (b"", reason.name)
     assert told in outcome.detail
 
 
 def test_the_whole_group_of_a_stuck_decoder_is_killed(place, decoder, monkeypatch):
-    soundfile.write(place / "in/x.opus", tone(440, 16_000), 16_000, "OPUS", format="OGG")
+    (place / "in/x.aac").write_bytes(CHANGING)
     folder = decoder("sleep 1000 & echo $! > $(dirname $0)/child; wait")
     monkeypatch.setattr(ffmpeg, "TIMEOUT_SECONDS", 1.0)
-    prepared(place, Clip("x", "x.opus", "x"))
+    prepared(place, Clip("x", "x.aac", "x"))
     child = int((folder / "child").read_text())
     with pytest.raises(ProcessLookupError):
         for _ in range(1_000_000):  # a killed process goes in its own time

@@ -317,6 +317,7 @@ def test_a_segment_of_a_long_recording_reads_only_its_part(tmp_path):
         (1.9, 1.0, reasons.TRUNCATED),
         (2.0, 1.0, reasons.TOO_SHORT),
         (1e6, None, reasons.TOO_SHORT),
+        (1e15, None, reasons.TOO_SHORT),
     ],
 )
 @pytest.mark.parametrize("name", ["wav 16-bit", "m4a aac"])

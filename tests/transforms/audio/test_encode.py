@@ -98,6 +98,62 @@ def test_conforming_flac_is_passed_on_without_its_tags():
     assert np.array_equal(encode.decode_payload(payload)[0], TONE)
 
 
+def test_passing_on_decodes_nothing_again(monkeypatch):
+    source = flac(TONE)
+    wave = decode.decode(source, max_duration=30)
+    conformed = conform.conform(wave, settings("flac"))
+    monkeypatch.delattr(soundfile, "SoundFile")
+    assert encode.pass_through(source, wave, conformed, settings("flac"))
+
+
+def blocks(content):
+    """The metadata blocks of a FLAC file, each with its header, the last one marked as such; and its frames."""
+    at = 4
+    found: list[bytes] = []
+    while not found or not found[-1][0] & 0x80:
+        end = at + 4 + int.from_bytes(content[at + 1 : at + 4], "big")
+        found.append(content[at:end])
+        at = end
+    return found, content[at:]
+
+
+def laid_out(*parts):
+    return b"fLaC" + b"".join(parts)
+
+
+(INFO, TAGS), FRAMES = blocks(flac(TONE))
+LAST_INFO = b"\x80" + INFO[1:]
+PADDING = b"\x81\0\0\x08" + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("content", "own"),
+    [
+        (laid_out(INFO, TAGS, FRAMES), True),
+        (laid_out(LAST_INFO, FRAMES), True),
+        (laid_out(INFO, PADDING, FRAMES), True),
+        (laid_out(b"\x04" + TAGS[1:], LAST_INFO, FRAMES), False),  # not first
+        (laid_out(INFO, LAST_INFO, FRAMES), False),  # twice
+        (laid_out(b"\x80\0\0\x26" + INFO[4:] + bytes(4), FRAMES), False),  # too long
+        (laid_out(INFO, PADDING, bytes(3), FRAMES), False),  # a gap, or a block that lies about its length
+        (laid_out(INFO, TAGS[:-1]), False),  # the end within a block
+        (laid_out(INFO), False),
+        (laid_out(), False),
+        (b"RIFF" + LAST_INFO + FRAMES, False),
+    ],
+)
+def test_the_frames_of_a_flac_file_are_its_own_audio_if_it_is_laid_out_as_one(content, own):
+    assert frames.flac_without_tags(content) == (laid_out(LAST_INFO, FRAMES) if own else None)
+
+
+def test_flac_that_counts_other_samples_than_were_decoded_is_encoded_anew():
+    content = flac(TONE)
+    wave = decode.decode(content, max_duration=30)
+    one_more = content[:18] + (int.from_bytes(content[18:26], "big") + 1).to_bytes(8, "big") + content[26:]
+    conformed = conform.conform(wave, settings("flac"))
+    assert encode.pass_through(one_more, wave, conformed, settings("flac")) is None
+
+
 @pytest.mark.parametrize(
     ("content", "form"),
     [

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.shards import prepared
 from transforms.audio.sniff import sniff
 from transforms.clip import Clip
 from transforms.dataset.output import Output
-from transforms.dataset.prepare_clip import prepare_clip
 from transforms.reasons import REASONS
 from transforms.settings import Settings
 from transforms.storage import Storage
@@ -88,7 +88,7 @@ def test_damaged_files_are_accepted_whole_or_refused_in_words(batch, tmp_path, p
         name = f"{number}-{damage.__name__}-{source.name}"
         storage.write_bytes(str(tmp_path / name), bytes(damage(bytearray(source.read_bytes()), rng)))
         offset, duration = rng.choice([(None, None)] * 4 + [(0.1, 0.3), (0.2, None)])
-        line, outcome = prepare_clip(Clip(name, name, "a text", offset=offset, duration=duration), output)
+        line, outcome = prepared(Clip(name, name, "a text", offset=offset, duration=duration), output)
         if line:
             assert outcome.num_samples is not None
             assert 0 < outcome.num_samples <= settings.max_duration * settings.sample_rate, name

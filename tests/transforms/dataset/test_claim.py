@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import soundfile
 
+from tests.shards import converting
 from tests.sounds import tone
 from transforms import reasons
 from transforms.clip import Clip, rejected
@@ -54,7 +55,7 @@ def output(tmp_path, plan):
 
 def write(key, rows, output):
     with ThreadPoolExecutor(2) as executor:
-        return shard.write_shard(key, rows, output, ClipPool(executor, 4))
+        return shard.write_shard(key, rows, output, ClipPool(executor, converting(output), 4))
 
 
 def take_over(output):

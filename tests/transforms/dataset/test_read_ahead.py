@@ -8,6 +8,7 @@ import pytest
 from transforms import reasons
 from transforms.clip import Clip
 from transforms.dataset import read_ahead
+from transforms.dataset.sources import Stored
 from transforms.errors import ClipRejected, UserError
 from transforms.storage import Storage
 
@@ -63,12 +64,12 @@ def test_a_fault_is_raised_for_the_clip_it_belongs_to(bucket, reader):
     storage.write_bytes(f"{bucket}/a.wav", b"sound")
     clips = clips_of(f"{bucket}/a.wav", f"{bucket}/missing.wav", "gs:///nameless", f"{bucket}/a.wav")
     first, missing, nameless, last = read_ahead.begin(clips, "/", Storage(), reader, READS)
-    assert read_ahead.read(clips[0].uri, Storage(), first) == read_ahead.read(clips[3].uri, Storage(), last) == b"sound"
+    assert Stored(clips[0].uri, Storage(), first).read() == Stored(clips[3].uri, Storage(), last).read() == b"sound"
     with pytest.raises(ClipRejected) as refusal:
-        read_ahead.read(clips[1].uri, Storage(), missing)
+        Stored(clips[1].uri, Storage(), missing).read()
     assert refusal.value.reason == reasons.NOT_FOUND
     with pytest.raises(UserError, match="bucket's name"):
-        read_ahead.read(clips[2].uri, Storage(), nameless)
+        Stored(clips[2].uri, Storage(), nameless).read()
 
 
 @pytest.mark.parametrize("over", [0, 1])
@@ -78,7 +79,7 @@ def test_a_long_file_waits_in_the_bucket(bucket, reader, monkeypatch, over):
     storage.write_bytes(clip.uri, b"x" * (10 + over))
     (ahead,) = read_ahead.begin([clip], "/", Storage(), reader, READS)
     assert ahead.result(30) == (None if over else b"x" * 10)
-    assert read_ahead.read(clip.uri, Storage(), ahead) == b"x" * (10 + over)
+    assert Stored(clip.uri, Storage(), ahead).read() == b"x" * (10 + over)
 
 
 def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
@@ -91,4 +92,4 @@ def test_files_of_this_machine_and_segments_are_not_read_ahead(tmp_path):
         None,
         None,
     ]
-    assert read_ahead.read(str(tmp_path / "a.wav"), Storage(), None) == b"sound"
+    assert Stored(str(tmp_path / "a.wav"), Storage(), None).read() == b"sound"

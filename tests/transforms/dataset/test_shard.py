@@ -9,7 +9,7 @@ import pybase64
 import pytest
 import soundfile
 
-from tests.shards import RATE, output_of, write
+from tests.shards import RATE, converting, output_of, write
 from tests.sounds import tone
 from transforms import reasons
 from transforms.audio import encode
@@ -212,7 +212,8 @@ def test_a_shard_that_fails_gives_its_turn_away(tmp_path, clips, monkeypatch):
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as executor:
         patch.setattr(Storage, "read_audio", fail)
-        pool = ClipPool(executor, 2)
+        output = output_of(tmp_path)
+        pool = ClipPool(executor, converting(output), 2)
         with pytest.raises(StorageError) as kept:  # whose traceback keeps the shard's frames
-            shard.write_shard(("train", 0), clips, output_of(tmp_path), pool)
+            shard.write_shard(("train", 0), clips, output, pool)
         assert not pool.turn.locked(), kept

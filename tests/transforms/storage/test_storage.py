@@ -1,7 +1,9 @@
 import os
 import socket
+import stat
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -253,6 +255,23 @@ def test_read_audio_up_to_its_limit(root, length):
     uri = uris.join(root, "a.wav")
     storage.write_bytes(uri, b"x" * length)
     assert storage.read_audio(uri, LIMIT) == b"x" * length
+
+
+def test_a_local_file_takes_the_memory_that_it_has_bytes(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x" * 200_000)
+    tracemalloc.start()
+    try:
+        storage.read_audio(str(tmp_path / "a.wav"), 512 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_does_not_tell_its_size_is_read(tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(b"x" * LIMIT)
+    sizeless = os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, 0, 0, 0, 0))  # as in /proc
+    monkeypatch.setattr(os, "fstat", lambda descriptor: sizeless)
+    assert storage.read_audio(str(tmp_path / "a.wav"), LIMIT) == b"x" * LIMIT
 
 
 @pytest.mark.parametrize(

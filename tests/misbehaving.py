@@ -1,0 +1,88 @@
+"""Work for worker processes that goes wrong in every way, by the words of its task. Workers import this file."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+from transforms import reasons
+from transforms.dataset import clip_workers
+from transforms.errors import ClipRejected, PayloadError, StorageError, UserError
+
+
+def crash():
+    ctypes.string_at(0)
+
+
+def hang_in_native_code():
+    """Blocked for ever, in C, with the interpreter's lock held: no Python code can interrupt it."""
+    ctypes.PyDLL(None).pause()
+
+
+def hang_in_a_loop():
+    while True:
+        pass
+
+
+def bomb():
+    hoard = []
+    while True:
+        hoard.append(bytes(16 << 20))
+
+
+def kill(number):
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+FAULTS = {
+    "StorageError": StorageError("the disk is away"),
+    "UserError": UserError("mend it"),
+    "PayloadError": PayloadError("not the samples"),
+    "ClipRejected": ClipRejected(reasons.SILENT, "nothing to hear"),
+    "ZeroDivisionError": ZeroDivisionError("a mistake of ours"),
+}
+DEEDS = {
+    "crash": crash,
+    "abort": os.abort,
+    "hang in native code": hang_in_native_code,
+    "hang in a loop": hang_in_a_loop,
+    "bomb": bomb,
+    "exit": lambda: os._exit(3),
+    "killed": lambda: kill(signal.SIGKILL),
+    "stopped": lambda: kill(signal.SIGSTOP),
+}
+
+
+def work(task, parent):
+    """What a task says: a deed, "pid", "ask X", or anything else, which comes back."""
+    words = task.decode()
+    if words in DEEDS:
+        DEEDS[words]()
+    if words.startswith("once "):  # the deed, unless this file says that it was done
+        deed, path = words.removeprefix("once ").split(" at ")
+        if not os.path.exists(path):  # noqa: PTH110
+            with open(path, "w", encoding="utf-8"):
+                DEEDS[deed]()
+    if words.startswith("raise "):
+        raise FAULTS[words.removeprefix("raise ")]
+    if words.startswith("ask "):
+        return [parent.ask(task[4:]), parent.ask(b"more")]
+    if words == "big":
+        return [bytes(5_000_000), b"", bytes(range(256)) * 10_000]
+    if words == "print":
+        print("chatter", flush=True)
+        print("chatter", file=sys.stderr, flush=True)
+    return [str(os.getpid()).encode() if words == "pid" else task]
+
+
+class Saboteur(clip_workers._Work):
+    """Converts clips, but for those whose id names a deed: "crash-17"."""
+
+    def __call__(self, task, parent):
+        clip, _ = clip_workers.unpacked(task)
+        deed = DEEDS.get(clip.clip_id.rpartition("-")[0])
+        if deed is not None:
+            deed()
+        return super().__call__(task, parent)

@@ -1,0 +1,177 @@
+"""Clips are converted in processes that may die: a crash, a hang or a bomb costs one clip.
+
+A worker reads files on this machine itself. For all else it asks this process, so that it needs no network and no
+account.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import BinaryIO, cast
+
+import orjson
+
+from transforms import reasons
+from transforms.clip import Clip, Outcome
+from transforms.dataset import conversion
+from transforms.dataset.conversion import Converted
+from transforms.dataset.sources import Source, Stored
+from transforms.errors import ClipRejected
+from transforms.payloads import Payload
+from transforms.settings import Settings
+from transforms.storage import Storage, uris
+from transforms.workers import bounds
+from transforms.workers.bounds import Bounds
+from transforms.workers.pool import Pool, WorkerDied
+from transforms.workers.worker import Parent
+
+_READ, _SIZE, _RANGE = b"read", b"size", b"rang"
+_SPAN = struct.Struct("<QQ")
+# One question fetches as much as a decoder reads in a while.
+_BUFFER_BYTES = 1 << 17
+_OUTCOME_VALUES = attrgetter(*(field.name for field in fields(Outcome)))
+
+
+class ClipWorkers:
+    """A pool of workers that convert clips of one dataset."""
+
+    def __init__(self, settings: Settings, verify: bool, size: int, limits: Bounds = bounds.DEFAULT) -> None:
+        """Makes the pool; workers start when they are needed.
+
+        Args:
+          settings: of the dataset.
+          verify: whether each payload is decoded again and compared.
+          size: workers at a time.
+          limits: what each may take for one clip.
+        """
+        self._pool = Pool(_Work(settings, verify), size, limits)
+
+    def convert(self, clip: Clip, source: Source) -> Converted:
+        """As `conversion.convert`, which a worker does; whatever happens there, this process is not harmed.
+
+        Raises:
+          ClipRejected: also for a clip that a worker has died of.
+        """
+        with _Desk(source) as desk:
+            try:
+                parts = self._pool.run(pickle.dumps((clip, source.uri)), desk.answer)
+            except WorkerDied as death:
+                raise ClipRejected(reasons.DECODE_FAILED, f"decoding did not end well: {death.detail}") from None
+        outcome, mime_type, cpu_ns = orjson.loads(parts[0])
+        payload = Payload(parts[2], mime_type) if mime_type else None
+        return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
+
+    def close(self) -> None:
+        """Ends the workers; conversions that are under way raise CancelledError."""
+        self._pool.close()
+
+
+class _Desk:
+    """Answers what a worker asks about a recording."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._file: BinaryIO | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def answer(self, question: bytes) -> bytes:
+        """The whole recording, its size, or a part of it.
+
+        Raises:
+          ClipRejected, StorageError, UserError: as `Storage.read_audio`.
+        """
+        if question == _READ:
+            return self._source.read()
+        if self._file is None:
+            self._file = self._stack.enter_context(self._source.open())
+        if question == _SIZE:
+            return self._file.seek(0, io.SEEK_END).to_bytes(8, "little")
+        start, size = _SPAN.unpack(question.removeprefix(_RANGE))
+        self._file.seek(start)
+        return self._file.read(size)
+
+
+def packed(converted: Converted) -> Sequence[bytes]:
+    """A result, as the parts of a message."""
+    payload = converted.payload
+    told = [_OUTCOME_VALUES(converted.outcome), payload.mime_type if payload else "", converted.cpu_ns]
+    return orjson.dumps(told), converted.line, payload.content if payload else b""
+
+
+def unpacked(task: bytes) -> tuple[Clip, str]:
+    """The clip of a task, and the URI of its recording."""
+    clip, uri = pickle.loads(task)
+    return clip, uri
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker does, in its process."""
+
+    settings: Settings
+    verify: bool
+
+    def __call__(self, task: bytes, parent: Parent) -> Sequence[bytes]:
+        clip, uri = unpacked(task)
+        return packed(conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A recording as a worker has it: a file of this machine, or one that its parent reads for it."""
+
+    uri: str
+    parent: Parent
+
+    def read(self) -> bytes:
+        if uris.is_gcs(self.uri):
+            return self.parent.ask(_READ)
+        with self.parent.clock.paused():
+            return Stored(self.uri, Storage()).read()
+
+    def open(self) -> BinaryIO:
+        if uris.is_gcs(self.uri):
+            return io.BufferedReader(cast(io.RawIOBase, _Parts(self.parent)), _BUFFER_BYTES)
+        with self.parent.clock.paused():
+            return Stored(self.uri, Storage()).open()
+
+
+class _Parts(io.RawIOBase):
+    """A recording that its parent reads, a part at a time."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+        self._size = int.from_bytes(parent.ask(_SIZE), "little")
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise ValueError("a position before the beginning")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        wanted = min(len(buffer), max(0, self._size - self._at))
+        content = self._parent.ask(_RANGE + _SPAN.pack(self._at, wanted)) if wanted else b""
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)

@@ -1,0 +1,130 @@
+"""From a recording and its text to the line of an example: all that is done to a clip's bytes, and nothing else.
+
+It is done in a process that may die (`clip_workers`), so importing it imports no more than it needs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from transforms.audio import conform, decode, encode
+from transforms.audio.waveform import Waveform
+from transforms.clip import Clip, Outcome
+from transforms.dataset import example
+from transforms.dataset.sources import Source
+from transforms.payloads import Payload
+from transforms.settings import Settings
+from transforms.storage import crc32c, uris
+
+# The stages of a conversion, in their order: `line` is base64, JSON and hashes.
+STAGES = ("read", "decode", "conform", "encode", "line")
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A clip that has become an example.
+
+    Attributes:
+      line: of the example, its newline included.
+      outcome: accepted, still without its place.
+      payload: the audio, to be written as a file of its own; None where the line has it.
+      cpu_ns: processor time of each of `STAGES`, in nanoseconds.
+    """
+
+    line: bytes
+    outcome: Outcome
+    payload: Payload | None
+    cpu_ns: tuple[int, ...]
+
+
+def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Converted:
+    """Reads, decodes, conforms and encodes one clip.
+
+    Args:
+      clip: with its target as it will stand in the example.
+      source: the recording.
+      settings: of the dataset.
+      verify: whether the payload is decoded again and compared.
+
+    Raises:
+      ClipRejected: the clip cannot become an example.
+      StorageError: the storage failed; the runner may retry.
+      UserError: the run cannot go on, for example because a bucket is forbidden.
+      PayloadError: the payload does not decode to the clip's samples.
+    """
+    watch = _Watch()
+    wave, content = _decoded(clip, source, settings, watch)
+    with watch.stage("conform"):
+        conformed = conform.conform(wave, settings)
+    with watch.stage("encode"):
+        payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
+        if verify:
+            encode.verify(payload, conformed.samples, settings)
+    by_uri = settings.audio_part == "uri"
+    with watch.stage("line"):
+        line = example.line(clip, payload, settings)
+        outcome = Outcome(
+            clip_id=clip.clip_id,
+            source=clip.source,
+            uri=clip.uri,
+            status="accepted",
+            line_bytes=len(line),
+            line_sha256=sha256(line).hexdigest(),
+            mime_type=payload.mime_type,
+            audio_bytes=len(payload.content),
+            audio_sha256=sha256(payload.content).hexdigest(),
+            audio_crc32c=crc32c(payload.content) if by_uri else None,
+            source_format=wave.source_format,
+            source_sample_rate=wave.sample_rate,
+            source_channels=wave.samples.shape[1],
+            source_samples=wave.samples.shape[0],
+            num_samples=len(conformed.samples),
+            trimmed_start_samples=conformed.trimmed_start_samples,
+            trimmed_end_samples=conformed.trimmed_end_samples,
+            target_chars=len(clip.target),
+            task=clip.task or None,
+            group=clip.group or None,
+            # A clip may be dropped later; its dead letter then holds the row.
+            row=clip.row if settings.dedupe == "audio" else None,
+        )
+    return Converted(line, outcome, payload if by_uri else None, tuple(watch.spent.values()))
+
+
+def _decoded(clip: Clip, source: Source, settings: Settings, watch: _Watch) -> tuple[Waveform, bytes]:
+    """The clip's waveform and its source file; b"" for a segment of a recording."""
+    name_hint = uris.without_generation(source.uri)
+    if clip.offset is None:
+        with watch.stage("read"):
+            content = source.read()
+        with watch.stage("decode"):
+            return decode.decode(content, max_duration=settings.max_duration, name_hint=name_hint), content
+    with watch.stage("read"):
+        recording = source.open()
+    with recording, watch.stage("decode"):  # it reads as it decodes
+        wave = decode.decode_segment(
+            recording,
+            offset=clip.offset,
+            duration=clip.duration,
+            max_duration=settings.max_duration,
+            name_hint=name_hint,
+        )
+    return wave, b""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Processor time of this thread, by stage, in nanoseconds."""
+
+    spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STAGES, 0))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.thread_time_ns()
+        try:
+            yield
+        finally:
+            self.spent[name] += time.thread_time_ns() - begun

@@ -1,0 +1,290 @@
+"""A few workers at a time, and a new one for each that dies."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import queue
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+
+import orjson
+
+from transforms import errors, reasons
+from transforms.errors import BrokenPromiseError, ClipRejected, PayloadError
+from transforms.workers import bounds, wire
+from transforms.workers.bounds import Bounds
+from transforms.workers.nursery import Nursery
+from transforms.workers.wire import Kind
+from transforms.workers.worker import Work
+
+# What workers have imported when they begin.
+MODULES = ("transforms.dataset.clip_workers",)
+# A second try shows whether the clip was to blame, or who killed the process from outside.
+TRIES = 2
+# Beyond its own bounds a worker may wait for a disk. After that it is taken for dead, whatever it waits for.
+SILENT_SECONDS = 600
+
+Answer = Callable[[bytes], bytes]
+
+
+class WorkerDied(Exception):
+    """A worker died of its task, or the task would not end.
+
+    Attributes:
+      detail: what happened, for people.
+      hopeless: whether another try would end in the same way.
+    """
+
+    def __init__(self, detail: str, hopeless: bool) -> None:
+        super().__init__(detail, hopeless)
+        self.detail = detail
+        self.hopeless = hopeless
+
+
+class Pool:
+    """Workers that do one kind of work. Each thread that calls `run` waits for one of them."""
+
+    def __init__(self, work: Work, size: int, limits: Bounds = bounds.DEFAULT) -> None:
+        """Makes a pool; a worker starts when it is first needed.
+
+        Args:
+          work: what a worker does with a task. It is pickled.
+          size: workers at a time.
+          limits: of each task.
+        """
+        self._begin = pickle.dumps((work, limits))
+        self._limits = limits
+        self._size = size
+        self._idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
+        for _ in range(size):
+            self._idle.put(None)
+        self._busy: set[_Worker] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, task: bytes, answer: Answer) -> Sequence[bytes]:
+        """The result of a task.
+
+        Args:
+          task: for the work.
+          answer: answers what the worker asks. What it raises ends the task; ClipRejected is told the worker.
+
+        Raises:
+          WorkerDied: twice, or of a limit.
+          CancelledError: the pool was closed meanwhile; the task is not to blame.
+          ClipRejected, StorageError, UserError, BrokenPromiseError: the work, or `answer`, has raised it.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                with self._worker() as worker:
+                    return worker.run(task, answer)
+            except WorkerDied as death:
+                if self._closed:
+                    raise CancelledError from None
+                if death.hopeless or not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Ends all workers. Calls that are under way raise CancelledError."""
+        with self._lock:
+            self._closed = True
+            for worker in self._busy:
+                worker.hang_up()
+        for _ in range(self._size):  # busy ones end themselves, when their threads put them back
+            with contextlib.suppress(queue.Empty):
+                idle = self._idle.get_nowait()
+                if idle is not None:
+                    idle.kill()
+                self._idle.put(None)  # a thread may wait for it
+
+    @contextlib.contextmanager
+    def _worker(self) -> Iterator[_Worker]:
+        """One worker for one task. It goes back to the others if it is ready for the next."""
+        worker = None
+        waiting = self._idle.get()
+        try:
+            worker = waiting or self._start()
+            with self._lock:
+                self._busy.add(worker)
+                if self._closed:
+                    worker.hang_up()
+            yield worker
+        finally:
+            self._idle.put(self._after(worker))
+
+    def _after(self, worker: _Worker | None) -> _Worker | None:
+        """The worker, if it can do another task."""
+        if worker is None:
+            return None
+        with self._lock:
+            self._busy.discard(worker)
+        if worker.ready and not self._closed:
+            return worker
+        worker.kill()
+        return None
+
+    def _start(self) -> _Worker:
+        if self._closed:
+            raise CancelledError
+        for left in reversed(range(TRIES)):
+            nursery = started()
+            try:
+                return _Worker(nursery, self._begin, self._limits)
+            except (OSError, EOFError):
+                _give_up(nursery)
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+
+class _Worker:
+    """One worker, from this side.
+
+    Attributes:
+      ready: whether it waits for a task.
+    """
+
+    def __init__(self, nursery: Nursery, begin: bytes, limits: Bounds) -> None:
+        self._nursery = nursery
+        self._limits = limits
+        self._pid, self._connection = nursery.fork()
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
+        self.ready = True
+        try:
+            wire.send(self._connection, Kind.TASK, begin)
+            wire.receive(self._connection)
+        except BaseException:
+            self.kill()
+            raise
+
+    def run(self, task: bytes, answer: Answer) -> Sequence[bytes]:
+        """As `Pool.run`, once."""
+        self.ready = False
+        self._send(Kind.TASK, task)
+        kind, parts = self._receive()
+        while kind == Kind.ASK:
+            self._send(*_answered(answer, parts[0]))
+            kind, parts = self._receive()
+        self.ready = True
+        if kind == Kind.FAULT:
+            raise _fault(parts[0])
+        return parts
+
+    def _send(self, kind: Kind, part: bytes) -> None:
+        try:
+            wire.send(self._connection, kind, part)
+        except OSError:
+            raise self._death() from None
+
+    def _receive(self) -> tuple[Kind, Sequence[bytes]]:
+        try:
+            return wire.receive(self._connection)
+        except BlockingIOError:
+            self.kill()
+            raise WorkerDied(f"it did not answer within {SILENT_SECONDS} s", hopeless=True) from None
+        except ValueError:
+            self.kill()
+            raise WorkerDied("its process answered with nonsense", hopeless=False) from None
+        except (EOFError, OSError):
+            raise self._death() from None
+
+    def _death(self) -> WorkerDied:
+        self._connection.close()
+        try:
+            code = self._nursery.wait(self._pid)
+        except OSError:  # the nursery is dead, too
+            code = None
+        return WorkerDied(*bounds.death(code, self._limits))
+
+    def hang_up(self) -> None:
+        """Lets a call that is under way end, from another thread."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def kill(self) -> None:
+        """Ends it, and what it has started; does nothing for one that is known to be dead."""
+        if self._connection.fileno() < 0:
+            return
+        self._connection.close()
+        with contextlib.suppress(OSError):
+            self._nursery.kill(self._pid)
+
+
+def _answered(answer: Answer, question: bytes) -> tuple[Kind, bytes]:
+    try:
+        return Kind.ANSWER, answer(question)
+    except ClipRejected as refusal:
+        return Kind.REFUSAL, orjson.dumps([refusal.reason.name, refusal.detail])
+
+
+def _fault(told: bytes) -> Exception:
+    """The exception that the work has raised, by the name of its class."""
+    name, message, where = orjson.loads(told)
+    if name == ClipRejected.__qualname__:
+        return ClipRejected(reasons.REASONS[message], where)
+    kind = next((kind for kind in errors.told() if kind.__qualname__ == name), None)
+    if kind is not None:
+        return kind(message)
+    return PayloadError(message) if name == PayloadError.__qualname__ else BrokenPromiseError(where)
+
+
+# One nursery serves all pools of this process.
+_nursery: Nursery | None = None
+_nursery_lock = threading.Lock()
+
+
+def started() -> Nursery:
+    """The nursery, which starts at the first call: call it early, for it imports while this process does other work."""
+    global _nursery  # noqa: PLW0603 -- there is one a process, like the process itself
+    with _nursery_lock:
+        if _nursery is None:
+            _nursery = Nursery(MODULES)
+        return _nursery
+
+
+def stop() -> None:
+    """Ends the nursery and all workers. The next pool starts another one."""
+    with _nursery_lock:
+        _forget(lambda nursery: nursery.stop())
+
+
+@contextlib.contextmanager
+def running() -> Iterator[None]:
+    """The nursery runs during the block, and is gone after it."""
+    started()
+    try:
+        yield
+    finally:
+        stop()
+
+
+def _give_up(dead: Nursery) -> None:
+    """Forgets a nursery that does not answer."""
+    with _nursery_lock:
+        if _nursery is dead:
+            _forget(lambda nursery: nursery.stop())
+
+
+def _forget(end: Callable[[Nursery], None]) -> None:
+    global _nursery  # noqa: PLW0603
+    if _nursery is not None:
+        end(_nursery)
+    _nursery = None
+
+
+def _in_child() -> None:
+    """A fork of this process is no owner: with its copy of the connection, the nursery would outlive its program."""
+    global _nursery_lock  # noqa: PLW0603 -- another thread may have held it
+    _nursery_lock = threading.Lock()
+    _forget(lambda nursery: nursery.disown())
+
+
+atexit.register(stop)
+os.register_at_fork(after_in_child=_in_child)
