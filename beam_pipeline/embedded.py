@@ -17,7 +17,6 @@ from beam_pipeline import faults, progress
 from beam_pipeline.job import Job
 from beam_pipeline.pipeline import build
 from transforms.listener import Listener
-from transforms.workers import pool
 
 
 def check(options: PipelineOptions) -> None:
@@ -35,7 +34,7 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
     """Runs the pipeline in this process; raises as `runners.Engine` says."""
     # A failure is raised as an exception. Beam would also log its traceback.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers(), pool.running():
+    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers():
         path = Path(folder, "progress")
         with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)

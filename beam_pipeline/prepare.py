@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
+from transforms.workers import pool
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -111,20 +113,19 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
-    if request.beam_options:
-        _check_options(request)  # before anything is read
+    # Flags of Beam are checked before anything is read.
+    options = _checked_options(request) if request.beam_options else None
     job = make_job(request, listener)
     report, reused = _finished(job, request, listener), job.plan.rows
     if report is None:
-        import_beam()
-        reused = _run_pipeline(job, request, listener)
+        reused = _run_pipeline(job, request, options, listener, import_beam)
         report = Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE)))
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
     return Prepared(request.output, report, reused, too_many)
 
 
-def _check_options(request: PrepareRequest) -> PipelineOptions:
+def _checked_options(request: PrepareRequest) -> PipelineOptions:
     """Beam's options, which the runner has checked."""
     from beam_pipeline.options import options_of  # noqa: PLC0415 -- imports Beam
 
@@ -144,13 +145,23 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     return report
 
 
-def _run_pipeline(job: Job, request: PrepareRequest, listener: Listener) -> int:
+def _run_pipeline(
+    job: Job,
+    request: PrepareRequest,
+    options: PipelineOptions | None,
+    listener: Listener,
+    import_beam: Callable[[], object],
+) -> int:
     """Claims the output and runs the pipeline; returns the number of clips that an earlier run had finished."""
-    options, engine = _check_options(request), runners.find(request.runner).engine
-    claim = output.claim(job.output, job.plan, request.overwrite)
-    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
-    ready = job.claimed(claim.digest, committed, audio_there)
-    return engine.run(replace(ready, clip_threads=job.clip_threads or engine.threads()), options, listener)
+    runner = runners.find(request.runner)
+    # On this machine, the clip workers import what they need while this process imports Beam.
+    with nullcontext() if runner.outlives else pool.running():
+        import_beam()
+        options, engine = options or _checked_options(request), runner.engine
+        claim = output.claim(job.output, job.plan, request.overwrite)
+        committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
+        ready = job.claimed(claim.digest, committed, audio_there)
+        return engine.run(replace(ready, clip_threads=job.clip_threads or engine.threads()), options, listener)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
