@@ -40,7 +40,7 @@ ORDER = {
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *("audio", "audio.frames", "audio.lengths", "audio.formats", "audio.waveform", "audio.sniff", "audio.sndfile"),
-        *("audio.libav", "audio.ffmpeg", "audio.decode", "audio.conform", "audio.encode"),
+        *("audio.libav", "audio.scratch", "audio.ffmpeg", "audio.decode", "audio.conform", "audio.encode"),
         *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.delimited"),
         *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats", "manifests.read"),
         *("manifests.allowed", "dataset", "dataset.assign", "dataset.plan", "dataset.example", "dataset.output"),
