@@ -154,12 +154,12 @@ def _run_pipeline(
 ) -> int:
     """Claims the output and runs the pipeline; returns the number of clips that an earlier run had finished."""
     runner = runners.find(request.runner)
+    claim = output.claim(job.output, job.plan, request.overwrite)
+    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
     # On this machine, the clip workers import what they need while this process imports Beam.
     with nullcontext() if runner.outlives else pool.running():
         import_beam()
         options, engine = options or _checked_options(request), runner.engine
-        claim = output.claim(job.output, job.plan, request.overwrite)
-        committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
         ready = job.claimed(claim.digest, committed, audio_there)
         return engine.run(replace(ready, clip_threads=job.clip_threads or engine.threads()), options, listener)
 

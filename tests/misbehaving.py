@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -31,6 +32,12 @@ def bomb():
         hoard.append(bytes(16 << 20))
 
 
+def hang_with_a_child():
+    """As a decoder in a process of its own would: the child lives on if nobody ends it."""
+    subprocess.Popen(["sleep", "1000"])
+    hang_in_native_code()
+
+
 def kill(number):
     os.kill(os.getpid(), number)
     time.sleep(60)
@@ -48,6 +55,7 @@ DEEDS = {
     "abort": os.abort,
     "hang in native code": hang_in_native_code,
     "hang in a loop": hang_in_a_loop,
+    "hang with a child": hang_with_a_child,
     "bomb": bomb,
     "exit": lambda: os._exit(3),
     "killed": lambda: kill(signal.SIGKILL),

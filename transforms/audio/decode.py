@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, libav, sndfile, sniff
+from transforms.audio import ffmpeg, frames, libav, scratch, sndfile, sniff
 from transforms.audio.formats import Format
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
@@ -214,7 +213,7 @@ def _real_file(stream: BinaryIO) -> Iterator[BinaryIO]:
     if size > MAX_COPIED_BYTES:
         detail = f"the recording is longer than the limit of {MAX_COPIED_BYTES:,} bytes for this format"
         raise ClipRejected(reasons.FILE_TOO_LARGE, detail)
-    with tempfile.TemporaryFile() as copy:
+    with scratch.file() as copy:
         stream.seek(0)
         shutil.copyfileobj(stream, copy, sndfile.BLOCK_BYTES)
         copy.flush()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import tempfile
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from transforms.audio import ffmpeg, formats, frames
+from transforms.audio import ffmpeg, formats, frames, libav
 from transforms.audio.conform import INT16_SCALE, Conformed, to_int16
 from transforms.audio.waveform import Waveform
 from transforms.errors import PayloadError
@@ -78,11 +77,10 @@ def decode_payload(payload: Payload) -> tuple[NDArray[np.int16], int]:
     """The samples, shape (num_samples,) or (num_samples, num_channels), and the rate of a payload."""
     form = formats.by_mime_type(payload.mime_type)
     if form is not None and not form.sndfile:
-        with tempfile.TemporaryFile() as file:
-            file.write(payload.content)
-            file.flush()
-            decoded = ffmpeg.decode(file, form, max_seconds=24 * 3600.0)
-        return to_int16(decoded.samples[:, 0]), decoded.sample_rate
+        decoded = libav.decode(io.BytesIO(payload.content), form, max_seconds=24 * 3600.0)
+        if decoded is None or decoded.samples.dtype != np.float32:
+            raise PayloadError(f"the payload is no {payload.mime_type}")
+        return to_int16(decoded.samples[:, 0].astype(np.float32, copy=False)), decoded.sample_rate
     samples, sample_rate = soundfile.read(io.BytesIO(payload.content), dtype="int16")
     return samples, int(sample_rate)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import resource
-import signal
+import selectors
 import struct
 import subprocess
-import tempfile
-import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -20,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio import builds, formats, libav
+from transforms.audio import builds, formats, libav, scratch
 from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
@@ -29,6 +27,7 @@ from transforms.errors import ClipRejected
 TIMEOUT_SECONDS = 20.0
 TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
+BLOCK_BYTES = 1 << 20
 # Of stderr, and of an encoder's output.
 MAX_LOG_BYTES = 256 << 20
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
@@ -120,7 +119,7 @@ def encode(samples: NDArray[np.float32], sample_rate: int, muxer: str, options: 
       RuntimeError, subprocess.TimeoutExpired: the encoder failed, which is no clip's fault.
     """
     # A file, not a pipe: muxers go back to write the header.
-    with tempfile.TemporaryFile() as source_file, tempfile.TemporaryFile() as sink_file:
+    with scratch.file() as source_file, scratch.file() as sink_file:
         source_file.write(samples.tobytes())
         source_file.flush()
         source = ffmpeg.input(_path(source_file), f="f32le", ar=sample_rate, ac=1)
@@ -146,16 +145,15 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
     """Exit status, stdout and stderr.
 
     Raises:
-      subprocess.TimeoutExpired: and the whole process group is killed.
+      subprocess.TimeoutExpired: and the process is killed.
     """
     command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=builds.ffmpeg())
-    with tempfile.TemporaryFile() as log:
+    with scratch.file() as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,
             pass_fds=descriptors,
         )
         # Not preexec_fn, which is not safe in a process with threads.
@@ -174,33 +172,24 @@ def _limit(pid: int, kind: int, most: int) -> None:
 
 
 def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:
-    """What the process writes, up to one byte more than the limit. Its whole group is dead afterwards."""
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        _kill_group(process)
-
-    timer = threading.Timer(timeout, stop)
-    timer.start()
+    """What the process writes, up to a little more than the limit. It is dead afterwards."""
+    assert process.stdout is not None
+    deadline, output, ended = time.monotonic() + timeout, bytearray(), False
     try:
-        assert process.stdout is not None
-        with process.stdout as stream:
-            output = stream.read(MAX_DECODED_BYTES + 1)
-        if len(output) > MAX_DECODED_BYTES:
-            _kill_group(process)
-        process.wait()
+        with process.stdout as stream, selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            while not ended and len(output) <= MAX_DECODED_BYTES:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    raise subprocess.TimeoutExpired(process.args, timeout)
+                block = os.read(stream.fileno(), BLOCK_BYTES)
+                output += block
+                ended = not block
+        if ended:
+            process.wait(max(0.0, deadline - time.monotonic()))
     finally:
-        timer.cancel()
-        _kill_group(process)
-    if late.is_set():
-        raise subprocess.TimeoutExpired(process.args, timeout)
-    return output
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+    return bytes(output)
 
 
 def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:

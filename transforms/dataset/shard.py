@@ -12,9 +12,8 @@ from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import TypeVar
 
-from transforms.audio import encode
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, conversion, example, read_ahead
+from transforms.dataset import assign, checksums, converted, example, read_ahead
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
@@ -49,7 +48,7 @@ class ShardResult:
 
 
 # What a clip's processor time is spent on: the conversion, and then its place in the shard.
-STAGES = (*conversion.STAGES, "write")
+STAGES = (*converted.STAGES, "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +186,8 @@ def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
     """
     if key[0] == REJECTED:
         return True
+    from transforms.audio import encode  # noqa: PLC0415 -- decoders are for workers and for this check only
+
     accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
     with output.storage.open_read(output.shard_uri(key)) as stream:
         for outcome, line in zip(accepted, stream, strict=True):

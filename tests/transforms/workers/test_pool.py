@@ -87,6 +87,16 @@ def test_what_kills_a_worker_is_told_and_the_next_task_finds_another_one(pool, d
     assert not alive(int(before))
 
 
+def test_what_a_worker_has_started_dies_with_it(pool, monkeypatch, tmp_path):
+    """Found by a variable in the environment, which a new nursery has."""
+    pools.stop()
+    monkeypatch.setenv("CLIPTUNE_TEST", str(tmp_path))
+    with pytest.raises(WorkerDied):
+        run(pool, "hang with a child")
+    left = [pid for pid in marked(f"CLIPTUNE_TEST={tmp_path}") if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"]
+    assert all_gone(lambda: left)
+
+
 def test_a_worker_that_does_not_answer_is_ended(nursery, monkeypatch):
     monkeypatch.setattr(pools, "SILENT_SECONDS", 1)
     with closing(Pool(misbehaving.work, 1, BOUNDS)) as pool:
@@ -222,7 +232,7 @@ threading.Event().wait(60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("deeds", [[], ["hang in native code", "hang in a loop"]], ids=["idle", "busy"])
+@pytest.mark.parametrize("deeds", [[], ["hang with a child", "hang in a loop"]], ids=["idle", "busy"])
 def test_no_process_outlives_its_program(number, deeds, tmp_path):
     """Found by a variable in the environment, which all its processes have."""
     mark = f"CLIPTUNE_TEST={tmp_path}"
