@@ -112,6 +112,7 @@ class Outcome:
 
 _CLIP_VALUES = attrgetter(*(field.name for field in fields(Clip)))
 _OUTCOME_VALUES = attrgetter(*(field.name for field in fields(Outcome)))
+_OUTCOME_FIELDS = tuple(field.name for field in fields(Outcome))
 _CLIP_NAMES, _OUTCOME_NAMES = (sorted(field.name for field in fields(kind)) for kind in (Clip, Outcome))
 _SORTED_CLIP_VALUES, _SORTED_OUTCOME_VALUES = attrgetter(*_CLIP_NAMES), attrgetter(*_OUTCOME_NAMES)
 
@@ -121,6 +122,12 @@ def sorted_fields(row: Clip | Outcome) -> dict[str, Any]:
     if isinstance(row, Clip):
         return dict(zip(_CLIP_NAMES, _SORTED_CLIP_VALUES(row), strict=True))
     return dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))
+
+
+def known_fields(outcome: Outcome) -> dict[str, Any]:
+    """The outcome's fields in their order, without those that are None."""
+    named = zip(_OUTCOME_FIELDS, _OUTCOME_VALUES(outcome), strict=True)
+    return {name: value for name, value in named if value is not None}
 
 
 def dump(row: Clip | Outcome) -> bytes:

@@ -17,6 +17,7 @@ from transforms.storage import Storage, uris
 
 ROWS_PER_FILE = 50_000
 ROWS_PER_GROUP = 10_000
+ROWS_PER_BATCH = 1_000  # of a reader: a row is a dictionary, of kilobytes
 
 # Columns in the order of the contract; the original row is in rejected.jsonl.
 _COLUMNS: list[pa.Field[Any]] = [
@@ -91,7 +92,7 @@ def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None)
     """The ledger's rows, as dictionaries, in the dataset's order."""
     for uri in storage.list_files(folder):
         with storage.open_read(uri) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
+            for batch in pq.ParquetFile(stream).iter_batches(ROWS_PER_BATCH, columns=columns):
                 yield from batch.to_pylist()
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from transforms import records
 from transforms.audio import builds
-from transforms.clip import Clip, Outcome, sorted_fields
+from transforms.clip import Clip, Outcome, known_fields, sorted_fields
 from transforms.dataset.output import FORMAT_VERSION
 from transforms.settings import Settings
 
@@ -37,7 +37,7 @@ class Sidecar:
 
     def dump(self) -> builtins.bytes:
         """The sidecar as JSON; fields of outcomes that are None are left out."""
-        outcomes = [records.without_none(asdict(outcome)) for outcome in self.outcomes]
+        outcomes = [known_fields(outcome) for outcome in self.outcomes]
         content: dict[str, Any] = {
             "format_version": self.format_version,
             "fingerprint": self.fingerprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -149,7 +150,12 @@ def _name_of(column: str, fields: Fields, settings: ManifestSettings) -> str | N
     chosen = settings.columns.get(column)
     if chosen is not None:
         return chosen if chosen in fields else None
-    lower = {name.lower(): name for name in reversed(fields)}
+    return _usual_name(column, tuple(fields))
+
+
+@functools.lru_cache(maxsize=64)  # rows of a manifest have the same fields
+def _usual_name(column: str, names: tuple[str, ...]) -> str | None:
+    lower = {name.lower(): name for name in reversed(names)}
     return next((lower[alias.lower()] for alias in ALIASES[column] if alias.lower() in lower), None)
 
 

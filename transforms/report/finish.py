@@ -146,7 +146,8 @@ def _description(count: Count, plan: Plan, settings: Settings) -> DatasetDescrip
 def _repeated_audio(count: Count, output: Output) -> RepeatedAudio:
     """How many clips have the audio of another one in the same task, with the sources of the first few."""
     shown: dict[str, list[str]] = {audio: [] for audio in count.first_duplicates}
-    for row in ledger.read_ledger(uris.join(output.folder, "ledger"), output.storage) if shown else ():
+    columns = ["source", "status", "audio_sha256", "task"]
+    for row in ledger.read_ledger(uris.join(output.folder, "ledger"), output.storage, columns) if shown else ():
         audio = audio_of(row["audio_sha256"], row["task"])
         if row["status"] == "accepted" and audio in shown:
             shown[audio].append(str(row["source"]))
