@@ -18,7 +18,7 @@ class Job:
       manifest_settings: how to read it.
       plan: what the launcher counted.
       output: where the dataset goes, and its settings.
-      clip_threads: clips prepared at a time by one worker.
+      clip_threads: clips prepared at a time by one worker; 0 until the runner has been asked.
       progress_path: a local file to note finished clips in, or "" for none.
       committed: shards that an earlier run had finished when this one began.
     """

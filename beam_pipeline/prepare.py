@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from beam_pipeline import progress, runners
 from beam_pipeline.job import Job
-from beam_pipeline.options import options_of
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.dataset import output
@@ -19,9 +18,13 @@ from transforms.errors import UserError
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, read
 from transforms.manifests.read import ManifestSettings
+from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +96,61 @@ class Prepared:
         return DatasetReport.of(self.report, self.output, self.reused).as_dict()
 
 
-def run(request: PrepareRequest, listener: Listener = SILENT) -> Prepared:
+def run(
+    request: PrepareRequest, listener: Listener = SILENT, import_beam: Callable[[], object] = lambda: None
+) -> Prepared:
     """Prepares a dataset.
+
+    Args:
+      request: what to prepare.
+      listener: is told progress and messages.
+      import_beam: called before Beam is first needed. A finished dataset is found to be so without Beam.
 
     Raises:
       UsageError: an option of Beam breaks a rule.
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
-    options = options_of(request.beam_options)
-    runner = runners.find(request.runner)
-    runner.engine.check(options)
+    if request.beam_options:
+        _check_options(request)  # before anything is read
     job = make_job(request, listener)
-    claim = output.claim(job.output, job.plan, request.overwrite)
-    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
-    reused = runner.engine.run(job.claimed(claim.digest, committed, audio_there), options, listener)
-    content = job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE))
-    report = Report.load(content)
+    report, reused = _finished(job, request, listener), job.plan.rows
+    if report is None:
+        import_beam()
+        reused = _run_pipeline(job, request, listener)
+        report = Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE)))
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
     return Prepared(request.output, report, reused, too_many)
+
+
+def _check_options(request: PrepareRequest) -> PipelineOptions:
+    """Beam's options, which the runner has checked."""
+    from beam_pipeline.options import options_of  # noqa: PLC0415 -- imports Beam
+
+    options = options_of(request.beam_options)
+    runners.find(request.runner).engine.check(options)
+    return options
+
+
+def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report | None:
+    """The report of the finished dataset, if this command has made it before; None if the pipeline must run."""
+    # Elsewhere the workers compare it: the dataset may be too large to be read by this machine.
+    if request.verify or runners.find(request.runner).outlives:
+        return None
+    report = rerun.finished(job.plan, job.output, listener)
+    if report is not None:
+        job.output.storage.sweep(job.output.folder)
+    return report
+
+
+def _run_pipeline(job: Job, request: PrepareRequest, listener: Listener) -> int:
+    """Claims the output and runs the pipeline; returns the number of clips that an earlier run had finished."""
+    options, engine = _check_options(request), runners.find(request.runner).engine
+    claim = output.claim(job.output, job.plan, request.overwrite)
+    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
+    ready = job.claimed(claim.digest, committed, audio_there)
+    return engine.run(replace(ready, clip_threads=job.clip_threads or engine.threads()), options, listener)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
@@ -138,8 +176,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         storage=storage,
         verify=request.verify,
     )
-    threads = request.clip_threads or runners.find(request.runner).engine.threads()
-    return Job(tuple(manifests), rows, plan, place, threads)
+    return Job(tuple(manifests), rows, plan, place, request.clip_threads or 0)
 
 
 def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:

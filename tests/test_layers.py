@@ -40,13 +40,22 @@ ORDER = {
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *("audio", "audio.frames", "audio.lengths", "audio.formats", "audio.waveform", "audio.sniff", "audio.sndfile"),
-        *("audio.libav", "audio.scratch", "audio.ffmpeg", "audio.decode", "audio.conform", "audio.encode"),
+        *(
+            "audio.builds",
+            "audio.libav",
+            "audio.scratch",
+            "audio.ffmpeg",
+            "audio.decode",
+            "audio.conform",
+            "audio.encode",
+        ),
         *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.delimited"),
         *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats", "manifests.read"),
         *("manifests.allowed", "dataset", "dataset.assign", "dataset.plan", "dataset.example", "dataset.output"),
-        *("dataset.description", "dataset.ledger", "dataset.sources", "dataset.read_ahead", "dataset.sidecar"),
-        *("dataset.conversion", "dataset.clip_workers", "dataset.prepare_clip", "dataset.shard", "dataset.duplicates"),
-        *("report", "report.counts", "report.report", "report.page", "report.finish"),
+        *("dataset.checksums", "dataset.description", "dataset.ledger", "dataset.sources", "dataset.read_ahead"),
+        *("dataset.sidecar", "dataset.conversion", "dataset.clip_workers", "dataset.prepare_clip"),
+        *("dataset.shard", "dataset.duplicates"),
+        *("report", "report.counts", "report.report", "report.page", "report.rerun", "report.finish"),
     ],
     "beam_pipeline": [
         *("", "requests", "job", "progress", "write_shards", "pipeline", "runners", "options", "faults"),
@@ -61,7 +70,7 @@ ORDER = {
         *("jobs.cancel", "questions", "tune", "predict"),
     ],
     "cliptune": [
-        *("", "exits", "console", "summary", "flags", "interrupts", "schemas", "tables", "commands"),
+        *("", "exits", "console", "summary", "flags", "importing", "interrupts", "schemas", "tables", "commands"),
         *(
             f"commands.{name}"
             for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")

@@ -1,9 +1,22 @@
-"""The formats of payloads: one row a format, with all that encoding, verifying and passing through ask of it."""
+"""Payloads, and their formats: one row a format, with all that encoding, verifying and passing through ask of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Audio as it stands in an example.
+
+    Attributes:
+      content: a whole file.
+      mime_type: as its row of `PAYLOADS` has it.
+    """
+
+    content: bytes
+    mime_type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,16 +20,16 @@ import difflib
 import functools
 from collections.abc import Hashable, Sequence
 from dataclasses import fields
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
-import yaml
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
 
 from transforms import reasons
 from transforms.errors import ClipRejected, UserError
 from transforms.settings import JSON, LABELS, TEXT, Task
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _SHOWN_CHARS = 60
 MAX_SHOWN_LABELS = 100  # characters
@@ -113,11 +113,15 @@ def _suggestion(word: str, words: Sequence[str]) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _validator(schema: bytes) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 -- slow to import, and few datasets have a schema
+
     return Draft202012Validator(orjson.loads(schema))
 
 
 def _broken_rule(schema: bytes, value: object) -> str:
     """The best match among the rules that `value` breaks; "" if there is none."""
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 -- as above
+
     found = best_match(_validator(schema).iter_errors(value))
     return f"{found.json_path}: {found.message[:300]}" if found else ""
 
@@ -144,6 +148,8 @@ def load(content: bytes, name: str) -> tuple[Task, ...]:
 
 
 def _parse(content: bytes, name: str) -> object:
+    import yaml  # noqa: PLC0415 -- slow to import, and few datasets have a tasks file
+
     class Loader(yaml.SafeLoader):
         """A loader that refuses a name given twice; the stock loader would drop the first."""
 
@@ -219,6 +225,8 @@ def _labels(value: object, where: str) -> tuple[str, ...]:
 def _schema(value: object, where: str) -> object:
     if value is None:
         return None
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 -- as above
+
     try:
         orjson.dumps(value)
         Draft202012Validator.check_schema(value)  # type: ignore[arg-type]

@@ -228,11 +228,14 @@ def stopped(request: PrepareRequest) -> str:
 
 def run(request: PrepareRequest, console: Console) -> Exit:
     """Prepares the dataset and prints the report."""
-    from beam_pipeline import options, prepare  # noqa: PLC0415 -- Beam takes seconds to import
-    from cliptune import summary  # noqa: PLC0415
+    from beam_pipeline import prepare  # noqa: PLC0415 -- slow to import
+    from cliptune import importing, summary  # noqa: PLC0415
 
-    options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
-    report = prepare.run(request, console)
+    if request.beam_options:
+        from beam_pipeline import options  # noqa: PLC0415 -- Beam is slower still
+
+        options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
+    report = prepare.run(request, console, importing.lightly)
     summary.show(report, console)
     print_json(report)
     if report.too_many_rejected:

@@ -15,8 +15,8 @@ from google.protobuf import json_format
 from tests import forked
 from tests.beam_pipeline.conftest import FEW, SOME, prepare_in_small_shards, write_manifest
 from transforms.audio import encode
-from transforms.audio.encode import Payload
 from transforms.dataset.ledger import read_ledger
+from transforms.payloads import Payload
 from transforms.storage import Storage
 
 storage = Storage()

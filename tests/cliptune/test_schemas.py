@@ -41,6 +41,7 @@ COMMANDS = [
 ]
 FILES = {
     "dataset": "out/dataset.json",
+    "checksums": "out/checksums.json",
     "report": "out/report.json",
     "sidecar": "out/*/*.outcomes.json",
     "rejected": "out/rejected.jsonl",

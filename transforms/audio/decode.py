@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.metadata
 import io
 import shutil
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
-
-import soundfile
 
 from transforms import reasons
 from transforms.audio import ffmpeg, frames, libav, scratch, sndfile, sniff
@@ -30,20 +26,6 @@ HEAD_BYTES = 1 << 16
 # Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
-
-
-@functools.cache
-def builds() -> dict[str, str]:
-    """The version of each library that decides samples or bytes."""
-    return {
-        "libsndfile": soundfile.__libsndfile_version__,
-        "soundfile": importlib.metadata.version("soundfile"),
-        "soxr": importlib.metadata.version("soxr"),
-        "numpy": importlib.metadata.version("numpy"),
-        "av": importlib.metadata.version("av"),
-        "libav": libav.version(),
-        "ffmpeg": ffmpeg.version(),
-    }
 
 
 def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Waveform:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import soundfile
@@ -13,7 +12,7 @@ from transforms.audio import ffmpeg, formats, frames, libav
 from transforms.audio.conform import INT16_SCALE, Conformed, to_int16
 from transforms.audio.waveform import Waveform
 from transforms.errors import PayloadError
-from transforms.payloads import PAYLOADS
+from transforms.payloads import PAYLOADS, Payload
 from transforms.settings import Settings
 
 # A source is passed through up to this multiple of the wanted bitrate.
@@ -22,19 +21,6 @@ _BITRATE_SLACK = 1.05
 LOSSY_PADDING_SECONDS = 0.26
 # A lossy payload whose level differs by more is damaged.
 LOSSY_LEVEL_DB = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """Audio as it stands in an example.
-
-    Attributes:
-      content: a whole file.
-      mime_type: as its row of `PAYLOADS` has it.
-    """
-
-    content: bytes
-    mime_type: str
 
 
 def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import resource
@@ -15,12 +14,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio import formats, libav, scratch
+from transforms.audio import builds, formats, libav, scratch
 from transforms.audio.formats import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
@@ -43,19 +41,6 @@ class Decoded(libav.Decoded):
     """What came out of the program: always float32."""
 
     samples: NDArray[np.float32]
-
-
-@functools.cache
-def executable() -> str:
-    """The ffmpeg of the imageio-ffmpeg wheel, which is pinned."""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
-@functools.cache
-def version() -> str:
-    """What the binary calls itself, e.g. "7.0.2-static"."""
-    banner = subprocess.run([executable(), "-version"], capture_output=True, check=True, text=True).stdout
-    return banner.split()[2]
 
 
 def decode(file: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded:
@@ -162,7 +147,7 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
     Raises:
       subprocess.TimeoutExpired: and the process is killed.
     """
-    command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=executable())
+    command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=builds.ffmpeg())
     with scratch.file() as log:
         process = subprocess.Popen(
             command,

@@ -64,11 +64,6 @@ class _OtherDecoderError(Exception):
     """Only the ffmpeg program can decode this."""
 
 
-def version() -> str:
-    """The version of FFmpeg whose libraries are in the wheel of PyAV, e.g. "8.1.2"."""
-    return str(av.ffmpeg_version_info)
-
-
 def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
     """Decodes at most `max_seconds` of the first audio track that has sound, at its own rate and channels.
 

@@ -18,12 +18,12 @@ from typing import BinaryIO, cast
 import orjson
 
 from transforms import reasons
-from transforms.audio.encode import Payload
 from transforms.clip import Clip, Outcome
 from transforms.dataset import conversion
 from transforms.dataset.conversion import Converted
 from transforms.dataset.sources import Source, Stored
 from transforms.errors import ClipRejected
+from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
 from transforms.workers import bounds

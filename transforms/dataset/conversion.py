@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from transforms.audio import conform, decode, encode
-from transforms.audio.encode import Payload
 from transforms.audio.waveform import Waveform
 from transforms.clip import Clip, Outcome
 from transforms.dataset import example
 from transforms.dataset.sources import Source
+from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import crc32c, uris
 

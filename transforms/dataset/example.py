@@ -9,9 +9,9 @@ import orjson
 import pybase64
 
 from transforms import reasons
-from transforms.audio.encode import Payload
 from transforms.clip import Clip
 from transforms.errors import ClipRejected
+from transforms.payloads import Payload
 from transforms.settings import Settings
 
 # Field names of google.cloud.aiplatform's GeminiExample; ProtoJSON parses both spellings.

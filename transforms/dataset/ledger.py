@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.clip import Outcome
+from transforms.dataset.checksums import Recorder
 from transforms.storage import Storage, uris
 
 ROWS_PER_FILE = 50_000
@@ -48,14 +49,14 @@ _COLUMNS: list[pa.Field[Any]] = [
 SCHEMA = pa.schema(_COLUMNS)
 
 
-def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, storage: Storage) -> int:
+def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, files: Storage | Recorder) -> int:
     """Writes the ledger's files. One row group is in memory at a time.
 
     Args:
       outcomes: of every manifest row, in the dataset's order.
       folder: local or gs:// folder of the files.
       rows: how many outcomes there will be, which fixes the number of files.
-      storage: writes the files.
+      files: writes the files.
 
     Returns:
       The rows written.
@@ -66,15 +67,15 @@ def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, storage: S
         _write_file(
             itertools.islice(stream, ROWS_PER_FILE),
             uris.join(folder, f"ledger-{index:05d}-of-{num_files:05d}.parquet"),
-            storage,
+            files,
         )
         for index in range(num_files)
     )
 
 
-def _write_file(outcomes: Iterator[Outcome], uri: str, storage: Storage) -> int:
+def _write_file(outcomes: Iterator[Outcome], uri: str, files: Storage | Recorder) -> int:
     written = 0
-    with storage.write(uri) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
+    with files.write(uri) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
         while group := list(itertools.islice(outcomes, ROWS_PER_GROUP)):
             writer.write_table(_table(group))
             written += len(group)

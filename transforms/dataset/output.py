@@ -9,19 +9,21 @@ from typing import Any
 
 import orjson
 
-from transforms.audio import decode, encode
+from transforms.audio import builds
 from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.errors import UserError
+from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
 
 # Of shards, sidecars, `run.json` and `dataset.json` together: who changes one of them counts it up.
 FORMAT_VERSION = 1
 RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
+CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
-_FILES = (DATASET_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE, RUN_FILE)
+_FILES = (DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE, RUN_FILE)
 _FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
 _CHOICES = "choose another --output, or pass --overwrite to replace it"
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -57,7 +59,7 @@ class Output:
         """Where audio files go, with `audio_part="uri"`."""
         return uris.join(self.folder, "audio")
 
-    def write_audio(self, payload: encode.Payload) -> None:
+    def write_audio(self, payload: Payload) -> None:
         """Writes a payload as a file of its own, named by its contents: two runs, or two clips, may write the same."""
         uri = uris.join(self.audio_folder(), example.audio_path(payload, self.settings))
         self.storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
@@ -86,9 +88,13 @@ class Output:
         """Where the shard is."""
         return uris.join(self.folder, self.shard_path(key))
 
+    def sidecar_path(self, key: ShardKey) -> str:
+        """The path of the shard's outcomes below the folder."""
+        return self.shard_path(key).removesuffix(".jsonl") + ".outcomes.json"
+
     def sidecar_uri(self, key: ShardKey) -> str:
         """Where the shard's outcomes are."""
-        return self.shard_uri(key).removesuffix(".jsonl") + ".outcomes.json"
+        return uris.join(self.folder, self.sidecar_path(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
     folder, storage = output.folder, output.storage
     if storage.exists(folder):
         raise UserError(f"{folder} is a file; --output names a folder")
-    mine = describe(plan, output.settings)
+    mine, content = describe(plan, output.settings), run_file(plan, output.settings)
     earlier = _earlier(folder, storage)
     resumed = earlier == mine
     if resumed:
@@ -126,7 +132,6 @@ def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
             raise UserError(f"{folder} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
         _clear(folder, storage)
     storage.sweep(folder)
-    content = orjson.dumps(mine, option=_PRETTY)
     storage.write_bytes(uris.join(folder, RUN_FILE), content)
     return Claim(sha256(content).hexdigest(), resumed)
 
@@ -145,12 +150,17 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
     description = {
         "format_version": FORMAT_VERSION,
         "settings": asdict(settings),
-        "decoders": decode.builds(),
+        "decoders": builds.builds(),
         "manifest": {"rows": plan.rows, "digest": plan.rows_digest},
         "num_shards": plan.num_shards,
     }
     as_read_back: dict[str, Any] = orjson.loads(orjson.dumps(description))  # tuples are lists there
     return as_read_back
+
+
+def run_file(plan: Plan, settings: Settings) -> bytes:
+    """The contents of `run.json`."""
+    return orjson.dumps(describe(plan, settings), option=_PRETTY)
 
 
 def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
@@ -202,5 +212,5 @@ def _clear(folder: str, storage: Storage) -> None:
     for name in _FILES:  # dataset.json first: from then on nobody takes the rest for a dataset
         storage.delete(uris.join(folder, name))
     for uri in storage.list_files(folder):
-        if uri.removeprefix(folder.rstrip("/") + "/").startswith(_FOLDERS):
+        if uris.below(folder, uri).startswith(_FOLDERS):
             storage.delete(uri)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import orjson
 
-from transforms.clip import Clip, Outcome
+from transforms.clip import Clip, Outcome, sorted_fields
 from transforms.dataset import assign
 from transforms.settings import Settings
 
@@ -34,6 +34,7 @@ class Plan:
       validation_keys: `assign.split_key` of the groups chosen for validation.
       prompts: how many different prompts the rows of each task have.
       torn_groups: groups whose rows are marked for both splits.
+      sources_digest: as `rows_digest`, over the places of the rows too.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class Plan:
     validation_keys: frozenset[int]
     prompts: Mapping[str, int] = field(default_factory=dict)
     torn_groups: int = 0
+    sources_digest: str = ""
 
     def shard_keys(self) -> list[ShardKey]:
         """Every shard that will exist, filled or empty, in the ledger's order."""
@@ -73,7 +75,15 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
     # At least one shard: clips with a duplicate id, which are found later, go there too.
     shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
-    return Plan(tally.rows, f"{tally.digest:064x}", shards, validation, prompts, tally.torn_groups())
+    return Plan(
+        tally.rows,
+        f"{tally.digest:064x}",
+        shards,
+        validation,
+        prompts,
+        tally.torn_groups(),
+        f"{tally.sources_digest:064x}",
+    )
 
 
 @dataclass(slots=True)
@@ -84,6 +94,7 @@ class _Tally:
       rows: of any kind.
       unreadable: rows that are no clips.
       digest: over the contents of all rows.
+      sources_digest: over their contents and their places.
       marked: clips whose row names their split: by split, clips of each group.
       unmarked: clips of each group, of the others.
       prompts: hashes of the prompts of each task.
@@ -92,6 +103,7 @@ class _Tally:
     rows: int = 0
     unreadable: int = 0
     digest: int = 0
+    sources_digest: int = 0
     marked: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     unmarked: Counter[int] = field(default_factory=Counter)
     prompts: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -99,7 +111,11 @@ class _Tally:
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
         self.rows += 1
-        self.digest = (self.digest + _row_digest(row)) % (1 << 256)  # a sum is the same in any order
+        content = _digest_of(row)
+        placed = blake2b(row.source.encode(), digest_size=32, key=content).digest()
+        # A sum is the same in any order.
+        self.digest = (self.digest + int.from_bytes(content, "big")) % (1 << 256)
+        self.sources_digest = (self.sources_digest + int.from_bytes(placed, "big")) % (1 << 256)
         if isinstance(row, Outcome):
             self.unreadable += 1
             return
@@ -112,7 +128,7 @@ class _Tally:
         return len(self.marked[assign.VALIDATION].keys() & (self.marked[assign.TRAIN].keys() | self.unmarked.keys()))
 
 
-def _row_digest(row: Clip | Outcome) -> int:
-    content = asdict(row)
+def _digest_of(row: Clip | Outcome) -> bytes:
+    content = sorted_fields(row)
     del content["source"]  # a row is the same on any line
-    return int.from_bytes(blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=32).digest(), "big")
+    return blake2b(orjson.dumps(content), digest_size=32).digest()

@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from transforms.audio import encode
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, conversion, example, read_ahead
+from transforms.dataset import assign, checksums, conversion, example, read_ahead
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
 from transforms.ordered import map_ordered
+from transforms.payloads import Payload
 from transforms.storage import uris
 
 T = TypeVar("T")
@@ -186,7 +187,7 @@ def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
     return True
 
 
-def _payload(line: bytes, outcome: Outcome, output: Output) -> encode.Payload | None:
+def _payload(line: bytes, outcome: Outcome, output: Output) -> Payload | None:
     """The payload of an accepted clip; None if its file is missing or has other contents."""
     mime_type = outcome.mime_type or ""
     if output.settings.audio_part == "inline":
@@ -196,7 +197,7 @@ def _payload(line: bytes, outcome: Outcome, output: Output) -> encode.Payload | 
         content = output.storage.read_bytes(uris.join(output.audio_folder(), path))
     except FileNotFoundError:
         return None
-    return encode.Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
+    return Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
 
 
 def _intact(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
@@ -204,10 +205,6 @@ def _intact(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
     try:
         if output.storage.size(uri) != sidecar.bytes:
             return False
-        with output.storage.open_read(uri) as stream:
-            found = sha256()
-            while block := stream.read(1 << 20):
-                found.update(block)
+        return checksums.of_file(uri, output.storage) == sidecar.sha256
     except FileNotFoundError:
         return False
-    return found.hexdigest() == sidecar.sha256

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from transforms import records
-from transforms.audio import decode
-from transforms.clip import Clip, Outcome
+from transforms.audio import builds
+from transforms.clip import Clip, Outcome, sorted_fields
 from transforms.dataset.output import FORMAT_VERSION
 from transforms.settings import Settings
 
@@ -63,5 +63,5 @@ class Sidecar:
 
 def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
     """A digest of all that decides a shard's bytes: rows, settings, format and decoders."""
-    content = [FORMAT_VERSION, asdict(settings), decode.builds(), [asdict(row) for row in rows]]
+    content = [FORMAT_VERSION, asdict(settings), builds.builds(), [sorted_fields(row) for row in rows]]
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import pyarrow.parquet as pq
-
 from transforms.errors import UserError
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning
 from transforms.manifests.row import Row
@@ -26,6 +24,8 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     Raises:
       UserError: the file is damaged.
     """
+    import pyarrow.parquet as pq  # noqa: PLC0415 -- slow to import, and most manifests are text
+
     try:
         file = pq.ParquetFile(stream)
         number = 0

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from hashlib import sha256
 from typing import BinaryIO
 
-from transforms.audio import decode
+from transforms.audio import builds
 from transforms.clip import Outcome
 from transforms.dataset import assign, ledger
+from transforms.dataset.checksums import Checksums, Recorder
 from transforms.dataset.description import DatasetDescription, Shard, Split
 from transforms.dataset.duplicates import audio_of
-from transforms.dataset.output import DATASET_FILE, FORMAT_VERSION, PAGE_FILE, REJECTED_FILE, REPORT_FILE, Output
+from transforms.dataset.output import (
+    CHECKSUMS_FILE,
+    DATASET_FILE,
+    FORMAT_VERSION,
+    PAGE_FILE,
+    REJECTED_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    Output,
+)
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.shard import ShardResult
 from transforms.dataset.sidecar import Sidecar
@@ -48,38 +59,54 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     splits = {assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}
     count = Count(splits, output.settings.sample_rate)
     output.check_claim()
-    with output.storage.write(uris.join(output.folder, REJECTED_FILE)) as letters:
-        outcomes = _count(_outcomes(plan, output, count, fingerprints), count, letters)
-        written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, output.storage)
+    files = Recorder(output.folder, output.storage)
+    files.note(uris.join(output.folder, RUN_FILE), output.claim)
+    with files.write(uris.join(output.folder, REJECTED_FILE)) as letters:
+        outcomes = _count(_outcomes(plan, output, count, fingerprints, files), count, letters)
+        written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, files)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = report_of(count, plan, _repeated_audio(count, output))
     output.check_claim()
-    output.storage.write_bytes(uris.join(output.folder, REPORT_FILE), report.dump())
-    output.storage.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
-    description = _description(count, plan, output.settings)
-    output.storage.write_bytes(uris.join(output.folder, DATASET_FILE), description.dump())
+    files.write_bytes(uris.join(output.folder, REPORT_FILE), report.dump())
+    files.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
+    _complete(_description(count, plan, output.settings), plan, output, files)
     return report
 
 
-def _outcomes(plan: Plan, output: Output, count: Count, fingerprints: Mapping[ShardKey, str]) -> Iterator[Outcome]:
-    """Every outcome, shard by shard; adds each shard to its split."""
+def _complete(description: DatasetDescription, plan: Plan, output: Output, files: Recorder) -> None:
+    """Writes `checksums.json`, in which `dataset.json` has its place, and last `dataset.json`."""
+    content, uri = description.dump(), uris.join(output.folder, DATASET_FILE)
+    files.note(uri, sha256(content).hexdigest())
+    known = Checksums(FORMAT_VERSION, plan.sources_digest, files.sha256)
+    output.storage.write_bytes(uris.join(output.folder, CHECKSUMS_FILE), known.dump())
+    output.storage.write_bytes(uri, content)
 
-    def read(key: ShardKey) -> tuple[ShardKey, Sidecar]:
-        return key, _sidecar(key, output, fingerprints[key])
+
+def _outcomes(
+    plan: Plan, output: Output, count: Count, fingerprints: Mapping[ShardKey, str], files: Recorder
+) -> Iterator[Outcome]:
+    """Every outcome, shard by shard; adds each shard to its split, and shard and sidecar to the files."""
+
+    def read(key: ShardKey) -> tuple[ShardKey, Sidecar, str]:
+        return key, *_sidecar(key, output, fingerprints[key])
 
     with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
-        for key, sidecar in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
+        for key, sidecar, checksum in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
+            files.note(output.sidecar_uri(key), checksum)
             if key[0] != REJECTED:
+                files.note(output.shard_uri(key), sidecar.sha256)
                 count.splits[key[0]].shards.append(_shard(output.shard_path(key), sidecar))
             yield from sidecar.outcomes
 
 
-def _sidecar(key: ShardKey, output: Output, fingerprint: str) -> Sidecar:
+def _sidecar(key: ShardKey, output: Output, fingerprint: str) -> tuple[Sidecar, str]:
+    """The sidecar, and the sha256 of its file."""
     try:
-        sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
+        content = output.storage.read_bytes(output.sidecar_uri(key))
+        sidecar = Sidecar.load(content)
         if sidecar.fingerprint == fingerprint:
-            return sidecar
+            return sidecar, sha256(content).hexdigest()
     except (FileNotFoundError, ValueError):
         pass
     raise UserError(f"another run has written into {output.folder} while this one ran; run this command again alone")
@@ -108,7 +135,7 @@ def _description(count: Count, plan: Plan, settings: Settings) -> DatasetDescrip
         FORMAT_VERSION,
         fingerprint=count.digest.hexdigest(),
         settings=asdict(settings),
-        decoders=decode.builds(),
+        decoders=builds.builds(),
         rows=plan.rows,
         accepted=count.accepted,
         rejected=count.rejected,

@@ -38,6 +38,11 @@ def join(base: str, *parts: str) -> str:
     return os.path.join(base, *parts)  # noqa: PTH118 -- the text as written: pathlib would drop "./" and "//"
 
 
+def below(folder: str, uri: str) -> str:
+    """The path of a file below its folder: the inverse of `join`."""
+    return uri.removeprefix(folder.rstrip("/") + "/")
+
+
 def parent(uri: str) -> str:
     """The folder that holds `uri`: "" for a bare local name, the bucket for an object at its top."""
     if is_gcs(uri):

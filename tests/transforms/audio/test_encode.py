@@ -7,9 +7,8 @@ import soundfile
 
 from tests.sounds import BY_NAME, encoded, level_db, run_ffmpeg, tone
 from transforms.audio import conform, decode, encode, frames, sniff
-from transforms.audio.encode import Payload
 from transforms.errors import PayloadError
-from transforms.payloads import PAYLOADS
+from transforms.payloads import PAYLOADS, Payload
 from transforms.settings import AUDIO_FORMATS, Settings
 
 RATE = 16_000

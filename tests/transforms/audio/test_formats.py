@@ -15,7 +15,7 @@ from cliptune import tables
 from tests import sounds
 from tests.sounds import encoded, tone
 from transforms import limits, reasons
-from transforms.audio import decode, ffmpeg, formats, frames, libav, sniff
+from transforms.audio import builds, decode, ffmpeg, formats, frames, libav, sniff
 from transforms.audio.formats import FORMATS, Format
 from transforms.errors import ClipRejected
 from transforms.manifests import formats as manifests
@@ -61,7 +61,7 @@ def test_there_is_a_sound_of_every_row_but_of_those_that_nobody_encodes():
 
 @functools.cache
 def demuxers():
-    command = [ffmpeg.executable(), "-hide_banner", "-demuxers"]
+    command = [builds.ffmpeg(), "-hide_banner", "-demuxers"]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = re.findall(r"^ D\w? +(\S+)", listing, re.MULTILINE)
     return {name for line in lines for name in line.split(",")}

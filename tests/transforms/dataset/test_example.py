@@ -7,10 +7,10 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.audio.encode import Payload
 from transforms.clip import Clip
 from transforms.dataset import example
 from transforms.errors import ClipRejected
+from transforms.payloads import Payload
 from transforms.settings import Settings
 
 PAYLOAD = Payload(b"fLaC\0\1\2", "audio/flac")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.changes import CLIP, OTHER_SETTINGS, OTHER_TASK, OUTCOME, SETTINGS, changed, names
 from transforms import clip
-from transforms.audio import decode
+from transforms.audio import builds
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, ledger, output
 from transforms.dataset.plan import Plan, make_plan
@@ -29,6 +29,8 @@ OTHER_PLAN: dict[str, Any] = {
 }
 # Follow from the rows and the settings.
 DERIVED = {"validation_keys", "prompts", "torn_groups"}
+# Is in `checksums.json`: the places of rows decide sidecars and ledger only, so other places make no other dataset.
+COMPARED = {"sources_digest"}
 
 
 def test_every_setting_has_another_value():
@@ -57,11 +59,11 @@ def test_the_number_and_the_order_of_the_rows_are_in_a_shards_fingerprint():
     assert len({fingerprint(rows, SETTINGS) for rows in orders}) == len(orders)
 
 
-@pytest.mark.parametrize("decoder", sorted(decode.builds()))
+@pytest.mark.parametrize("decoder", sorted(builds.builds()))
 def test_every_decoder_is_in_every_fingerprint(decoder, monkeypatch):
     before = fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
-    builds = {**decode.builds(), decoder: "another build"}
-    monkeypatch.setattr(decode, "builds", lambda: builds)
+    others = {**builds.builds(), decoder: "another build"}
+    monkeypatch.setattr(builds, "builds", lambda: others)
     after = fingerprint([CLIP], SETTINGS), output.describe(PLAN, SETTINGS)
     assert [one != two for one, two in zip(before, after, strict=True)] == [True, True]
 
@@ -75,6 +77,19 @@ def test_every_field_of_a_row_is_in_the_digest_of_the_rows_but_its_line(row, nam
     assert (digest_of(changed(row, name)) != digest_of(row)) == (name != "source")
 
 
+@ROWS
+def test_every_field_of_a_row_is_in_the_digest_of_rows_and_their_places(row, name):
+    digests = {make_plan([row, CLIP], SETTINGS).sources_digest for row in (row, changed(row, name))}
+    assert len(digests) == 2
+
+
+def test_the_digest_of_rows_and_their_places_does_not_depend_on_their_order():
+    one, two = (replace(CLIP, clip_id=name, source=f"m:{name}") for name in "12")
+    swapped = [replace(one, source=two.source), replace(two, source=one.source)]
+    digests = [make_plan(rows, SETTINGS).sources_digest for rows in ([one, two], [two, one], swapped)]
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_how_often_a_row_is_there_is_in_the_digest_of_the_rows():
     assert len({make_plan([CLIP] * times, SETTINGS).rows_digest for times in range(4)}) == 4
 
@@ -85,7 +100,7 @@ def test_every_setting_is_in_a_runs_description(name):
 
 
 def test_every_fact_of_a_plan_is_in_a_runs_description_or_follows_from_one_that_is():
-    assert OTHER_PLAN.keys() | DERIVED == set(names(Plan))
+    assert OTHER_PLAN.keys() | DERIVED | COMPARED == set(names(Plan))
     for name, value in OTHER_PLAN.items():
         assert output.describe(replace(PLAN, **{name: value}), SETTINGS) != output.describe(PLAN, SETTINGS)
 
@@ -137,7 +152,7 @@ def test_every_field_of_an_outcome_is_a_column_of_the_ledger_but_the_row_itself(
 
 def test_the_fingerprints_are_what_they_were(monkeypatch):
     """Else no run that an earlier version began is gone on with."""
-    monkeypatch.setattr(decode, "builds", lambda: {"libsndfile": "1"})
+    monkeypatch.setattr(builds, "builds", lambda: {"libsndfile": "1"})
     assert fingerprint([CLIP, OUTCOME], SETTINGS) == "37a192a036e369a62e0827e31a40553c"
     assert (
         make_plan([CLIP, OUTCOME], SETTINGS).rows_digest

@@ -7,11 +7,11 @@ from hashlib import sha256
 import pytest
 
 from tests.shards import finished, output_of
-from transforms.audio import decode
-from transforms.audio.encode import Payload
+from transforms.audio.builds import builds
 from transforms.dataset.output import Claim, claim, describe, left_by_earlier_runs
 from transforms.dataset.plan import make_plan
 from transforms.errors import UserError
+from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -162,7 +162,7 @@ def test_a_description_is_what_is_read_back():
     assert described["settings"]["normalize_text"] == ["nfc"]
     assert described["manifest"] == {"rows": 0, "digest": "0" * 64}
     assert (described["format_version"], described["num_shards"]["rejected"]) == (1, 1)
-    assert described["decoders"] == decode.builds()
+    assert described["decoders"] == builds()
 
 
 def test_a_description_is_text_that_people_can_read(tmp_path):

@@ -13,12 +13,12 @@ from tests.shards import RATE, converting, output_of, write
 from tests.sounds import tone
 from transforms import reasons
 from transforms.audio import encode
-from transforms.audio.encode import Payload
 from transforms.clip import Outcome, rejected
 from transforms.dataset import assign, shard
 from transforms.dataset.shard import ClipPool, ShardResult
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.errors import PayloadError, StorageError
+from transforms.payloads import Payload
 from transforms.storage import Storage
 
 storage = Storage()

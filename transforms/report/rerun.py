@@ -1,0 +1,75 @@
+"""What a rerun of the same command finds: the finished dataset, if a run would write just this."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+
+from transforms.dataset import checksums
+from transforms.dataset.checksums import Checksums
+from transforms.dataset.output import CHECKSUMS_FILE, DATASET_FILE, REPORT_FILE, RUN_FILE, Output, run_file
+from transforms.dataset.plan import REJECTED, Plan
+from transforms.errors import NotARegularFileError
+from transforms.listener import Listener
+from transforms.ordered import map_ordered
+from transforms.report.report import Report
+from transforms.storage import uris
+
+# Files that are hashed at a time: a few for each core, and enough to hide the delay of a bucket.
+FILES_AT_A_TIME = 16
+
+
+def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
+    """The report of the dataset that an earlier run has finished, if nothing of it would be different now.
+
+    Every file is read and compared with its checksum, and nothing is written. Whatever else decides a run's result must
+    be compared here, too.
+
+    Args:
+      plan: what the manifests hold now.
+      output: where the dataset is. Its `verify` asks for more than is compared here.
+      listener: is told how many files have been compared.
+
+    Returns:
+      None if the pipeline must run, to finish the dataset, to mend it or to say what is wrong.
+
+    Raises:
+      StorageError, UserError: as `Storage.open_read`.
+    """
+    try:
+        known = Checksums.load(output.storage.read_bytes(uris.join(output.folder, CHECKSUMS_FILE)))
+        same = _same_run(known, plan, output) and _all_there(known, plan, output) and _intact(known, output, listener)
+        return Report.load(output.storage.read_bytes(uris.join(output.folder, REPORT_FILE))) if same else None
+    except (FileNotFoundError, IsADirectoryError, NotARegularFileError, PermissionError, ValueError):
+        return None
+
+
+def _same_run(known: Checksums, plan: Plan, output: Output) -> bool:
+    """Whether rows, their places, settings and decoders are those of the earlier run."""
+    described = sha256(run_file(plan, output.settings)).hexdigest()
+    return known.sources_digest == plan.sources_digest and known.sha256.get(RUN_FILE) == described
+
+
+def _all_there(known: Checksums, plan: Plan, output: Output) -> bool:
+    """Whether the list itself is whole."""
+    keys = plan.shard_keys()
+    shards = {output.shard_path(key) for key in keys if key[0] != REJECTED}
+    sidecars = {output.sidecar_path(key) for key in keys}
+    return {DATASET_FILE, REPORT_FILE} | shards | sidecars <= known.sha256.keys()
+
+
+def _intact(known: Checksums, output: Output, listener: Listener) -> bool:
+    """Whether every file is as the earlier run wrote it."""
+
+    def same(path: str) -> bool:
+        return checksums.of_file(uris.join(output.folder, path), output.storage) == known.sha256[path]
+
+    with (
+        ThreadPoolExecutor(FILES_AT_A_TIME, thread_name_prefix="checksum") as executor,
+        listener.progress("comparing with the earlier run", len(known.sha256), "files") as update,
+    ):
+        for number, is_same in enumerate(map_ordered(executor, same, known.sha256, 4 * FILES_AT_A_TIME), start=1):
+            update(number, "")
+            if not is_same:
+                return False
+    return True
