@@ -14,10 +14,9 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from beam_pipeline import faults, progress
-from beam_pipeline.job import Job
+from beam_pipeline.job import Job, Ran
 from beam_pipeline.pipeline import build
 from transforms.listener import Listener
-from transforms.workers import pool
 
 
 def check(options: PipelineOptions) -> None:
@@ -31,18 +30,18 @@ def threads() -> int:
     return cores + 1
 
 
-def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
+def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Runs the pipeline in this process; raises as `runners.Engine` says."""
     # A failure is raised as an exception. Beam would also log its traceback.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers(), pool.running():
+    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers():
         path = Path(folder, "progress")
         with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)
             build(pipeline, job.with_progress(str(path)))
             result = pipeline.run()
             result.wait_until_finish()
-            return faults.reused(result)
+            return faults.counted(result)
 
 
 def _runner(options: PipelineOptions) -> FnApiRunner:

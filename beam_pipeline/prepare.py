@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beam_pipeline import progress, runners
-from beam_pipeline.job import Job
+from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.dataset import output
@@ -22,6 +23,7 @@ from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
+from transforms.workers import pool
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -84,12 +86,14 @@ class Prepared:
       report: what `report.json` holds.
       reused: clips that an earlier run had made ready.
       too_many_rejected: whether more than the request's `max_rejected_fraction` of the rows were rejected.
+      cpu: processor time of the clips that were converted, by stage.
     """
 
     output: str
     report: Report
     reused: int
     too_many_rejected: bool
+    cpu: Mapping[str, Spread] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
@@ -114,14 +118,17 @@ def run(
     if request.beam_options:
         _check_options(request)  # before anything is read
     job = make_job(request, listener)
-    report, reused = _finished(job, request, listener), job.plan.rows
+    report, ran = _finished(job, request, listener), Ran(job.plan.rows)
     if report is None:
-        import_beam()
-        reused = _run_pipeline(job, request, listener)
+        elsewhere = runners.find(request.runner).outlives
+        # The nursery imports what workers need while this process imports Beam.
+        with nullcontext() if elsewhere else pool.running():
+            import_beam()
+            ran = _run_pipeline(job, request, listener)
         report = Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE)))
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
-    return Prepared(request.output, report, reused, too_many)
+    return Prepared(request.output, report, ran.reused, too_many, ran.cpu)
 
 
 def _check_options(request: PrepareRequest) -> PipelineOptions:
@@ -144,13 +151,13 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     return report
 
 
-def _run_pipeline(job: Job, request: PrepareRequest, listener: Listener) -> int:
-    """Claims the output and runs the pipeline; returns the number of clips that an earlier run had finished."""
+def _run_pipeline(job: Job, request: PrepareRequest, listener: Listener) -> Ran:
+    """Claims the output and runs the pipeline."""
     options, engine = _check_options(request), runners.find(request.runner).engine
     claim = output.claim(job.output, job.plan, request.overwrite)
     committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
     ready = job.claimed(claim.digest, committed, audio_there)
-    return engine.run(replace(ready, clip_threads=job.clip_threads or engine.threads()), options, listener)
+    return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
@@ -176,7 +183,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         storage=storage,
         verify=request.verify,
     )
-    return Job(tuple(manifests), rows, plan, place, request.clip_threads or 0)
+    return Job(tuple(manifests), rows, plan, place, request.clip_workers or 0)
 
 
 def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:
