@@ -115,23 +115,19 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
-    if request.beam_options:
-        _check_options(request)  # before anything is read
+    # Flags of Beam are checked before anything is read.
+    options = _checked_options(request) if request.beam_options else None
     job = make_job(request, listener)
     report, ran = _finished(job, request, listener), Ran(job.plan.rows)
     if report is None:
-        elsewhere = runners.find(request.runner).outlives
-        # The nursery imports what workers need while this process imports Beam.
-        with nullcontext() if elsewhere else pool.running():
-            import_beam()
-            ran = _run_pipeline(job, request, listener)
+        ran = _run_pipeline(job, request, options, listener, import_beam)
         report = Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE)))
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
     return Prepared(request.output, report, ran.reused, too_many, ran.cpu)
 
 
-def _check_options(request: PrepareRequest) -> PipelineOptions:
+def _checked_options(request: PrepareRequest) -> PipelineOptions:
     """Beam's options, which the runner has checked."""
     from beam_pipeline.options import options_of  # noqa: PLC0415 -- imports Beam
 
@@ -151,13 +147,23 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     return report
 
 
-def _run_pipeline(job: Job, request: PrepareRequest, listener: Listener) -> Ran:
+def _run_pipeline(
+    job: Job,
+    request: PrepareRequest,
+    options: PipelineOptions | None,
+    listener: Listener,
+    import_beam: Callable[[], object],
+) -> Ran:
     """Claims the output and runs the pipeline."""
-    options, engine = _check_options(request), runners.find(request.runner).engine
+    runner = runners.find(request.runner)
     claim = output.claim(job.output, job.plan, request.overwrite)
     committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
-    ready = job.claimed(claim.digest, committed, audio_there)
-    return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
+    # On this machine, the clip workers import what they need while this process imports Beam.
+    with nullcontext() if runner.outlives else pool.running():
+        import_beam()
+        options, engine = options or _checked_options(request), runner.engine
+        ready = job.claimed(claim.digest, committed, audio_there)
+        return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:

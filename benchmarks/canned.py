@@ -10,7 +10,7 @@ import numpy as np
 from transforms.audio import encode
 from transforms.clip import Outcome
 from transforms.dataset import clip_workers, example
-from transforms.dataset.conversion import STAGES, Converted
+from transforms.dataset.converted import STAGES, Converted
 from transforms.settings import Settings
 from transforms.workers.worker import Parent
 

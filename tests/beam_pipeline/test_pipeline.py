@@ -1,6 +1,7 @@
 """The wiring, step by step, and what travels between the steps."""
 
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -15,13 +16,13 @@ from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
 from beam_pipeline.job import Job
 from beam_pipeline.pipeline import (
-    CLIPS,
-    REJECTS,
+    DOUBLED,
+    ROWS,
     Deduplicate,
     EmptyShards,
     FinishDataset,
     KeyByShard,
-    KeyRejects,
+    PartDoubled,
     ReadManifests,
     build,
 )
@@ -73,10 +74,29 @@ def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):
     (tmp_path / "n.jsonl").write_text('no row\n{"id": "c", "audio": "c.wav", "text": "world"}\n')
     manifests = [Manifest(name, str(tmp_path / name), is_folder=False) for name in ("m.csv", "n.jsonl")]
     rows = pipeline | beam.Create(manifests) | ReadManifests(ManifestSettings(), Storage())
-    clips = rows[CLIPS] | "ids" >> beam.Map(lambda clip: (clip.clip_id, clip.source, clip.target))
-    bad = rows[REJECTS] | "reasons" >> beam.Map(lambda outcome: (outcome.source, outcome.reason))
-    assert_that(clips, equal_to([("a", "m.csv:2", "hello"), ("c", "n.jsonl:2", "world")]), "clips")
-    assert_that(bad, equal_to([("m.csv:3", "missing_text"), ("n.jsonl:1", "bad_row")]), "bad")
+    found = [("m.csv:2", "hello"), ("n.jsonl:2", "world"), ("m.csv:3", "missing_text"), ("n.jsonl:1", "bad_row")]
+    assert_that(rows | beam.Map(_place_and_content), equal_to(found))
+
+
+def _place_and_content(row):
+    return row.source, row.target if isinstance(row, Clip) else row.reason
+
+
+@pytest.mark.parametrize(
+    ("doubled", "parted"),
+    [(frozenset({assign.order_key("b"), assign.order_key("z")}), ["b", "b"]), (None, ["a", "b", "b"])],
+    ids=["some", "too many to be listed"],
+)
+def test_clips_with_a_doubled_id_are_parted_from_all_other_rows(doubled, parted, pipeline):
+    clips = [Clip(name, f"{source}.wav", "t", f"m:{source}") for source, name in enumerate("abb")]
+    rows = pipeline | beam.Create([*clips, BAD]) | PartDoubled(replace(PLAN, doubled=doubled))
+    assert_that(rows[DOUBLED] | "ids" >> beam.Map(_clip_id), equal_to(parted), "doubled")
+    others = [clip.clip_id for clip in clips if clip.clip_id not in parted]
+    assert_that(rows[ROWS] | "others" >> beam.Map(_clip_id), equal_to([*others, BAD.clip_id]), "rows")
+
+
+def _clip_id(row):
+    return row.clip_id
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -88,7 +108,6 @@ def test_of_clips_with_one_id_the_same_is_kept_in_any_order(order, pipeline):
         Clip("b", "0.wav", "z", "m:4"),
     ]
     unique = pipeline | beam.Create(clips[::order]) | Deduplicate()
-    assert_that(unique[CLIPS], equal_to([clips[0], clips[3]]), "kept")
     doubled = [
         Outcome(
             *("a", clip.source, clip.uri, "rejected", "duplicate_id", "the id 'a' is taken by m:1"),
@@ -97,7 +116,7 @@ def test_of_clips_with_one_id_the_same_is_kept_in_any_order(order, pipeline):
         )
         for clip in clips[1:3]
     ]
-    assert_that(unique[REJECTS], equal_to(doubled), "doubled")
+    assert_that(unique, equal_to([clips[0], clips[3], *doubled]))
 
 
 def test_clips_are_keyed_by_split_and_shard(pipeline):
@@ -120,7 +139,7 @@ def test_rejects_are_keyed_by_their_source(pipeline):
     outcomes = [Outcome("", f"m:{line}", None, "rejected") for line in range(9)]
     expected = [(("rejected", assign.shard_index(outcome.source, 3)), pack(outcome)) for outcome in outcomes]
     assert len({key for key, _ in expected}) == 3
-    assert_that(pipeline | beam.Create(outcomes) | KeyRejects(plan), equal_to(expected))
+    assert_that(pipeline | beam.Create(outcomes) | KeyByShard(plan), equal_to(expected))
 
 
 def test_every_shard_has_an_empty_row(pipeline):
@@ -197,7 +216,7 @@ def test_references_cross_the_stages_and_audio_never_does(job, crossing):
         build(pipeline, job)
     for index in range(COUNT):
         references = [element for element in crossing["shuffle"] if _packed(job, index) in element]
-        assert len(references) == 2  # once by id, once by shard
+        assert len(references) == 1  # by shard; by id only if another row has the same
     written = sum(_bytes(job, key) for key in job.plan.shard_keys())
     assert written > COUNT * SECONDS * 16_000
     # The pipeline's own elements (manifests, shard keys, results) are as small as the references.
@@ -218,19 +237,21 @@ def test_a_record_has_no_field_for_audio():
     """None for bytes, none for a list; text and counts only."""
     kinds = {kind for record in (Clip, Outcome) for kind in typing.get_type_hints(record).values()}
     assert kinds == {str, bool, str | None, int | None, float | None}
-    assert set(typing.get_type_hints(ShardResult).values()) == {tuple[str, int], int, bool, str}
+    counts = {int, tuple[tuple[int, ...], ...]}
+    assert set(typing.get_type_hints(ShardResult).values()) == {tuple[str, int], bool, str, *counts}
 
 
 def test_what_is_grouped_is_declared():
     """Undeclared, elements would be pickled with a coder of no fixed form, and keys grouped by it."""
-    job = Job((), ManifestSettings(), PLAN, Output("/o", "/b", (), SHARDS, Settings(), Storage()), 1)
+    output = Output("/o", "/b", (), SHARDS, Settings(), Storage())
+    job = Job((), ManifestSettings(), replace(PLAN, doubled=None), output, 1)
     pipeline = beam.Pipeline(FnApiRunner())
     build(pipeline, job)
     kinds = {step.full_label.partition("/")[0]: step.inputs[0].element_type for step in _groupings(pipeline)}
-    assert kinds.keys() == {"Deduplicate", "ShardKeys", "WriteShards", "FinishDataset"}
+    assert kinds.keys() == {"Deduplicate", "WriteShards", "FinishDataset"}
     assert kinds["Deduplicate"] == convert_to_beam_type(tuple[str, bytes])
     assert kinds["WriteShards"] == convert_to_beam_type(tuple[tuple[str, int], bytes])
-    assert kinds["FinishDataset"] == convert_to_beam_type(tuple[None, ShardResult])
+    assert kinds["FinishDataset"] == convert_to_beam_type(tuple[str, ShardResult])
 
 
 def _groupings(pipeline):

@@ -16,6 +16,7 @@ from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
 from tests.beam_pipeline.test_latency import prepare_interrupted
 from transforms.audio import encode
+from transforms.dataset import plan
 from transforms.dataset.clip_workers import ClipWorkers
 from transforms.errors import StorageError
 from transforms.payloads import Payload
@@ -142,6 +143,23 @@ def test_every_row_is_accounted_for_once(folder, prepare, small_shards):
     }
     for word in ("missing_text", "rejected.jsonl", "--max_rejected_fraction=0.05"):
         assert word in run.stderr
+
+
+TWICE = [{**row, "id": SOME[index // 2]["id"], "split": split} for index, row in enumerate(SOME) for split in SPLITS]
+
+
+def test_doubled_ids_are_the_same_whether_they_are_listed_or_all_ids_are_compared(
+    folder, prepare, small_shards, monkeypatch
+):
+    """Across manifests and splits."""
+    write_manifest(folder / "a.jsonl", SOME + TWICE[:5])
+    write_manifest(folder / "b.jsonl", TWICE[5:])
+    flags = [f"--manifest={folder}/b.jsonl", "--max_rejected_fraction=1"]
+    first = prepare(folder / "a.jsonl", folder / "listed", *flags)
+    monkeypatch.setattr(plan, "MAX_DOUBLED_IDS", 0)
+    assert prepare(folder / "a.jsonl", folder / "compared", *flags).json["reasons"] == first.json["reasons"]
+    assert first.json["reasons"] == {"duplicate_id": len(TWICE)}
+    assert contents(folder / "listed") == contents(folder / "compared")
 
 
 def test_mended_dead_letters_are_a_manifest(folder, prepare):

@@ -76,6 +76,19 @@ def test_a_library_user_gets_the_whole_of_beam():
     assert told == ["False", "4"]
 
 
+def test_no_decoder_is_loaded_by_the_process_that_waits_for_workers(tmp_path):
+    write_manifest(tmp_path / "m.jsonl", FEW)
+    told = fresh(
+        "import contextlib, io",
+        "from cliptune.main import main",
+        f"names = ['--manifest={tmp_path}/m.jsonl', '--audio_root={EXAMPLES}', '--output={tmp_path}/out']",
+        "with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):",
+        "    main(['prepare', *names])",
+        "print({'av', 'soundfile', 'soxr'} & sys.modules.keys(), 'transforms.report.finish' in sys.modules)",
+    )
+    assert told == ["set() True"]
+
+
 def test_a_bucket_is_read_and_written_by_a_fresh_process(bucket, tmp_path):
     storage = Storage()
     for row in FEW:

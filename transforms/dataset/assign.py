@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from transforms import limits
-from transforms.clip import Clip
+from transforms.clip import Clip, Outcome
 
 TRAIN = "train"
 VALIDATION = "validation"
+# Of rows without a clip; such shards are sidecars only.
+REJECTED = "rejected"
 
 # The salt keeps the split independent of the order. Without it the validation clips would be the first of the dataset.
 _SPLIT_SALT = b"cliptune-split"
@@ -47,6 +49,14 @@ def split_of(clip: Clip, validation_keys: frozenset[int]) -> str:
     if clip.split:
         return clip.split
     return VALIDATION if split_key(clip) in validation_keys else TRAIN
+
+
+def shard_key(row: Clip | Outcome, num_shards: Mapping[str, int], validation_keys: frozenset[int]) -> tuple[str, int]:
+    """The shard that holds a clip, or the sidecar that holds the outcome of a row without one: split and index."""
+    if isinstance(row, Outcome):
+        return REJECTED, shard_index(row.source, num_shards[REJECTED])
+    split = split_of(row, validation_keys)
+    return split, shard_index(row.clip_id, num_shards[split])
 
 
 def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozenset[int]:

@@ -19,8 +19,7 @@ import orjson
 
 from transforms import reasons
 from transforms.clip import Clip, Outcome
-from transforms.dataset import conversion
-from transforms.dataset.conversion import Converted
+from transforms.dataset.converted import Converted
 from transforms.dataset.sources import Source, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
@@ -124,6 +123,8 @@ class _Work:
     verify: bool
 
     def __call__(self, task: bytes, parent: Parent) -> Sequence[bytes]:
+        from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
+
         clip, uri = unpacked(task)
         return packed(conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify))
 

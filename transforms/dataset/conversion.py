@@ -15,30 +15,10 @@ from transforms.audio import conform, decode, encode
 from transforms.audio.waveform import Waveform
 from transforms.clip import Clip, Outcome
 from transforms.dataset import example
+from transforms.dataset.converted import STAGES, Converted
 from transforms.dataset.sources import Source
-from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import crc32c, uris
-
-# The stages of a conversion, in their order: `line` is base64, JSON and hashes.
-STAGES = ("read", "decode", "conform", "encode", "line")
-
-
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """A clip that has become an example.
-
-    Attributes:
-      line: of the example, its newline included.
-      outcome: accepted, still without its place.
-      payload: the audio, to be written as a file of its own; None where the line has it.
-      cpu_ns: processor time of each of `STAGES`, in nanoseconds.
-    """
-
-    line: bytes
-    outcome: Outcome
-    payload: Payload | None
-    cpu_ns: tuple[int, ...]
 
 
 def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Converted:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +20,9 @@ from transforms.settings import Settings
 CLIPS_PER_SHARD = 64
 # Rows that are no clips only go to sidecars, which may be far larger.
 REJECTS_PER_SHARD = 4_096
-REJECTED = "rejected"
+REJECTED = assign.REJECTED
+# The plan is sent to every worker.
+MAX_DOUBLED_IDS = 100_000
 
 ShardKey = tuple[str, int]
 
@@ -35,6 +39,7 @@ class Plan:
       prompts: how many different prompts the rows of each task have.
       torn_groups: groups whose rows are marked for both splits.
       sources_digest: as `rows_digest`, over the places of the rows too.
+      doubled: `assign.order_key` of the ids that more than one clip has; None for more than `MAX_DOUBLED_IDS` of them.
     """
 
     rows: int
@@ -44,6 +49,15 @@ class Plan:
     prompts: Mapping[str, int] = field(default_factory=dict)
     torn_groups: int = 0
     sources_digest: str = ""
+    doubled: frozenset[int] | None = frozenset()
+
+    def has_doubled_ids(self) -> bool:
+        """Whether some id belongs to more than one clip."""
+        return self.doubled is None or bool(self.doubled)
+
+    def may_be_doubled(self, clip_id: str) -> bool:
+        """Whether another clip may have this id; False only if no other has."""
+        return self.doubled is None or assign.order_key(clip_id) in self.doubled
 
     def shard_keys(self) -> list[ShardKey]:
         """Every shard that will exist, filled or empty, in the ledger's order."""
@@ -53,7 +67,7 @@ class Plan:
 def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
-    Memory grows with the number of groups and of different prompts only (64-bit keys).
+    Memory grows with the number of groups and of different prompts (64-bit keys), and by eight bytes a clip.
 
     Args:
       rows: of all manifests, in any order.
@@ -83,6 +97,7 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
         prompts,
         tally.torn_groups(),
         f"{tally.sources_digest:064x}",
+        tally.doubled(),
     )
 
 
@@ -98,6 +113,7 @@ class _Tally:
       marked: clips whose row names their split: by split, clips of each group.
       unmarked: clips of each group, of the others.
       prompts: hashes of the prompts of each task.
+      ids: `assign.order_key` of every clip.
     """
 
     rows: int = 0
@@ -107,6 +123,7 @@ class _Tally:
     marked: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     unmarked: Counter[int] = field(default_factory=Counter)
     prompts: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    ids: array[int] = field(default_factory=lambda: array("Q"))
 
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
@@ -120,8 +137,15 @@ class _Tally:
             self.unreadable += 1
             return
         self.prompts[row.task].add(assign.hash64(row.prompt or settings.prompt))
+        self.ids.append(assign.order_key(row.clip_id))
         counter = self.marked[row.split] if row.split else self.unmarked
         counter[assign.split_key(row)] += 1
+
+    def doubled(self) -> frozenset[int] | None:
+        """The keys that are there more than once; None for too many."""
+        pairs = itertools.pairwise(sorted(self.ids))
+        found = frozenset(key for key, following in pairs if key == following)
+        return found if len(found) <= MAX_DOUBLED_IDS else None
 
     def torn_groups(self) -> int:
         """Groups in both splits. Unmarked rows count for train, where they go."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from transforms import reasons, tasks, text
 from transforms.clip import Clip, Outcome, rejected
-from transforms.dataset.conversion import Converted
+from transforms.dataset.converted import Converted
 from transforms.dataset.output import Output
 from transforms.dataset.sources import Ahead, Source, Stored
 from transforms.errors import ClipRejected
@@ -26,7 +26,7 @@ class Prepared:
     Attributes:
       line: the example's line; b"" for a rejected clip.
       outcome: still without shard and line.
-      cpu_ns: processor time of each of `conversion.STAGES`; () for a rejected clip.
+      cpu_ns: processor time of each of `converted.STAGES`; () for a rejected clip.
     """
 
     line: bytes

@@ -8,18 +8,18 @@ from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import TypeVar
 
-from transforms.audio import encode
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, conversion, example, read_ahead
+from transforms.dataset import assign, checksums, converted, example, read_ahead
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
+from transforms.errors import UserError
 from transforms.ordered import map_ordered
 from transforms.payloads import Payload
 from transforms.storage import uris
@@ -48,7 +48,7 @@ class ShardResult:
 
 
 # What a clip's processor time is spent on: the conversion, and then its place in the shard.
-STAGES = (*conversion.STAGES, "write")
+STAGES = (*converted.STAGES, "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,10 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
 
     Raises:
       StorageError: the world's fault, after retries; the runner may try the shard again.
+      UserError: two of the clips have one id.
     """
     ordered = sorted(rows, key=_place)
+    _refuse_doubled_ids(key, ordered)
     digest = fingerprint(ordered, output.settings)
     sidecar = _committed(key, digest, output)
     if sidecar is not None and (not output.verify or _verified(key, sidecar, output)):
@@ -105,6 +107,13 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
         sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
     output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
     return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns)
+
+
+def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> None:
+    """Refuses clips with one id, of which the plan would have known."""
+    ids = (row.clip_id for row in ordered if isinstance(row, Clip))
+    if key[0] != REJECTED and any(one == other for one, other in pairwise(ids)):
+        raise UserError("a manifest changed while it was read; run this command again")
 
 
 def _place(row: Clip | Outcome) -> tuple[int, str]:
@@ -177,6 +186,8 @@ def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
     """
     if key[0] == REJECTED:
         return True
+    from transforms.audio import encode  # noqa: PLC0415 -- decoders are for workers and for this check only
+
     accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
     with output.storage.open_read(output.shard_uri(key)) as stream:
         for outcome, line in zip(accepted, stream, strict=True):

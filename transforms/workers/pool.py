@@ -24,7 +24,7 @@ from transforms.workers.wire import Kind
 from transforms.workers.worker import Work
 
 # What workers have imported when they begin.
-MODULES = ("transforms.dataset.clip_workers",)
+MODULES = ("transforms.dataset.clip_workers", "transforms.dataset.conversion")
 # A second try shows whether the clip was to blame, or who killed the process from outside.
 TRIES = 2
 # Beyond its own bounds a worker may wait for a disk. After that it is taken for dead, whatever it waits for.

@@ -55,6 +55,29 @@ def test_a_prompt_that_says_what_the_settings_say_is_the_same_prompt():
     assert make_plan(rows, FIFTH).prompts == {"": 2}
 
 
+@pytest.mark.parametrize(
+    ("ids", "doubled"), [("abc", ""), ("abca", "a"), ("abcbabab", "ab"), ("", "")], ids=lambda ids: ids or "none"
+)
+def test_the_ids_of_several_clips_are_known(ids, doubled):
+    found = make_plan([Clip(name, "a.wav", "t") for name in ids], FIFTH)
+    assert found.doubled == frozenset(map(assign.order_key, doubled))
+    assert found.has_doubled_ids() == bool(doubled)
+    assert "".join(name for name in "abc" if found.may_be_doubled(name)) == doubled
+
+
+def test_the_id_of_a_row_that_is_no_clip_doubles_none():
+    assert make_plan([CLIPS[0], rejected(CLIPS[0], reasons.BAD_ROW, "no row")], FIFTH).doubled == frozenset()
+
+
+@pytest.mark.parametrize(("limit", "known"), [(3, True), (2, False)])
+def test_too_many_ids_of_several_clips_are_not_listed(limit, known, monkeypatch):
+    monkeypatch.setattr(plan, "MAX_DOUBLED_IDS", limit)
+    found = make_plan([Clip(name, "a.wav", "t") for name in "aabbccd"], FIFTH)
+    assert (found.doubled is not None) == known
+    assert [found.may_be_doubled(name) for name in "abcd"] == [True, True, True, not known]
+    assert found.has_doubled_ids()
+
+
 @pytest.mark.parametrize(("marks", "torn"), [(("train", "train"), 0), (("train", "validation"), 1), (("", ""), 0),
                                              (("", "validation"), 1), (("", "train"), 0)])  # fmt: skip
 def test_a_group_in_both_splits_is_torn(marks, torn):

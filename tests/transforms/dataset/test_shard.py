@@ -17,7 +17,7 @@ from transforms.clip import Outcome, rejected
 from transforms.dataset import assign, shard
 from transforms.dataset.shard import ClipPool, ShardResult
 from transforms.dataset.sidecar import Sidecar, fingerprint
-from transforms.errors import PayloadError, StorageError
+from transforms.errors import PayloadError, StorageError, UserError
 from transforms.payloads import Payload
 from transforms.storage import Storage
 
@@ -57,6 +57,13 @@ def test_rows_that_are_no_clips_are_placed_by_where_they_were_read(tmp_path, cli
     write(("rejected", 0), bad, output)
     sources = [row.source for row in Sidecar.load(storage.read_bytes(output.sidecar_uri(("rejected", 0)))).outcomes]
     assert sources == sorted(sources, key=assign.order_key) != sorted(sources)
+
+
+def test_clips_with_one_id_are_refused(tmp_path, clips):
+    """The plan knows of every doubled id, unless a manifest has changed since."""
+    with pytest.raises(UserError, match="a manifest changed while it was read; run this command again"):
+        write(("train", 0), [*clips, replace(clips[3], uri="other.wav")], output_of(tmp_path))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_second_run_decodes_nothing(tmp_path, clips, monkeypatch):
