@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-
 _PRINTING_SECONDS = 1.0
 
 
