@@ -7,13 +7,16 @@ from typing import Any, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import with_output_types
+from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.job import Job
 from beam_pipeline.write_shards import WriteShards
 from transforms import reasons
-from transforms.clip import Clip, Outcome, pack, rejected, unpack
+from transforms.clip import Clip, Outcome, dump, pack, rejected, unpack
 from transforms.dataset import assign, duplicates
+from transforms.dataset.blocks import Blocks
 from transforms.dataset.duplicates import Use
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.shard import ShardResult
@@ -27,6 +30,8 @@ Row: TypeAlias = Clip | Outcome
 
 ROWS = "rows"
 DOUBLED = "doubled"
+# Larger blocks are packed better, but more rows wait for their block to be full.
+ROWS_PER_BLOCK = 8
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
@@ -92,11 +97,11 @@ class Deduplicate(beam.PTransform):
 
     @staticmethod
     def _with_id(clip: Clip) -> tuple[str, bytes]:
-        return clip.clip_id, pack(clip)
+        return clip.clip_id, pack(dump(clip))
 
     @staticmethod
     def _keep_first(element: tuple[str, Iterable[bytes]]) -> Iterator[Row]:
-        clips = [row for row in map(unpack, element[1]) if isinstance(row, Clip)]
+        clips = [row for block in element[1] for row in unpack(block) if isinstance(row, Clip)]
         # Sorted by contents before source, so that the order of the manifests does not decide.
         first, *others = sorted(clips, key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
         yield first
@@ -109,17 +114,33 @@ class Deduplicate(beam.PTransform):
 
 
 class KeyByShard(beam.PTransform):
-    """Pairs each clip with the shard it belongs to, and each other row with the sidecar that will hold it."""
+    """Pairs clips with the shard they belong to, and other rows with the sidecar that will hold them."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
 
-    def _with_key(self, row: Row) -> tuple[ShardKey, bytes]:
-        return assign.shard_key(row, self.plan.num_shards, self.plan.validation_keys), pack(row)
-
     def expand(self, rows: PCollection) -> PCollection:
-        return rows | beam.Map(self._with_key).with_output_types(tuple[ShardKey, bytes])
+        return rows | beam.ParDo(_KeyByShard(self.plan)).with_output_types(tuple[ShardKey, bytes])
+
+
+class _KeyByShard(beam.DoFn):
+    """Packs a few rows of a shard together: the shuffle then has half as many bytes, in an eighth of the elements."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def start_bundle(self) -> None:
+        self.blocks = Blocks(ROWS_PER_BLOCK)
+
+    def process(self, element: Row) -> Iterator[tuple[ShardKey, bytes]]:
+        key = assign.shard_key(element, self.plan.num_shards, self.plan.validation_keys)
+        if block := self.blocks.add(key, element):
+            yield key, block
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from map(GlobalWindows.windowed_value, self.blocks.rest())
 
 
 class EmptyShards(beam.PTransform):

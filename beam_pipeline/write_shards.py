@@ -51,8 +51,8 @@ class _WriteShard(beam.DoFn):
         self.writer = ShardWriter(self.job)
 
     def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
-        key, rows = element
-        self.writer.begin(key, [unpack(row) for row in rows if row])
+        key, blocks = element
+        self.writer.begin(key, [row for block in blocks if block for row in unpack(block)])
         if self.writer.is_full():
             yield self._written()
 
