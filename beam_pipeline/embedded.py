@@ -38,7 +38,7 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
         path = Path(folder, "progress")
         with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)
-            build(pipeline, job.with_progress(str(path)))
+            build(pipeline, job.on_this_machine(str(path), folder))
             result = pipeline.run()
             result.wait_until_finish()
             return faults.counted(result)

@@ -21,6 +21,7 @@ class Job:
       output: where the dataset goes, and its settings.
       clip_workers: processes that prepare clips, of each of the runner's workers; 0 until the runner has been asked.
       progress_path: a local file to note finished clips in, or "" for none.
+      spool: a local folder where rows wait for their shard, or "" for a runner that keeps them itself.
       committed: shards that an earlier run had finished when this one began.
     """
 
@@ -30,15 +31,16 @@ class Job:
     output: Output
     clip_workers: int
     progress_path: str = ""
+    spool: str = ""
     committed: frozenset[ShardKey] = frozenset()
 
     def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
         """The same job after it has claimed its output, with the shards that an earlier run has left there."""
         return replace(self, output=replace(self.output, claim=claim, audio_there=audio_there), committed=committed)
 
-    def with_progress(self, path: str) -> Job:
-        """The same job, noting its progress in a local file."""
-        return replace(self, progress_path=path)
+    def on_this_machine(self, progress_path: str, spool: str) -> Job:
+        """The same job, noting its progress in a local file and keeping rows in a local folder."""
+        return replace(self, progress_path=progress_path, spool=spool)
 
 
 @dataclass(frozen=True, slots=True)

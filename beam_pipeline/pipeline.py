@@ -12,6 +12,7 @@ from apache_beam.typehints import with_output_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.job import Job
+from beam_pipeline.spool import Spool
 from beam_pipeline.write_shards import WriteShards
 from transforms import reasons
 from transforms.clip import Clip, Outcome, dump, pack, rejected, unpack
@@ -47,8 +48,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     if job.plan.has_doubled_ids():
         parted = rows | PartDoubled(job.plan)
         rows = parted[ROWS]
-        keyed.append(parted[DOUBLED] | Deduplicate() | "KeyDeduplicated" >> KeyByShard(job.plan))
-    keyed.append(rows | KeyByShard(job.plan))
+        keyed.append(parted[DOUBLED] | Deduplicate() | "KeyDeduplicated" >> KeyByShard(job.plan, job.spool))
+    keyed.append(rows | KeyByShard(job.plan, job.spool))
     written = keyed | "Rows" >> beam.Flatten() | WriteShards(job)
     if job.output.settings.dedupe == "audio":
         written = written | DropDuplicateAudio(job)
@@ -116,31 +117,36 @@ class Deduplicate(beam.PTransform):
 class KeyByShard(beam.PTransform):
     """Pairs clips with the shard they belong to, and other rows with the sidecar that will hold them."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, spool: str = "") -> None:
         super().__init__()
         self.plan = plan
+        self.spool = spool
 
     def expand(self, rows: PCollection) -> PCollection:
-        return rows | beam.ParDo(_KeyByShard(self.plan)).with_output_types(tuple[ShardKey, bytes])
+        return rows | beam.ParDo(_KeyByShard(self.plan, self.spool)).with_output_types(tuple[ShardKey, bytes])
 
 
 class _KeyByShard(beam.DoFn):
     """Packs a few rows of a shard together: the shuffle then has half as many bytes, in an eighth of the elements."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, spool: str) -> None:
         super().__init__()
         self.plan = plan
+        self.folder = spool
 
     def start_bundle(self) -> None:
         self.blocks = Blocks(ROWS_PER_BLOCK)
+        self.spool = Spool(self.folder)
 
     def process(self, element: Row) -> Iterator[tuple[ShardKey, bytes]]:
         key = assign.shard_key(element, self.plan.num_shards, self.plan.validation_keys)
         if block := self.blocks.add(key, element):
-            yield key, block
+            yield key, self.spool.put(block)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        yield from map(GlobalWindows.windowed_value, self.blocks.rest())
+        for key, block in self.blocks.rest():
+            yield GlobalWindows.windowed_value((key, self.spool.put(block)))
+        self.spool.close()
 
 
 class EmptyShards(beam.PTransform):

@@ -14,6 +14,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_pipeline.job import Job
 from beam_pipeline.progress import ProgressFile
+from beam_pipeline.spool import Spool
 from transforms.clip import Clip, Outcome, unpack
 from transforms.dataset import shard
 from transforms.dataset.clip_workers import ClipWorkers
@@ -49,10 +50,12 @@ class _WriteShard(beam.DoFn):
 
     def setup(self) -> None:
         self.writer = ShardWriter(self.job)
+        self.spool = Spool(self.job.spool)
 
     def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
-        key, blocks = element
-        self.writer.begin(key, [row for block in blocks if block for row in unpack(block)])
+        key, places = element
+        blocks = filter(None, map(self.spool.get, places))
+        self.writer.begin(key, [row for block in blocks for row in unpack(block)])
         if self.writer.is_full():
             yield self._written()
 
@@ -72,6 +75,7 @@ class _WriteShard(beam.DoFn):
 
     def teardown(self) -> None:
         self.writer.stop()
+        self.spool.close()
 
 
 class ShardWriter:

@@ -175,7 +175,7 @@ def _panels(measured: Measured) -> Iterator[chart.Panel]:
         cells = [Figure(name, _relative(measured, name)[place]) for name in names]
         yield chart.Panel(title, tuple(chart.Bar(cell.what, cell.median, *_ends(cell)) for cell in cells))
     trees = [(measured.first[name, SOME].memory or Peaks()).tree / _MIB for name in names]
-    yield chart.Panel("peak memory, MiB", tuple(chart.Bar(name, *[tree] * 3) for name, tree in zip(names, trees)))
+    yield chart.Panel("peak memory, MiB", tuple(chart.Bar(name, *[tree] * 3) for name, tree in zip(names, trees, strict=True)))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -59,7 +59,7 @@ ORDER = {
         *("report", "report.counts", "report.report", "report.page", "report.rerun", "report.finish"),
     ],
     "beam_pipeline": [
-        *("", "requests", "job", "progress", "write_shards", "pipeline", "runners", "options", "faults"),
+        *("", "requests", "job", "progress", "spool", "write_shards", "pipeline", "runners", "options", "faults"),
         *("embedded", "elsewhere", "prepare", "__main__"),
     ],
     "tuning": [
