@@ -24,7 +24,7 @@ bench: $(READY)
 
 # The other tools, each in an environment of its own below .bench.
 bench-peers: $(READY)
-	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.peers.environments
 
 # Real files damaged at random; `make test` tries a few hundred.
 fuzz: $(READY)

@@ -175,8 +175,8 @@ def take(track: NDArray[np.float32], kind: Kind, seconds: float, seed: int) -> N
     part = np.take(track, np.arange(start, start + int((seconds + 0.1) * TRACK_RATE * speed)), mode="wrap")
     mono = gain * soxr.resample(part, TRACK_RATE * speed, kind.rate)[:size]
     channels = [random.uniform(0.7, 1.0) * mono + random.normal(0, _NOISE, size) for _ in range(kind.channels)]
-    samples: NDArray[np.float32] = np.clip(np.stack(channels, axis=1), -1, 1).astype(np.float32)
-    return samples
+    clip: NDArray[np.float32] = np.stack(channels, axis=1).clip(-1, 1).astype(np.float32)
+    return clip
 
 
 def write_manifest(path: Path, recordings: Sequence[Recording], rows: int) -> None:

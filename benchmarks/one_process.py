@@ -1,6 +1,8 @@
 """The product's processor time for a clip to that of the bare calls, in one process: what a machine changes least.
 
-    python -m benchmarks.one_process PASSES PATH …      one ratio a pass, as a line of JSON
+    python -m benchmarks.one_process PASSES     the median of so many passes over each of some sets of recordings
+
+On stdin and stdout is one line of JSON: the paths of each set by its name, and its ratio.
 
 Each clip is prepared by both, one after the other, so that other work on the machine meets them alike.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import json
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -59,4 +62,5 @@ def ratios(paths: Sequence[str], passes: int, one: Call = ours, other: Call = ba
 
 
 if __name__ == "__main__":
-    print(json.dumps(ratios(sys.argv[2:], int(sys.argv[1]))))
+    sets = json.load(sys.stdin)
+    print(json.dumps({name: statistics.median(ratios(paths, int(sys.argv[1]))) for name, paths in sets.items()}))

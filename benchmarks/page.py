@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
-from benchmarks import chart, figures, peers
+from benchmarks import chart, figures
 from benchmarks.contestants import LOOP, OURS, PROCESSES, THREADS, WITHOUT_AUDIO
 from benchmarks.corpus import ALONE, ROOT
 from benchmarks.figures import Figure, Key, Round, cpu, wall
+from benchmarks.peers.environments import PEERS
 from benchmarks.processes import Cost, Peaks
 
 FEW, SOME, MANY, MOST = 2, 700, 21_000, 300_000
@@ -29,16 +30,18 @@ class Measured:
     """All that was measured.
 
     Attributes:
+      rows: of the manifests for every contestant: few, and some.
       first: the round before the first, in which memory was sampled.
       rounds: the others.
       formats: ours to the bare calls in one process by format, one mapping a round.
-      failed: what peers failed of, by title.
+      left_out: why peers were not measured, by title.
     """
 
+    rows: tuple[int, int]
     first: Round
     rounds: Sequence[Round]
     formats: Sequence[Mapping[str, float]]
-    failed: Mapping[str, str]
+    left_out: Mapping[str, str]
 
     def has(self, key: Key) -> bool:
         """Whether this was run."""
@@ -102,27 +105,27 @@ def targets(measured: Measured) -> str:
 
 def target_figures(measured: Measured) -> Iterator[Figure]:
     """Everything that has a target and was measured."""
-    rounds = measured.rounds
-    for rows, limit in ((SOME, 1.6), (MANY, 1.2)):
+    rounds, (few, some) = measured.rounds, measured.rows
+    for rows, limit in ((some, 1.6), (MANY, 1.2)):
         if measured.has((OURS.name, rows)):
             values = figures.ratios(rounds, cpu, (OURS.name, rows), (THREADS.name, rows))
             yield Figure(f"CPU of {rows:,} clips to the bare calls", values, limit)
-    for peer in peers.PEERS:
-        if measured.has((peer.title, SOME)):
-            values = figures.ratios(rounds, wall, (OURS.name, SOME), (peer.title, SOME))
-            yield Figure(f"wall time of {SOME} clips to {peer.title}", values, peer.target)
+    for peer in PEERS:
+        if measured.has((peer.title, some)):
+            values = figures.ratios(rounds, wall, (OURS.name, some), (peer.title, some))
+            yield Figure(f"wall time of {some} clips to {peer.title}", values, peer.target)
     for kind in ALONE:
         values = tuple(each[kind.name] for each in measured.formats)
         yield Figure(f"CPU of {kind.name} to libav in one process", values, 1.3)
-    busy = figures.cores_busy(rounds, (OURS.name, FEW), (OURS.name, SOME), os.cpu_count() or 1)
+    busy = figures.cores_busy(rounds, (OURS.name, few), (OURS.name, some), os.cpu_count() or 1)
     yield Figure("cores busy while clips are prepared", busy, 95, at_most=False, unit=" %")
-    start = figures.ratios(rounds, wall, (OURS.name, FEW), (THREADS.name, FEW))
-    yield Figure(f"wall time of {FEW} clips to the bare calls", start, 5.7)
-    for rows, limit in ((SOME, 8), (MANY, 40)):
+    start = figures.ratios(rounds, wall, (OURS.name, few), (THREADS.name, few))
+    yield Figure(f"wall time of {few} clips to the bare calls", start, 5.7)
+    for rows, limit in ((some, 8), (MANY, 40)):
         if measured.has((RERUN, rows)):
             values = figures.ratios(rounds, wall, (OURS.name, rows), (RERUN, rows))
             yield Figure(f"wall time of {rows:,} clips to their rerun", values, limit, at_most=False)
-    for rows in (SOME, MANY, MOST):
+    for rows in (some, MANY, MOST):
         if (cost := measured.first.get((OURS.name, rows))) and cost.memory:
             yield Figure(f"peak memory of {rows:,} clips", (cost.memory.tree / _MIB,), 400, unit=" MiB")
     if measured.has((WITHOUT_AUDIO.name, MANY)):
@@ -132,18 +135,18 @@ def target_figures(measured: Measured) -> Iterator[Figure]:
 
 def contestants(measured: Measured) -> str:
     """The table of all contestants, to the bare calls in two threads."""
-    rows = []
+    rows, (few, some) = [], measured.rows
     for name in _names(measured):
         cells = [Figure("", values) for values in _relative(measured, name)]
-        memory = measured.first[name, SOME].memory or Peaks()
+        memory = measured.first[name, some].memory or Peaks()
         peaks = (f"{peak / _MIB:.0f}" for peak in (memory.tree, memory.largest))
         rows.append((name, *(f"{cell.median:.2f} ({_spread(cell)})" for cell in cells), *peaks))
-    rows += [(f"{title}: failed, {fault}", *[""] * 5) for title, fault in measured.failed.items()]
+    rows += [(f"{title}: {why}", *["–"] * 5) for title, why in measured.left_out.items()]
     head = (
-        f"{SOME} clips",
+        f"{some} clips",
         "wall time",
         "CPU",
-        f"wall time of {FEW} clips",
+        f"wall time of {few} clips",
         "peak memory, MiB",
         "of the largest process",
     )
@@ -151,12 +154,13 @@ def contestants(measured: Measured) -> str:
 
 
 def _names(measured: Measured) -> list[str]:
-    every = (OURS.name, THREADS.name, PROCESSES.name, LOOP.name, *(peer.title for peer in peers.PEERS))
-    return [name for name in every if measured.has((name, SOME))]
+    every = (OURS.name, THREADS.name, PROCESSES.name, LOOP.name, *(peer.title for peer in PEERS))
+    return [name for name in every if measured.has((name, measured.rows[1]))]
 
 
 def _relative(measured: Measured, name: str) -> list[tuple[float, ...]]:
-    asked: Sequence[tuple[Callable[[Cost], float], int]] = ((wall, SOME), (cpu, SOME), (wall, FEW))
+    few, some = measured.rows
+    asked: Sequence[tuple[Callable[[Cost], float], int]] = ((wall, some), (cpu, some), (wall, few))
     return [figures.ratios(measured.rounds, of, (name, rows), (THREADS.name, rows)) for of, rows in asked]
 
 
@@ -170,12 +174,14 @@ def formats(measured: Measured) -> str:
 
 
 def _panels(measured: Measured) -> Iterator[chart.Panel]:
-    names = _names(measured)
-    for place, title in enumerate(("wall time", "CPU", f"wall time of {FEW} clips")):
+    names, (few, some) = _names(measured), measured.rows
+    for place, title in enumerate(("wall time", "CPU", f"wall time of {few} clips")):
         cells = [Figure(name, _relative(measured, name)[place]) for name in names]
         yield chart.Panel(title, tuple(chart.Bar(cell.what, cell.median, *_ends(cell)) for cell in cells))
-    trees = [(measured.first[name, SOME].memory or Peaks()).tree / _MIB for name in names]
-    yield chart.Panel("peak memory, MiB", tuple(chart.Bar(name, *[tree] * 3) for name, tree in zip(names, trees, strict=True)))
+    trees = [(measured.first[name, some].memory or Peaks()).tree / _MIB for name in names]
+    yield chart.Panel(
+        "peak memory, MiB", tuple(chart.Bar(name, *[tree] * 3) for name, tree in zip(names, trees, strict=True))
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,18 +12,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import corpus, page, peers, processes
+from benchmarks import corpus, page, processes
 from benchmarks.contestants import OURS, OWN, THREADS, WITHOUT_AUDIO, Contestant, WrongOutputError
 from benchmarks.corpus import BENCH, KINDS, MIX, ROOT, Corpus, Recording
 from benchmarks.figures import Key, Round
 from benchmarks.page import FEW, MANY, MOST, RERUN, SOME
+from benchmarks.peers import environments
 from benchmarks.processes import CommandFailedError, Cost
 
 # A clip of the longest run takes this much of the disk: its line, and its part of ledger and report.
@@ -39,18 +39,25 @@ class Size:
 
     Attributes:
       minutes: that it takes for five rounds on two cores, about.
-      rows: of the manifests for every contestant.
+      rows: of the manifests for every contestant: few, and some.
+      clips_a_format: of the recordings.
       many: whether long runs of ours and of the bare calls are measured, too.
       others: whether peers are.
     """
 
     minutes: int
-    rows: tuple[int, ...] = (FEW, SOME)
+    rows: tuple[int, int] = (FEW, SOME)
+    clips_a_format: int = corpus.CLIPS_A_FORMAT
     many: bool = False
     others: bool = False
 
 
-SIZES = {"small": Size(4), "medium": Size(15, others=True), "full": Size(50, many=True, others=True)}
+SIZES = {
+    "smoke": Size(1, (1, 2 * len(MIX)), 2),
+    "small": Size(4),
+    "medium": Size(15, others=True),
+    "full": Size(50, many=True, others=True),
+}
 
 
 @dataclass(slots=True)
@@ -73,7 +80,7 @@ class Bench:
         corpus.write_manifest(self.manifests[rows], recordings or self.recordings, rows)
 
     def prepare(self, contestant: Contestant, rows: int, first: bool = False) -> dict[Key, Cost]:
-        """Runs a contestant; ours a second time, too, when all is done.
+        """Runs a contestant; ours a second time, too, when all is done, unless there is hardly anything to do.
 
         Args:
           contestant: the program.
@@ -91,7 +98,7 @@ class Bench:
             found = {(contestant.name, rows): processes.measure(command, ROOT, os.environ, first)}
             if first and contestant is not WITHOUT_AUDIO and rows <= len(self.recordings):
                 contestant.check(out, rows, sum(each.seconds for each in self.recordings[:rows]))
-            if contestant is OURS:
+            if contestant is OURS and rows > FEW and not first:
                 found[RERUN, rows] = processes.measure(command, ROOT, os.environ)
         finally:
             remove(out)
@@ -111,17 +118,17 @@ def plan(size: Size, others: Sequence[Contestant]) -> list[tuple[Contestant, int
     return [*tasks, *((each, MANY) for each in (OURS, THREADS, WITHOUT_AUDIO))] if size.many else tasks
 
 
-def first_round(bench: Bench, tasks: Sequence[tuple[Contestant, int]]) -> tuple[dict[Key, Cost], dict[str, str]]:
+def first_round(bench: Bench, tasks: Sequence[tuple[Contestant, int]]) -> tuple[dict[Key, Cost], set[str]]:
     """Everything once.
 
     Returns:
-      the costs, and what each peer failed of, by its name.
+      the costs, and the names of peers that failed.
 
     Raises:
       CommandFailedError, WrongOutputError: ours or the bare calls failed, so there is nothing to compare.
     """
     costs: dict[Key, Cost] = {}
-    failed: dict[str, str] = {}
+    failed: set[str] = set()
     for contestant, rows in tasks:
         if contestant.name in failed:
             continue
@@ -130,7 +137,7 @@ def first_round(bench: Bench, tasks: Sequence[tuple[Contestant, int]]) -> tuple[
         except (CommandFailedError, WrongOutputError) as fault:
             if contestant in (*OWN, WITHOUT_AUDIO):
                 raise
-            failed[contestant.name] = str(fault).strip().splitlines()[-1]
+            failed.add(contestant.name)
             print(f"{contestant.name} is left out: {fault}", file=sys.stderr, flush=True)
     return costs, failed
 
@@ -152,13 +159,11 @@ def _told(number: int, costs: Mapping[Key, Cost]) -> Mapping[Key, Cost]:
     return costs
 
 
-def alone(recordings: Callable[[Sequence[corpus.Kind]], list[Recording]]) -> dict[str, float]:
-    """Ours to the bare calls by format, each in a process of its own, for one round."""
-    found = {}
-    for kind in KINDS:
-        words = [sys.executable, "-m", "benchmarks.one_process", str(_PASSES)]
-        told = processes.output([*words, *(str(each.path) for each in recordings([kind]))], ROOT)
-        found[kind.name] = statistics.median(json.loads(told))
+def alone(every: Corpus) -> dict[str, float]:
+    """Ours to the bare calls by format, for one round."""
+    sets = {kind.name: [str(each.path) for each in every.of([kind])] for kind in KINDS}
+    words = [sys.executable, "-m", "benchmarks.one_process", str(_PASSES)]
+    found: dict[str, float] = json.loads(processes.output(words, ROOT, json.dumps(sets)))
     return found
 
 
@@ -176,8 +181,8 @@ def longest(bench: Bench) -> None:
 
 def measure(bench: Bench, every: Corpus, size: Size, rounds: int) -> page.Measured:
     """All rounds."""
-    installed = peers.installed() if size.others else []
-    tasks = plan(size, [peer.contestant for peer in installed])
+    wanted = environments.PEERS if size.others else ()
+    tasks = plan(size, [peer.contestant for peer in wanted if peer.installed])
     for rows in sorted({rows for _, rows in tasks}):
         bench.manifest(rows)
     if size.many:
@@ -189,8 +194,9 @@ def measure(bench: Bench, every: Corpus, size: Size, rounds: int) -> page.Measur
     done, formats = [], []
     for number in _counted(rounds):
         done.append(one_round(bench, tasks, number))
-        formats.append(alone(every.of))
-    return page.Measured(costs, done, formats, failed)
+        formats.append(alone(every))
+    left_out = {peer.title: "not installed" for peer in wanted if not peer.installed}
+    return page.Measured(size.rows, costs, done, formats, left_out | dict.fromkeys(failed, "failed"))
 
 
 def _counted(rounds: int) -> Iterator[int]:
@@ -207,7 +213,7 @@ def main(name: str, rounds: int) -> None:
     size = SIZES[name]
     minutes = size.minutes * (rounds + 1) / 6
     print(f"{name}, {rounds} rounds: about {minutes:.0f} minutes on two idle cores", file=sys.stderr, flush=True)
-    every = Corpus(BENCH / "corpus")
+    every = Corpus(BENCH / "corpus", size.clips_a_format)
     measured = measure(Bench(BENCH, every.of(MIX)), every, size, rounds)
     if size.many:
         page.write(measured)

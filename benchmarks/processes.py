@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Cost:
 
 
 def measure(words: Sequence[str], folder: Path, environment: Mapping[str, str], sample: bool = False) -> Cost:
-    """Runs a command to its end. Call it in a process that has no other children, one call at a time.
+    """Runs a command to its end, and waits for the end of all that it has started. One call at a time.
 
     Args:
       words: the program and its arguments.
@@ -68,6 +68,7 @@ def measure(words: Sequence[str], folder: Path, environment: Mapping[str, str], 
       CommandFailedError: with the end of what it has told on stderr.
     """
     adopt_orphans()
+    others = frozenset(children(os.getpid()))
     start = time.monotonic()
     with (
         tempfile.TemporaryFile() as told,
@@ -79,7 +80,7 @@ def measure(words: Sequence[str], folder: Path, environment: Mapping[str, str], 
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait for it, too
-        all_used = [used, *_orphans()]
+        all_used = [used, *_orphans(others)]
         if process.returncode:
             told.seek(0)
             tail = told.read().decode(errors="replace")[-2_000:]
@@ -97,22 +98,17 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _orphans() -> Iterator[resource.struct_rusage]:
+def _orphans(others: Container[int]) -> Iterator[resource.struct_rusage]:
     """Waits for those processes of an ended program that it has not waited for; ends those that stay."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            pid, _, used = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid:
-            yield used
-        elif time.monotonic() < deadline:
-            time.sleep(0.005)
-        else:
-            for left in descendants(os.getpid()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(left, signal.SIGKILL)
+    while left := [pid for pid in children(os.getpid()) if pid not in others]:
+        for pid in left:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            ended, _, used = os.wait4(pid, os.WNOHANG)
+            if ended:
+                yield used
+        time.sleep(0.005)
 
 
 class Sampler:
@@ -141,16 +137,26 @@ class Sampler:
             self.peaks = Peaks(max(self.peaks.tree, sum(sizes)), max([self.peaks.largest, *sizes]))
 
 
+def children(pid: int) -> list[int]:
+    """The processes that one has started or adopted; none where there is no /proc."""
+    return _by_parent().get(pid, [])
+
+
 def descendants(pid: int) -> list[int]:
     """The processes below one, at any depth; none where there is no /proc."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    found = list(children.get(pid, []))
+    by_parent = _by_parent()
+    found = list(by_parent.get(pid, []))
     for each in found:
-        found += children.get(each, [])
+        found += by_parent.get(each, [])
+    return found
+
+
+def _by_parent() -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            found.setdefault(parent, []).append(int(stat.parent.name))
     return found
 
 
@@ -167,6 +173,6 @@ def memory_of(pid: int) -> int:
     return 0
 
 
-def output(words: Sequence[str], folder: Path) -> bytes:
-    """What a command prints, when it has ended well."""
-    return subprocess.run(words, cwd=folder, stdout=subprocess.PIPE, check=True).stdout
+def output(words: Sequence[str], folder: Path, told: str) -> str:
+    """What a command prints that is told something, when it has ended well."""
+    return subprocess.run(words, cwd=folder, input=told, stdout=subprocess.PIPE, text=True, check=True).stdout
