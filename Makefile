@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test fuzz mutants setup lint format types docs schemas lock clean
+.PHONY: run test bench bench-peers fuzz mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -15,6 +15,16 @@ run: $(READY)
 test: $(READY) lint types
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --sort=cover | awk '$$NF + 0 < 95 || /^TOTAL/'
+
+# What prepare costs beside bare library calls and other tools: docs/performance.md. SIZE=small is a part of it, in minutes.
+SIZE ?= full
+ROUNDS ?= 5
+bench: $(READY)
+	@$(BIN)/python -m benchmarks.performance $(SIZE) $(ROUNDS)
+
+# The other tools, each in an environment of its own below .bench.
+bench-peers: $(READY)
+	@$(BIN)/python -m benchmarks.peers.environments
 
 # Real files damaged at random; `make test` tries a few hundred.
 fuzz: $(READY)

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.runner import create_runner
 
 from beam_pipeline import faults
-from beam_pipeline.job import Job
+from beam_pipeline.job import Job, Ran
 from beam_pipeline.pipeline import build
 from transforms.errors import UsageError, UserError
 from transforms.listener import Listener
@@ -51,7 +51,7 @@ def threads() -> int:
     return 1
 
 
-def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
+def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Submits the pipeline and waits for its end; raises as `runners.Engine` says."""
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     with faults.of_workers():
@@ -59,4 +59,4 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
         build(pipeline, job)
         result = pipeline.run()
         result.wait_until_finish()
-        return faults.reused(result)
+        return faults.counted(result)

@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from beam_pipeline import faults, progress
-from beam_pipeline.job import Job
+from beam_pipeline.job import Job, Ran
 from beam_pipeline.pipeline import build
 from transforms.listener import Listener
 
@@ -30,7 +30,7 @@ def threads() -> int:
     return cores + 1
 
 
-def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
+def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Runs the pipeline in this process; raises as `runners.Engine` says."""
     # A failure is raised as an exception. Beam would also log its traceback.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
@@ -41,7 +41,7 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> int:
             build(pipeline, job.on_this_machine(str(path), folder))
             result = pipeline.run()
             result.wait_until_finish()
-            return faults.reused(result)
+            return faults.counted(result)
 
 
 def _runner(options: PipelineOptions) -> FnApiRunner:

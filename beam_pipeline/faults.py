@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipeline.write_shards import REUSED
+from beam_pipeline.job import Ran, Spread
+from beam_pipeline.write_shards import CPU, REUSED
 from transforms import errors
 from transforms.errors import StorageError, UserError
 
@@ -41,8 +42,13 @@ def _without_step(text: str) -> str:
     return re.sub(r" \[while running '.*'\](?: with exceptions:.*)?$", "", text)
 
 
-def reused(result: PipelineResult) -> int:
-    """The number of clips that an earlier run had finished."""
-    counters = result.metrics().query(MetricsFilter().with_name(REUSED.metric_name.name))["counters"]
+def counted(result: PipelineResult) -> Ran:
+    """What the workers have counted."""
+    found = result.metrics().query(MetricsFilter().with_namespace(REUSED.metric_name.namespace))
+    named = {metric.key.metric.name: metric.result for kind in ("counters", "distributions") for metric in found[kind]}
+    spreads = {stage: named.get(distribution.metric_name.name) for stage, distribution in CPU.items()}
     # A job server reports a counter of zero as None.
-    return sum(counter.result or 0 for counter in counters)
+    return Ran(
+        named.get(REUSED.metric_name.name) or 0,
+        {stage: Spread(times.count, times.sum, times.max) for stage, times in spreads.items() if times and times.count},
+    )

@@ -1,8 +1,9 @@
-"""What one run of the pipeline is given."""
+"""What one run of the pipeline is given, and what it gives back besides the dataset."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan, ShardKey
@@ -18,7 +19,7 @@ class Job:
       manifest_settings: how to read it.
       plan: what the launcher counted.
       output: where the dataset goes, and its settings.
-      clip_threads: clips prepared at a time by one worker; 0 until the runner has been asked.
+      clip_workers: processes that prepare clips, of each of the runner's workers; 0 until the runner has been asked.
       progress_path: a local file to note finished clips in, or "" for none.
       spool: a local folder where rows wait for their shard, or "" for a runner that keeps them itself.
       committed: shards that an earlier run had finished when this one began.
@@ -28,7 +29,7 @@ class Job:
     manifest_settings: ManifestSettings
     plan: Plan
     output: Output
-    clip_threads: int
+    clip_workers: int
     progress_path: str = ""
     spool: str = ""
     committed: frozenset[ShardKey] = frozenset()
@@ -40,3 +41,36 @@ class Job:
     def on_this_machine(self, progress_path: str, spool: str) -> Job:
         """The same job, noting its progress in a local file and keeping rows in a local folder."""
         return replace(self, progress_path=progress_path, spool=spool)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Times of many clips, in microseconds.
+
+    Attributes:
+      count: of the clips.
+      total: of their times.
+      longest: of their times.
+    """
+
+    count: int
+    total: int
+    longest: int
+
+    @property
+    def mean(self) -> float:
+        """Of the times."""
+        return self.total / self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What workers have counted.
+
+    Attributes:
+      reused: clips that an earlier run had finished.
+      cpu: processor time of the clips that were converted, by stage; {} if there was none.
+    """
+
+    reused: int
+    cpu: Mapping[str, Spread] = field(default_factory=dict)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beam_pipeline import progress, runners
-from beam_pipeline.job import Job
+from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.dataset import output
@@ -86,12 +86,14 @@ class Prepared:
       report: what `report.json` holds.
       reused: clips that an earlier run had made ready.
       too_many_rejected: whether more than the request's `max_rejected_fraction` of the rows were rejected.
+      cpu: processor time of the clips that were converted, by stage.
     """
 
     output: str
     report: Report
     reused: int
     too_many_rejected: bool
+    cpu: Mapping[str, Spread] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
@@ -116,13 +118,13 @@ def run(
     # Flags of Beam are checked before anything is read.
     options = _checked_options(request) if request.beam_options else None
     job = make_job(request, listener)
-    report, reused = _finished(job, request, listener), job.plan.rows
+    report, ran = _finished(job, request, listener), Ran(job.plan.rows)
     if report is None:
-        reused = _run_pipeline(job, request, options, listener, import_beam)
+        ran = _run_pipeline(job, request, options, listener, import_beam)
         report = Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE)))
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
-    return Prepared(request.output, report, reused, too_many)
+    return Prepared(request.output, report, ran.reused, too_many, ran.cpu)
 
 
 def _checked_options(request: PrepareRequest) -> PipelineOptions:
@@ -151,8 +153,8 @@ def _run_pipeline(
     options: PipelineOptions | None,
     listener: Listener,
     import_beam: Callable[[], object],
-) -> int:
-    """Claims the output and runs the pipeline; returns the number of clips that an earlier run had finished."""
+) -> Ran:
+    """Claims the output and runs the pipeline."""
     runner = runners.find(request.runner)
     claim = output.claim(job.output, job.plan, request.overwrite)
     committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
@@ -161,7 +163,7 @@ def _run_pipeline(
         import_beam()
         options, engine = options or _checked_options(request), runner.engine
         ready = job.claimed(claim.digest, committed, audio_there)
-        return engine.run(replace(ready, clip_threads=job.clip_threads or engine.threads()), options, listener)
+        return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
@@ -187,7 +189,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         storage=storage,
         verify=request.verify,
     )
-    return Job(tuple(manifests), rows, plan, place, request.clip_threads or 0)
+    return Job(tuple(manifests), rows, plan, place, request.clip_workers or 0)
 
 
 def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:

@@ -27,7 +27,7 @@ class PrepareRequest:
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
         dataset is complete.
-      clip_threads: clips that one worker prepares at a time; None for the runner's default.
+      clip_workers: processes that prepare clips, of each of the runner's workers; None for the runner's default.
       billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
       beam_options: flags of Apache Beam, such as "--runner=DataflowRunner".
     """
@@ -43,7 +43,7 @@ class PrepareRequest:
     overwrite: bool = False
     verify: bool = False
     max_rejected_fraction: float = 0.05
-    clip_threads: int | None = None
+    clip_workers: int | None = None
     billing_project: str = ""
     beam_options: tuple[str, ...] = ()
 
@@ -54,7 +54,7 @@ class PrepareRequest:
         require(bool(self.output.strip()), "output", "a name, not empty (an unset variable?)", self.output)
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
-        require(self.clip_threads is None or self.clip_threads >= 1, "clip_threads", "positive", self.clip_threads)
+        require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)
         unknown = next((column for column in self.columns if column not in ALIASES), None)
         require(unknown is None, "columns", f"named by {', '.join(ALIASES)}", unknown)
 

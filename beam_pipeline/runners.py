@@ -11,7 +11,7 @@ from transforms.listener import Listener
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from beam_pipeline.job import Job
+    from beam_pipeline.job import Job, Ran
 
 
 class Engine(Protocol):
@@ -28,11 +28,8 @@ class Engine(Protocol):
     def threads(self) -> int:
         """The number of clips that one worker prepares at a time, by default."""
 
-    def run(self, job: Job, options: PipelineOptions, listener: Listener) -> int:
+    def run(self, job: Job, options: PipelineOptions, listener: Listener) -> Ran:
         """Runs the pipeline to its end.
-
-        Returns:
-          The number of clips that an earlier run had finished.
 
         Raises:
           UserError: a worker found a problem that the user can fix.

@@ -134,7 +134,7 @@ class _Threads:
     """
 
     def __init__(self, job: Job) -> None:
-        threads = job.clip_threads
+        threads = job.clip_workers
         reads = min(READS_PER_THREAD * (threads + 1), MAX_READS)
         self._output = job.output
         self._workers = ClipWorkers(job.output.settings, job.output.verify, threads)

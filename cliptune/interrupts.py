@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+_PRINTING_SECONDS = 1.0
+
 
 @contextmanager
 def ends_within(seconds: float, console: Console, message: str, status: int) -> Iterator[None]:
@@ -25,12 +27,15 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
       message: says what has stopped and how to go on.
       status: exit status of a process that is killed.
     """
-    message_due = threading.Lock()
+    due, telling = [message], threading.Lock()
 
     def tell() -> None:
-        if message_due.acquire(blocking=False):  # once only
-            console.show_cursor()  # a progress bar hides the cursor
-            console.print(message)
+        # Another thread may be printing it just now; a second Ctrl-C finds this one at it.
+        if telling.acquire(timeout=_PRINTING_SECONDS):
+            while due:  # once only
+                console.show_cursor()  # a progress bar hides the cursor
+                console.print(due.pop())
+            telling.release()
 
     def end(*_: object) -> None:
         tell()

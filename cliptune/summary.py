@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
+from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
 from cliptune.console import Console
 from transforms.report.report import Report
@@ -25,10 +28,20 @@ def show(finished: Prepared, console: Console) -> None:
         console.say(f"{finished.reused:,} of {report.rows:,} clips were ready from an earlier run and reused")
     console.say(f"{report.accepted:,} accepted + {report.rejected:,} rejected = {report.rows:,} manifest rows")
     _show_reasons(report, output, console)
+    _show_cpu(finished.cpu, console)
     for warning in report.warnings:
         console.say(f"warning: {warning}")
     console.say(f"report:  {output.rstrip('/')}/report.html")
     console.say(f"dataset: {output}")
+
+
+def _show_cpu(cpu: Mapping[str, Spread], console: Console) -> None:
+    stages = [
+        f"{stage} {spread.total / spread.count / 1000:.1f} ({spread.longest / 1000:.0f})"
+        for stage, spread in cpu.items()
+    ]
+    if stages:
+        console.say(f"processor time of a clip in ms, mean (longest): {', '.join(stages)}")
 
 
 def _show_reasons(report: Report, output: str, console: Console) -> None:

@@ -61,7 +61,7 @@ def toy_runner(monkeypatch):
         return 3
 
     def run(job, options, listener):
-        asked.append(("run", job.clip_threads))
+        asked.append(("run", job.clip_workers))
         return embedded.run(job, options, listener)
 
     for function in (check, threads, run):

@@ -57,10 +57,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("run")
     add_billing(run)
     run.add_argument(
-        "--clip_threads",
+        "--clip_workers",
+        "--clip_threads",  # its name before clips were prepared in processes
         type=int,
         metavar="N",
-        help="clips prepared at a time by one worker (default: two a core of this machine; 1 on Dataflow)",
+        help="processes that prepare clips (default: one a core and one more; on Dataflow 1 in each worker process)",
     )
 
 

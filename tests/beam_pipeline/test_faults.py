@@ -84,7 +84,7 @@ def test_a_run_that_is_overtaken_stops_and_leaves_the_others_dataset_alone(
 
     monkeypatch.setattr(ClipWorkers, "convert", overtaken)
     monkeypatch.chdir(folder)
-    run = prepare("m.jsonl", "out", "--clip_threads=1")
+    run = prepare("m.jsonl", "out", "--clip_workers=1")
     assert (run.status, run.stdout) == (1, "")
     assert run.stderr.startswith("cliptune prepare: another run has taken ")
     assert run.stderr.count("\n") == 1

@@ -91,7 +91,7 @@ def test_a_column_that_is_named_and_not_there(folder, prepare, column):
         ("--max_example_bytes=0", "--max_example_bytes must be positive, got 0"),
         ("--bitrate=64", "--bitrate must be left out: flac is lossless, got 64"),
         ("--prompt= ", "--prompt must be some text, got ' '"),
-        ("--clip_threads=0", "--clip_threads must be positive, got 0"),
+        ("--clip_workers=0", "--clip_workers must be positive, got 0"),
         ("--sample_rat=16000", "unknown flag --sample_rat; did you mean --sample_rate?"),
         ("--direct_runner_bundle_repeat=x", "--direct_runner_bundle_repeat: invalid int value: 'x'"),
         ("--runner=FnApiRuner", "FnApiRuner"),

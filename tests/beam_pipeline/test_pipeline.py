@@ -67,7 +67,7 @@ def job(tmp_path):
     plan = make_plan(read.rows(listed, rows, Storage()), settings, shard_clips=4)
     output = Output(str(tmp_path / "out"), str(tmp_path), (str(tmp_path),), plan.num_shards, settings, Storage())
     claim(output, plan, overwrite=False)
-    return Job((listed,), rows, plan, output, clip_threads=2)
+    return Job((listed,), rows, plan, output, clip_workers=2)
 
 
 def test_manifests_become_clips_and_bad_rows(tmp_path, pipeline):

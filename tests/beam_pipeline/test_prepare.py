@@ -10,6 +10,8 @@ import pybase64
 import pytest
 import soundfile
 
+from beam_pipeline import prepare as verb
+from beam_pipeline.requests import PrepareRequest
 from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
 from tests.beam_pipeline.test_latency import prepare_interrupted
@@ -99,7 +101,7 @@ def test_the_bytes_do_not_depend_on_order_runner_or_threads(
 ):
     monkeypatch.chdir(folder)
     write_manifest(folder / "m.jsonl", SOME[::-1])
-    run = prepare("m.jsonl", "out", "--clip_threads=3", *flags)
+    run = prepare("m.jsonl", "out", "--clip_workers=3", *flags)
     assert run.status == 0
     ours, theirs = contents(folder / "out"), contents(reference)
     assert sorted(ours) == sorted(theirs)
@@ -404,3 +406,13 @@ def test_manifest_audio_and_output_in_a_bucket(folder, prepare, bucket, referenc
     for name in [name for name in names if name.endswith(".jsonl")] + ["dataset.json", "report.json"]:
         assert storage.read_bytes(f"{bucket}/out/{name}") == local[name], name
     assert prepare(f"{bucket}/in/m.jsonl", f"{bucket}/out").json["reused"] == len(SOME)
+
+
+def test_the_processor_time_of_each_stage_is_counted_for_each_converted_clip(folder):
+    write_manifest(folder / "m.jsonl", [*FEW, BAD_ROWS[1]])
+    request = PrepareRequest((str(folder / "m.jsonl"),), str(folder / "out"), max_rejected_fraction=1)
+    first, again = (verb.run(request) for _ in range(2))
+    assert list(first.cpu) == ["read", "decode", "conform", "encode", "line", "write"]
+    assert {spent.count for spent in first.cpu.values()} == {len(FEW)}
+    assert all(0 < spent.longest <= spent.total for spent in first.cpu.values())
+    assert again.cpu == {}

@@ -21,7 +21,7 @@ SHARDS = {"train": 9, "validation": 0, "rejected": 1}
 @pytest.fixture
 def writer(tmp_path):
     output = Output(str(tmp_path / "out"), str(tmp_path), (), SHARDS, Settings(), Storage())
-    writer = ShardWriter(Job((), ManifestSettings(), Plan(0, "", SHARDS, frozenset()), output, clip_threads=1))
+    writer = ShardWriter(Job((), ManifestSettings(), Plan(0, "", SHARDS, frozenset()), output, clip_workers=1))
     yield writer
     writer.stop()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("shard_", "clip_", "read_"))]

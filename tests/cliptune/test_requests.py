@@ -187,7 +187,7 @@ def test_what_keeps_every_rule_is_taken(record, words):
         ({"output": ""}, "output", "output must be a name, not empty"),
         ({"max_rejected_fraction": 1.01}, "max_rejected_fraction", "must be from 0 to 1, got 1.01"),
         ({"max_rejected_fraction": -0.01}, "max_rejected_fraction", "must be from 0 to 1, got -0.01"),
-        ({"clip_threads": 0}, "clip_threads", "clip_threads must be positive, got 0"),
+        ({"clip_workers": 0}, "clip_workers", "clip_workers must be positive, got 0"),
         ({"columns": {"sound": "x"}}, "columns", "columns must be named by id, audio, text"),
     ],
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
 from cliptune import summary
 from cliptune.console import Console
@@ -30,9 +31,9 @@ REASONS = {
 REJECTED = replace(FLAWLESS, rows=1_252, rejected=18, reasons=REASONS)
 
 
-def told(report, output="out", reused=0, width=200):
+def told(report, output="out", reused=0, width=200, cpu=None):
     file = io.StringIO()
-    summary.show(Prepared(output, report, reused, too_many_rejected=False), Console(file, width))
+    summary.show(Prepared(output, report, reused, too_many_rejected=False, cpu=cpu or {}), Console(file, width))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -85,3 +86,10 @@ def test_machines_are_told_how_often_a_reason_was_given():
     reasons = {name: reason.rows for name, reason in REASONS.items()}
     assert tree == {"output": "out", **REJECTED.as_dict(), "reused": 7, "reasons": reasons}
     assert next(iter(tree)) == "output"
+
+
+def test_where_the_processor_time_went_is_told_if_clips_were_converted():
+    cpu = {"decode": Spread(4, 10_000, 5_400), "write": Spread(4, 200, 90)}
+    line = "processor time of a clip in ms, mean (longest): decode 2.5 (5), write 0.1 (0)"
+    assert line in told(FLAWLESS, cpu=cpu)
+    assert not any("processor time" in line for line in told(FLAWLESS))

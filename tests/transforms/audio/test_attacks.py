@@ -15,7 +15,7 @@ import soundfile
 from tests import shards
 from tests.sounds import BY_NAME, encoded, level_db, run_ffmpeg, tone
 from transforms import reasons
-from transforms.audio import encode, ffmpeg, formats, libav
+from transforms.audio import builds, encode, ffmpeg, formats, libav
 from transforms.audio.formats import FORMATS
 from transforms.clip import Clip
 from transforms.dataset.output import Output
@@ -191,7 +191,7 @@ def decoder(tmp_path, monkeypatch):
         path = tmp_path / "decoder"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setattr(ffmpeg, "executable", lambda: str(path))
+        monkeypatch.setattr(builds, "ffmpeg", lambda: str(path))
         monkeypatch.setattr(ffmpeg, "TIMEOUT_PER_AUDIO_SECOND", 0.0)
         return tmp_path
 
