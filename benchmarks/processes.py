@@ -19,7 +19,9 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36
 # Beyond the end of its program, a process has this long to end itself.
 _PATIENCE_SECONDS = 10.0
-_SAMPLE_SECONDS = 0.05
+_MEMORY_SAMPLE_SECONDS = 0.05
+# Less than a hundredth of one core.
+_SAMPLE_SECONDS = 0.25
 _KIB = 1024
 
 
@@ -72,7 +74,7 @@ def measure(words: Sequence[str], folder: Path, environment: Mapping[str, str], 
     start = time.monotonic()
     with (
         tempfile.TemporaryFile() as told,
-        Sampler() if sample else contextlib.nullcontext() as sampler,
+        Sampler(memory=sample) as sampler,
     ):
         process = subprocess.Popen(
             words, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=told
@@ -86,7 +88,8 @@ def measure(words: Sequence[str], folder: Path, environment: Mapping[str, str], 
             tail = told.read().decode(errors="replace")[-2_000:]
             raise CommandFailedError(f"{' '.join(words)} ended with status {process.returncode}:\n{tail}")
     cpu = sum(each.ru_utime + each.ru_stime for each in all_used)
-    return Cost(seconds, cpu, sampler.peaks if sampler else None)
+    # Samples see those, too, whose parents refuse to be told of their ends: the system then drops their account.
+    return Cost(seconds, max(cpu, sampler.cpu), sampler.peaks if sample else None)
 
 
 def adopt_orphans() -> None:
@@ -112,14 +115,16 @@ def _orphans(others: Container[int]) -> Iterator[resource.struct_rusage]:
 
 
 class Sampler:
-    """Samples the memory of all processes below this one, while the block runs.
+    """Samples all processes below this one, while the block runs.
 
     Attributes:
-      peaks: so far. The system's own account of a process begins with the size of the one that started it.
+      peaks: of memory so far. The system's own account of a process begins with the size of the one that started it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: bool) -> None:
         self.peaks = Peaks()
+        self._memory = memory
+        self._cpu: dict[int, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -131,10 +136,19 @@ class Sampler:
         self._ended.set()
         self._thread.join()
 
+    @property
+    def cpu(self) -> float:
+        """Seconds of the processor of all processes so far, as last seen."""
+        return sum(self._cpu.values())
+
     def _watch(self) -> None:
-        while not self._ended.wait(_SAMPLE_SECONDS):
-            sizes = [memory_of(pid) for pid in descendants(os.getpid())]
-            self.peaks = Peaks(max(self.peaks.tree, sum(sizes)), max([self.peaks.largest, *sizes]))
+        while not self._ended.wait(_MEMORY_SAMPLE_SECONDS if self._memory else _SAMPLE_SECONDS):
+            pids = descendants(os.getpid())
+            for pid in pids:
+                self._cpu[pid] = max(self._cpu.get(pid, 0.0), cpu_of(pid))
+            if self._memory:
+                sizes = [memory_of(pid) for pid in pids]
+                self.peaks = Peaks(max(self.peaks.tree, sum(sizes)), max([self.peaks.largest, *sizes]))
 
 
 def children(pid: int) -> list[int]:
@@ -158,6 +172,14 @@ def _by_parent() -> dict[int, list[int]]:
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             found.setdefault(parent, []).append(int(stat.parent.name))
     return found
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of the processor of a process alone, without its children; 0 when it has ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def memory_of(pid: int) -> int:
