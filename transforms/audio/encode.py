@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import soundfile
@@ -25,7 +27,7 @@ LOSSY_PADDING_SECONDS = 0.26
 LOSSY_LEVEL_DB = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Payload:
     """Audio as it stands in an example.
 
@@ -36,6 +38,11 @@ class Payload:
 
     content: bytes
     mime_type: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the content, hexadecimal: the name of its file, and in the ledger."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:
