@@ -56,7 +56,7 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
             line_sha256=sha256(line).hexdigest(),
             mime_type=payload.mime_type,
             audio_bytes=len(payload.content),
-            audio_sha256=sha256(payload.content).hexdigest(),
+            audio_sha256=payload.sha256,
             audio_crc32c=crc32c(payload.content) if by_uri else None,
             source_format=wave.source_format,
             source_sample_rate=wave.sample_rate,

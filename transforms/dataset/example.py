@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 
 import orjson
 import pybase64
@@ -53,8 +52,7 @@ def payload(line: bytes, mime_type: str) -> Payload:
 
 def audio_path(payload: Payload, settings: Settings) -> str:
     """The payload's file, below the dataset's `audio/`. Its contents name it, so equal payloads are one file."""
-    digest = sha256(payload.content).hexdigest()
-    return f"{digest[:2]}/{digest}.{settings.audio_format}"
+    return f"{payload.sha256[:2]}/{payload.sha256}.{settings.audio_format}"
 
 
 def _audio_part(payload: Payload, settings: Settings) -> tuple[bytes, bytes]:

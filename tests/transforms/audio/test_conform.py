@@ -41,6 +41,14 @@ def test_mono_is_the_mean(channels, mono):
     assert (conform.to_mono(samples.astype(np.float32) / np.float32(32_768)) * 32_768).tolist() == pytest.approx(mono)
 
 
+@given(hnp.arrays(np.int16, st.tuples(st.integers(1, 50), st.integers(1, 3))), st.sampled_from("CF"))
+def test_mono_is_the_mean_whatever_the_order_in_memory(samples, order):
+    laid_out = np.array(samples, order=order)
+    mean = samples.sum(axis=1, dtype=np.int64) / samples.shape[1] / 32_768
+    assert conform.to_mono(laid_out).tolist() == pytest.approx(mean, abs=2**-23)
+    assert np.array_equal(laid_out, samples)
+
+
 @given(hnp.arrays(np.int16, st.integers(1, 400)))
 def test_16_bit_samples_come_through_unchanged(samples):
     assert np.array_equal(conform.to_int16(conform.to_mono(samples[:, None])), samples)
@@ -112,6 +120,26 @@ def test_silent_edges_on_a_dc_offset_are_trimmed_and_the_offset_is_left():
 )
 def test_refusals(samples, reason):
     assert refusal(samples) == reason
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+@pytest.mark.parametrize(("rest", "accepted"), [(0.0204, True), (0.0196, False)])
+def test_the_limit_of_cancellation(rest, accepted, dtype):
+    """Of two channels of which the second cancels all but `rest` of the first, the mean has half of that."""
+    channels = np.stack([tone(440, RATE), (rest - 1) * tone(440, RATE)], axis=1)
+    stereo = (channels * (32_768 if dtype == np.int16 else 1)).astype(dtype)
+    if accepted:
+        assert len(conform.conform(wave(stereo), Settings()).samples)
+    else:
+        assert refusal(stereo) == reasons.OPPOSITE_PHASE
+
+
+def test_a_clip_is_not_changed_by_conforming_it():
+    for samples in (padded(1.0, 1.0), np.repeat(padded(1.0, 1.0)[:, None], 2, axis=1)):
+        source = wave(samples)
+        before = source.samples.copy()
+        conform.conform(source, Settings())
+        assert np.array_equal(source.samples, before)
 
 
 def test_a_tone_that_only_a_bad_resampler_would_hear_is_silence():
