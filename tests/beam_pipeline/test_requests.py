@@ -61,3 +61,17 @@ def test_a_run_makes_the_requests_that_are_documented(
     for unit, count in units.items():
         expected.update({name: count * each for name, each in documented()[unit].items()})
     assert found == +expected
+
+
+def test_the_same_command_again_reads_every_file_once_and_writes_none(
+    bucket, requests, prepare, small_shards, tmp_path
+):
+    for row in SOME[:5]:
+        storage.write_bytes(f"{bucket}/{row['audio_path']}", (EXAMPLES / row["audio_path"]).read_bytes())
+    storage.write_bytes(f"{bucket}/m.jsonl", write_manifest(tmp_path / "m", SOME[:5]).read_bytes())
+    assert prepare(f"{bucket}/m.jsonl", f"{bucket}/out").json["reused"] == 0
+    files = len(storage.list_files(f"{bucket}/out"))
+    requests.clear()
+    assert prepare(f"{bucket}/m.jsonl", f"{bucket}/out").json["reused"] == 5
+    # The manifest, and the report once more.
+    assert +requests == Counter(read=files + 2, metadata=1)
