@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.processes import cpu_of
 from benchmarks.scale import EXAMPLES, write_manifest
 from transforms.storage import Storage
 
@@ -82,22 +83,17 @@ class Bench:
         out = f"{root}/out-{self._runs}"
         address = self._addresses[variant.delay or 0.0]
         words = ["prepare", "--manifest", f"{root}/m.jsonl", "--output", out]
-        before = _cpu_seconds(self._emulator)
+        before = cpu_of(self._emulator)
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.timed", "overlap" if variant.overlap else "plain", *words],
             env={**os.environ, "STORAGE_EMULATOR_HOST": address},
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
         )  # fmt: skip
         seconds, cpu = json.loads(done.stdout.splitlines()[-1])
-        used = _cpu_seconds(self._emulator) - before
+        used = cpu_of(self._emulator) - before
         for uri in Storage().list_files(out):
             Storage().delete(uri)
         return Run(seconds, cpu, used)
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class Measured:
 
 def text(measured: Measured) -> str:
     """All tables, as Markdown."""
-    parts = (machine(len(measured.rounds)), targets(measured), contestants(measured), formats(measured))
+    parts = (machine(measured), targets(measured), contestants(measured), formats(measured))
     return "\n\n".join(parts)
 
 
@@ -75,11 +75,17 @@ def put(page: str, tables: str) -> str:
     return new
 
 
-def machine(rounds: int) -> str:
+def machine(measured: Measured) -> str:
     """Where and when it was measured, and with what."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES)
+    named = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
+    named += [
+        peer.requirements.split()[0].replace("==", " ")
+        for peer in PEERS
+        if measured.has((peer.title, measured.rows[1]))
+    ]
+    versions = ", ".join(named)
     return (
-        f"{datetime.datetime.now(datetime.UTC).date()}, {rounds} rounds; {os.cpu_count()} cores ({_cpu_model()}), "
+        f"{datetime.datetime.now(datetime.UTC).date()}, {len(measured.rounds)} rounds; {os.cpu_count()} cores ({_cpu_model()}), "
         f"{_memory_gib():.0f} GiB; {platform.system()}, Python {platform.python_version()}; {versions}."
     )
 

@@ -99,6 +99,7 @@ def test_the_tables_say_what_was_measured(measured, monkeypatch):
         "| Ray Data: not installed | – | – | – | – | – |",
     ]
     assert "| wav-16k | 1.10 | 1.10–1.10 |" in page.formats(measured)
+    assert PEERS[0].requirements.split()[0].replace("==", " ") in page.machine(measured)
 
 
 def test_tables_go_between_the_marks_of_the_page(measured, monkeypatch, tmp_path):
