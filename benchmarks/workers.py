@@ -18,38 +18,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from benchmarks import processes
+from benchmarks.batches import clip_of, line_of, several
 from benchmarks.corpus import BENCH, MIX, ROOT, Corpus
 from benchmarks.figures import cpu, wall
 from benchmarks.page import table
 from benchmarks.processes import Cost
-from transforms.clip import Clip
-from transforms.dataset import conversion
 from transforms.dataset.clip_workers import ClipWorkers
-from transforms.dataset.sources import Stored
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
-from transforms.storage import Storage
 from transforms.workers import pool
 from transforms.workers.pool import Pool
-from transforms.workers.worker import Parent
 
 ROUNDS = 5
 BATCH = 8
-
-
-def line_of(path: str) -> bytes:
-    """A recording's line."""
-    return conversion.convert(*_clip(path), Settings(), verify=False).line
-
-
-def _clip(path: str) -> tuple[Clip, Stored]:
-    return Clip(path, path, "What was said."), Stored(path, Storage())
-
-
-def several(task: bytes, parent: Parent) -> Sequence[bytes]:
-    """What a worker does with a batch of recordings: two at a time."""
-    with ThreadPoolExecutor(2) as threads:
-        return [b"".join(threads.map(line_of, pickle.loads(task)))]
 
 
 def in_threads(paths: Sequence[str], size: int) -> Iterator[bytes]:
@@ -61,7 +42,7 @@ def in_threads(paths: Sequence[str], size: int) -> Iterator[bytes]:
 def in_workers(paths: Sequence[str], size: int) -> Iterator[bytes]:
     """In workers, each of which converts one clip at a time: the product's way."""
     with pool.running(), closing(ClipWorkers(Settings(), False, size)) as workers, ThreadPoolExecutor(size) as threads:
-        for converted in map_ordered(threads, lambda path: workers.convert(*_clip(path)), paths, 2 * size):
+        for converted in map_ordered(threads, lambda path: workers.convert(*clip_of(path)), paths, 2 * size):
             yield converted.line
 
 
