@@ -86,8 +86,8 @@ def machine(measured: Measured) -> str:
     versions = ", ".join(named)
     return (
         f"{datetime.datetime.now(datetime.UTC).date()}, {len(measured.rounds)} rounds; "
-        f"{os.cpu_count()} cores ({_cpu_model()}), "
-        f"{_memory_gib():.0f} GiB; {platform.system()}, Python {platform.python_version()}; {versions}."
+        f"{os.cpu_count()} cores ({_cpu_model()}), {_memory_gib():.0f} GiB; "
+        f"{platform.system()}, Python {platform.python_version()}; {versions}."
     )
 
 
