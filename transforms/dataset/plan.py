@@ -128,11 +128,10 @@ class _Tally:
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
         self.rows += 1
-        content = _digest_of(row)
-        placed = blake2b(row.source.encode(), digest_size=32, key=content).digest()
+        content, placed = _row_digests(row)
         # A sum is the same in any order.
-        self.digest = (self.digest + int.from_bytes(content, "big")) % (1 << 256)
-        self.sources_digest = (self.sources_digest + int.from_bytes(placed, "big")) % (1 << 256)
+        self.digest = (self.digest + content) % (1 << 256)
+        self.sources_digest = (self.sources_digest + placed) % (1 << 256)
         if isinstance(row, Outcome):
             self.unreadable += 1
             return
@@ -152,7 +151,10 @@ class _Tally:
         return len(self.marked[assign.VALIDATION].keys() & (self.marked[assign.TRAIN].keys() | self.unmarked.keys()))
 
 
-def _digest_of(row: Clip | Outcome) -> bytes:
-    content = sorted_fields(row)
-    del content["source"]  # a row is the same on any line
-    return blake2b(orjson.dumps(content), digest_size=32).digest()
+def _row_digests(row: Clip | Outcome) -> tuple[int, int]:
+    """A digest of the row's contents, which are the same on any line, and one of contents and line."""
+    fields = sorted_fields(row)
+    del fields["source"]
+    content = blake2b(orjson.dumps(fields), digest_size=32).digest()
+    placed = blake2b(row.source.encode(), digest_size=32, key=content).digest()
+    return int.from_bytes(content, "big"), int.from_bytes(placed, "big")

@@ -455,3 +455,8 @@ def test_connections_are_kept_for_as_many_reads_as_run_at_once(monkeypatch):
             assert {read.result(30) for read in reads} == {b"x"}
         server.shutdown()
     assert len(connected) == at_once
+
+
+@pytest.mark.parametrize("folder", ["/out", "/out/", "out", "gs://b", "gs://b/out", "gs://b/out/"])
+def test_a_path_below_a_folder_is_what_was_joined_to_it(folder):
+    assert uris.below(folder, uris.join(folder, "train/a.jsonl")) == "train/a.jsonl"
