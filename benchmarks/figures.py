@@ -62,5 +62,7 @@ def ratios(rounds: Sequence[Round], of: Callable[[Cost], float], one: Key, other
 def cores_busy(rounds: Sequence[Round], few: Key, many: Key, cores: int) -> tuple[float, ...]:
     """The share of the cores that was busy in the time that the additional rows of `many` took, in percent."""
     return tuple(
-        100 * (each[many].cpu - each[few].cpu) / (each[many].seconds - each[few].seconds) / cores for each in rounds
+        100 * (each[many].cpu - each[few].cpu) / (each[many].seconds - each[few].seconds) / cores
+        for each in rounds
+        if few in each and many in each
     )

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import bare, canned, clip, replacing, timed, without_audio
+from benchmarks import bare, canned, clip, replacing, timed, without_audio, workers
+from benchmarks.corpus import MIX, Corpus
 from benchmarks.scale import write_manifest
 from transforms.audio import conform, decode, encode, sniff
 from transforms.dataset import example, read_ahead
@@ -94,3 +95,10 @@ def test_product_and_bare_calls_have_the_same_stages(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(clip.clip_of(clip.FORMATS[0]))
     assert tuple(clip.by_bare_calls(str(path))) == STAGES
+
+
+def test_clips_are_the_same_wherever_they_are_converted(tmp_path):
+    paths = [str(recording.path) for recording in Corpus(tmp_path, 1).of(MIX)]
+    results = {name: b"".join(way(paths, size)) for name, (way, size) in workers.WAYS.items()}
+    assert len({*results.values()}) == 1
+    assert next(iter(results.values())).count(b"\n") == len(MIX)
