@@ -12,6 +12,8 @@ from pathlib import Path
 
 # The default action of both signals ends the process, in whatever native code it hangs.
 CPU_SIGNAL, WALL_SIGNAL = signal.SIGPROF, signal.SIGALRM
+# The exit status of a worker whose allocation failed: what it holds then is in doubt.
+OUT_OF_MEMORY = 71
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,13 @@ def _data_bytes() -> int:
     return int(found.group(1)) << 10 if found else 0
 
 
-def death(exit_code: int | None, bounds: Bounds) -> tuple[str, bool]:
+def death(exit_code: int, bounds: Bounds) -> tuple[str, bool]:
     """Why a worker died, for people; and whether it reached a limit, so that a second try would as well.
 
     Args:
-      exit_code: negative for a signal, as in `subprocess`; None if nobody knows.
+      exit_code: negative for a signal, as in `subprocess`.
       bounds: that it had.
     """
-    if exit_code is None:
-        return "its process was killed", False
     if exit_code == -CPU_SIGNAL:
         return f"it took longer than the limit of {bounds.cpu_seconds:g} s of processor time", True
     if exit_code == -WALL_SIGNAL:
@@ -99,7 +99,3 @@ def death(exit_code: int | None, bounds: Bounds) -> tuple[str, bool]:
     if exit_code < 0:
         return f"its process was ended by {signal.Signals(-exit_code).name}", False
     return f"its process ended with status {exit_code}", False
-
-
-# The exit status of a worker whose allocation failed: what it holds then is in doubt.
-OUT_OF_MEMORY = 71

@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError
 import orjson
 
 from transforms import errors, reasons
-from transforms.errors import BrokenPromiseError, ClipRejected, PayloadError
+from transforms.errors import BrokenPromiseError, ClipRejected, PayloadError, StorageError
 from transforms.workers import bounds, wire
 from transforms.workers.bounds import Bounds
 from transforms.workers.nursery import Nursery
@@ -27,8 +27,12 @@ from transforms.workers.worker import Work
 MODULES = ("transforms.dataset.clip_workers", "transforms.dataset.conversion")
 # A second try shows whether the clip was to blame, or who killed the process from outside.
 TRIES = 2
+# Workers die with their nursery, whatever they did. If so many nurseries die during one task, something is after them.
+NURSERIES = 4
 # Beyond its own bounds a worker may wait for a disk. After that it is taken for dead, whatever it waits for.
 SILENT_SECONDS = 600
+
+_REMEDY = "with fewer --clip_workers a run takes less memory"
 
 Answer = Callable[[bytes], bytes]
 
@@ -45,6 +49,14 @@ class WorkerDied(Exception):
         super().__init__(detail, hopeless)
         self.detail = detail
         self.hopeless = hopeless
+
+
+class _LostError(Exception):
+    """A nursery has died, and all its workers with it: no task is to blame."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        super().__init__()
+        self.nursery = nursery
 
 
 class Pool:
@@ -78,18 +90,25 @@ class Pool:
         Raises:
           WorkerDied: twice, or of a limit.
           CancelledError: the pool was closed meanwhile; the task is not to blame.
+          StorageError: no worker can be started, or all are killed again and again. That is no task's fault.
           ClipRejected, StorageError, UserError, BrokenPromiseError: the work, or `answer`, has raised it.
         """
-        for left in reversed(range(TRIES)):
+        died, lost = 0, set[Nursery]()
+        while True:
             try:
                 with self._worker() as worker:
                     return worker.run(task, answer)
             except WorkerDied as death:
-                if self._closed:
-                    raise CancelledError from None
-                if death.hopeless or not left:
+                died += 1
+                if (death.hopeless or died == TRIES) and not self._closed:
                     raise
-        raise AssertionError("unreachable")
+            except _LostError as fault:
+                _give_up(fault.nursery)
+                lost.add(fault.nursery)
+                if len(lost) == NURSERIES and not self._closed:
+                    raise StorageError(
+                        f"the processes that prepare clips are killed again and again; {_REMEDY}"
+                    ) from None
 
     def close(self) -> None:
         """Ends all workers. Calls that are under way raise CancelledError."""
@@ -133,15 +152,14 @@ class Pool:
     def _start(self) -> _Worker:
         if self._closed:
             raise CancelledError
-        for left in reversed(range(TRIES)):
-            nursery = started()
-            try:
-                return _Worker(nursery, self._begin, self._limits)
-            except (OSError, EOFError):
-                _give_up(nursery)
-                if not left:
-                    raise
-        raise AssertionError("unreachable")
+        nursery = started()
+        try:
+            return _Worker(nursery, self._begin, self._limits)
+        except ConnectionError:
+            raise _LostError(nursery) from None
+        except (OSError, EOFError) as fault:
+            told = str(fault) or "it ends before it begins"
+            raise StorageError(f"no process can be started that prepares clips: {told}; {_REMEDY}") from None
 
 
 class _Worker:
@@ -195,12 +213,12 @@ class _Worker:
         except (EOFError, OSError):
             raise self._death() from None
 
-    def _death(self) -> WorkerDied:
+    def _death(self) -> WorkerDied | _LostError:
         self._connection.close()
         try:
             code = self._nursery.wait(self._pid)
         except OSError:  # the nursery is dead, too
-            code = None
+            return _LostError(self._nursery)
         return WorkerDied(*bounds.death(code, self._limits))
 
     def hang_up(self) -> None:

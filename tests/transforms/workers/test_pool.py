@@ -17,6 +17,7 @@ from transforms import reasons
 from transforms.errors import BrokenPromiseError, ClipRejected, PayloadError, StorageError, UserError
 from transforms.workers import pool as pools
 from transforms.workers.bounds import Bounds
+from transforms.workers.nursery import Nursery
 from transforms.workers.pool import Pool, WorkerDied
 
 ROOT = Path(__file__).parents[3]
@@ -192,6 +193,42 @@ def test_a_dead_nursery_is_replaced(pool):
     os.kill(pools.started()._process.pid, signal.SIGKILL)
     assert all_gone(lambda: [int(before[0])])
     assert run(pool, "pid") != before
+
+
+def kill_the_nursery():
+    pools.started()._process.kill()
+    pools.started()._process.wait(30)
+
+
+@pytest.mark.parametrize("times", [pools.NURSERIES - 1, pools.NURSERIES])
+def test_a_task_does_not_pay_for_the_end_of_the_nursery(pool, times):
+    left = [kill_the_nursery] * times
+
+    def answer(question):
+        if left:
+            left.pop()()
+        return question
+
+    if times < pools.NURSERIES:
+        assert run(pool, "ask this", answer) == [b"this", b"more", b""]
+    else:
+        with pytest.raises(StorageError, match="killed again and again"):
+            run(pool, "ask this", answer)
+    assert run(pool, "hello") == [b"hello", b"", b""]
+
+
+def test_a_system_that_starts_no_more_processes_is_the_worlds_fault_and_others_go_on(nursery, monkeypatch):
+    def refuse(self):
+        raise OSError("the system does not let a worker process start")
+
+    with closing(Pool(misbehaving.work, 1, BOUNDS)) as first, closing(Pool(misbehaving.work, 1, BOUNDS)) as second:
+        before = run(first, "pid")
+        with monkeypatch.context() as patch:
+            patch.setattr(Nursery, "fork", refuse)
+            with pytest.raises(StorageError, match="the system does not let a worker process start"):
+                run(second, "hello")
+        assert run(first, "pid") == before
+        assert run(second, "hello") == [b"hello", b"", b""]
 
 
 def test_libraries_do_not_speak_to_the_terminal(pool, capfd):
