@@ -56,7 +56,7 @@ class Runner:
         return cast(Engine, importlib.import_module(self.module))
 
 
-_EMBEDDED = Runner("this process and its threads", "beam_pipeline.embedded", outlives=False)
+_EMBEDDED = Runner("this process and its clip workers", "beam_pipeline.embedded", outlives=False)
 _ELSEWHERE = "beam_pipeline.elsewhere"
 RUNNERS: dict[str, Runner] = {
     "DirectRunner": _EMBEDDED,

@@ -33,7 +33,7 @@ def lightly() -> None:
     try:
         with _without_collections(), _silent(), _absent(_CONNECTORS):
             importlib.import_module("beam_pipeline.embedded")
-    except Exception:
+    except Exception:  # whatever another version of Beam makes of missing connectors
         # Beam's compiled modules, once half imported, cannot be imported again by the same process.
         os.execve(sys.executable, sys.orig_argv, {**os.environ, WHOLE: "1"})
 

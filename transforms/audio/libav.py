@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from transforms import reasons
 from transforms.audio import formats
 from transforms.audio.formats import Format
+from transforms.audio.streams import Remembering
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
 
@@ -131,7 +132,7 @@ def _decode_track(
 @contextlib.contextmanager
 def _opened(stream: BinaryIO, form: Format) -> Iterator[InputContainer]:
     """The stream as a container."""
-    source = _Source(stream)
+    source = Remembering(stream)
     try:
         with av.open(
             source,
@@ -329,36 +330,3 @@ def _scaled(values: NDArray[np.generic]) -> Samples:
         return values.astype(np.int16, copy=False)
     samples = values.astype(np.float32, copy=False)
     return samples * np.float32(2.0**-31) if values.dtype == np.int32 else samples
-
-
-class _Source:
-    """The stream as libav reads it. libav would take its faults for the file's end, so `raise_fault` raises them."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        stream.seek(0)
-        self._stream = stream
-        self._fault: BaseException | None = None
-
-    def read(self, size: int) -> bytes:
-        try:
-            return self._stream.read(size)
-        except BaseException as fault:
-            self._fault = fault
-            return b""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return self._stream.seek(offset, whence)
-        except (ValueError, OverflowError):  # a damaged header led out of the file
-            return -1
-        except BaseException as fault:
-            self._fault = fault
-            return -1
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def raise_fault(self) -> None:
-        """Raises what reading or seeking has raised."""
-        if self._fault is not None:
-            raise self._fault

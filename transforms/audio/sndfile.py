@@ -13,6 +13,7 @@ import soundfile
 
 from transforms import reasons
 from transforms.audio.formats import Format
+from transforms.audio.streams import Remembering
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
 
@@ -53,7 +54,7 @@ def decode(source: bytes | BinaryIO, form: Format, max_seconds: float, start_sec
     Raises:
       ClipRejected: damaged; too large; or TOO_SHORT for a start behind the end.
     """
-    stream = _Memory(source) if isinstance(source, bytes) else _Remembering(source)
+    stream = _Memory(source) if isinstance(source, bytes) else Remembering(source)
     with _damage_refused(form, stream):
         try:
             file = soundfile.SoundFile(stream)
@@ -96,7 +97,7 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int, start: int) -> Samples:
 
 
 @contextmanager
-def _damage_refused(form: Format, stream: _Memory | _Remembering) -> Iterator[None]:
+def _damage_refused(form: Format, stream: _Memory | Remembering) -> Iterator[None]:
     try:
         yield
     except soundfile.LibsndfileError:
@@ -116,35 +117,3 @@ class _Memory(io.BytesIO):
 
     def raise_fault(self) -> None:
         """Raises nothing."""
-
-
-class _Remembering:
-    """A file that keeps its faults for `raise_fault`. libsndfile would print them and take them for the file's end."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        stream.seek(0)
-        self._stream = stream
-        self._fault: BaseException | None = None
-
-    def readinto(self, buffer: bytearray) -> int:
-        try:
-            content = self._stream.read(len(buffer))
-        except BaseException as fault:
-            self._fault = fault
-            return 0
-        buffer[: len(content)] = content
-        return len(content)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return self._stream.seek(offset, whence)
-        except (ValueError, OverflowError):  # a damaged header led out of the file
-            return -1
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def raise_fault(self) -> None:
-        """Raises what a read has raised."""
-        if self._fault is not None:
-            raise self._fault

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
@@ -29,6 +29,9 @@ from transforms.workers import bounds
 from transforms.workers.bounds import Bounds
 from transforms.workers.pool import Pool, WorkerDied
 from transforms.workers.worker import Parent
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _READ, _SIZE, _RANGE = b"read", b"size", b"rang"
 _SPAN = struct.Struct("<QQ")
@@ -144,7 +147,7 @@ class _Asked:
 
     def open(self) -> BinaryIO:
         if uris.is_gcs(self.uri):
-            return io.BufferedReader(cast(io.RawIOBase, _Parts(self.parent)), _BUFFER_BYTES)
+            return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
         with self.parent.clock.paused():
             return Stored(self.uri, Storage()).open()
 
@@ -170,9 +173,10 @@ class _Parts(io.RawIOBase):
         self._at = start + offset
         return self._at
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        wanted = min(len(buffer), max(0, self._size - self._at))
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        wanted = min(len(target), max(0, self._size - self._at))
         content = self._parent.ask(_RANGE + _SPAN.pack(self._at, wanted)) if wanted else b""
-        buffer[: len(content)] = content
+        target[: len(content)] = content
         self._at += len(content)
         return len(content)

@@ -122,7 +122,8 @@ def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
     folder, storage = output.folder, output.storage
     if storage.exists(folder):
         raise UserError(f"{folder} is a file; --output names a folder")
-    mine, content = describe(plan, output.settings), run_file(plan, output.settings)
+    content = run_file(plan, output.settings)
+    mine = orjson.loads(content)
     earlier = _earlier(folder, storage)
     resumed = earlier == mine
     if resumed:
