@@ -105,7 +105,7 @@ UNSUPPORTED_FORMAT = Reason(
 )
 DECODE_FAILED = Reason(
     "decode_failed",
-    "The decoder failed on the contents, or took too long.",
+    "The decoder failed on the contents, crashed, or took too much time or memory.",
     "Export the recording again: its contents are damaged.",
 )
 TRUNCATED = Reason(
