@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan, ShardKey
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from transforms.dataset.duplicates import Use
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.shard import ShardResult
 from transforms.manifests import read
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 from transforms.report import finish
 from transforms.report.report import Report
 from transforms.storage import Storage

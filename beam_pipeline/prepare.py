@@ -17,8 +17,8 @@ from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
 from transforms.errors import UserError
 from transforms.listener import SILENT, Listener
-from transforms.manifests import allowed, read
-from transforms.manifests.read import ManifestSettings
+from transforms.manifests import allowed, locate, read
+from transforms.manifests.columns import ManifestSettings
 from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
 from transforms.settings import Settings, Task
@@ -175,7 +175,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
     settings = _settings(request, base, storage)
-    manifests = read.locate(request.manifest, base, storage)
+    manifests = locate.locate(request.manifest, base, storage)
     rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
     _refuse_own_output(manifests, uris.absolute(request.output, base), request.output)
     every_row = (row for manifest in manifests for row in read.rows(manifest, rows, storage))
@@ -215,7 +215,7 @@ def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
         raise UserError(f"--tasks {name}: {fault.strerror}") from None
 
 
-def _refuse_own_output(manifests: Sequence[read.Manifest], uri: str, name: str) -> None:
+def _refuse_own_output(manifests: Sequence[locate.Manifest], uri: str, name: str) -> None:
     """Refuses a manifest inside the output, such as `rejected.jsonl`, which would be overwritten while it is read."""
     for manifest in manifests:
         if manifest.uri.startswith(uri.rstrip("/") + "/"):

@@ -52,7 +52,8 @@ ORDER = {
         *("audio.builds", "audio.libav", "audio.scratch", "audio.ffmpeg", "audio.decode", "audio.conform"),
         "audio.encode",
         *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.delimited"),
-        *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats", "manifests.read"),
+        *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats"),
+        *("manifests.locate", "manifests.columns", "manifests.read"),
         *(
             "manifests.allowed",
             "dataset",

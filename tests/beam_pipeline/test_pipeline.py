@@ -35,7 +35,8 @@ from transforms.dataset.shard import ShardResult
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError
 from transforms.manifests import read
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 from transforms.settings import Settings
 from transforms.storage import Storage
 

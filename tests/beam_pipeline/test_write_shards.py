@@ -11,7 +11,7 @@ from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan
 from transforms.dataset.shard import ShardResult
 from transforms.errors import StorageError
-from transforms.manifests.read import ManifestSettings
+from transforms.manifests.columns import ManifestSettings
 from transforms.settings import Settings
 from transforms.storage import Storage
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from transforms import reasons
 from transforms.errors import ClipRejected
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 from transforms.storage import uris
 
 

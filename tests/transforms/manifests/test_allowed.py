@@ -5,7 +5,8 @@ import pytest
 from transforms import reasons
 from transforms.errors import ClipRejected
 from transforms.manifests import allowed
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from tests.transforms.manifests.written import GOOD, lines, rows_of, summary, wr
 from transforms import reasons
 from transforms.clip import Clip, Outcome
 from transforms.errors import UserError
-from transforms.manifests import read
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests import locate, read
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES
 from transforms.settings import Task
 from transforms.storage import Storage
@@ -155,14 +156,14 @@ def test_a_rows_fault_costs_the_row_and_carries_its_line(tmp_path, fields, reaso
 def test_locate_takes_names_before_patterns(tmp_path):
     for name in ("a[1].jsonl", "a1.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("{}")
-    assert [m.name for m in read.locate(["a[1].jsonl"], str(tmp_path), Storage())] == ["a[1].jsonl"]
-    assert [m.name for m in read.locate(["*.jsonl", "b.jsonl"], str(tmp_path), Storage())] == [
+    assert [m.name for m in locate.locate(["a[1].jsonl"], str(tmp_path), Storage())] == ["a[1].jsonl"]
+    assert [m.name for m in locate.locate(["*.jsonl", "b.jsonl"], str(tmp_path), Storage())] == [
         "a1.jsonl", "a[1].jsonl", "b.jsonl",
     ]  # fmt: skip
-    assert len(read.locate(["b.jsonl", "./b.jsonl", "./*b.jsonl"], str(tmp_path), Storage())) == 1
+    assert len(locate.locate(["b.jsonl", "./b.jsonl", "./*b.jsonl"], str(tmp_path), Storage())) == 1
     for missing in ("none.jsonl", "none*.jsonl"):
         with pytest.raises(UserError, match="none"):
-            read.locate([missing], str(tmp_path), Storage())
+            locate.locate([missing], str(tmp_path), Storage())
 
 
 @pytest.mark.parametrize(

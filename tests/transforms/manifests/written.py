@@ -4,7 +4,8 @@ import json
 
 from transforms.clip import Clip
 from transforms.manifests import read
-from transforms.manifests.read import Manifest, ManifestSettings
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.locate import Manifest
 from transforms.storage import Storage
 
 GOOD = {"id": "a", "audio_path": "a.wav", "text": "hello"}

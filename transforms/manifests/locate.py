@@ -1,0 +1,65 @@
+"""The manifests that --manifest names: files, globs and folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transforms.errors import UserError
+from transforms.storage import Storage, uris
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One manifest of a run.
+
+    Attributes:
+      name: as the user wrote it; sources are "name:line".
+      uri: absolute path or gs:// URI, for workers with another working folder.
+      is_folder: whether it is a folder, or a prefix in gs://. Looked up once, for a bucket must list its objects.
+    """
+
+    name: str
+    uri: str
+    is_folder: bool
+
+    def folder(self) -> str:
+        """The folder that relative audio paths start from, as the user would write it."""
+        return self.name if self.is_folder else uris.parent(self.name)
+
+
+def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifest]:
+    """The manifests that --manifest names: files, globs, folders of pairs.
+
+    An existing file of exactly the given name is never taken for a glob.
+
+    Raises:
+      UserError: nothing is there; the text says which.
+    """
+    found: dict[str, Manifest] = {}
+    for pattern in patterns:
+        for manifest in _matching(pattern, base, storage):
+            same = manifest.uri if uris.is_gcs(manifest.uri) else os.path.normpath(manifest.uri)
+            found.setdefault(same, manifest)
+    return list(found.values())
+
+
+def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
+    uri = uris.absolute(pattern, base)
+    try:
+        if storage.exists(uri):
+            return [Manifest(pattern, uri, is_folder=False)]
+        if storage.is_folder(uri):
+            return [Manifest(pattern, uri, is_folder=True)]
+    except PermissionError:
+        raise UserError(f"{pattern}: no permission to read this manifest") from None
+    if not re.search(r"[*?\[]", pattern):
+        raise UserError(f"{pattern}: there is no such manifest, file or folder")
+    matches = storage.match(uri)
+    if not matches:
+        raise UserError(f"{pattern}: no manifest matches this pattern")
+    start = base.rstrip("/") + "/"
+    names = matches if uri == pattern else [match.removeprefix(start) for match in matches]
+    return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
