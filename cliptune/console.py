@@ -1,12 +1,19 @@
-"""The console of every command: stderr is for people, stdout for programs."""
+"""The console of every command: stderr is for people, stdout for programs.
+
+Whatever people read passes through `printable` here, for any of it may have come from elsewhere: from a manifest, a
+dataset, a service, a flag. A call is a line, whatever line ends are in it. Nothing else prints.
+"""
 
 from __future__ import annotations
 
+import argparse
+import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, Protocol
+from typing import IO, Any, NoReturn, Protocol
 
 import orjson
 import rich.console
@@ -19,7 +26,10 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+from rich.text import Text
 
+from transforms import printable
 from transforms.listener import Update
 
 LINE_SECONDS = 30.0
@@ -35,7 +45,7 @@ class Console:
     """
 
     def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
-        self.rich = rich.console.Console(
+        self._rich = rich.console.Console(
             file=file,
             stderr=file is None,
             width=width,
@@ -43,16 +53,30 @@ class Console:
             highlight=False,
             soft_wrap=True,
             markup=False,
+            emoji=False,
         )
 
     @property
     def live(self) -> bool:
         """Whether this is a terminal."""
-        return self.rich.is_terminal
+        return self._rich.is_terminal
 
     def say(self, line: str, /) -> None:
         """Prints a line."""
-        self.rich.print(line)
+        self._rich.print(_text(line))
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Prints a table. All columns but the first are aligned to the right."""
+        table = Table(box=None, pad_edge=False)
+        for index, head in enumerate(heads):
+            table.add_column(_text(head), justify="right" if index else "left")
+        for row in rows:
+            table.add_row(*map(_text, row))
+        self._rich.print(table)
+
+    def show_cursor(self) -> None:
+        """Shows the cursor, which a progress bar hides."""
+        self._rich.show_cursor()
 
     @contextmanager
     def progress(self, what: str, total: int | None, unit: str = "", /) -> Iterator[Update]:
@@ -60,15 +84,15 @@ class Console:
         if not self.live:
             yield self._lines(what, total, unit)
             return
-        with Progress(*_columns(total, unit), console=self.rich, transient=True) as bar:
-            task = bar.add_task(what, total=total, note="")
-            yield lambda done, note: bar.update(task, completed=done, note=note)
+        with Progress(*_columns(total, unit), console=self._rich, transient=True) as bar:
+            task = bar.add_task(printable.printable(what), total=total, note="")
+            yield lambda done, note: bar.update(task, completed=done, note=printable.printable(note))
 
     @contextmanager
     def waiting(self, what: str, /) -> Iterator[Callable[[str], None]]:
         """Shows the state in one line on a terminal and removes the line at the end."""
-        with self.rich.status(what, spinner="line") as status:
-            yield status.update
+        with self._rich.status(_text(what), spinner="line") as status:
+            yield lambda state: status.update(_text(state))
 
     def _lines(self, what: str, total: int | None, unit: str) -> Update:
         last = time.monotonic()
@@ -82,11 +106,17 @@ class Console:
         return update
 
 
+def _text(text: str) -> Text:
+    """The text as it is printed. A `Text` has no markup, no emoji codes and no highlights."""
+    return Text(printable.printable(text))
+
+
 def _columns(total: int | None, unit: str) -> list[ProgressColumn]:
-    description: list[ProgressColumn] = [TextColumn("{task.description}")]
+    description: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
     if total is None:
-        return [*description, TextColumn(f"{{task.completed:,}} {unit}  {{task.fields[note]}}")]
-    count = [MofNCompleteColumn(), TextColumn(f"{unit}  {{task.fields[note]}}")] if unit else [TaskProgressColumn()]
+        return [*description, TextColumn(f"{{task.completed:,}} {unit}  {{task.fields[note]}}", markup=False)]
+    noted = TextColumn(f"{unit}  {{task.fields[note]}}", markup=False)
+    count = [MofNCompleteColumn(), noted] if unit else [TaskProgressColumn()]
     return [*description, BarColumn(), *count, TimeRemainingColumn()]
 
 
@@ -94,6 +124,45 @@ def _line(what: str, done: int, total: int | None, unit: str) -> str:
     if total is None:
         return f"{what}: {done:,} {unit}"
     return f"{what}: {done} of {total} {unit}" if unit else f"{what}: {100 * done // max(1, total)} %"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages about a wrong command line pass through `printable`, too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints usage and message, and exits with status 2."""
+        super().error(printable.printable(message))
+
+
+class LogLines(logging.Handler):
+    """Prints what libraries log, as lines of the console.
+
+    Args:
+      console: where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints the message, which is one line, and the lines of its traceback, if there is one."""
+        self._console.say(record.getMessage())
+        for part in traceback.format_exception(*record.exc_info) if record.exc_info else ():
+            # A place in the code is some lines of ours; a message is one, whatever is in it.
+            for line in part.splitlines() if part.startswith("  File ") else [part.rstrip("\n")]:
+                self._console.say(line)
+
+
+@contextmanager
+def logs_to(console: Console) -> Iterator[None]:
+    """While the block runs, libraries that log without a handler of their own do so on the console."""
+    handler = LogLines(console)
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
 
 
 class Report(Protocol):
@@ -104,5 +173,9 @@ class Report(Protocol):
 
 
 def print_json(report: Report) -> None:
-    """Prints a report as the one line of stdout."""
-    sys.stdout.write(orjson.dumps(report.as_dict()).decode() + "\n")
+    """Prints a report as the one line of stdout.
+
+    Its texts are whole. What would drive a terminal that shows it is spelt as JSON's own escapes.
+    """
+    line = orjson.dumps(report.as_dict()).decode()
+    sys.stdout.write(printable.json_escaped(line) + "\n")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from cliptune.console import Console
 
 _PRINTING_SECONDS = 1.0
 
@@ -34,7 +34,7 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
         if telling.acquire(timeout=_PRINTING_SECONDS):
             while due:  # once only
                 console.show_cursor()  # a progress bar hides the cursor
-                console.print(due.pop())
+                console.say(due.pop())
             telling.release()
 
     def end(*_: object) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
 from cliptune import VERSION, interrupts
-from cliptune.console import Console
+from cliptune.console import Console, Parser, logs_to
 from cliptune.exits import Exit
 from cliptune.flags import names_of
 from transforms.errors import TOLD, UsageError
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args.command, command, args, others)
     except KeyboardInterrupt:  # while modules are imported; later, `interrupts` handles Ctrl-C
-        print(f"cliptune {args.command}: stopped", file=sys.stderr)
+        Console().say(f"cliptune {args.command}: stopped")
         return Exit.INTERRUPTED
 
 
@@ -100,7 +100,8 @@ def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence
     try:
         request = command.request(args, others)
         stopped = f"cliptune {name}: stopped{command.stopped(request)}"
-        with interrupts.ends_within(command.INTERRUPT_SECONDS, console.rich, stopped, command.INTERRUPTED):
+        ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, stopped, command.INTERRUPTED)
+        with ending, logs_to(console):
             return command.run(request, console)
         return command.INTERRUPTED
     except UsageError as fault:
@@ -129,7 +130,7 @@ def build_parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentPar
     Args:
       names: the commands whose flags are added, keys of `COMMANDS`. The modules of the others are not imported.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cliptune",
         description=DESCRIPTION,
         epilog=EPILOG,

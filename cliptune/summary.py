@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.table import Table
-
 from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
 from cliptune.console import Console
-from transforms.report.report import Report
+from transforms.report.report import Report, SplitReport
 
 COMMONEST = 3
 
@@ -17,13 +15,7 @@ COMMONEST = 3
 def show(finished: Prepared, console: Console) -> None:
     """Prints the splits, the commonest reasons and the paths of report and dataset."""
     report, output = finished.report, finished.output
-    table = Table(box=None, pad_edge=False)
-    for heading in ("split", "examples", "shards", "audio", "bytes"):
-        table.add_column(heading, justify="left" if heading == "split" else "right")
-    for name, split in report.splits.items():
-        minutes = f"{split.audio_seconds / 60:.1f} min"
-        table.add_row(name, f"{split.examples:,}", f"{split.shards:,}", minutes, f"{split.bytes:,}")
-    console.rich.print(table)
+    console.table(("split", "examples", "shards", "audio", "bytes"), map(_split_row, report.splits.items()))
     if finished.reused:
         console.say(f"{finished.reused:,} of {report.rows:,} clips were ready from an earlier run and reused")
     console.say(f"{report.accepted:,} accepted + {report.rejected:,} rejected = {report.rows:,} manifest rows")
@@ -33,6 +25,12 @@ def show(finished: Prepared, console: Console) -> None:
         console.say(f"warning: {warning}")
     console.say(f"report:  {output.rstrip('/')}/report.html")
     console.say(f"dataset: {output}")
+
+
+def _split_row(named: tuple[str, SplitReport]) -> tuple[str, ...]:
+    name, split = named
+    minutes = f"{split.audio_seconds / 60:.1f} min"
+    return name, f"{split.examples:,}", f"{split.shards:,}", minutes, f"{split.bytes:,}"
 
 
 def _show_cpu(cpu: Mapping[str, Spread], console: Console) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from transforms.printable import printable
 from transforms.reasons import Reason
 
 
@@ -161,7 +162,7 @@ def rejected(clip: Clip, reason: Reason, detail: str) -> Outcome:
         uri=clip.uri,
         status="rejected",
         reason=reason.name,
-        detail=detail,
+        detail=printable(detail),
         target_chars=len(clip.target),
         task=clip.task or None,
         group=clip.group or None,

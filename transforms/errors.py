@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from transforms.printable import printable
 from transforms.reasons import Reason
 
 
@@ -31,10 +32,11 @@ class ClipRejected(CliptuneError):
 
     Attributes:
       reason: one of `reasons.REASONS`.
-      detail: what was found, with the rule and the value, without text from a library.
+      detail: what was found, with the rule and the value, without text from a library; one printable line.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
+        detail = printable(detail)
         super().__init__(reason, detail)  # args match __init__, so it pickles
         self.reason = reason
         self.detail = detail

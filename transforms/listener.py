@@ -18,7 +18,7 @@ class Listener(Protocol):
         """Whether passing states are shown, as on a terminal. If not, only lasting messages are."""
 
     def say(self, line: str, /) -> None:
-        """Takes a line for people."""
+        """Takes one line for people. Line ends in it are not its own: whoever prints it must escape them."""
 
     def progress(self, what: str, total: int | None, unit: str = "", /) -> AbstractContextManager[Update]:
         """Shows the progress of some work while the block runs.

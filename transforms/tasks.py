@@ -160,7 +160,16 @@ def _parse(content: bytes, name: str) -> object:
             raise UserError(f"{name}:{node.start_mark.line + 1}: {doubled!r} is given twice in one mapping")
         return loader.construct_mapping(node, deep=True)
 
+    def text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+        found = str(loader.construct_scalar(node))
+        try:
+            # YAML in JSON's spelling has "\ud83d\ude00" for one character; the loader makes two halves of it.
+            return found.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise UserError(f"{name}:{node.start_mark.line + 1}: half a surrogate pair is no character") from None
+
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, text)
     try:
         tree: object = yaml.load(content, Loader)
     except yaml.MarkedYAMLError as fault:

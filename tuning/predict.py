@@ -138,7 +138,8 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
             new.append(prediction)
             update(len(new), "")
             if total <= SHOWN_ANSWERS:
-                listener.say(f"{prediction.clip_id}\n  target:     {prediction.target}")
+                listener.say(prediction.clip_id)
+                listener.say(f"  target:     {prediction.target}")
                 listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
 
         known = {prediction.question for prediction in earlier}
@@ -179,7 +180,8 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
             refused.append(file)
             continue
         answer = questions.ask_patiently(asked, question)
-        listener.say(f"{file}\n  prediction: {answer.text or f'none ({answer.finish_reason})'}")
+        listener.say(file)
+        listener.say(f"  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         answers.append(FileAnswer(file, answer.text, answer.finish_reason))
     return FileAnswers(asked.model, tuple(answers), tuple(refused))
 

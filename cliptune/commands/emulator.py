@@ -76,7 +76,8 @@ def run(request: EmulatorRequest, console: Console) -> Exit:
 
     played = scenario.load(request.scenario) if request.scenario else None
     with server.running(request.state_file, request.port, played, Storage(request.billing_project)) as url:
-        console.say(f"{url}\n{server.NOTICE}; Ctrl-C stops it")
+        console.say(url)
+        console.say(f"{server.NOTICE}; Ctrl-C stops it")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -58,6 +58,7 @@ def test_a_file_is_its_tasks_in_order():
         (b"a: [", "t.yaml:1: not YAML: "),
         (b"a:\n  prompt: x\n\tb: 1", "t.yaml:3: not YAML: "),
         (b"\xff\xfea: {prompt: x}", "t.yaml: "),
+        (b'a:\n  prompt: "\\ud83d"', "t.yaml:2: half a surrogate pair is no character"),
         (b"a: !!python/object/apply:os.system [ls]", "t.yaml:1: not YAML: could not determine a constructor"),
         (b"a: 1", "t.yaml: task a must be a mapping with a prompt, got 1"),
         (b"a: {}", "t.yaml: task a: prompt must be text, got nothing"),
@@ -96,6 +97,11 @@ def test_a_file_that_breaks_a_rule_is_refused_with_the_task_and_the_rule(content
         tasks.load(content, "t.yaml")
     assert told in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_file_in_the_spelling_of_json_is_read_as_json():
+    (task,) = tasks.load(b'{"a": {"prompt": "\\ud83d\\ude00", "system_instruction": "\\u00e9"}}', "t.json")
+    assert (task.prompt, task.system_instruction) == ("😀", "é")
 
 
 def test_equal_prompts_under_other_system_instructions_are_two_tasks():

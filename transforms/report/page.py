@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from html import escape
+from hashlib import sha256
+from html import escape as escape_html
 
+from transforms.printable import printable
 from transforms.report.report import ReasonReport, Report, SplitReport
 
 _WIDTH, _HEIGHT, _GAP = 640, 160, 1
@@ -36,6 +39,10 @@ code, td:last-child { overflow-wrap: anywhere }
 """.strip()
 
 
+# Nothing may run or be fetched, whatever the texts hold; the page's own style is known by its hash.
+_POLICY = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
+
+
 def page(report: Report) -> str:
     """The whole page.
 
@@ -44,8 +51,8 @@ def page(report: Report) -> str:
     """
     parts = [
         f"<h1>{report.accepted:,} of {report.rows:,} clips accepted</h1>",
-        f"<p>{report.rejected:,} rejected · fingerprint <code>{escape(report.fingerprint)}</code></p>",
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in report.warnings),
+        f"<p>{report.rejected:,} rejected · fingerprint <code>{_shown(report.fingerprint)}</code></p>",
+        *(f'<p class="warning">{_shown(warning)}</p>' for warning in report.warnings),
         _splits(report.splits),
         _durations(report.durations),
         _reasons(report.reasons),
@@ -53,9 +60,14 @@ def page(report: Report) -> str:
         _counts("Source formats", report.source_formats),
     ]
     body = "\n".join(part for part in parts if part)
-    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    meta = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width">'
     head = f"{meta}<title>Dataset</title><style>{_STYLE}</style>"
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def _shown(text: str) -> str:
+    return escape_html(printable(text))
 
 
 def _splits(splits: Mapping[str, SplitReport]) -> str:
@@ -106,7 +118,7 @@ def _counts(title: str, counts: Mapping[str, int]) -> str:
 
 
 def _section(title: str, content: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n{content}"
+    return f"<h2>{_shown(title)}</h2>\n{content}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -114,9 +126,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     rows = list(rows)
     numeric = [index > 0 and all(row[index][:1].isdigit() for row in rows) for index in range(len(heads))]
     classes = [' class="n"' if right else "" for right in numeric]
-    head = "".join(f"<th{style}>{escape(name)}</th>" for style, name in zip(classes, heads, strict=True))
+    head = "".join(f"<th{style}>{_shown(name)}</th>" for style, name in zip(classes, heads, strict=True))
     body = "\n".join(
-        "<tr>" + "".join(f"<td{style}>{escape(cell)}</td>" for style, cell in zip(classes, row, strict=True)) + "</tr>"
+        "<tr>" + "".join(f"<td{style}>{_shown(cell)}</td>" for style, cell in zip(classes, row, strict=True)) + "</tr>"
         for row in rows
     )
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"

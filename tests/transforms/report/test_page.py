@@ -1,7 +1,9 @@
 """The page of a report: all of its numbers, nothing of its texts taken for markup, nothing fetched."""
 
 import re
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 
 from transforms import records
@@ -76,6 +78,20 @@ def test_the_page_has_all_numbers_and_texts_as_texts():
     assert "m.jsonl:3: <script>alert(1)</script>" in reader.texts
     assert "<b>x</b>" in reader.texts
     assert not {"script", "b", "img", "link"} & set(reader.tags)
+
+
+def test_texts_are_shown_as_one_line_whatever_is_in_them():
+    odd = replace(REPORT, warnings=("\u202egnp.exe\x1b[31m\nforged שלום",))
+    assert r"\u202egnp.exe\x1b[31m\nforged שלום" in read(odd).texts
+
+
+def test_the_page_itself_forbids_all_but_its_own_style():
+    text = page(REPORT)
+    (style,) = re.findall("<style>(.*?)</style>", text, re.DOTALL)
+    known = b64encode(sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{known}'"
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
+    assert "style=" not in text  # an attribute would be no part of the hash
 
 
 def test_a_bar_for_each_length_that_there_is():

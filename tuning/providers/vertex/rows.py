@@ -28,6 +28,7 @@ from transforms.audio import sniff
 from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 from transforms.payloads import PAYLOADS
+from transforms.printable import printable
 from tuning.providers.base import ERROR, WARNING, Example, Facts, Problem, SchemaError
 
 # libsndfile can read the header of every payload of these types.
@@ -100,7 +101,7 @@ def parse(line: bytes) -> Row:
     except pydantic.ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the line"
-        raise SchemaError("schema", _printable(f"{where}: {first['msg']}")) from None
+        raise SchemaError("schema", printable(f"{where}: {first['msg']}")) from None
 
 
 def example(line: bytes) -> Example:
@@ -120,12 +121,7 @@ def _own_words(message: str) -> str:
         return "a name holds half a surrogate pair, which is not a character"
     text = re.sub(r"Failed to (?:parse \w+ field|load JSON): ", "", message)
     text = text.partition("\n")[0].replace('Message type "google.cloud.aiplatform.v1beta1.', '"').rstrip(". ")
-    return _printable(text if len(text) <= 300 else text[:300] + "…")
-
-
-def _printable(text: str) -> str:
-    """Escapes unprintable characters. The text comes from the file and must not control the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return printable(text if len(text) <= 300 else text[:300] + "…")
 
 
 def _turn_faults(row: Row) -> Iterator[tuple[str, str]]:

@@ -215,6 +215,8 @@ def _faults(action: str) -> Iterator[None]:
         sent = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         message = f"cannot {action}: no answer from the service ({type(fault).__name__})"
         raise ServiceError(message, True, sent=sent) from fault
+    except httpx.InvalidURL:
+        raise UserError(f"cannot {action}: a name with control characters, or too long a one, names nothing") from None
     except (ValueError, TypeError) as fault:  # the answer is not JSON, or JSON of another shape
         raise ServiceError(f"cannot {action}: the answer is not that of the tuning service") from fault
     except auth.TransportError as fault:
