@@ -10,7 +10,6 @@ import argparse
 import logging
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn, Protocol
@@ -135,34 +134,29 @@ class Parser(argparse.ArgumentParser):
 
 
 class LogLines(logging.Handler):
-    """Prints what libraries log, as lines of the console.
+    """Prints what libraries log, each record as a line of the console.
 
     Args:
       console: where to print.
     """
 
     def __init__(self, console: Console) -> None:
-        super().__init__()
+        super().__init__(logging.WARNING)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Prints the message, which is one line, and the lines of its traceback, if there is one."""
-        self._console.say(record.getMessage())
-        for part in traceback.format_exception(*record.exc_info) if record.exc_info else ():
-            # A place in the code is some lines of ours; a message is one, whatever is in it.
-            for line in part.splitlines() if part.startswith("  File ") else [part.rstrip("\n")]:
-                self._console.say(line)
+        """Prints the message without a traceback: an error that ends the command is told by the command itself."""
+        self._console.say(record.getMessage().strip().partition("\n")[0])
 
 
 @contextmanager
 def logs_to(console: Console) -> Iterator[None]:
-    """While the block runs, libraries that log without a handler of their own do so on the console."""
-    handler = LogLines(console)
-    logging.root.addHandler(handler)
+    """While the block runs, what libraries log and nobody else takes is printed on the console."""
+    usual, logging.lastResort = logging.lastResort, LogLines(console)
     try:
         yield
     finally:
-        logging.root.removeHandler(handler)
+        logging.lastResort = usual
 
 
 class Report(Protocol):
