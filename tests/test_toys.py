@@ -190,6 +190,7 @@ def toy(monkeypatch):
         find=find,
         refuse_wrong=lambda *args: None,
         locate=lambda name: ("toys", "here"),
+        locate_endpoint=lambda name: ("toys", "here"),
         check_line=check_line,
         parse=lambda line: Example([line], None, orjson.loads(line)["contents"][1]["parts"][0]["text"]),
         open=service.open,

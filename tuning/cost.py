@@ -176,12 +176,12 @@ def given_prices(provider: Provider, file: str | None, base_model: str, per_mill
       per_million: US dollars; None without the flag.
 
     Raises:
-      UserError: the file cannot be read or has another form.
+      UserError: the file cannot be read or has another form, or a model is not known.
     """
     read = _read_prices(provider, file) if file else {}
     prices = {name: Price(dollars, f"price given by {file}") for name, dollars in read.items()}
     if per_million is not None:
-        prices[base_model] = Price(per_million, "price given by --price_per_million")
+        prices[provider.find(base_model).name] = Price(per_million, "price given by --price_per_million")
     return prices
 
 
@@ -194,8 +194,9 @@ def _read_prices(provider: Provider, file: str) -> dict[str, float]:
         raise UserError(f"prices {file}: not JSON ({fault})") from None
     if not isinstance(tree, dict):
         raise UserError(f'prices {file}: must be an object such as {{"{provider.default_model}": 3.0}}')
+    prices = {}
     for name, dollars in tree.items():
-        provider.find(name)
+        prices[provider.find(name).name] = dollars
         if isinstance(dollars, bool) or not isinstance(dollars, int | float) or not 0 < dollars < 1e6:
             raise UserError(f"prices {file}: {name} must be US dollars for a million tokens, got {dollars!r}")
-    return tree
+    return prices

@@ -189,7 +189,7 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
 def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
     provider = PROVIDERS[request.provider]
     if request.model and request.model != "base":
-        tuner = open_tuner(provider.name, *provider.locate(request.model), url)
+        tuner = open_tuner(provider.name, *provider.locate_endpoint(request.model), url)
         saved = note.read(prepared)
         base_model = saved.request.base_model if saved else ""
         return Asked(request.model.rpartition("/")[2], request.model, base_model, provider, tuner, clock)

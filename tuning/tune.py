@@ -129,7 +129,7 @@ def _submit(
 
 def _refuse_wrong(request: TuneRequest, location: str) -> None:
     """Refuses a request that the service would refuse whatever the dataset is."""
-    if request.base_model.startswith("projects/"):
+    if request.base_model.startswith("projects/") and "/publishers/" not in request.base_model:
         rule = "base_model must be the name of a base model"
         raise UserError(f"{rule}, got {request.base_model!r}; to tune a tuned model further, add it by --from_model")
     provider = PROVIDERS[request.provider]
@@ -199,7 +199,7 @@ def _request(
     return TuningRequest(
         project=project,
         location=location,
-        base_model=request.base_model,
+        base_model=PROVIDERS[request.provider].find(request.base_model).name,
         fingerprint=prepared.fingerprint,
         train_uri=joined[TRAIN],
         validation_uri=joined.get(VALIDATION),

@@ -26,6 +26,7 @@ from tuning.providers.vertex import models
 
 __all__ = ["run"]  # a fixture
 STAGED = ("--project", "p", "--staging_location", "gs://b/s")
+FLASH = "gemini-3.5-flash"
 KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
@@ -65,6 +66,8 @@ def dry_run(run, out, *words):
         (["--service_account", "s@p.iam.gserviceaccount.com"], "serviceAccount", "s@p.iam.gserviceaccount.com"),
         (["--base_model", "gemini-3.5-flash", "--kms_key", KEY], "encryptionSpec.kmsKeyName", KEY),
         (["--base_model", "gemini-3.5-flash"], "baseModel", "gemini-3.5-flash"),
+        (["--base_model", "publishers/google/models/gemini-3.5-flash"], "baseModel", "gemini-3.5-flash"),
+        (["--base_model", "projects/p/locations/l/publishers/google/models/gemini-3.5-flash"], "baseModel", FLASH),
         (["--base_model", "gemini-2.5-pro", "--allow_retired"], "baseModel", "gemini-2.5-pro"),
     ],
 )
@@ -98,6 +101,7 @@ def test_a_default_checkpoint_is_shown_as_what_comes_afterwards(run, out):
         ),
         (["--kms_key", KEY], 1, "gemini-3.1-flash-lite takes no kms_key"),
         (["--base_model", "projects/p/locations/l/models/1"], 1, "by --from_model"),
+        (["--base_model", "gemini-2.0-flash-001"], 1, "did you mean gemini-3.5-flash\\?"),
         (
             ["--from_model", "projects/p/locations/us-central1/endpoints/1"],
             1,
@@ -132,8 +136,10 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_sent(run, out, words
 
 def test_a_price_of_ones_own_lets_a_cap_be_held(run, out, tmp_path):
     (tmp_path / "p.json").write_text('{"gemini-3.5-flash": 2.5}')
-    words = ("--base_model", "gemini-3.5-flash", "--max_cost", "9", "--prices", tmp_path / "p.json")
-    assert dry_run(run, out, *words)["body"]["baseModel"] == "gemini-3.5-flash"
+    words = ("--base_model", FLASH, "--max_cost", "9", "--prices", tmp_path / "p.json")
+    assert dry_run(run, out, *words)["body"]["baseModel"] == FLASH
+    spelt = ("--base_model", f"models/{FLASH}", "--max_cost", "9", "--price_per_million", "2.5")
+    assert dry_run(run, out, *spelt)["body"]["baseModel"] == FLASH
 
 
 def test_check_prices_every_model(run, out):

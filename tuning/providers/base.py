@@ -305,6 +305,7 @@ class Provider:
       refuse_wrong: raises UserError if the service would refuse the combination of model, location, adapter size,
         day, key and `allow_retired`.
       locate: returns project and location of a resource name, or raises UserError.
+      locate_endpoint: the same of a name that is to be asked; what is no endpoint is refused with what to give instead.
       check_line: returns the problems of a line, and its facts.
       parse: returns the example of a line, or raises SchemaError.
       open: returns the tuner of a project and a location; its last argument is the URL of another server, or None.
@@ -319,6 +320,7 @@ class Provider:
     find: Callable[[str], BaseModel]
     refuse_wrong: Callable[[BaseModel, str, int | None, date, str | None, bool], None]
     locate: Callable[[str], tuple[str, str]]
+    locate_endpoint: Callable[[str], tuple[str, str]]
     check_line: Callable[[bytes, str], tuple[list[Problem], Facts]]
     parse: Callable[[bytes], Example]
     open: Callable[[str, str, str | None], Tuner]

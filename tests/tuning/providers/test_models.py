@@ -1,3 +1,4 @@
+import re
 from contextlib import nullcontext
 from dataclasses import fields
 from datetime import date
@@ -29,6 +30,115 @@ KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 def test_an_unknown_model_is_refused_with_a_suggestion(name, told):
     with pytest.raises(UserError, match=told):
         models.find(name)
+
+
+FLASH, LITE = "gemini-3.5-flash", "gemini-3.1-flash-lite"
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("gemini-2.0-flash-001", FLASH),  # it is nearest to gemini-2.5-flash, which few can tune
+        ("gemini-2.0-flash", FLASH),
+        ("gemini-2.0-flash-lite-001", LITE),
+        ("gemini-1.5-flash-002", FLASH),
+        ("gemini-1.5-pro-002", FLASH),
+        ("gemini-1.0-pro", FLASH),
+        ("gemini-pro", FLASH),
+        ("gemini-flash-latest", FLASH),
+        ("gemini-2.5-flash-preview-04-17", FLASH),
+        ("gemini-2.5-flash@001", FLASH),
+        ("gemini-2.5-flahs", FLASH),
+        ("gemini-2.5-flash-lit", FLASH),
+        ("gemini-2.5-por", FLASH),
+        ("gemini-3-pro-preview", FLASH),
+        ("gemni-3.5-flash", FLASH),
+        ("3.5-flash", FLASH),
+        ("gemini-3.5-flash-001", FLASH),
+        ("gemini-3.5-flash-lit", "gemini-3.5-flash-lite"),
+        ("gemini-3.1-flash", LITE),
+        ("gemini-3.1-flash-lite@default", LITE),
+        ("gemini-3.1-flash-lite-preview", LITE),
+        ("publishers/google/models/gemini-2.0-flash-001", FLASH),
+        ("projects/p/locations/us-central1/publishers/google/models/gemini-2.0-flash-lite", LITE),
+        ("vertex_ai/gemini-2.0-flash", FLASH),
+        ("flash-lite", LITE),
+        ("text-bison@002", None),
+        ("llama-3.1-8b", None),
+        ("", None),
+        ("x" * 100_000, None),
+    ],
+)
+def test_what_is_suggested_can_be_tuned_by_every_project(name, suggested):
+    with pytest.raises(UserError) as fault:
+        models.find(name)
+    told = str(fault.value)
+    assert len(told) < 300
+    hint = told.rpartition("; ")[2]
+    assert hint == (f"did you mean {suggested}?" if suggested else f"known: {', '.join(models.OPEN)}")
+    for open_model in models.OPEN:
+        found = models.MODELS[open_model]
+        models.refuse_wrong(found, found.locations[0], None, date(2100, 1, 1))  # nothing is announced of it
+
+
+def test_the_default_can_be_tuned_by_every_project():
+    assert models.DEFAULT_MODEL in models.OPEN
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        FLASH,
+        "Gemini-3.5-Flash",
+        " gemini-3.5-flash\n",
+        "models/gemini-3.5-flash",
+        "publishers/google/models/gemini-3.5-flash",
+        "projects/p/locations/us-central1/publishers/google/models/gemini-3.5-flash",
+        "google/gemini-3.5-flash",
+    ],
+)
+def test_a_model_is_found_by_every_spelling_of_its_name(name):
+    assert models.find(name) is models.MODELS[FLASH]
+
+
+PLACE = "projects/p/locations/us-central1"
+ADDRESS = "https://us-central1-aiplatform.googleapis.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (f"{PLACE}/models/123", "is a model; ask its endpoint, projects/…/locations/…/endpoints/…"),
+        (f"{PLACE}/models/123@1", "is a model; ask its endpoint"),  # as the job reports it
+        (f"{PLACE}/models/123@default", "is a model; ask its endpoint"),
+        (f"{PLACE}/models/123/", "is a model; ask its endpoint"),
+        (f"{PLACE}/models/123/checkpoints/2", "is a model; ask its endpoint"),
+        (f"{ADDRESS}/{PLACE}/models/123@1", "is a model; ask its endpoint"),
+        ("models/123", "is a model; ask its endpoint"),
+        ("models/123@1", "is a model; ask its endpoint"),
+        (f"{PLACE}/tuningJobs/9", "is a tuning job; ask the endpoint of its model"),
+        ("tuningJobs/9", "is a tuning job; ask the endpoint of its model"),
+        ("2", "is a checkpoint; give it by --checkpoint"),
+        ("gemini-3.5-flash", "is a base model; --model base"),
+        ("publishers/google/models/gemini-3.5-flash", "is a base model; --model base"),
+        ("models/gemini-3.5-flash", "is a base model; --model base"),
+        ("endpoints/123", "is not the whole name of an endpoint"),
+        (f"{PLACE}/endpoints/123@1", "is not the whole name of an endpoint"),
+        (f"{ADDRESS}/{PLACE}/endpoints/123", "is not the whole name of an endpoint"),
+        ("1234567890123456789", "is not the whole name of an endpoint"),
+        (f"{PLACE}/customJobs/1", "must be projects/…/locations/…/endpoints/…, or base"),
+        ("projects/p/locations/evil.example#/endpoints/1", "location must be the name of a region"),
+        ("x" * 100_000, "must be projects/…/locations/…/endpoints/…, or base"),
+    ],
+)
+def test_what_is_no_endpoint_cannot_be_asked_and_the_message_says_what_can(name, told):
+    with pytest.raises(UserError, match=re.escape(told)) as fault:
+        models.location_of_endpoint(name)
+    assert len(str(fault.value)) < 400
+
+
+def test_an_endpoint_has_a_place():
+    assert models.location_of_endpoint(f"{PLACE}/endpoints/123") == ("p", "us-central1")
 
 
 @pytest.mark.parametrize(

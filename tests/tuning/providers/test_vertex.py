@@ -255,6 +255,8 @@ def test_a_model_is_not_its_endpoint(tuner, request_):
     end, _ = followed(tuner, tuner.submit(request_))
     with pytest.raises(UserError, match="ask its endpoint"):
         tuner.ask(end.tuned_model.partition("@")[0], question(row()))
+    with pytest.raises(UserError, match="ask its endpoint"):
+        tuner.ask(end.tuned_model, question(row()))  # with its version, as the job reports it
     with pytest.raises(ServiceError, match="404 NOT_FOUND"):
         tuner.ask("projects/p/locations/us-central1/endpoints/7", question(row()))
 

@@ -39,6 +39,7 @@ PROVIDER = Provider(
     find=models.find,
     refuse_wrong=models.refuse_wrong,
     locate=models.location_of,
+    locate_endpoint=models.location_of_endpoint,
     check_line=check_line,
     parse=parse,
     open=open_tuner,

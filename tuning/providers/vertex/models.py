@@ -34,6 +34,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 )
 
 _ALL_SIZES = (1, 2, 4, 8, 16)
+_SHOWN_CHARS = 100
 _TWO_REGIONS = ("us-central1", "europe-west4")
 _US_EU = ("us", "eu")
 _RETIRED = date(2026, 10, 20)
@@ -55,19 +56,49 @@ MODELS: Mapping[str, BaseModel] = MappingProxyType(
     }
 )
 DEFAULT_MODEL = "gemini-3.1-flash-lite"
+# Those that every project can tune, as long as nothing else is announced. A suggestion is one of them.
+OPEN = tuple(model.name for model in MODELS.values() if not (model.retired_for_new or model.shut_down))
+# What older models became, by a word of their names: the small ones and all others.
+_SUCCESSORS = (("lite", DEFAULT_MODEL), ("gemini", "gemini-3.5-flash"))
+_PUBLISHED = re.compile(r"((projects/[^/]+/locations/[^/]+/)?publishers/google/)?models/|google/|vertex_ai/")
+_TYPO_CUTOFF = 0.85
 
 
 def find(name: str) -> BaseModel:
-    """The model of this name.
+    """The model of this name, which may be spelt as a resource: publishers/google/models/….
 
     Raises:
-      UserError: no model of this name is known; the message names the known models.
+      UserError: no model of this name is known; the message names one that every project can tune.
     """
-    if name in MODELS:
-        return MODELS[name]
-    close = difflib.get_close_matches(name, MODELS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(MODELS)}"
-    raise UserError(f"base_model {name!r} is not known to support tuning on audio; {hint}")
+    plain = _plain(name)
+    if plain in MODELS:
+        return MODELS[plain]
+    suggested = _suggestion(plain.partition("@")[0])
+    hint = f"did you mean {suggested}?" if suggested else f"known: {', '.join(OPEN)}"
+    raise UserError(f"base_model {name[:_SHOWN_CHARS]!r} is not known to support tuning on audio; {hint}")
+
+
+def _plain(name: str) -> str:
+    """A base model's name alone, without what other places write around it."""
+    text = name.strip()
+    published = _PUBLISHED.match(text)
+    return (text[published.end() :] if published else text).lower()
+
+
+def _suggestion(name: str) -> str:
+    """The open model that is meant: of the same version where there is one, else what the model became; "" for none."""
+    version = _version(name)
+    same = [model for model in OPEN if version and _version(model) == version]
+    close = difflib.get_close_matches(name, same, n=1) or difflib.get_close_matches(name, OPEN, 1, _TYPO_CUTOFF)
+    of_family = [successor for word, successor in _SUCCESSORS if word in name]
+    if same and close:
+        return close[0]
+    return (of_family or close or [""])[0]
+
+
+def _version(name: str) -> str:
+    found = re.search(r"\d+(\.\d+)?", name)
+    return found.group() if found else ""
 
 
 def check_location(location: str) -> str:
@@ -93,6 +124,38 @@ def location_of(name: str) -> tuple[str, str]:
     if not found:
         raise UserError(f"{name!r} must be projects/…/locations/…/endpoints/…")
     return found.group(1), check_location(found.group(2))
+
+
+def location_of_endpoint(name: str) -> tuple[str, str]:
+    """Project and location of an endpoint, the one kind of resource that can be asked.
+
+    Raises:
+      UserError: `name` is something else; the message says what, and what to give instead.
+    """
+    if re.fullmatch(r"projects/[^/]+/locations/[^/]+/endpoints/[^/@:\s]+", name):
+        return location_of(name)
+    shown = repr(name[:_SHOWN_CHARS])
+    for pattern, what in _NOT_ENDPOINTS:
+        if re.fullmatch(pattern, _resource(name)):
+            raise UserError(f"{shown} is {what}")
+    raise UserError(f"{shown} must be {_ENDPOINT}, or base; without --model, the dataset's own tuned model is asked")
+
+
+def _resource(name: str) -> str:
+    """The name without the address of a service around it."""
+    return re.sub(r"^(https?:)?//[^/]*/(v1\w*/)?", "", name.strip()).rstrip("/")
+
+
+_ENDPOINT = "projects/…/locations/…/endpoints/…"
+_ITS = f"{_ENDPOINT}, as cliptune jobs lists it; without --model, the dataset's own tuned model is asked"
+# The names of resources that are given where an endpoint is needed.
+_NOT_ENDPOINTS = (
+    (r"(.*/)?(publishers/.*|models/[a-z].*|gemini.*)", "a base model; --model base asks the one that was tuned"),
+    (r"(.*/)?models/.+", f"a model; ask its endpoint, {_ITS}"),
+    (r"(.*/)?tuningJobs/.+", f"a tuning job; ask the endpoint of its model, {_ITS}"),
+    (r"(.*/)?checkpoints/.+|\d{1,6}", "a checkpoint; give it by --checkpoint, without --model"),
+    (r"(.*/)?endpoints/.+|\d+", f"not the whole name of an endpoint, {_ENDPOINT}, without version or address"),
+)
 
 
 def refuse_wrong(

@@ -17,7 +17,7 @@ from google.oauth2.credentials import Credentials
 
 from transforms.errors import ServiceError, UserError
 from tuning.providers.base import REQUEST_LABEL, Answer, Question, TuningJob, TuningRequest
-from tuning.providers.vertex.models import check_location
+from tuning.providers.vertex.models import check_location, location_of_endpoint
 
 TIMEOUT_MS = 120_000
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -30,7 +30,6 @@ _ADAPTER_SIZES = {
     16: types.AdapterSize.ADAPTER_SIZE_SIXTEEN,
 }
 _LOGIN = "run: gcloud auth application-default login"
-_RESOURCE = re.compile(r"projects/([^/]+)/locations/([^/]+)/(endpoints|models)/([^/@]+)")
 
 
 class VertexTuner:
@@ -93,10 +92,7 @@ class VertexTuner:
 
     def ask(self, model: str, question: Question) -> Answer:
         """Asks an endpoint, in the endpoint's location, or a base model by its name."""
-        resource = _RESOURCE.fullmatch(model)
-        if resource and resource.group(3) == "models":
-            raise UserError(f"{model} is a model; ask its endpoint, projects/…/locations/…/endpoints/…")
-        client = self._client(check_location(resource.group(2)) if resource else self.location)
+        client = self._client(location_of_endpoint(model)[1] if "/" in model else self.location)
         config = types.GenerateContentConfig(
             system_instruction=question.system_instruction,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
