@@ -71,6 +71,7 @@ ORDER = {
             "manifests.allowed",
             "dataset",
             "dataset.assign",
+            "dataset.sizes",
             "dataset.plan",
             "dataset.blocks",
             "dataset.example",

@@ -18,7 +18,7 @@ TUNING_DOCS = f"{DOCS}/models/gemini-supervised-tuning"
 MAX_FILE_BYTES = 1_000_000_000
 MAX_TRAIN_EXAMPLES = 300_000
 MAX_VALIDATION_EXAMPLES = 5_000
-# With more than 1,000 training examples, the validation examples may be at most 30 % of them.
+# More than 1,000 validation examples may be at most 30 % of the training examples.
 MAX_VALIDATION_SHARE = 0.30
 VALIDATION_SHARE_FROM = 1_000
 # One of Google's samples limits the validation bytes to 25 % of the training bytes.
@@ -38,6 +38,17 @@ MAX_TOKENS_PER_SECOND = 35
 # A token holds at least one UTF-8 byte. In English text it holds about four characters, and on average fewer than ten.
 CHARS_PER_TOKEN = 4
 MAX_CHARS_PER_TOKEN = 10
+
+
+def expected_tokens(seconds: float, text_chars: int) -> int:
+    """The tokens to expect of an example with so much audio and text."""
+    return round(seconds * TOKENS_PER_SECOND) + -(-text_chars // CHARS_PER_TOKEN)
+
+
+def validation_fits(validation_examples: int, train_examples: int) -> bool:
+    """Whether a validation split is not too large beside its training split."""
+    few = validation_examples <= VALIDATION_SHARE_FROM
+    return few or validation_examples <= MAX_VALIDATION_SHARE * train_examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "MAX_FILE_BYTES": _TUNING,
         "MAX_TRAIN_EXAMPLES": _TUNING,
         "MAX_VALIDATION_EXAMPLES": _TUNING,
-        "MAX_VALIDATION_SHARE": Source("reported", "users' bills and forum posts"),
+        "MAX_VALIDATION_SHARE": _TUNING,
         "MAX_VALIDATION_BYTES_SHARE": Source("unverified", "one of Google's samples, against the others"),
         "MAX_TOKENS_PER_EXAMPLE": _TUNING,
         "MAX_AUDIO_SECONDS": _TUNING,

@@ -145,7 +145,7 @@ TOO_LONG = Reason(
 )
 EXAMPLE_TOO_LARGE = Reason(
     "example_too_large",
-    "The JSON line would be longer than --max_example_bytes.",
+    "The JSON line would be longer than --max_example_bytes, or hold more tokens or audio than the service takes.",
     "Use --audio_format=flac, or shorten the clip or its texts.",
 )
 

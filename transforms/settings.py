@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +91,12 @@ class Settings:
         require(self.audio_part in AUDIO_PARTS, "audio_part", f"one of {AUDIO_PARTS}", self.audio_part)
         if self.audio_uri:
             require(self.audio_part == "uri", "audio_uri", "left out without audio_part=uri", self.audio_uri)
-            require(self.audio_uri.startswith("gs://"), "audio_uri", "a folder in gs://", self.audio_uri)
+            is_folder = re.fullmatch(r"gs://[^/\s]+(/[^\x00-\x1f\x7f]*)?", self.audio_uri) is not None
+            require(is_folder, "audio_uri", "a folder in a bucket, gs://BUCKET/…", self.audio_uri)
         require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
         require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
-        most = limits.MAX_AUDIO_SECONDS
+        # Encoders of lossy formats add up to some tenths of a second, which count for the service, too.
+        most = limits.MAX_AUDIO_SECONDS - (self.audio_format in LOSSY_FORMATS)
         require(0 < self.max_duration <= most, "max_duration", f"above 0 and at most {most} s", self.max_duration)
         require(0 <= self.min_duration < self.max_duration, "min_duration", "from 0 to max_duration", self.min_duration)
         require(self.max_example_bytes > 0, "max_example_bytes", "positive", self.max_example_bytes)

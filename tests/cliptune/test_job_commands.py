@@ -369,14 +369,14 @@ def test_the_requests_that_a_command_sends(run, out):
         (
             "MAX_VALIDATION_SHARE",
             0.05,
-            "2 validation examples, over 30 % of the 22 for training; prepare with a smaller",
+            "2 validation examples, over 5 % of the 22 for training; prepare with a smaller",
         ),
         ("MAX_TOKENS_PER_EXAMPLE", 5, "tokens, over the limit of 5"),
         ("MAX_AUDIO_SECONDS", 0.25, "s of audio, over the limit of 0.25 s"),
     ],
 )
 def test_a_dataset_over_a_limit_is_not_submitted(run, out, playing, monkeypatch, limit, value, told):
-    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 10)
+    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 1)
     monkeypatch.setattr(limits, limit, value)
     status, stdout, stderr = run("tune", out, playing())
     assert (status, only_json(stdout)["ok"]) == (1, False)
@@ -385,7 +385,7 @@ def test_a_dataset_over_a_limit_is_not_submitted(run, out, playing, monkeypatch,
 
 
 def test_a_validation_split_over_its_cap_can_be_left_out(run, out, playing, monkeypatch):
-    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 10)
+    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 1)
     monkeypatch.setattr(limits, "MAX_VALIDATION_SHARE", 0.05)
     status, stdout, _ = run("tune", out, playing(), "--no_validation")
     assert (status, only_json(stdout)["state"]) == (0, "SUCCEEDED")

@@ -1,4 +1,5 @@
 import re
+from contextlib import nullcontext
 
 import pytest
 
@@ -42,3 +43,32 @@ def test_bitrates_of_lossy_formats(bitrate, accepted):
 def test_lossy_formats_have_rates_of_their_own():
     with pytest.raises(ValueError, match="sample_rate must be one of"):
         Settings(audio_format="mp3", bitrate=64, sample_rate=17_000)
+
+
+@pytest.mark.parametrize(
+    ("uri", "accepted"),
+    [
+        ("gs://b", True),
+        ("gs://b/", True),
+        ("gs://b/a folder/é", True),
+        ("gs://", False),
+        ("gs:///a", False),
+        ("gs://b\n/a", False),
+        ("gs://b/a\nb", False),
+        ("gs://b/a\x1b", False),
+        ("s3://b/a", False),
+        ("/a", False),
+    ],
+)
+def test_where_the_service_finds_the_audio_is_a_folder_in_a_bucket(uri, accepted):
+    with nullcontext() if accepted else pytest.raises(ValueError, match="audio_uri must be a folder in a bucket"):
+        Settings(audio_part="uri", audio_uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "bitrate", "most"), [("flac", 0, 3_600), ("mp3", 64, 3_599), ("aac", 64, 3_599)]
+)
+def test_an_hour_is_the_longest_clip_with_what_encoders_add(audio_format, bitrate, most):
+    assert Settings(audio_format=audio_format, bitrate=bitrate, max_duration=most)
+    with pytest.raises(ValueError, match=f"max_duration must be above 0 and at most {most} s"):
+        Settings(audio_format=audio_format, bitrate=bitrate, max_duration=most + 0.1)

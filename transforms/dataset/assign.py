@@ -68,7 +68,7 @@ def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozen
 
     Returns:
       The chosen keys. Never empty with 20 clips or more in at least two
-      groups, unless `fraction` is 0.
+      groups, unless `fraction` is 0 or the smallest group is over Vertex's caps.
     """
     total = sum(group_sizes.values())
     limit = min(round(fraction * total), limits.MAX_VALIDATION_EXAMPLES, int(MAX_VALIDATION_FRACTION * total))
@@ -78,5 +78,13 @@ def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozen
             chosen.append(key)
             limit -= group_sizes[key]
     if not chosen and fraction > 0 and total >= MIN_CLIPS_FOR_VALIDATION and len(group_sizes) > 1:
-        chosen = [min(group_sizes, key=lambda key: (group_sizes[key], key))]
+        chosen = _smallest(group_sizes, total)
     return frozenset(chosen)
+
+
+def _smallest(group_sizes: Mapping[int, int], total: int) -> list[int]:
+    """The smallest group, where the service would take it as validation split."""
+    key = min(group_sizes, key=lambda key: (group_sizes[key], key))
+    size = group_sizes[key]
+    fits = size <= limits.MAX_VALIDATION_EXAMPLES and limits.validation_fits(size, total - size)
+    return [key] if fits else []

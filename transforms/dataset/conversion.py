@@ -46,7 +46,7 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
             encode.verify(payload, conformed.samples, settings)
     by_uri = settings.audio_part == "uri"
     with watch.stage("line"):
-        line = example.line(clip, payload, settings)
+        line = example.line(clip, payload, settings, len(conformed.samples) / settings.sample_rate)
         outcome = Outcome(
             clip_id=clip.clip_id,
             source=clip.source,

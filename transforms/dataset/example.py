@@ -7,7 +7,7 @@ from collections.abc import Callable
 import orjson
 import pybase64
 
-from transforms import reasons
+from transforms import limits, reasons
 from transforms.clip import Clip
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
@@ -20,17 +20,19 @@ _SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-def line(clip: Clip, payload: Payload, settings: Settings) -> bytes:
+def line(clip: Clip, payload: Payload, settings: Settings, seconds: float = 0.0) -> bytes:
     """The clip's JSON line, its newline included.
 
     Args:
       clip: its prompt ("" for the settings' own), system instruction and target are used as they are.
       payload: the conformed, encoded audio.
       settings: spelling of the field names and the longest line.
+      seconds: how long the audio lasts.
 
     Raises:
-      ClipRejected: the line would be longer than `max_example_bytes`.
+      ClipRejected: the line would be longer than `max_example_bytes`, or hold more than the service takes.
     """
+    _refuse_too_much(clip, payload, settings, seconds)
     before, after = _frame(clip, settings)
     head, tail = _audio_part(payload, settings)
     inline = settings.audio_part == "inline"
@@ -42,6 +44,20 @@ def line(clip: Clip, payload: Payload, settings: Settings) -> bytes:
         )
     # Base64 needs no escapes, so the payload does not pass through a JSON encoder.
     return b"".join((before, head, pybase64.b64encode(payload.content) if inline else b"", tail, after))
+
+
+def _refuse_too_much(clip: Clip, payload: Payload, settings: Settings, seconds: float) -> None:
+    """Refuses what the service would leave out without a word, whatever `max_example_bytes` allows."""
+    size = len(payload.content)
+    if size > limits.MAX_AUDIO_BYTES:
+        detail = f"the audio would have {size:,} bytes, over the service's limit of {limits.MAX_AUDIO_BYTES:,}"
+        raise ClipRejected(reasons.EXAMPLE_TOO_LARGE, detail)
+    chars = sum(map(len, (clip.prompt or settings.prompt, clip.system_instruction, clip.target)))
+    tokens = limits.expected_tokens(seconds, chars)
+    if tokens > limits.MAX_TOKENS_PER_EXAMPLE:
+        most = f"over the service's limit of {limits.MAX_TOKENS_PER_EXAMPLE:,}"
+        detail = f"{seconds:.0f} s of audio and {chars:,} characters are about {tokens:,} tokens, {most}"
+        raise ClipRejected(reasons.EXAMPLE_TOO_LARGE, detail)
 
 
 def payload(line: bytes, mime_type: str) -> Payload:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from transforms import limits, records
-from transforms.dataset import assign
+from transforms.dataset import assign, sizes
 from transforms.dataset.plan import Plan
 from transforms.reasons import REASONS
 from transforms.report.counts import Count, SplitCount
@@ -173,6 +173,9 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
     if count.duplicates:
         fact = f"{count.duplicates:,} clips have the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")
+    if count.leaked:
+        fact = f"{count.leaked:,} held-out clips have the audio of one that is trained on, which cliptune check refuses"
+        warnings.append(f"{fact}; give clips of one recording one group, or mark them for one split")
     if plan.torn_groups:
         fact = f"the manifest puts clips of {plan.torn_groups:,} groups into both splits"
         warnings.append(f"{fact}; cliptune check refuses that")
@@ -180,6 +183,10 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
         if number > 1:
             whose = f"task {task} has" if task else "the rows have"
             warnings.append(f"{whose} {number:,} different prompts; a task is learned best with one, word for word")
+    warnings += [
+        f"{fault.detail}; {'tune will leave the rest out' if fault.cut else fault.remedy}"
+        for fault in sizes.over(count.splits[assign.TRAIN], count.splits[assign.VALIDATION])
+    ]
     if not count.splits[assign.TRAIN].examples:
         warnings.append("the train split is empty: nothing can be tuned with this dataset")
     if not count.splits[assign.VALIDATION].examples:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from transforms import limits
+from transforms.dataset import sizes
 from transforms.dataset.ledger import read_ledger
 from transforms.errors import NotARegularFileError, UserError
 from transforms.storage import Storage, uris
@@ -272,7 +272,7 @@ def _grouped(folder: str, split: str, storage: Storage) -> Iterator[dict[str, ob
 
 
 def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]:
-    """Checks the limits of a whole dataset. `limits.SOURCES` names the source of each limit."""
+    """Checks the limits of a whole dataset."""
     names = {file.split: f"{file.name}:0" for file in reversed(files)}
     train, validation = findings.splits[TRAIN], findings.splits[VALIDATION]
     if not train.examples:
@@ -280,29 +280,8 @@ def _limits(files: Sequence[JsonlFile], findings: Findings) -> Iterator[Problem]
         yield Problem(source, ERROR, "no_examples", "the train split has no examples")
     # `tune` joins shards and may cut them to a prefix, a uniform sample. A single file can only be refused.
     joined_later = any(file.shard for file in files)
-    for split, facts, most in (
-        (TRAIN, train, limits.MAX_TRAIN_EXAMPLES),
-        (VALIDATION, validation, limits.MAX_VALIDATION_EXAMPLES),
-    ):
-        severity, fate = (WARNING, "; tune will leave the rest out") if joined_later else (ERROR, "; leave some out")
-        if facts.bytes > limits.MAX_FILE_BYTES:
-            detail = f"the {split} split has {facts.bytes:,} bytes, over the limit of {limits.MAX_FILE_BYTES:,}{fate}"
-            yield Problem(names[split], severity, "file_bytes", detail)
-        if facts.examples > most:
-            detail = f"the {split} split has {facts.examples:,} examples, over the limit of {most:,}{fate}"
-            yield Problem(names[split], severity, "examples", detail)
-    if validation.examples:
-        yield from _validation_shares(names[VALIDATION], train, validation)
-
-
-def _validation_shares(source: str, train: SplitFacts, validation: SplitFacts) -> Iterator[Problem]:
-    share = limits.MAX_VALIDATION_SHARE * train.examples
-    remedy = "prepare with a smaller --validation_fraction, or tune with --no_validation"
-    if train.examples > limits.VALIDATION_SHARE_FROM and validation.examples > share:
-        detail = (
-            f"{validation.examples:,} validation examples, over 30 % of the {train.examples:,} for training; {remedy}"
-        )
-        yield Problem(source, ERROR, "validation_examples", detail)
-    if validation.bytes > limits.MAX_VALIDATION_BYTES_SHARE * train.bytes:
-        detail = f"{validation.bytes:,} bytes of validation, over 25 % of the {train.bytes:,} for training; {remedy}"
-        yield Problem(source, WARNING, "validation_bytes", detail)
+    for fault in sizes.over(train, validation):
+        cut = fault.cut and joined_later
+        remedy = "tune will leave the rest out" if cut else fault.remedy
+        severity = WARNING if cut or not fault.certain else ERROR
+        yield Problem(names[fault.split], severity, fault.rule, f"{fault.detail}; {remedy}")

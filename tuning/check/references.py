@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from transforms import limits
 from transforms.dataset.ledger import read_ledger
 from transforms.errors import UserError
 from transforms.storage import ListedObject, Storage, uris
@@ -41,7 +42,8 @@ def check_references(references: Mapping[str, Reference], storage: Storage, ledg
       ledger: folder of the ledger, which has the checksums; "" for a file that belongs to no dataset.
 
     Yields:
-      A problem for each object that is missing or has another type or checksum, in the order of `references`.
+      A problem for each object that is missing, too large, or of another type or checksum, in the order of
+      `references`.
     """
     checksums = _checksums(ledger, storage) if ledger and references else {}
     by_bucket: dict[str, list[str]] = defaultdict(list)
@@ -65,6 +67,9 @@ def _check(uri: str, reference: Reference, found: ListedObject | None, checksum:
     if found.content_type != reference.mime_type:
         detail = f"{uri} has the content type {found.content_type!r}, the example says {reference.mime_type!r}"
         yield Problem(reference.source, ERROR if checksum else WARNING, "audio_type", detail)
+    if found.size > limits.MAX_AUDIO_BYTES:
+        detail = f"{uri} has {found.size:,} bytes, over the limit of {limits.MAX_AUDIO_BYTES:,}"
+        yield Problem(reference.source, ERROR, "audio", detail)
     if checksum and found.crc32c != checksum:
         detail = f"{uri} has the crc32c {found.crc32c}, not {checksum} as prepared; delete it and prepare again"
         yield Problem(reference.source, ERROR, "changed_audio", detail)

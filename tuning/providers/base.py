@@ -223,7 +223,7 @@ class Facts:
     @property
     def tokens(self) -> int:
         """The expected number of tokens. Audio of unknown duration is not counted."""
-        return round((self.seconds or 0) * limits.TOKENS_PER_SECOND) + -(-self.text_chars // limits.CHARS_PER_TOKEN)
+        return limits.expected_tokens(self.seconds or 0, self.text_chars)
 
     @property
     def min_tokens(self) -> int:

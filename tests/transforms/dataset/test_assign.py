@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms import limits
 from transforms.clip import Clip
 from transforms.dataset import assign
 
-GROUP_SIZES = st.dictionaries(st.integers(0, 2**64 - 1), st.integers(1, 40), min_size=1, max_size=60)
+GROUP_SIZES = st.dictionaries(
+    st.integers(0, 2**64 - 1), st.integers(1, 40) | st.integers(1, 6_000), min_size=1, max_size=60
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,9 @@ def test_validation_stays_within_its_caps(group_sizes, fraction):
     size = sum(group_sizes[key] for key in chosen)
     assert chosen <= set(group_sizes)
     assert size <= max(fraction * total + 0.5, min(group_sizes.values()))
-    if fraction > 0 and total >= 20 and len(group_sizes) > 1:
+    assert limits.validation_fits(size, total - size)
+    smallest = min(group_sizes.values())
+    if fraction > 0 and total >= 20 and len(group_sizes) > 1 and limits.validation_fits(smallest, total - smallest):
         assert 0 < size < total
 
 
@@ -98,6 +103,10 @@ def test_of_sixteen_shards_the_first_digit_of_the_key_is_the_number(clip_id, sha
         (100, 1, 0.0, 0),
         (1, 40, 0.1, 0),  # the only group is for training
         (2, 40, 0.1, 1),
+        (2, 1_000, 0.1, 1),
+        (2, 1_001, 0.1, 0),  # over 1,000 clips, and over 30 % of those for training: the service would refuse it
+        (5, 1_001, 0.1, 1),
+        (5, 5_001, 0.1, 0),
     ],
 )
 def test_how_many_groups_are_chosen(groups, clips_each, fraction, chosen):

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from hashlib import sha256
 
 import pytest
@@ -7,6 +8,7 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms import limits
 from transforms.clip import Clip
 from transforms.dataset import example
 from transforms.errors import ClipRejected
@@ -59,6 +61,24 @@ def test_the_limit_counts_the_whole_line(over, accepted):
     else:
         with pytest.raises(ClipRejected, match=f"{size} bytes.*max_example_bytes={size - 1}"):
             example.line(CLIP, PAYLOAD, settings)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "told"),
+    [
+        ("MAX_AUDIO_BYTES", len(PAYLOAD.content), None),
+        ("MAX_AUDIO_BYTES", len(PAYLOAD.content) - 1, "the audio would have"),
+        ("MAX_TOKENS_PER_EXAMPLE", 64 + 6, None),
+        ("MAX_TOKENS_PER_EXAMPLE", 64 + 5, "2 s of audio and 21 characters are about 70 tokens"),
+    ],
+)
+@pytest.mark.parametrize("audio_part", ["inline", "uri"])
+def test_what_the_service_takes_at_most(monkeypatch, audio_part, limit, value, told):
+    monkeypatch.setattr(limits, limit, value)
+    uri = "gs://b" if audio_part == "uri" else ""
+    settings = Settings(prompt="Transcribe.", audio_part=audio_part, audio_uri=uri, max_example_bytes=10**12)
+    with pytest.raises(ClipRejected, match=told) if told else nullcontext():
+        example.line(CLIP, PAYLOAD, settings, seconds=2.0)
 
 
 @pytest.mark.parametrize(

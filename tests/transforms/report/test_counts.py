@@ -142,19 +142,23 @@ def test_the_same_audio_in_another_task_is_no_repeat(report_of):
     assert told == {"clips": 2, "examples": [["m:0", "m:2", "m:3"]]}
 
 
+USUAL = ["train"] * 4 + ["validation"]
+
+
 @pytest.mark.parametrize(
     ("splits", "facts", "warned"),
     [
-        (["train", "validation"], {}, []),
+        (USUAL, {}, []),
+        (["train"] * 3 + ["validation"], {}, ["100 bytes of validation, over 25 % of the 300 for training"]),
         (["train"], {}, ["validation split is empty"]),
         (["validation"], {}, ["train split is empty"]),
-        (["train", "validation"], {"torn_groups": 1}, ["1 groups into both splits"]),
-        (["train", "validation"], {"prompts": {"": 1}}, []),
-        (["train", "validation"], {"prompts": {"": 2, "t": 3}}, ["rows have 2 different", "task t has 3 different"]),
+        (USUAL, {"torn_groups": 1}, ["1 groups into both splits"]),
+        (USUAL, {"prompts": {"": 1}}, []),
+        (USUAL, {"prompts": {"": 2, "t": 3}}, ["rows have 2 different", "task t has 3 different"]),
     ],
 )
 def test_what_is_warned_about(report_of, splits, facts, warned):
-    rows = [replace(ACCEPTED, split=split, audio_sha256=split) for split in splits]
+    rows = [replace(ACCEPTED, split=split, audio_sha256=str(n)) for n, split in enumerate(splits)]
     told = report_of(*rows, **facts)["warnings"]
     assert len(told) == len(warned)
     assert all(part in line for part, line in zip(warned, told, strict=True)), told
@@ -184,3 +188,19 @@ def test_a_row_of_no_reason_is_told_as_unknown():
     """No outcome of ours has none; a ledger that was changed by hand may."""
     total = counted(replace(ACCEPTED, status="rejected", split=None))
     assert (total.accepted, total.reasons) == (0, {"unknown": 1})
+
+
+@pytest.mark.parametrize(
+    ("held_out", "leaked"),
+    [
+        ([("0", "")], 1),
+        ([("0", "t")], 1),  # in another task: `check` asks for the audio alone
+        ([("0", ""), ("0", "")], 2),
+        ([("99", ""), ("99", "t")], 0),
+    ],
+)
+def test_audio_that_is_held_out_and_trained_on_is_warned_of(report_of, held_out, leaked):
+    others = [replace(ACCEPTED, split="validation", audio_sha256=audio, task=task) for audio, task in held_out]
+    warnings = report_of(*distinct(*[RATE] * 10), *others)["warnings"]
+    told = [warning for warning in warnings if "which cliptune check refuses" in warning]
+    assert [int(warning.split()[0]) for warning in told] == ([leaked] if leaked else [])

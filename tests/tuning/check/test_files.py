@@ -140,9 +140,12 @@ def test_the_number_of_examples_on_both_sides(tmp_path, monkeypatch, limit, ok):
     assert checked(tmp_path, lines(*range(50)), lines(*range(100, 105))).ok == ok
 
 
-@pytest.mark.parametrize(("count", "ok"), [(3, True), (4, False)])
-def test_the_share_of_validation_on_both_sides(tmp_path, monkeypatch, count, ok):
-    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", 9)
+@pytest.mark.parametrize(
+    ("count", "share_from", "ok"),
+    [(3, 2, True), (4, 2, False), (4, 4, True)],  # of so few it does not matter what share they are
+)
+def test_the_share_of_validation_on_both_sides(tmp_path, monkeypatch, count, share_from, ok):
+    monkeypatch.setattr(limits, "VALIDATION_SHARE_FROM", share_from)
     findings = checked(tmp_path, lines(*range(10)), lines(*range(100, 100 + count)))
     assert findings.ok == ok
     assert ("validation_examples" in findings.counts) == (not ok)

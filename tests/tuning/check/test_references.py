@@ -5,6 +5,7 @@ import urllib.request
 import pytest
 from google.cloud import storage as gcs
 
+from transforms import limits
 from transforms.errors import UserError
 from transforms.storage import Storage
 from tuning.check import references
@@ -47,6 +48,12 @@ def test_another_type_is_a_warning_for_files_from_elsewhere(put):
     assert found(pointing_to(put("a.wav", mime_type="audio/x-wav"), mime_type="audio/wav")) == [
         ("t.jsonl:1", WARNING, "audio_type")
     ]
+
+
+@pytest.mark.parametrize(("limit", "problems"), [(5, []), (4, [("t.jsonl:1", ERROR, "audio")])])
+def test_what_is_too_large_for_the_service_is_an_error(put, monkeypatch, limit, problems):
+    monkeypatch.setattr(limits, "MAX_AUDIO_BYTES", limit)
+    assert found(pointing_to(put("a.flac", b"audio"))) == problems
 
 
 @pytest.mark.parametrize("name", ["no-such-bucket", "cliptune-test"])
