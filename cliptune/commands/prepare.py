@@ -240,6 +240,7 @@ def run(request: PrepareRequest, console: Console) -> Exit:
     summary.show(report, console)
     print_json(report)
     if report.too_many_rejected:
-        console.say(f"more than --max_rejected_fraction={request.max_rejected_fraction:g} of the rows were rejected")
+        over = f"more than --max_rejected_fraction={request.max_rejected_fraction:g} of the rows were rejected"
+        console.say(f"{over}; the dataset is complete without them" if report.report.accepted else over)
         return Exit.TOO_MANY_REJECTED
     return Exit.DONE

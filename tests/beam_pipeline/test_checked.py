@@ -20,7 +20,7 @@ from tuning.requests import CheckRequest
 # What `prepare` must have warned of if `check` has a problem of this rule.
 WARNED = {
     "no_examples": "the train split is empty",
-    "audio_in_both_splits": "have the audio of one that is trained on",
+    "audio_in_both_splits": "the audio of one that is trained on",
     "group_in_both_splits": "the manifest puts clips of",
     "validation_examples": "validation examples, over",
     "validation_bytes": "bytes of validation, over",

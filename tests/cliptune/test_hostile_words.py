@@ -18,6 +18,7 @@ from cliptune.console import Console, logs_to
 from cliptune.main import COMMANDS
 from tests.cliptune.test_commands import run
 from tests.sounds import tone
+from tests.test_layers import imported, reaches
 from transforms.printable import MAX_CHARS, escaped
 from tuning.providers.vertex.tuner import VertexTuner
 
@@ -70,8 +71,8 @@ TASK = f"{json.dumps(HOSTILE)}: {{prompt: {json.dumps(HOSTILE)}, labels: [{json.
         ([ROW, ROW], [], 3),  # an id given twice
         ([{**ROW, "audio": HOSTILE}], [], 3),  # not found
         ([{**ROW, "audio": [HOSTILE]}], [], 3),
-        ([{**ROW, "split": HOSTILE}], [], 3),
-        ([{**ROW, "offset": HOSTILE}], [], 3),
+        ([{**ROW, "split": HOSTILE}], [], None),
+        ([{**ROW, "offset": HOSTILE}], [], None),
         ([{HOSTILE: "a.wav", "text": HOSTILE}], [], 1),  # no column of audio
         ([{**ROW, "task": HOSTILE}], ["--tasks=tasks.yaml"], 3),
         ([{**ROW, "task": "other"}], ["--tasks=tasks.yaml"], 3),
@@ -93,7 +94,7 @@ def test_prepare(run, folder, monkeypatch, rows, flags, status, endless):
     (folder / "tasks.yaml").write_text(TASK + f"\nc: {{prompt: p, target: {json.dumps('text')}}}\n", encoding="utf-8")
     rows = [{name: text + endless if name in ("id", "task") else text for name, text in row.items()} for row in rows]
     found, stdout, stderr = run("prepare", manifest(folder, *rows), f"--output={folder}/{HOSTILE[:9]}", *flags)
-    assert found == (3 if endless and not status else status), stderr  # an id may not be endless
+    assert found == (3 if endless and not status else status) or status is None, stderr  # an id may not be endless
     harmless(stderr, stdout)
     for page in folder.glob("**/report.html"):
         harmless("", page.read_text(encoding="utf-8"))
@@ -284,7 +285,9 @@ def test_the_emulator(run):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_but_the_console_prints(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not [name for name in imported(tree) if reaches(name, "rich")]
+    for node in ast.walk(tree):
         assert not (isinstance(node, ast.Name) and node.id == "print")
         assert not (isinstance(node, ast.Attribute) and node.attr in ("stderr", "stdout") and _of_sys(node))
 
