@@ -92,7 +92,7 @@ class Settings:
         if self.audio_uri:
             require(self.audio_part == "uri", "audio_uri", "left out without audio_part=uri", self.audio_uri)
             is_folder = re.fullmatch(r"gs://[^/\s]+(/[^\x00-\x1f\x7f]*)?", self.audio_uri) is not None
-            require(is_folder, "audio_uri", "a folder in a bucket, gs://BUCKET/…", self.audio_uri)
+            require(is_folder, "audio_uri", "a folder in gs://", self.audio_uri)
         require(self.json_names in JSON_NAMES, "json_names", f"one of {JSON_NAMES}", self.json_names)
         require(self.over_duration in OVER_DURATION, "over_duration", f"one of {OVER_DURATION}", self.over_duration)
         # Encoders of lossy formats add up to some tenths of a second, which count for the service, too.

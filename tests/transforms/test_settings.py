@@ -61,7 +61,7 @@ def test_lossy_formats_have_rates_of_their_own():
     ],
 )
 def test_where_the_service_finds_the_audio_is_a_folder_in_a_bucket(uri, accepted):
-    with nullcontext() if accepted else pytest.raises(ValueError, match="audio_uri must be a folder in a bucket"):
+    with nullcontext() if accepted else pytest.raises(ValueError, match="audio_uri must be a folder in gs://"):
         Settings(audio_part="uri", audio_uri=uri)
 
 
