@@ -20,7 +20,7 @@ from tuning.requests import CheckRequest
 # What `prepare` must have warned of if `check` has a problem of this rule.
 WARNED = {
     "no_examples": "the train split is empty",
-    "audio_in_both_splits": "the audio of one that is trained on",
+    "audio_in_both_splits": "the same audio as another one",
     "group_in_both_splits": "the manifest puts clips of",
     "validation_examples": "validation examples, over",
     "validation_bytes": "bytes of validation, over",
@@ -200,7 +200,7 @@ def test_equal_audio_that_is_marked_for_both_splits(recordings, tmp_path):
 
 def test_equal_audio_of_two_tasks(recordings, tmp_path):
     (tmp_path / "tasks.yaml").write_text("a: {prompt: p}\nb: {prompt: q, schema: {type: object}}\n")
-    rows = rows_of(60, task=lambda n: "a")
+    rows = rows_of(60, task=lambda n: "a", speaker=str)
     rows += [{**row, "id": f"b{row['id']}", "task": "b", "text": {"word": 1}} for row in rows]
     report, checked = prepared_and_checked(tmp_path, recordings, rows, PLAIN, str(tmp_path / "tasks.yaml"))
     assert_agreed(report, checked)

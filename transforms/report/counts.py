@@ -54,7 +54,6 @@ class Count:
       examples_of_reason: source and detail of the first rows of each reason.
       tasks: accepted clips by task; "" for none.
       duplicates: accepted clips whose audio an earlier one has, in the same task.
-      leaked: held-out clips whose audio is trained on, in whatever task.
       first_duplicates: the audio, as `audio_of` names it, of the first few of them.
       digest: over all lines in their order, for the dataset's fingerprint.
     """
@@ -67,9 +66,8 @@ class Count:
     examples_of_reason: dict[str, list[str]] = field(default_factory=dict)
     tasks: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
-    leaked: int = 0
     first_duplicates: list[str] = field(default_factory=list)
-    _audio: dict[int, str] = field(default_factory=dict)  # the first split of each
+    _audio: set[int] = field(default_factory=set)
     digest: Any = field(default_factory=lambda: blake2b(digest_size=32))
 
     @property
@@ -90,7 +88,7 @@ class Count:
             self.durations[(outcome.num_samples or 0) // self.sample_rate] += 1
             self.tasks[outcome.task or ""] += 1
             self.digest.update(f"{outcome.split}:{outcome.line_sha256}\n".encode())
-            self._add_audio(outcome.audio_sha256, outcome.task or "", outcome.split)
+            self._add_audio(audio_of(outcome.audio_sha256, outcome.task))
             return
         reason = outcome.reason or "unknown"
         self.reasons[reason] += 1
@@ -98,16 +96,10 @@ class Count:
         if len(shown) < EXAMPLES_PER_REASON:
             shown.append(f"{outcome.source}: {outcome.detail}")
 
-    def _add_audio(self, sha256: str | None, task: str, split: str) -> None:
-        audio = audio_of(sha256, task)
+    def _add_audio(self, audio: str) -> None:
         key = assign.hash64(audio)  # 64 bits, for there is one of every clip
-        of_any_task = assign.hash64(audio_of(sha256, "")) if task else key
-        # Outcomes come split by split, those for training first.
-        self.leaked += split != assign.TRAIN and self._audio.get(of_any_task) == assign.TRAIN
-        known = key in self._audio
-        self._audio.setdefault(of_any_task, split)
-        self._audio.setdefault(key, split)
-        if not known:
+        if key not in self._audio:
+            self._audio.add(key)
             return
         self.duplicates += 1
         if len(self.first_duplicates) < EXAMPLES_PER_REASON and audio not in self.first_duplicates:

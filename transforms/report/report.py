@@ -168,18 +168,12 @@ def _by_frequency(reasons: Counter[str]) -> list[str]:
     return sorted(reasons, key=lambda reason: (-reasons[reason], reason))
 
 
-def _clips(number: int, kind: str = "") -> str:
-    return f"{number:,} {kind}{'clip has' if number == 1 else 'clips have'}"
-
-
 def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
     warnings: list[str] = []
     if count.duplicates:
-        fact = f"{_clips(count.duplicates)} the same audio as another one"
+        clips = "clip has" if count.duplicates == 1 else "clips have"
+        fact = f"{count.duplicates:,} {clips} the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")
-    if count.leaked:
-        fact = f"{_clips(count.leaked, 'held-out ')} the audio of one that is trained on, which cliptune check refuses"
-        warnings.append(f"{fact}; give clips of one recording one group, or mark them for one split")
     if plan.torn_groups:
         fact = f"the manifest puts clips of {plan.torn_groups:,} groups into both splits"
         warnings.append(f"{fact}; cliptune check refuses that")

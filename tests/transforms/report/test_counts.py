@@ -188,19 +188,3 @@ def test_a_row_of_no_reason_is_told_as_unknown():
     """No outcome of ours has none; a ledger that was changed by hand may."""
     total = counted(replace(ACCEPTED, status="rejected", split=None))
     assert (total.accepted, total.reasons) == (0, {"unknown": 1})
-
-
-@pytest.mark.parametrize(
-    ("held_out", "leaked"),
-    [
-        ([("0", "")], 1),
-        ([("0", "t")], 1),  # in another task: `check` asks for the audio alone
-        ([("0", ""), ("0", "")], 2),
-        ([("99", ""), ("99", "t")], 0),
-    ],
-)
-def test_audio_that_is_held_out_and_trained_on_is_warned_of(report_of, held_out, leaked):
-    others = [replace(ACCEPTED, split="validation", audio_sha256=audio, task=task) for audio, task in held_out]
-    warnings = report_of(*distinct(*[RATE] * 10), *others)["warnings"]
-    told = [warning for warning in warnings if "which cliptune check refuses" in warning]
-    assert [int(warning.split()[0]) for warning in told] == ([leaked] if leaked else [])
