@@ -105,8 +105,13 @@ UNSUPPORTED_FORMAT = Reason(
 )
 DECODE_FAILED = Reason(
     "decode_failed",
-    "The decoder failed on the contents, crashed, or took too much time or memory.",
+    "The decoder finds the contents damaged.",
     "Export the recording again: its contents are damaged.",
+)
+DECODER_FAULT = Reason(
+    "decoder_fault",
+    "The code that prepares clips crashed on this one, hung, took too much memory or failed as it never should.",
+    "Report it with the detail and, if you may, the file: this is a fault of Cliptune. Export the recording again.",
 )
 TRUNCATED = Reason(
     "truncated",
