@@ -1,4 +1,4 @@
-"""A stream as native decoders read it: they take a fault for the file's end, so it is kept and raised afterwards."""
+"""A stream as decoders read it: they take a fault for the file's end, so it is kept and raised afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Remembering:
         self._stream = stream
         self._fault: BaseException | None = None
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """As the stream's own; b"" for a fault."""
         try:
             return self._stream.read(size)
@@ -40,6 +40,10 @@ class Remembering:
     def tell(self) -> int:
         """As the stream's own."""
         return self._stream.tell()
+
+    def fileno(self) -> int:
+        """As the stream's own, of which others than this program can read what it stands for."""
+        return self._stream.fileno()
 
     def raise_fault(self) -> None:
         """Raises what reading or seeking has raised."""

@@ -9,10 +9,14 @@ from typing import Any
 from transforms import limits, records
 from transforms.dataset import assign
 from transforms.dataset.plan import Plan
-from transforms.reasons import REASONS
+from transforms.reasons import DECODER_FAULT, REASONS
 from transforms.report.counts import Count, SplitCount
 
 VERSION = 1
+HOW_TO_REPORT = (
+    "please tell whoever maintains it, in private, for what crashes a decoder may be an attack; send the lines from "
+    "rejected.jsonl, `decoders` from dataset.json, and a recording if you may"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,8 @@ def _by_frequency(reasons: Counter[str]) -> list[str]:
 
 def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
     warnings: list[str] = []
+    if faults := count.reasons[DECODER_FAULT.name]:
+        warnings.append(f"{faults:,} × {DECODER_FAULT}, which is a fault of Cliptune: {HOW_TO_REPORT}")
     if count.duplicates:
         fact = f"{count.duplicates:,} clips have the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")

@@ -160,6 +160,16 @@ def test_what_is_warned_about(report_of, splits, facts, warned):
     assert all(part in line for part, line in zip(warned, told, strict=True)), told
 
 
+def test_how_to_report_a_fault_of_cliptune_is_told(report_of):
+    detail = "IndexError at transforms/audio/frames.py:1"
+    fault = Outcome("x", "m:1", "a.wav", "rejected", reason=reasons.DECODER_FAULT.name, detail=detail)
+    rows = [replace(ACCEPTED, split=split, audio_sha256=split) for split in ("train", "validation")]
+    assert report_of(*rows, replace(fault, reason="silent"))["warnings"] == []
+    (told,) = report_of(*rows, fault, fault)["warnings"]
+    assert told.startswith("2 × decoder_fault, which is a fault of Cliptune: please tell")
+    assert all(name in told for name in ("rejected.jsonl", "dataset.json", "recording"))
+
+
 def counted(*outcomes):
     """The totals of these outcomes."""
     total = Count({"train": SplitCount(), "validation": SplitCount()}, RATE)
