@@ -135,7 +135,7 @@ OPPOSITE_PHASE = Reason(
 )
 SILENT = Reason(
     "silent",
-    "The level is below −70 dBFS: silence, dither, DC, or only tones too high for --sample_rate.",
+    "Below −70 dBFS, and no word stands out: silence, dither, DC, hum, or only tones too high for --sample_rate.",
     "Check the recording: nothing audible is left in it.",
 )
 TOO_SHORT = Reason(
