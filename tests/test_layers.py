@@ -36,7 +36,7 @@ SDK_ROOM = "tuning/providers"
 ORDER = {
     "transforms": [
         *("", "limits", "reasons", "errors", "region", "records", "listener", "ordered", "text", "clip", "payloads"),
-        *("settings", "tasks"),
+        *("settings", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *(
