@@ -14,6 +14,7 @@ from tests.shards import output_of, prepared, write
 from tests.sounds import BY_NAME, encoded, tone
 from transforms import reasons, region
 from transforms.audio import conform, encode, frames, sndfile, sniff
+from transforms.audio.streams import Remembering
 from transforms.clip import Clip, Outcome
 from transforms.dataset import conversion, example
 from transforms.errors import ClipRejected, PayloadError, StorageError, UserError
@@ -182,6 +183,18 @@ def test_the_world_of_a_segment_is_no_clips_fault(name, good, fault):
     with pytest.raises(type(fault)) as found:
         conversion.convert(Clip("x", "x", "a text", offset=1.0, duration=0.5), recording, Settings(), verify=False)
     assert found.value is fault
+
+
+@pytest.mark.parametrize("at", [-1, -(1 << 40), 1 << 63, 1 << 70])
+def test_a_seek_out_of_the_file_is_no_fault_of_the_world(tmp_path, at):
+    (tmp_path / "x").write_bytes(b"RIFF")
+    for stream in (io.BytesIO(b"RIFF"), (tmp_path / "x").open("rb"), io.BufferedReader(io.FileIO(tmp_path / "x"))):
+        with stream:
+            heard = Remembering(stream)
+            assert heard.seek(at) == -1
+            heard.raise_fault()
+            assert heard.seek(0) == 0
+            assert heard.read() == b"RIFF"
 
 
 def test_a_refusal_travels():
