@@ -141,7 +141,12 @@ def check_schema(schema: object) -> None:
         raise JsonError(f"must be JSON: {fault}") from None
     except RecursionError:
         raise JsonError("is nested too deep") from None
-    parts = list(_parts(tree))
+    try:
+        parts = list(_parts(tree))
+    except JsonError:
+        raise
+    except ValueError as fault:  # an `$id` that is no address
+        raise JsonError(f"has an $id that is none: {fault}") from None
     _check_circles(parts)
 
 

@@ -49,7 +49,7 @@ def find(name: str, tasks: Sequence[Task]) -> Task | None:
     names = [task.name for task in tasks]
     if name not in names:
         found = f"{name[:_SHOWN_CHARS]!r}{_suggestion(name, names)}" if name else "no task"
-        raise ClipRejected(reasons.UNKNOWN_TASK, f"task must be one of {', '.join(names)}; the row has {found}")
+        raise ClipRejected(reasons.UNKNOWN_TASK, f"task must be one of {_listed(names)}; the row has {found}")
     return tasks[names.index(name)]
 
 
@@ -86,7 +86,7 @@ def check_target(task: Task | None, target: str) -> None:
 def _check_label(task: Task, target: str) -> None:
     if target not in task.labels:
         shown = f"{target[:_SHOWN_CHARS]!r}{_suggestion(target, task.labels)}"
-        every = ", ".join(task.labels)
+        every = _listed(task.labels)
         labels = f"one of {every}" if len(every) <= MAX_SHOWN_LABELS else f"one of its {len(task.labels)} labels"
         _refuse(f"the target of task {task.name} must be {labels}, got {shown}")
 
@@ -100,6 +100,10 @@ def _check_json(task: Task, target: str) -> None:
         broken = json_schema.broken_rule(orjson.dumps(task.schema), value)
         if broken:
             _refuse(f"the target of task {task.name} breaks its schema: {broken}")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(word if word.isprintable() else repr(word) for word in words)
 
 
 def _refuse(detail: str) -> NoReturn:

@@ -32,9 +32,14 @@ class Remembering:
         """As the stream's own; -1 for a fault."""
         try:
             return self._stream.seek(offset, whence)
-        except BaseException as fault:
-            if not _is_out_of_the_file(fault):
+        except (ValueError, OverflowError):  # a damaged header led out of the file
+            return -1
+        except OSError as fault:
+            if fault.errno != errno.EINVAL:  # further than files may be long
                 self._fault = fault
+            return -1
+        except BaseException as fault:
+            self._fault = fault
             return -1
 
     def tell(self) -> int:
@@ -49,10 +54,3 @@ class Remembering:
         """Raises what reading or seeking has raised."""
         if self._fault is not None:
             raise self._fault
-
-
-def _is_out_of_the_file(fault: BaseException) -> bool:
-    """Whether a damaged header has led a seek out of the file. The system's word for that is "invalid argument"."""
-    return isinstance(fault, (ValueError, OverflowError)) or (
-        isinstance(fault, OSError) and fault.errno in (errno.EINVAL, errno.EOVERFLOW)
-    )
