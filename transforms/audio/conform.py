@@ -151,11 +151,13 @@ def sound_bounds(
     frame = sample_rate // FRAMES_PER_SECOND
     levels = _levels(energies, frame)
     start, end = _bounds(levels, num_samples, sample_rate)
-    outside = np.concatenate([levels[: start // frame], levels[-(-end // frame) :]])
-    if 2 * np.count_nonzero(outside >= TRIM_FLOOR_DB) <= np.count_nonzero(levels >= TRIM_FLOOR_DB):
+    inside = slice(start // frame, -(-end // frame))
+    sounds = levels >= TRIM_FLOOR_DB
+    if 2 * np.count_nonzero(sounds[inside]) >= np.count_nonzero(sounds):
         return start, end
+    outside = np.delete(levels, inside)
     quiet = levels.copy()
-    quiet[start // frame : -(-end // frame)] = -math.inf
+    quiet[inside] = -math.inf
     quiet_start, quiet_end = _bounds(quiet, num_samples, sample_rate)
     both = min(start, quiet_start), max(end, quiet_end)
     return (start, end) if both[1] - both[0] > longest and _is_steady(outside) else both
