@@ -26,9 +26,11 @@ bench: $(READY)
 bench-peers: $(READY)
 	@$(BIN)/python -m benchmarks.peers.environments
 
-# Real files damaged at random; `make test` tries a few hundred.
+# Files, rows and tasks files, damaged at random; `make test` tries a thousand. SEED=… tries the same ones again.
+SEED ?= $(shell date +%s)
+MUTANTS ?= 100000
 fuzz: $(READY)
-	$(BIN)/python -m pytest tests/transforms/audio/test_fuzz.py --fuzz=5000 -s
+	$(BIN)/python -m pytest tests/fuzz --fuzz=$(MUTANTS) --seed=$(SEED) --numprocesses=2 --dist=worksteal -q -rP
 
 # Changes the code that keeps the promises, bit by bit, and looks whether a test notices: docs/mutants.md.
 mutants: $(READY)

@@ -20,7 +20,7 @@ from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.report import rerun
-from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
+from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport, TrimReport
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
 from transforms.workers import pool
@@ -48,6 +48,7 @@ class DatasetReport:
       repeated_audio: clips with the same audio.
       warnings: what people should know, one sentence each.
       reused: clips that an earlier run had made ready.
+      trimmed: what was cut from the ends of clips.
     """
 
     output: str
@@ -64,6 +65,7 @@ class DatasetReport:
     repeated_audio: RepeatedAudio
     warnings: tuple[str, ...]
     reused: int
+    trimmed: TrimReport
 
     @staticmethod
     def of(report: Report, output: str, reused: int) -> DatasetReport:

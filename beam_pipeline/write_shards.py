@@ -108,7 +108,7 @@ class ShardWriter:
         """The next shard that is written, in whatever order they were begun.
 
         Raises:
-          StorageError, UserError, PayloadError: as `shard.write_shard`.
+          StorageError, UserError: as `shard.write_shard`.
         """
         # The shard that began first may have been last to take its turn.
         future = next(iter(wait(self._pending, return_when=FIRST_COMPLETED).done))

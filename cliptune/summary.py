@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
 from cliptune.console import Console
-from transforms.report.report import Report, SplitReport
+from transforms.report.report import Report, SplitReport, TrimReport
 
 COMMONEST = 3
 
@@ -19,6 +19,7 @@ def show(finished: Prepared, console: Console) -> None:
     if finished.reused:
         console.say(f"{finished.reused:,} of {report.rows:,} clips were ready from an earlier run and reused")
     console.say(f"{report.accepted:,} accepted + {report.rejected:,} rejected = {report.rows:,} manifest rows")
+    _show_trimmed(report.trimmed, console)
     _show_reasons(report, output, console)
     _show_cpu(finished.cpu, console)
     for warning in report.warnings:
@@ -31,6 +32,14 @@ def _split_row(named: tuple[str, SplitReport]) -> tuple[str, ...]:
     name, split = named
     minutes = f"{split.audio_seconds / 60:.1f} min"
     return name, f"{split.examples:,}", f"{split.shards:,}", minutes, f"{split.bytes:,}"
+
+
+def _show_trimmed(trimmed: TrimReport, console: Console) -> None:
+    if trimmed.samples:
+        clips = f"{trimmed.mostly_trimmed:,} clips lost more than half"
+        console.say(f"{trimmed.share:.1%} of the audio was trimmed from the ends of clips; {clips}")
+    for example in trimmed.examples[:1]:
+        console.say(f"      {example}")
 
 
 def _show_cpu(cpu: Mapping[str, Spread], console: Console) -> None:

@@ -21,7 +21,8 @@ signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--fuzz", type=int, default=400, metavar="N", help="damaged files to try (default: %(default)s)")
+    parser.addoption("--fuzz", type=int, default=1_000, metavar="N", help="mutants to try (default: %(default)s)")
+    parser.addoption("--seed", default="0", help="which mutants, any words (default: %(default)s)")
 
 
 def free_port() -> int:

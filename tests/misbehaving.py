@@ -9,7 +9,7 @@ import time
 
 from transforms import reasons
 from transforms.dataset import clip_workers
-from transforms.errors import ClipRejected, PayloadError, StorageError, UserError
+from transforms.errors import ClipRejected, StorageError, UserError
 
 
 def crash():
@@ -46,7 +46,6 @@ def kill(number):
 FAULTS = {
     "StorageError": StorageError("the disk is away"),
     "UserError": UserError("mend it"),
-    "PayloadError": PayloadError("not the samples"),
     "ClipRejected": ClipRejected(reasons.SILENT, "nothing to hear"),
     "ZeroDivisionError": ZeroDivisionError("a mistake of ours"),
 }

@@ -8,7 +8,7 @@
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
     └── BrokenPromiseError       our fault: a traceback
         ├── AccountingError      rows were lost or doubled
-        └── PayloadError         a payload is not what it was made from
+        └── PayloadError         a payload is not what it was made from: in the closed region, the clip's fate
 
 Functions that open files also raise Python's FileNotFoundError, IsADirectoryError and PermissionError, and
 NotARegularFileError for a pipe, a socket or a device.

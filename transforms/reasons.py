@@ -105,8 +105,13 @@ UNSUPPORTED_FORMAT = Reason(
 )
 DECODE_FAILED = Reason(
     "decode_failed",
-    "The decoder failed on the contents, crashed, or took too much time or memory.",
+    "The decoder finds the contents damaged.",
     "Export the recording again: its contents are damaged.",
+)
+DECODER_FAULT = Reason(
+    "decoder_fault",
+    "The code that prepares clips crashed on this one, hung, took too much memory or failed as it never should.",
+    "Report it with the detail and, if you may, the file: this is a fault of Cliptune. Export the recording again.",
 )
 TRUNCATED = Reason(
     "truncated",
@@ -130,7 +135,7 @@ OPPOSITE_PHASE = Reason(
 )
 SILENT = Reason(
     "silent",
-    "The level is below −70 dBFS: silence, dither, DC, or only tones too high for --sample_rate.",
+    "Below −70 dBFS, and no word stands out: silence, dither, DC, hum, or only tones too high for --sample_rate.",
     "Check the recording: nothing audible is left in it.",
 )
 TOO_SHORT = Reason(

@@ -17,19 +17,16 @@ A tasks file is YAML, a mapping of names:
 from __future__ import annotations
 
 import difflib
-import functools
 from collections.abc import Hashable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import orjson
 
-from transforms import reasons
+from transforms import json_schema, reasons
 from transforms.errors import ClipRejected, UserError
+from transforms.json_schema import JsonError
 from transforms.settings import JSON, LABELS, TEXT, Task
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
 
 _SHOWN_CHARS = 60
 MAX_SHOWN_LABELS = 100  # characters
@@ -52,7 +49,7 @@ def find(name: str, tasks: Sequence[Task]) -> Task | None:
     names = [task.name for task in tasks]
     if name not in names:
         found = f"{name[:_SHOWN_CHARS]!r}{_suggestion(name, names)}" if name else "no task"
-        raise ClipRejected(reasons.UNKNOWN_TASK, f"task must be one of {', '.join(names)}; the row has {found}")
+        raise ClipRejected(reasons.UNKNOWN_TASK, f"task must be one of {_listed(names)}; the row has {found}")
     return tasks[names.index(name)]
 
 
@@ -62,10 +59,16 @@ def target_text(task: Task | None, value: object) -> object:
     Args:
       task: of the row; None for a dataset without tasks.
       value: of the row's text column.
+
+    Raises:
+      ClipRejected: BAD_TARGET for a value that JSON has not.
     """
     if task is None or task.target != JSON or value is None or isinstance(value, str):
         return value
-    return orjson.dumps(value).decode()
+    try:
+        return json_schema.dump(value)
+    except JsonError as fault:
+        _refuse(f"the target of task {task.name} must be JSON: {fault}")
 
 
 def check_target(task: Task | None, target: str) -> None:
@@ -83,22 +86,24 @@ def check_target(task: Task | None, target: str) -> None:
 def _check_label(task: Task, target: str) -> None:
     if target not in task.labels:
         shown = f"{target[:_SHOWN_CHARS]!r}{_suggestion(target, task.labels)}"
-        every = ", ".join(task.labels)
+        every = _listed(task.labels)
         labels = f"one of {every}" if len(every) <= MAX_SHOWN_LABELS else f"one of its {len(task.labels)} labels"
         _refuse(f"the target of task {task.name} must be {labels}, got {shown}")
 
 
 def _check_json(task: Task, target: str) -> None:
     try:
-        value = orjson.loads(target)
-    except orjson.JSONDecodeError as fault:
-        place = f"{fault.msg} at character {fault.colno}"
-        _refuse(f"the target of task {task.name} must be JSON, got {target[:_SHOWN_CHARS]!r} ({place})")
+        value = json_schema.parse(target)
+    except JsonError as fault:
+        _refuse(f"the target of task {task.name} must be JSON, got {target[:_SHOWN_CHARS]!r} ({fault})")
     if task.schema is not None:
-        # As text, because the schema is the key of a cache.
-        broken = _broken_rule(orjson.dumps(task.schema), value)
+        broken = json_schema.broken_rule(orjson.dumps(task.schema), value)
         if broken:
             _refuse(f"the target of task {task.name} breaks its schema: {broken}")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(word if word.isprintable() else repr(word) for word in words)
 
 
 def _refuse(detail: str) -> NoReturn:
@@ -109,21 +114,6 @@ def _suggestion(word: str, words: Sequence[str]) -> str:
     lower = {other.lower(): other for other in words}
     close = difflib.get_close_matches(word.strip().lower(), lower, n=1)
     return f" (did you mean {lower[close[0]]!r}?)" if close else ""
-
-
-@functools.lru_cache(maxsize=64)
-def _validator(schema: bytes) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 -- slow to import, and few datasets have a schema
-
-    return Draft202012Validator(orjson.loads(schema))
-
-
-def _broken_rule(schema: bytes, value: object) -> str:
-    """The best match among the rules that `value` breaks; "" if there is none."""
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 -- as above
-
-    found = best_match(_validator(schema).iter_errors(value))
-    return f"{found.json_path}: {found.message[:300]}" if found else ""
 
 
 def load(content: bytes, name: str) -> tuple[Task, ...]:
@@ -137,6 +127,10 @@ def load(content: bytes, name: str) -> tuple[Task, ...]:
       UserError: the file breaks a rule; the text says which task and which rule.
     """
     tree = _parse(content, name)
+    try:
+        json_schema.check_tree(tree)
+    except JsonError as fault:
+        raise UserError(f"{name}: {fault}") from None
     if not isinstance(tree, dict) or not tree:
         raise UserError(f"{name}: must be a mapping of task names, got {_shown(tree)}")
     tasks = tuple(_task(task_name, entry, name) for task_name, entry in tree.items())
@@ -175,7 +169,9 @@ def _parse(content: bytes, name: str) -> object:
     except yaml.MarkedYAMLError as fault:
         line = f":{fault.problem_mark.line + 1}" if fault.problem_mark else ""
         raise UserError(f"{name}{line}: not YAML: {fault.problem or fault.context}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError, ValueError):
+    except RecursionError:
+        raise UserError(f"{name}: it is nested too deep") from None
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
         raise UserError(f"{name}: not YAML in UTF-8") from None
     return tree
 
@@ -234,28 +230,11 @@ def _labels(value: object, where: str) -> tuple[str, ...]:
 def _schema(value: object, where: str) -> object:
     if value is None:
         return None
-    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 -- as above
-
     try:
-        orjson.dumps(value)
-        Draft202012Validator.check_schema(value)  # type: ignore[arg-type]
-    except SchemaError as fault:
-        raise UserError(f"{where}: schema {fault.json_path}: {fault.message[:200]}") from None
-    except TypeError as fault:
-        raise UserError(f"{where}: schema must be JSON: {fault}") from None
-    for reference in _references(value):
-        if not reference.startswith("#"):
-            raise UserError(f"{where}: schema refers to {reference!r}; only parts of itself (#/…) can be referred to")
+        json_schema.check_schema(value)
+    except JsonError as fault:
+        raise UserError(f"{where}: schema {fault}") from None
     return value
-
-
-def _references(tree: object) -> list[str]:
-    if isinstance(tree, list):
-        return [found for part in tree for found in _references(part)]
-    if not isinstance(tree, dict):
-        return []
-    own = [str(tree[key]) for key in ("$ref", "$dynamicRef") if isinstance(tree.get(key), str)]
-    return own + [found for part in tree.values() for found in _references(part)]
 
 
 def _check_kind(task: Task, where: str) -> None:

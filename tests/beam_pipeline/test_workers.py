@@ -36,7 +36,7 @@ def test_a_thousand_deaths_cost_a_thousand_clips(folder, prepare, sabotaged):
     write_manifest(folder / "m.jsonl", [*good, *victims])
     run = prepare(folder / "m.jsonl", folder / "out", "--max_rejected_fraction=1", "--validation_fraction=0")
     assert run.json["accepted"] == len(good)
-    assert run.json["reasons"] == {"decode_failed": 1_000}
+    assert run.json["reasons"] == {"decoder_fault": 1_000}
     rows = {row["clip_id"]: row for row in ledger(folder / "out")}
     for number, deed in enumerate(A_THOUSAND):
         assert rows[f"{deed}-{number}"]["detail"].endswith(DEEDS[deed]), rows[f"{deed}-{number}"]

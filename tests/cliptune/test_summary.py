@@ -9,7 +9,7 @@ from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
 from cliptune import summary
 from cliptune.console import Console
-from transforms.report.report import ReasonReport, RepeatedAudio, Report, SplitReport
+from transforms.report.report import ReasonReport, RepeatedAudio, Report, SplitReport, TrimReport
 
 
 def reason(name, rows):
@@ -60,6 +60,17 @@ def test_the_three_commonest_reasons_and_where_the_others_are():
         "  all of them: gs://b/out/rejected.jsonl",
         "report:  gs://b/out/report.html",
         "dataset: gs://b/out/",
+    ]
+
+
+def test_what_was_trimmed_is_told_with_an_example():
+    some, most = TrimReport(1_600, 0.1, 0.0011, 0, ()), TrimReport(16_000, 1.0, 0.011, 2, ("m:3: 0.2 s", "m:4: 0.1 s"))
+    assert told(replace(FLAWLESS, trimmed=some))[4:-2] == [
+        "0.1% of the audio was trimmed from the ends of clips; 0 clips lost more than half"
+    ]
+    assert told(replace(FLAWLESS, trimmed=most))[4:-2] == [
+        "1.1% of the audio was trimmed from the ends of clips; 2 clips lost more than half",
+        "      m:3: 0.2 s",
     ]
 
 

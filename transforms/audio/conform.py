@@ -19,15 +19,24 @@ INT16_SCALE = 32_768.0
 # thousandfold.
 MAX_FLOAT_PEAK = 16.0
 # −70 dBFS RMS. Dither and a resampler's residue are below it; voices are not.
-SILENT_RMS = 10 ** (-70 / 20)
+SILENT_DB = -70.0
+SILENT_RMS = 10 ** (SILENT_DB / 20)
+# One quiet word in a long recording: the loudest 0.1 s reach the limit, and are this far over the recording's floor.
+WORD_FRAMES = 10
+WORD_OVER_FLOOR_DB = 20.0
+FLOOR_PERCENTILE = 10
 # Channels cancel if one is audible and their mean is 40 dB lower.
 CANCELLATION = 10 ** (-40 / 20)
 # Energies are added up in 32 bits first; what is this close to a limit is measured again in 64.
 QUICK_MARGIN = 1.01
 FRAMES_PER_SECOND = 100
-# A frame counts as sound from 45 dB below the loudest one, and never below −65 dBFS.
+# A frame counts as sound from 45 dB below the loudest one, and never below −65 dBFS, unless the clip is so quiet that
+# this is not 20 dB below its words.
 TRIM_BELOW_PEAK_DB = 45.0
 TRIM_FLOOR_DB = -65.0
+TRIM_BELOW_WORD_DB = 20.0
+# Frames of noise differ less in level than those of a voice do.
+STEADY_DB = 6.0
 # Kept on both sides, for soft onsets and releases are below the threshold.
 TRIM_MARGIN_SECONDS = 0.1
 
@@ -59,8 +68,9 @@ def conform(waveform: Waveform, settings: Settings) -> Conformed:
     # DC is no sound: it is left out of the judgement and left in the audio.
     centred = at_rate - at_rate.mean(dtype=np.float64).astype(np.float32) if at_rate.size else at_rate
     energies = frame_energies(centred, rate)
-    _require_sound(centred, energies, peak, waveform)
-    start, end = sound_bounds(energies, len(centred), rate) if settings.trim_silence else (0, len(at_rate))
+    _require_sound(centred, energies, peak, waveform, rate)
+    longest = settings.max_duration * rate
+    start, end = sound_bounds(energies, len(centred), rate, longest) if settings.trim_silence else (0, len(at_rate))
     end = _bounded_end(start, end, waveform.sample_rate, settings)
     # 16-bit mono at the dataset's rate comes through as it is.
     as_is = samples.dtype == np.int16 and samples.shape[1] == 1 and waveform.sample_rate == rate
@@ -119,28 +129,72 @@ def frame_energies(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np
     return energies
 
 
-def sound_bounds(energies: NDArray[np.float32], num_samples: int, sample_rate: int) -> tuple[int, int]:
+def sound_bounds(
+    energies: NDArray[np.float32], num_samples: int, sample_rate: int, longest: float = math.inf
+) -> tuple[int, int]:
     """Where sound begins and ends, with a margin on both sides.
+
+    Behind a loud beep, a quiet voice would count as silence. So what lies outside is judged by itself if more of it is
+    above `TRIM_FLOOR_DB` than of what lies inside.
 
     Args:
       energies: of the frames of a clip without DC, from `frame_energies`.
       num_samples: of the clip.
       sample_rate: Hz.
+      longest: samples that a clip may have. Steady noise outside, which makes it longer, is left out.
 
     Returns:
       Start and end (exclusive) in samples. The whole if nothing stands out.
     """
-    frame = sample_rate // FRAMES_PER_SECOND
     if not energies.size:
         return 0, num_samples
-    level = 10 * np.log10(energies / frame + 1e-12)
-    loud = np.flatnonzero(level >= max(level.max() - TRIM_BELOW_PEAK_DB, TRIM_FLOOR_DB))
-    if not loud.size:
-        return 0, num_samples
+    frame = sample_rate // FRAMES_PER_SECOND
+    levels = _levels(energies, frame)
+    start, end = _bounds(levels, num_samples, sample_rate)
+    inside = slice(start // frame, -(-end // frame))
+    sounds = levels >= TRIM_FLOOR_DB
+    if 2 * np.count_nonzero(sounds[inside]) >= np.count_nonzero(sounds):
+        return start, end
+    outside = np.delete(levels, inside)
+    quiet = levels.copy()
+    quiet[inside] = -math.inf
+    quiet_start, quiet_end = _bounds(quiet, num_samples, sample_rate)
+    both = min(start, quiet_start), max(end, quiet_end)
+    return (start, end) if both[1] - both[0] > longest and _is_steady(outside) else both
+
+
+def _levels(energies: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
+    """The level of each frame, dBFS."""
+    levels: NDArray[np.float32] = 10 * np.log10(energies / frame + 1e-12)
+    return levels
+
+
+def _bounds(levels: NDArray[np.float32], num_samples: int, sample_rate: int) -> tuple[int, int]:
+    """As `sound_bounds`, from the levels alone."""
+    frame = sample_rate // FRAMES_PER_SECOND
+    loud = np.flatnonzero(levels >= max(levels.max() - TRIM_BELOW_PEAK_DB, _trim_floor(levels)))
     margin = round(TRIM_MARGIN_SECONDS * sample_rate)
     # The rest behind the last whole frame counts as part of that frame.
-    end = num_samples if loud[-1] == len(energies) - 1 else (int(loud[-1]) + 1) * frame + margin
+    end = num_samples if loud[-1] == len(levels) - 1 else (int(loud[-1]) + 1) * frame + margin
     return max(0, int(loud[0]) * frame - margin), min(num_samples, end)
+
+
+def _trim_floor(levels: NDArray[np.float32]) -> float:
+    limit = TRIM_FLOOR_DB + TRIM_BELOW_WORD_DB
+    if np.count_nonzero(levels >= limit) >= WORD_FRAMES:  # nearly every clip
+        return TRIM_FLOOR_DB
+    return min(TRIM_FLOOR_DB, _word_level(levels) - TRIM_BELOW_WORD_DB)
+
+
+def _word_level(levels: NDArray[np.float32]) -> float:
+    """The level that as many frames reach as the shortest word has, dBFS; of a shorter clip the lowest."""
+    frames = min(WORD_FRAMES, len(levels))
+    return float(np.partition(levels, -frames)[-frames])
+
+
+def _is_steady(levels: NDArray[np.float32]) -> bool:
+    low, high = np.percentile(levels, (10, 90))
+    return bool(high - low < STEADY_DB)
 
 
 def _peak(samples: Samples) -> float:
@@ -169,7 +223,7 @@ def _require_finite(mono: NDArray[np.float32]) -> None:
 
 
 def _require_sound(
-    centred: NDArray[np.float32], energies: NDArray[np.float32], peak: float, waveform: Waveform
+    centred: NDArray[np.float32], energies: NDArray[np.float32], peak: float, waveform: Waveform, rate: int
 ) -> None:
     several = waveform.samples.shape[1] > 1
     # No channel is louder than the peak. Nearly every clip is so loud that its frames settle the question.
@@ -184,8 +238,28 @@ def _require_sound(
                 reasons.OPPOSITE_PHASE,
                 "the channels cancel: each has sound, their mean is silent (opposite phase)",
             )
-    if rms < SILENT_RMS:
-        raise ClipRejected(reasons.SILENT, f"nothing audible: the level is {_decibels(rms)}, below −70 dBFS (silence)")
+    if rms < SILENT_RMS and not has_word(centred, rate):
+        raise ClipRejected(
+            reasons.SILENT,
+            f"nothing audible: the level is {_decibels(rms)}, below −70 dBFS, and nothing stands out of it (silence)",
+        )
+
+
+def has_word(samples: NDArray[np.float32], sample_rate: int) -> bool:
+    """Whether a clip that is silent on the whole holds one quiet word.
+
+    Args:
+      samples: float32, shape (num_samples,).
+      sample_rate: Hz.
+    """
+    frame = sample_rate // FRAMES_PER_SECOND
+    framed = samples[: len(samples) // frame * frame].reshape(-1, frame)
+    if len(framed) < WORD_FRAMES:
+        return False
+    # Each without its own DC: a microphone that is switched on leaves a slope, which is no sound.
+    levels = _levels(frame_energies((framed - framed.mean(axis=1, keepdims=True)).reshape(-1), sample_rate), frame)
+    word = _word_level(levels)
+    return word >= max(SILENT_DB, float(np.percentile(levels, FLOOR_PERCENTILE)) + WORD_OVER_FLOOR_DB)
 
 
 def _channel_rms(channel: Samples) -> float:

@@ -21,6 +21,8 @@ _BITRATE_SLACK = 1.05
 LOSSY_PADDING_SECONDS = 0.26
 # A lossy payload whose level differs by more is damaged.
 LOSSY_LEVEL_DB = 3.0
+# What is above this part of the sample rate may be left out: the lower the bitrate, the more.
+LOSSY_BANDWIDTH = 0.2
 
 
 def encode(samples: NDArray[np.int16], settings: Settings) -> Payload:
@@ -99,9 +101,10 @@ def verify(payload: Payload, samples: NDArray[np.int16], settings: Settings) -> 
         if not np.array_equal(decoded, samples):
             raise PayloadError("the payload does not decode to the samples it was made from")
         return
-    louder = _level(decoded) - _level(samples)
-    if abs(louder) > LOSSY_LEVEL_DB:
-        raise PayloadError(f"the payload is {louder:+.1f} dB louder than the clip")
+    level = _level(decoded)
+    lowest, highest = _level_kept(samples) - LOSSY_LEVEL_DB, _level(samples) + LOSSY_LEVEL_DB
+    if not lowest <= level <= highest:
+        raise PayloadError(f"the payload is {level - _level(samples):+.1f} dB louder than the clip")
 
 
 def verify_length(payload: Payload, num_samples: int, settings: Settings) -> NDArray[np.int16]:
@@ -120,6 +123,12 @@ def verify_length(payload: Payload, num_samples: int, settings: Settings) -> NDA
     if not -0.001 <= longer <= (LOSSY_PADDING_SECONDS if PAYLOADS[settings.audio_format].lossy else 0):
         raise PayloadError(f"the payload is {longer:+.3f} s longer than the clip")
     return decoded
+
+
+def _level_kept(samples: NDArray[np.int16]) -> float:
+    """Energy in dB of the frequencies that every lossy codec keeps; a clip may hold nothing else but a whistle."""
+    spectrum = np.abs(np.fft.rfft(samples)[: int(LOSSY_BANDWIDTH * len(samples))])
+    return float(10 * np.log10(2 * (spectrum[1:] @ spectrum[1:]) / len(samples) + 1))
 
 
 def _level(samples: NDArray[np.int16]) -> float:

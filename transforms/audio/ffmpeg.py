@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import selectors
+import signal
 import struct
 import subprocess
 import time
@@ -57,7 +58,8 @@ def decode(file: BinaryIO, form: Format, max_seconds: float, start_seconds: floa
       start_seconds: where to begin, found by the container's index where it has one.
 
     Raises:
-      ClipRejected: DECODE_FAILED, or FILE_TOO_LARGE for more output than fits in memory.
+      ClipRejected: DECODE_FAILED; DECODER_FAULT if it crashes or takes too long; or FILE_TOO_LARGE for more output
+        than fits in memory.
     """
     return libav.first_with_sound(lambda track: _decode_track(file, form, max_seconds, start_seconds, track))
 
@@ -84,9 +86,12 @@ def _decode_track(
     try:
         status, wav, log = _run(sink, [file.fileno()], timeout)
     except subprocess.TimeoutExpired:
-        raise ClipRejected(reasons.DECODE_FAILED, f"decoding took longer than {timeout:.0f} s") from None
+        raise ClipRejected(reasons.DECODER_FAULT, f"decoding took longer than {timeout:.0f} s") from None
     if len(wav) > MAX_DECODED_BYTES:
         raise too_large(form.name)
+    if status < 0:
+        ended = f"decoding did not end well: ffmpeg was ended by {signal.Signals(-status).name}"
+        raise ClipRejected(reasons.DECODER_FAULT, ended)
     header = _parse_wav(wav) if status == 0 else None
     if header is None:
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid: no audio decoded")

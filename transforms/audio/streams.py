@@ -1,7 +1,8 @@
-"""A stream as native decoders read it: they take a fault for the file's end, so it is kept and raised afterwards."""
+"""A stream as decoders read it: they take a fault for the file's end, so it is kept and raised afterwards."""
 
 from __future__ import annotations
 
+import errno
 from typing import BinaryIO
 
 
@@ -13,7 +14,7 @@ class Remembering:
         self._stream = stream
         self._fault: BaseException | None = None
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """As the stream's own; b"" for a fault."""
         try:
             return self._stream.read(size)
@@ -33,6 +34,10 @@ class Remembering:
             return self._stream.seek(offset, whence)
         except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1
+        except OSError as fault:
+            if fault.errno != errno.EINVAL:  # further than files may be long
+                self._fault = fault
+            return -1
         except BaseException as fault:
             self._fault = fault
             return -1
@@ -40,6 +45,10 @@ class Remembering:
     def tell(self) -> int:
         """As the stream's own."""
         return self._stream.tell()
+
+    def fileno(self) -> int:
+        """As the stream's own, of which others than this program can read what it stands for."""
+        return self._stream.fileno()
 
     def raise_fault(self) -> None:
         """Raises what reading or seeking has raised."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
-from transforms import reasons
+from transforms import reasons, region
 from transforms.clip import Clip, Outcome
 from transforms.dataset.converted import Converted
 from transforms.dataset.sources import Source, Stored
@@ -58,13 +58,13 @@ class ClipWorkers:
         """As `conversion.convert`, which a worker does; whatever happens there, this process is not harmed.
 
         Raises:
-          ClipRejected: also for a clip that a worker has died of.
+          ClipRejected: DECODER_FAULT also for a clip that a worker has died of.
         """
         with _Desk(source) as desk:
             try:
                 parts = self._pool.run(pickle.dumps((clip, source.uri)), desk.answer)
             except WorkerDied as death:
-                raise ClipRejected(reasons.DECODE_FAILED, f"decoding did not end well: {death.detail}") from None
+                raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
         outcome, mime_type, cpu_ns = orjson.loads(parts[0])
         payload = Payload(parts[2], mime_type) if mime_type else None
         return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
@@ -129,7 +129,9 @@ class _Work:
         from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
 
         clip, uri = unpacked(task)
-        return packed(conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify))
+        converted = conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify)
+        with region.closed():
+            return packed(converted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import BinaryIO, cast
 
+from transforms import region
 from transforms.audio import conform, decode, encode
+from transforms.audio.streams import Remembering
 from transforms.audio.waveform import Waveform
 from transforms.clip import Clip, Outcome
 from transforms.dataset import example
@@ -31,13 +34,40 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
       verify: whether the payload is decoded again and compared.
 
     Raises:
-      ClipRejected: the clip cannot become an example.
+      ClipRejected: the clip cannot become an example. DECODER_FAULT if that is our fault, for example because the
+        payload does not decode to the clip's samples.
       StorageError: the storage failed; the runner may retry.
       UserError: the run cannot go on, for example because a bucket is forbidden.
-      PayloadError: the payload does not decode to the clip's samples.
     """
     watch = _Watch()
-    wave, content = _decoded(clip, source, settings, watch)
+    name_hint = uris.without_generation(source.uri)
+    if clip.offset is None:
+        with watch.stage("read"):
+            content = source.read()
+        with region.closed():
+            with watch.stage("decode"):
+                wave = decode.decode(content, max_duration=settings.max_duration, name_hint=name_hint)
+            return _converted(clip, wave, content, settings, verify, watch)
+    with watch.stage("read"):
+        recording = source.open()
+    with recording:
+        heard = Remembering(recording)
+        with region.closed(heard.raise_fault):
+            with watch.stage("decode"):  # it reads as it decodes
+                wave = decode.decode_segment(
+                    cast(BinaryIO, heard),
+                    offset=clip.offset,
+                    duration=clip.duration,
+                    max_duration=settings.max_duration,
+                    name_hint=name_hint,
+                )
+            return _converted(clip, wave, b"", settings, verify, watch)
+
+
+def _converted(
+    clip: Clip, wave: Waveform, content: bytes, settings: Settings, verify: bool, watch: _Watch
+) -> Converted:
+    """The line of a clip, from its waveform and its source file; b"" for a segment of a recording."""
     with watch.stage("conform"):
         conformed = conform.conform(wave, settings)
     with watch.stage("encode"):
@@ -72,27 +102,6 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
             row=clip.row if settings.dedupe == "audio" else None,
         )
     return Converted(line, outcome, payload if by_uri else None, tuple(watch.spent.values()))
-
-
-def _decoded(clip: Clip, source: Source, settings: Settings, watch: _Watch) -> tuple[Waveform, bytes]:
-    """The clip's waveform and its source file; b"" for a segment of a recording."""
-    name_hint = uris.without_generation(source.uri)
-    if clip.offset is None:
-        with watch.stage("read"):
-            content = source.read()
-        with watch.stage("decode"):
-            return decode.decode(content, max_duration=settings.max_duration, name_hint=name_hint), content
-    with watch.stage("read"):
-        recording = source.open()
-    with recording, watch.stage("decode"):  # it reads as it decodes
-        wave = decode.decode_segment(
-            recording,
-            offset=clip.offset,
-            duration=clip.duration,
-            max_duration=settings.max_duration,
-            name_hint=name_hint,
-        )
-    return wave, b""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from transforms import reasons, tasks, text
+from transforms import reasons, region, tasks, text
 from transforms.clip import Clip, Outcome, rejected
 from transforms.dataset.converted import Converted
 from transforms.dataset.output import Output
@@ -46,10 +46,11 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
     Raises:
       StorageError: the storage failed; the runner may retry.
       UserError: the run cannot go on, for example because a bucket is forbidden.
-      PayloadError: with `output.verify`, the payload does not decode to the clip's samples.
     """
     try:
-        converted = convert(_normalized(clip, output.settings), Stored(_uri(clip, output), output.storage, ahead))
+        with region.closed():
+            wanted = _normalized(clip, output.settings)
+        converted = convert(wanted, Stored(_uri(clip, output), output.storage, ahead))
     except ClipRejected as refusal:
         return Prepared(b"", rejected(clip, refusal.reason, refusal.detail))
     if converted.payload is not None:

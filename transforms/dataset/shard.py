@@ -12,6 +12,7 @@ from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import TypeVar
 
+from transforms import region
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, checksums, converted, example, read_ahead
 from transforms.dataset.output import Output
@@ -19,9 +20,10 @@ from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
-from transforms.errors import UserError
+from transforms.errors import ClipRejected, UserError
 from transforms.ordered import map_ordered
 from transforms.payloads import Payload
+from transforms.settings import Settings
 from transforms.storage import uris
 
 T = TypeVar("T")
@@ -179,22 +181,28 @@ def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
     """Decodes the payloads of a shard that an earlier run wrote, and compares their length with the sidecar's.
 
     Returns:
-      False if an audio file is missing or changed, so that the shard must be written again.
-
-    Raises:
-      PayloadError: a payload has another length.
+      False if an audio file is missing or changed, or a payload has another length. Then the shard is written again,
+      and what is wrong with a clip becomes its fate.
     """
     if key[0] == REJECTED:
         return True
-    from transforms.audio import encode  # noqa: PLC0415 -- decoders are for workers and for this check only
-
     accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
     with output.storage.open_read(output.shard_uri(key)) as stream:
         for outcome, line in zip(accepted, stream, strict=True):
             payload = _payload(line, outcome, output)
-            if payload is None:
+            if payload is None or not _as_long_as_noted(payload, outcome, output.settings):
                 return False
-            encode.verify_length(payload, outcome.num_samples or 0, output.settings)
+    return True
+
+
+def _as_long_as_noted(payload: Payload, outcome: Outcome, settings: Settings) -> bool:
+    from transforms.audio import encode  # noqa: PLC0415 -- decoders are for workers and for this check only
+
+    try:
+        with region.closed():
+            encode.verify_length(payload, outcome.num_samples or 0, settings)
+    except ClipRejected:
+        return False
     return True
 
 

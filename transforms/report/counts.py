@@ -52,6 +52,9 @@ class Count:
       formats: accepted clips by the format of their source.
       durations: accepted clips by the whole seconds of their payload.
       examples_of_reason: source and detail of the first rows of each reason.
+      trimmed_samples: cut from both ends of accepted clips, at the dataset's rate.
+      mostly_trimmed: accepted clips that lost more than half.
+      examples_of_trimmed: source and lengths of the first few of them.
       tasks: accepted clips by task; "" for none.
       duplicates: accepted clips whose audio an earlier one has, in the same task.
       first_duplicates: the audio, as `audio_of` names it, of the first few of them.
@@ -64,6 +67,9 @@ class Count:
     formats: Counter[str] = field(default_factory=Counter)
     durations: Counter[int] = field(default_factory=Counter)
     examples_of_reason: dict[str, list[str]] = field(default_factory=dict)
+    trimmed_samples: int = 0
+    mostly_trimmed: int = 0
+    examples_of_trimmed: list[str] = field(default_factory=list)
     tasks: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     first_duplicates: list[str] = field(default_factory=list)
@@ -86,6 +92,7 @@ class Count:
             self.splits[outcome.split].add(outcome)
             self.formats[outcome.source_format or "unknown"] += 1
             self.durations[(outcome.num_samples or 0) // self.sample_rate] += 1
+            self._add_trimmed(outcome)
             self.tasks[outcome.task or ""] += 1
             self.digest.update(f"{outcome.split}:{outcome.line_sha256}\n".encode())
             self._add_audio(audio_of(outcome.audio_sha256, outcome.task))
@@ -95,6 +102,17 @@ class Count:
         shown = self.examples_of_reason.setdefault(reason, [])
         if len(shown) < EXAMPLES_PER_REASON:
             shown.append(f"{outcome.source}: {outcome.detail}")
+
+    def _add_trimmed(self, outcome: Outcome) -> None:
+        trimmed = (outcome.trimmed_start_samples or 0) + (outcome.trimmed_end_samples or 0)
+        kept = outcome.num_samples or 0
+        self.trimmed_samples += trimmed
+        if trimmed <= kept:
+            return
+        self.mostly_trimmed += 1
+        if len(self.examples_of_trimmed) < EXAMPLES_PER_REASON:
+            seconds, whole = kept / self.sample_rate, (kept + trimmed) / self.sample_rate
+            self.examples_of_trimmed.append(f"{outcome.source}: {seconds:.2f} s of {whole:.2f} s are left")
 
     def _add_audio(self, audio: str) -> None:
         key = assign.hash64(audio)  # 64 bits, for there is one of every clip

@@ -9,7 +9,7 @@ from hashlib import sha256
 from html import escape as escape_html
 
 from transforms.printable import printable
-from transforms.report.report import ReasonReport, Report, SplitReport
+from transforms.report.report import ReasonReport, Report, SplitReport, TrimReport
 
 _WIDTH, _HEIGHT, _GAP = 640, 160, 1
 _STYLE = """
@@ -55,6 +55,7 @@ def page(report: Report) -> str:
         *(f'<p class="warning">{_shown(warning)}</p>' for warning in report.warnings),
         _splits(report.splits),
         _durations(report.durations),
+        _trimmed(report.trimmed),
         _reasons(report.reasons),
         _counts("Tasks", {name: task.examples for name, task in report.tasks.items()}),
         _counts("Source formats", report.source_formats),
@@ -105,6 +106,15 @@ def _bar(second: int, clips: int, step: float, most: int) -> str:
         f'x="{second * step:.1f}" y="{_HEIGHT - height:.1f}" width="{max(1.0, step - _GAP):.1f}" height="{height:.1f}"'
     )
     return f"<rect {box}><title>{second}–{second + 1} s: {clips:,} clips</title></rect>"
+
+
+def _trimmed(trimmed: TrimReport) -> str:
+    if not trimmed.samples:
+        return ""
+    told = f"<p>{trimmed.share:.1%} of the audio of these clips was trimmed from their ends.</p>"
+    rows = [[example] for example in trimmed.examples]
+    lost = _table([f"{trimmed.mostly_trimmed:,} clips lost more than half, for example"], rows) if rows else ""
+    return _section("Trimmed", f"{told}\n{lost}".rstrip())
 
 
 def _reasons(reasons: Mapping[str, ReasonReport]) -> str:

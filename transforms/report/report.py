@@ -9,10 +9,14 @@ from typing import Any
 from transforms import limits, records
 from transforms.dataset import assign, sizes
 from transforms.dataset.plan import Plan
-from transforms.reasons import REASONS
+from transforms.reasons import DECODER_FAULT, REASONS
 from transforms.report.counts import Count, SplitCount
 
 VERSION = 1
+HOW_TO_REPORT = (
+    "please tell whoever maintains it, in private, for what crashes a decoder may be an attack; send the lines from "
+    "rejected.jsonl, `decoders` from dataset.json, and a recording if you may"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,25 @@ class ReasonReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TrimReport:
+    """What was cut from both ends of accepted clips: silence, and with --over_duration=trim what is over the limit.
+
+    Attributes:
+      samples: at the dataset's rate.
+      seconds: the same, to the millisecond.
+      share: of the audio of these clips as it was, from 0 to 1.
+      mostly_trimmed: clips that lost more than half.
+      examples: "source: what is left" of the first few of them.
+    """
+
+    samples: int
+    seconds: float
+    share: float
+    mostly_trimmed: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RepeatedAudio:
     """Accepted clips whose audio another one has, in the same task.
 
@@ -96,6 +119,7 @@ class Report:
       reasons: by name, the commonest first.
       repeated_audio: clips with the same audio.
       warnings: what people should know, one sentence each.
+      trimmed: what was cut from the ends of clips.
     """
 
     format_version: int
@@ -110,6 +134,7 @@ class Report:
     reasons: dict[str, ReasonReport]
     repeated_audio: RepeatedAudio
     warnings: tuple[str, ...]
+    trimmed: TrimReport = TrimReport(0, 0.0, 0.0, 0, ())
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, which are JSON."""
@@ -145,6 +170,7 @@ def report_of(count: Count, plan: Plan, repeated: RepeatedAudio) -> Report:
         reasons={reason: _reason(reason, count) for reason in _by_frequency(count.reasons)},
         repeated_audio=repeated,
         warnings=_warnings(count, plan),
+        trimmed=_trimmed(count),
     )
 
 
@@ -160,6 +186,17 @@ def _split(split: SplitCount, sample_rate: int) -> SplitReport:
     )
 
 
+def _trimmed(count: Count) -> TrimReport:
+    whole = count.trimmed_samples + sum(split.audio_samples for split in count.splits.values())
+    return TrimReport(
+        samples=count.trimmed_samples,
+        seconds=round(count.trimmed_samples / count.sample_rate, 3),
+        share=round(count.trimmed_samples / max(1, whole), 4),
+        mostly_trimmed=count.mostly_trimmed,
+        examples=tuple(count.examples_of_trimmed),
+    )
+
+
 def _reason(reason: str, count: Count) -> ReasonReport:
     return ReasonReport(count.reasons[reason], REASONS[reason].remedy, tuple(count.examples_of_reason[reason]))
 
@@ -170,6 +207,8 @@ def _by_frequency(reasons: Counter[str]) -> list[str]:
 
 def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
     warnings: list[str] = []
+    if faults := count.reasons[DECODER_FAULT.name]:
+        warnings.append(f"{faults:,} × {DECODER_FAULT}, which is a fault of Cliptune: {HOW_TO_REPORT}")
     if count.duplicates:
         clips = "clip has" if count.duplicates == 1 else "clips have"
         fact = f"{count.duplicates:,} {clips} the same audio as another one"

@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError
 import orjson
 
 from transforms import errors, reasons
-from transforms.errors import BrokenPromiseError, ClipRejected, PayloadError, StorageError
+from transforms.errors import BrokenPromiseError, ClipRejected, StorageError
 from transforms.workers import bounds, wire
 from transforms.workers.bounds import Bounds
 from transforms.workers.nursery import Nursery
@@ -248,9 +248,7 @@ def _fault(told: bytes) -> Exception:
     if name == ClipRejected.__qualname__:
         return ClipRejected(reasons.REASONS[message], where)
     kind = next((kind for kind in errors.told() if kind.__qualname__ == name), None)
-    if kind is not None:
-        return kind(message)
-    return PayloadError(message) if name == PayloadError.__qualname__ else BrokenPromiseError(where)
+    return kind(message) if kind is not None else BrokenPromiseError(where)
 
 
 # One nursery serves all pools of this process.

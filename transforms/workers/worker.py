@@ -101,6 +101,8 @@ def _done(work: Work, task: bytes, parent: Parent) -> tuple[Kind, Sequence[bytes
     except (MemoryError, EOFError, BrokenPipeError, ConnectionError):
         raise
     except ClipRejected as refusal:
+        if isinstance(refusal.__cause__, MemoryError):
+            raise refusal.__cause__ from None
         return Kind.FAULT, [orjson.dumps([ClipRejected.__qualname__, refusal.reason.name, refusal.detail])]
     except Exception as fault:
         where = "".join(traceback.format_exception(fault))

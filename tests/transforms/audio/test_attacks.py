@@ -201,15 +201,15 @@ def decoder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("script", "reason", "told"),
     [
-        ("kill -SEGV $$", reasons.DECODE_FAILED, "no audio decoded"),
+        ("kill -SEGV $$", reasons.DECODER_FAULT, "ffmpeg was ended by SIGSEGV"),
         ("exit 1", reasons.DECODE_FAILED, "no audio decoded"),
         ("exit 0", reasons.DECODE_FAILED, "no audio decoded"),
         ("head -c 100000 /dev/urandom", reasons.DECODE_FAILED, "no audio decoded"),
         ("echo RIFFxxxxWAVEdataxxxxxxxx", reasons.DECODE_FAILED, "no audio decoded"),
-        ("exec sleep 1000", reasons.DECODE_FAILED, "took longer than 1 s"),
-        ("trap '' TERM INT HUP; while true; do true; done", reasons.DECODE_FAILED, "took longer than 1 s"),
+        ("exec sleep 1000", reasons.DECODER_FAULT, "took longer than 1 s"),
+        ("trap '' TERM INT HUP; while true; do true; done", reasons.DECODER_FAULT, "took longer than 1 s"),
         ("exec cat /dev/zero", reasons.FILE_TOO_LARGE, "over the limit"),
-        ("exec cat /dev/zero >&2", reasons.DECODE_FAILED, "no audio decoded"),
+        ("exec cat /dev/zero >&2", reasons.DECODER_FAULT, "ffmpeg was ended by SIGXFSZ"),
         (f"exec {sys.executable} -c 'bytes(3 << 30)'", reasons.DECODE_FAILED, "no audio decoded"),
     ],
 )

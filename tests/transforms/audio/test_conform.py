@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -92,6 +95,70 @@ def test_soft_onsets_are_not_cut():
     assert result.trimmed_start_samples / RATE < 1.0
 
 
+JFK = Path(__file__).parents[3] / "examples/clips/whisper_jfk/jfk.flac"
+
+
+def voice(level, seconds=5.0):
+    """The first seconds of a voice, at a level in dBFS."""
+    samples, rate = soundfile.read(JFK, dtype="float32", always_2d=True)
+    samples = conform.resample(samples.mean(axis=1), rate, RATE)[: round(seconds * RATE)].astype(np.float64)
+    return samples / np.sqrt(np.mean(samples**2)) * 10 ** (level / 20)
+
+
+def noise_of(level, seconds, seed=0):
+    return np.random.default_rng(seed).normal(0, 10 ** (level / 20), round(seconds * RATE))
+
+
+def as_16_bit(samples):
+    return np.rint(np.clip(samples, -1, 32_767 / 32_768) * 32_768).astype(np.int16)
+
+
+@pytest.mark.parametrize("floor", [-200.0, -90.0, -75.0])
+@pytest.mark.parametrize("level", [-58.0, -60.0, -64.0])
+@pytest.mark.parametrize("order", [("beep", "voice"), ("voice", "beep"), ("beep", "voice", "beep")])
+def test_a_quiet_voice_beside_a_loud_beep_is_kept(order, level, floor):
+    parts = {"beep": tone(1_000, RATE, 0.5, 1.0), "voice": voice(level, 11.0)}
+    samples = np.concatenate([part for name in order for part in (parts[name], np.zeros(RATE // 4))][:-1])
+    samples = as_16_bit(samples + noise_of(floor, len(samples) / RATE))
+    result = conform.conform(wave(samples), Settings())
+    assert len(samples) - len(result.samples) <= 0.3 * RATE  # the breath before the first word
+
+
+@pytest.mark.parametrize("share", [0.45, 0.55])
+def test_half_of_what_sounds_is_the_limit_on_both_sides(share):
+    """A loud tone, and behind a pause a tone at −60 dBFS, so that the loud one has this share of both."""
+    loud, quiet = tone(400, RATE, 0.6, 0.9), tone(400, RATE, 0.6 / share - 0.6, 0.0014)
+    result = conform.conform(wave(np.concatenate([loud, np.zeros(RATE // 2), quiet])), Settings())
+    assert result.trimmed_end_samples == (0 if share < 0.5 else len(quiet) + RATE // 2 - RATE // 10)
+
+
+@pytest.mark.parametrize(("level", "kept"), [(-64.5, True), (-65.5, False)])
+def test_what_sounds_begins_at_65_dB_below_full_scale(level, kept):
+    quiet = tone(400, RATE, 2.0, np.sqrt(2) * 10 ** (level / 20))
+    result = conform.conform(wave(np.concatenate([tone(400, RATE, 0.5, 0.9), quiet])), Settings())
+    assert (result.trimmed_end_samples == 0) == kept
+
+
+@pytest.mark.parametrize(("pad", "kept"), [(10.0, 25.0), (15.0, 5.2)])
+def test_steady_noise_around_a_voice_does_not_make_it_too_long(pad, kept):
+    """Where all fits, nothing is lost; else noise is no sound."""
+    samples = np.concatenate([noise_of(-60, pad), voice(-10, 5.0), noise_of(-60, pad, 1)])
+    assert len(conform.conform(wave(samples), Settings()).samples) == pytest.approx(kept * RATE, abs=0.5 * RATE)
+
+
+def test_a_voice_around_a_beep_that_is_too_long_is_refused_and_not_cut_to_the_beep():
+    samples = np.concatenate([tone(1_000, RATE, 0.5, 1.0), np.tile(voice(-58, 11.0), 3)])
+    assert refusal(as_16_bit(samples)) == reasons.TOO_LONG
+
+
+@pytest.mark.parametrize("gain", [-20.0, -30.0, -40.0, -45.0])
+def test_a_voice_is_trimmed_alike_at_any_level(gain):
+    padding = np.zeros(RATE)
+    samples = np.concatenate([padding, voice(-20.0, 11.0), padding])
+    loud, quiet = (conform.conform(wave(as_16_bit(samples * 10 ** (db / 20))), Settings()) for db in (0.0, gain))
+    assert 0 <= len(loud.samples) - len(quiet.samples) <= 0.3 * RATE
+
+
 def test_keep_silence_keeps_it():
     result = conform.conform(wave(padded(1.0, 1.0)), Settings(trim_silence=False))
     assert (len(result.samples), result.trimmed_start_samples, result.trimmed_end_samples) == (3 * RATE, 0, 0)
@@ -154,6 +221,62 @@ def test_the_limit_of_silence(level, accepted):
         assert len(conform.conform(wave(samples), Settings()).samples)
     else:
         assert refusal(samples) == reasons.SILENT
+
+
+def word(level, floor, seconds=0.3, whole=3.0):
+    """A word in the middle of noise, both at levels in dBFS, as 16 bits with dither."""
+    samples = noise_of(floor, whole) + np.random.default_rng(1).triangular(-1, 0, 1, round(whole * RATE)) / 32_768
+    spoken = tone(300, RATE, seconds, np.sqrt(2) * 10 ** (level / 20))
+    at = len(samples) // 3
+    samples[at : at + len(spoken)] += spoken
+    return as_16_bit(samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "accepted"),
+    [
+        (word(-60, -95), True),  # on the whole −70 dBFS
+        (word(-64, -95), True),
+        (word(-69.5, -95), True),
+        (word(-70.5, -95), False),  # the word itself is below the limit
+        (word(-62, -85), True),
+        (word(-65, -82), False),  # less than 20 dB over its floor
+        (word(-62, -95, seconds=0.11), True),
+        (word(-62, -95, seconds=0.08), False),  # a click is no word
+        (word(-62, -95, whole=60.0), True),
+        (word(-62, -200), True),  # digital silence around it, but for the dither
+    ],
+)
+def test_one_quiet_word_over_its_own_floor_is_no_silence(samples, accepted):
+    if not accepted:
+        assert refusal(samples) == reasons.SILENT
+        return
+    result = conform.conform(wave(samples), Settings(max_duration=90))
+    at = len(samples) // 3
+    assert result.trimmed_start_samples <= at - RATE // 20
+    assert len(samples) - result.trimmed_end_samples >= at + RATE // 10
+
+
+@pytest.mark.parametrize("level", [-71.0, -75.0, -85.0, -95.0])
+@pytest.mark.parametrize("kind", ["hum", "white", "brown", "drift", "step", "slow", "dither", "nothing"])
+def test_what_is_below_the_limit_and_holds_no_word_stays_silent(kind, level):
+    length = 3 * RATE
+    rng = np.random.default_rng(2)
+    times = np.arange(length) / RATE
+    shapes = {
+        "hum": np.sin(2 * np.pi * 50 * times) + 0.3 * np.sin(2 * np.pi * 150 * times),
+        "white": rng.normal(0, 1, length),
+        "brown": np.cumsum(rng.normal(0, 1, length)),
+        "drift": np.exp(-times / 0.2),  # a microphone that was switched on
+        "step": (times > 1.5) * 1.0,
+        "slow": np.sin(2 * np.pi * 2 * times),
+        "dither": rng.triangular(-1, 0, 1, length),
+        "nothing": np.full(length, 1e-9),
+    }
+    centred = shapes[kind] - shapes[kind].mean()
+    samples = centred / max(1e-6, np.sqrt(np.mean(centred**2))) * 10 ** (level / 20) + 0.01
+    assert refusal(samples) == reasons.SILENT
+    assert refusal(as_16_bit(samples + rng.uniform(-0.5, 0.5, length) / 32_768)) == reasons.SILENT
 
 
 @pytest.mark.parametrize(("seconds", "accepted"), [(0.1, True), (0.0999, False)])

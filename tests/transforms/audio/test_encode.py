@@ -72,6 +72,34 @@ def test_verification_finds_another_clips_payload(form):
             encode.verify(payload, other, settings(form))
 
 
+@pytest.mark.parametrize("form", ["mp3", "aac"])
+@pytest.mark.parametrize("bitrate", [24, 64])
+@pytest.mark.parametrize("kind", ["whistle", "offset", "click", "noise", "hiss", "square"])
+def test_verification_passes_what_codecs_leave_out_of_odd_clips(form, bitrate, kind):
+    rng, times = np.random.default_rng(0), np.arange(RATE) / RATE
+    shapes = {
+        "whistle": 0.9 * np.sin(2 * np.pi * 7_950 * times),
+        "offset": 0.5 + 0.01 * np.sin(2 * np.pi * 300 * times),
+        "click": (times == 0.5) * 0.9,
+        "noise": rng.normal(0, 0.1, RATE),
+        "hiss": np.diff(rng.normal(0, 0.1, RATE + 2), 2),
+        "square": np.sign(np.sin(2 * np.pi * 100 * times)),
+    }
+    samples = np.rint(shapes[kind] * 32_767).clip(-32_768, 32_767).astype(np.int16)
+    encode.verify(encode.encode(samples, settings(form, bitrate=bitrate)), samples, settings(form, bitrate=bitrate))
+
+
+@pytest.mark.parametrize("form", ["mp3", "aac"])
+@pytest.mark.parametrize(("louder_db", "accepted"), [(-4.0, False), (-2.0, True), (2.0, True), (4.0, False)])
+def test_verification_finds_another_level_on_both_sides(form, louder_db, accepted):
+    payload = encode.encode((TONE * 10 ** (louder_db / 20)).astype(np.int16), settings(form))
+    if accepted:
+        encode.verify(payload, TONE, settings(form))
+        return
+    with pytest.raises(PayloadError, match="louder than the clip"):
+        encode.verify(payload, TONE, settings(form))
+
+
 def passed(content, form, name="x", **others):
     wave = decode.decode(content, max_duration=30, name_hint=name)
     chosen = settings(form, **others)

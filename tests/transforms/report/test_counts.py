@@ -164,6 +164,31 @@ def test_what_is_warned_about(report_of, splits, facts, warned):
     assert all(part in line for part, line in zip(warned, told, strict=True)), told
 
 
+def test_what_was_trimmed_is_counted(report_of):
+    cuts = [(0, 0), (RATE, 0), (RATE, 1), (0, 3 * RATE)]  # nothing, half, more than half, three quarters
+    rows = [
+        replace(ACCEPTED, audio_sha256=str(n), trimmed_start_samples=start, trimmed_end_samples=end)
+        for n, (start, end) in enumerate(cuts)
+    ]
+    assert report_of(*rows)["trimmed"] == {
+        "samples": 5 * RATE + 1,
+        "seconds": 5.0,
+        "share": 0.5556,
+        "mostly_trimmed": 2,
+        "examples": ["m:2: 1.00 s of 2.00 s are left", "m:3: 1.00 s of 4.00 s are left"],
+    }
+
+
+def test_how_to_report_a_fault_of_cliptune_is_told(report_of):
+    detail = "IndexError at transforms/audio/frames.py:1"
+    fault = Outcome("x", "m:1", "a.wav", "rejected", reason=reasons.DECODER_FAULT.name, detail=detail)
+    rows = [replace(ACCEPTED, split=split, audio_sha256=split) for split in ("train", "validation")]
+    assert report_of(*rows, replace(fault, reason="silent"))["warnings"] == []
+    (told,) = report_of(*rows, fault, fault)["warnings"]
+    assert told.startswith("2 × decoder_fault, which is a fault of Cliptune: please tell")
+    assert all(name in told for name in ("rejected.jsonl", "dataset.json", "recording"))
+
+
 def counted(*outcomes):
     """The totals of these outcomes."""
     total = Count({"train": SplitCount(), "validation": SplitCount()}, RATE)

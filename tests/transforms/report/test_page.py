@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from transforms import records
 from transforms.report.page import page
-from transforms.report.report import Report
+from transforms.report.report import Report, TrimReport
 
 # What the page does not show.
 REST = {"audio_samples": 0, "target_chars": 0}
@@ -37,6 +37,7 @@ TREE = {
     },
     "repeated_audio": {"clips": 0, "examples": []},
     "warnings": ["a & b"],
+    "trimmed": {"samples": 9, "seconds": 1.0, "share": 0.125, "mostly_trimmed": 1_001, "examples": ["m&m:3: 0.2 s"]},
 }
 REPORT = records.convert(TREE, Report)
 
@@ -77,6 +78,8 @@ def test_the_page_has_all_numbers_and_texts_as_texts():
         assert any(text in found for found in reader.texts), text
     assert "m.jsonl:3: <script>alert(1)</script>" in reader.texts
     assert "<b>x</b>" in reader.texts
+    assert "12.5% of the audio of these clips was trimmed from their ends." in reader.texts
+    assert {"1,001 clips lost more than half, for example", "m&m:3: 0.2 s"} <= set(reader.texts)
     assert not {"script", "b", "img", "link"} & set(reader.tags)
 
 
@@ -102,6 +105,8 @@ def test_a_bar_for_each_length_that_there_is():
 
 
 def test_what_is_empty_has_no_section():
-    empty = replace(REPORT, durations={}, source_formats={}, tasks={}, reasons={}, warnings=())
+    nothing = TrimReport(0, 0.0, 0.0, 0, ())
+    empty = replace(REPORT, durations={}, source_formats={}, tasks={}, reasons={}, warnings=(), trimmed=nothing)
     assert re.findall(r"<h2>(.*?)</h2>", page(empty)) == ["Splits"]
-    assert re.findall(r"<h2>(.*?)</h2>", page(REPORT)) == ["Splits", "Lengths", "Rejected", "Tasks", "Source formats"]
+    sections = ["Splits", "Lengths", "Trimmed", "Rejected", "Tasks", "Source formats"]
+    assert re.findall(r"<h2>(.*?)</h2>", page(REPORT)) == sections

@@ -14,7 +14,7 @@ import pytest
 
 from tests import misbehaving, processes
 from transforms import reasons
-from transforms.errors import BrokenPromiseError, ClipRejected, PayloadError, StorageError, UserError
+from transforms.errors import BrokenPromiseError, ClipRejected, StorageError, UserError
 from transforms.workers import pool as pools
 from transforms.workers.bounds import Bounds
 from transforms.workers.nursery import Nursery
@@ -118,7 +118,6 @@ def test_a_task_that_is_not_to_blame_gets_a_second_try(pool, tmp_path, deed):
     [
         (StorageError, "the disk is away"),
         (UserError, "mend it"),
-        (PayloadError, "not the samples"),
         (BrokenPromiseError, "ZeroDivisionError: a mistake of ours"),
     ],
 )
