@@ -42,8 +42,12 @@ ORDER = {
         *(
             "audio",
             "audio.frames",
+            "audio.chunks",
             "audio.lengths",
+            "audio.evidence",
+            "audio.unread",
             "audio.formats",
+            "audio.joined",
             "audio.waveform",
             "audio.streams",
             "audio.sniff",

@@ -7,11 +7,12 @@ import io
 import shutil
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, libav, scratch, sndfile, sniff
+from transforms.audio import chunks, ffmpeg, frames, joined, libav, scratch, sndfile, sniff
 from transforms.audio.formats import Format
+from transforms.audio.streams import Spliced
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
 
@@ -64,10 +65,12 @@ def decode_segment(
     Raises:
       ClipRejected: as in `decode`; TRUNCATED or TOO_SHORT for a segment that is not in the recording.
     """
-    form = sniff.sniff(_head(recording), name_hint)
+    head = _head(recording)
+    form = sniff.sniff(head, name_hint)
+    joined.refuse_joined_recording(recording, form, form.start(head))
     cap = max_duration + TRIMMABLE_SECONDS
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
-    wave = _segment_with_sndfile(recording, form, seconds, offset) if form.seekable else None
+    wave = _segment_with_sndfile(recording, head, form, seconds, offset) if form.seekable else None
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
@@ -89,12 +92,16 @@ def _head(recording: BinaryIO) -> bytes:
 
 def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
     if not wave.samples.shape[0]:
-        raise ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
+        raise _empty()
     if wave.samples.shape[0] > cap * wave.sample_rate:
         raise ClipRejected(
             reasons.TOO_LONG, f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
         )
     return wave
+
+
+def _empty() -> ClipRejected:
+    return ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -114,6 +121,7 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
+    joined.refuse_joined(content, form)
     if missing := form.shortfall(content):
         declared, held = missing
         raise ClipRejected(reasons.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
@@ -129,7 +137,8 @@ def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
 
 def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Waveform | None:
     """Decodes with libsndfile; None for a codec that it does not read."""
-    decoded = sndfile.decode(content, form, seconds)
+    source = _plain(content, form)
+    decoded = sndfile.decode(source, form, seconds) if source is not None else None
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
@@ -140,14 +149,46 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     return Waveform(samples, rate, f"{form.name}/{decoded.subtype.lower()}")
 
 
+def _plain(content: bytes, form: Format) -> bytes | None:
+    """What libsndfile is given: of a WAV a header and the samples, and None if its own header leads nowhere."""
+    if form.plain is None:
+        return content
+    found = form.plain(chunks.in_memory(content), len(content))
+    if found is None:
+        return None
+    if found.is_empty(len(content)):
+        raise _empty()
+    header = found.header(len(content))
+    alone = content.startswith(header) and found.end >= len(content)
+    return content if alone or not found.fits else header + content[found.start : found.end]
+
+
+def _plain_stream(recording: BinaryIO, head: bytes, form: Format) -> BinaryIO | None:
+    """As `_plain`, of what is sought, not read."""
+    if form.plain is None or form.start(head):
+        return recording
+    num_bytes = recording.seek(0, io.SEEK_END)
+    found = form.plain(chunks.in_stream(recording, head), num_bytes)
+    if found is None:
+        return None
+    if found.is_empty(num_bytes):
+        raise _empty()
+    if not found.fits:
+        return recording
+    return cast(BinaryIO, Spliced(found.header(num_bytes), recording, found.start, min(found.end, num_bytes)))
+
+
 def _without_padding(samples: Samples, declared: int | None) -> Samples:
     """The samples without those that fill the last block of a compressed WAV."""
     padded = declared is not None and 0 < len(samples) - declared <= MAX_PADDING_SAMPLES
     return samples[:declared] if padded else samples
 
 
-def _segment_with_sndfile(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform | None:
-    decoded = sndfile.decode(recording, form, seconds, offset)
+def _segment_with_sndfile(
+    recording: BinaryIO, head: bytes, form: Format, seconds: float, offset: float
+) -> Waveform | None:
+    source = _plain_stream(recording, head, form)
+    decoded = sndfile.decode(source, form, seconds, offset) if source is not None else None
     if decoded is None:
         return None
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.subtype.lower()}")

@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
+import io
 from typing import BinaryIO
+
+
+class Spliced(io.RawIOBase):
+    """A header, and behind it the bytes of a stream from one place to another."""
+
+    def __init__(self, header: bytes, stream: BinaryIO, start: int, end: int) -> None:
+        super().__init__()
+        self._header = header
+        self._stream = stream
+        self._start = start
+        self._size = len(header) + max(0, end - start)
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Of the header, then of the stream."""
+        wanted = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        begun = self._header[self._at : self._at + max(0, wanted)]
+        behind = wanted - len(begun)
+        if behind > 0:
+            self._stream.seek(self._start + self._at + len(begun) - len(self._header))
+            begun += self._stream.read(behind)
+        self._at += len(begun)
+        return begun
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """To a place in what is spliced."""
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        """The place in what is spliced."""
+        return self._at
 
 
 class Remembering:
