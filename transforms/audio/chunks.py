@@ -71,6 +71,8 @@ _RIFF = Chunked(12, 4, 4, "little", align=2)
 _RIFX = Chunked(12, 4, 4, "big", align=2)
 _CAF = Chunked(8, 4, 8, "big")
 _MP4_HEAD_BYTES = 8
+_MAX_FILLING_BYTES = 8
+W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _W64 = Chunked(40, 16, 8, "little", counts_head=True, align=8)
 
 
@@ -252,12 +254,38 @@ def w64_parts(read: Read, num_bytes: int) -> Iterator[int]:
 
 
 def _steps(chunks: Iterator[Chunk], align: int, num_bytes: int, at: int) -> Iterator[int]:
-    yield at
+    yield at + -at % align
     for chunk in chunks:
         at = chunk.start + chunk.size
         if not 0 <= chunk.size < _STREAMED_FROM or at > num_bytes:
             return
-        yield at + -at % align if at < num_bytes else at
+        yield at + -at % align
+
+
+def form_leads(read: Read, num_bytes: int) -> bool:
+    """Whether the chunks of an AIFF or 8SVX file lead to its samples, and from them on."""
+    return _lead(_RIFX.chunks(read), num_bytes, (b"SSND", b"BODY"))
+
+
+def caf_leads(read: Read, num_bytes: int) -> bool:
+    """Whether the chunks of a CAF file lead to its samples, and from them on."""
+    return _lead(_CAF.chunks(read), num_bytes, (b"data",))
+
+
+def w64_leads(read: Read, num_bytes: int) -> bool:
+    """Whether the chunks of a Wave64 file lead to its samples, and from them on."""
+    return _lead(_W64.chunks(read), num_bytes, (W64_DATA,))
+
+
+def _lead(chunks: Iterator[Chunk], num_bytes: int, samples: tuple[bytes, ...]) -> bool:
+    found = False
+    for chunk in chunks:
+        found = found or chunk.name in samples
+        if not 0 <= chunk.size <= num_bytes - chunk.start:
+            return chunk.name in samples
+        if found and chunk.start + chunk.size >= num_bytes - _MAX_FILLING_BYTES:
+            return True
+    return found
 
 
 def mp4_parts(read: Read, num_bytes: int) -> Iterator[int]:

@@ -7,12 +7,11 @@ import io
 import shutil
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from transforms import reasons
-from transforms.audio import chunks, ffmpeg, frames, joined, libav, scratch, sndfile, sniff
+from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff
 from transforms.audio.formats import Format
-from transforms.audio.streams import Spliced
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
 
@@ -92,16 +91,12 @@ def _head(recording: BinaryIO) -> bytes:
 
 def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
     if not wave.samples.shape[0]:
-        raise _empty()
+        raise sndfile.empty()
     if wave.samples.shape[0] > cap * wave.sample_rate:
         raise ClipRejected(
             reasons.TOO_LONG, f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
         )
     return wave
-
-
-def _empty() -> ClipRejected:
-    return ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -137,8 +132,7 @@ def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
 
 def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Waveform | None:
     """Decodes with libsndfile; None for a codec that it does not read."""
-    source = _plain(content, form)
-    decoded = sndfile.decode(source, form, seconds) if source is not None else None
+    decoded = sndfile.decode(content, form, seconds)
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
@@ -147,35 +141,6 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     if form.unpadded and not decoded.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
         samples = _without_padding(samples, form.unpadded(content))
     return Waveform(samples, rate, f"{form.name}/{decoded.subtype.lower()}")
-
-
-def _plain(content: bytes, form: Format) -> bytes | None:
-    """What libsndfile is given: of a WAV a header and the samples, and None if its own header leads nowhere."""
-    if form.plain is None:
-        return content
-    found = form.plain(chunks.in_memory(content), len(content))
-    if found is None:
-        return None
-    if found.is_empty(len(content)):
-        raise _empty()
-    header = found.header(len(content))
-    alone = content.startswith(header) and found.end >= len(content)
-    return content if alone or not found.fits else header + content[found.start : found.end]
-
-
-def _plain_stream(recording: BinaryIO, head: bytes, form: Format) -> BinaryIO | None:
-    """As `_plain`, of what is sought, not read."""
-    if form.plain is None or form.start(head):
-        return recording
-    num_bytes = recording.seek(0, io.SEEK_END)
-    found = form.plain(chunks.in_stream(recording, head), num_bytes)
-    if found is None:
-        return None
-    if found.is_empty(num_bytes):
-        raise _empty()
-    if not found.fits:
-        return recording
-    return cast(BinaryIO, Spliced(found.header(num_bytes), recording, found.start, min(found.end, num_bytes)))
 
 
 def _without_padding(samples: Samples, declared: int | None) -> Samples:
@@ -187,8 +152,7 @@ def _without_padding(samples: Samples, declared: int | None) -> Samples:
 def _segment_with_sndfile(
     recording: BinaryIO, head: bytes, form: Format, seconds: float, offset: float
 ) -> Waveform | None:
-    source = _plain_stream(recording, head, form)
-    decoded = sndfile.decode(source, form, seconds, offset) if source is not None else None
+    decoded = sndfile.decode(sndfile.Recording(recording, head), form, seconds, offset)
     if decoded is None:
         return None
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.subtype.lower()}")

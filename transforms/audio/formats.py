@@ -37,6 +37,7 @@ class Format:
       joins: whether decoders go on with such a file, and give both.
       parts: where its parts begin, and at last its end.
       once: names of parts of which a file has one.
+      leads: whether its chunks lead to the samples. Where they do not, libsndfile may follow them for ever.
       plain: what of it is sound; libsndfile is given that, and no metadata.
       unread: what its only sound is, and a remedy, if no decoder here reads it.
       claims: what the header says of the samples, where headers may be wrong.
@@ -70,6 +71,7 @@ class Format:
     joins: bool = False
     parts: chunks.Parts | None = None
     once: tuple[bytes, ...] = ()
+    leads: Callable[[chunks.Read, int], bool] | None = None
     plain: Callable[[chunks.Read, int], chunks.Wav | None] | None = None
     unread: Callable[[bytes], tuple[str, str] | None] | None = None
     claims: Callable[[bytes], lengths.Claims] | None = None
@@ -194,6 +196,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.aiff_end,
         again=again(rb"AIF[FC](?<=FORM.{8})", lead=8),
         parts=chunks.form_parts,
+        leads=chunks.form_leads,
     ),
     Format(
         "svx",
@@ -203,6 +206,7 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         again=again(rb"(?:8S|16)(?:VX|SV)(?<=FORM.{8})", lead=8),
         parts=chunks.form_parts,
+        leads=chunks.form_leads,
     ),
     Format(
         "ogg",
@@ -253,6 +257,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.caf_end,
         again=again(rb"caff\x00\x01\x00.desc"),
         parts=chunks.caf_parts,
+        leads=chunks.caf_leads,
         exact_duration=True,
         lossless=("alac",),
     ),
@@ -266,6 +271,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.w64_end,
         again=again(rb"riff\x2e\x91\xcf\x11"),
         parts=chunks.w64_parts,
+        leads=chunks.w64_leads,
     ),
     Format(
         "nist",
@@ -291,7 +297,9 @@ FORMATS: tuple[Format, ...] = (
         begins=evidence.ircam_begins,
         sndfile=True,
         seekable=True,
-        again=again(rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00|\x00[\x01-\x04]\xa3\x64.{4}\x00\x00\x00[\x01-\x08]"),
+        again=again(
+            rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00|\x00[\x01-\x04]\xa3\x64.{4}\x00\x00\x00[\x01-\x08]"
+        ),
     ),
     Format("avr", "avr", magic=(b"2BIT",), sndfile=True, seekable=True, again=again(rb"2BIT.{8}(?:\0\0|\xff\xff)\0")),
     Format(

@@ -15,7 +15,6 @@ _UNKNOWN_FROM = 1 << 62
 # Padding that some writers of containers count and do not write.
 SLACK_BYTES = 16
 _FACT_BYTES = 4
-_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -105,7 +104,7 @@ def au_end(content: bytes) -> int | None:
 
 def w64_end(content: bytes) -> int | None:
     """The end of the data chunk."""
-    at = content.find(_W64_DATA)
+    at = content.find(chunks.W64_DATA)
     if at < 0 or len(content) < at + 24:
         return None
     (size,) = struct.unpack_from("<Q", content, at + 16)

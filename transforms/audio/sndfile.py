@@ -12,8 +12,10 @@ import numpy as np
 import soundfile
 
 from transforms import reasons
+from transforms.audio import chunks
+from transforms.audio.chunks import Wav
 from transforms.audio.formats import Format
-from transforms.audio.streams import Remembering
+from transforms.audio.streams import Remembering, Spliced
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
 
@@ -39,22 +41,37 @@ class Decoded:
     at_end: bool
 
 
-def decode(source: bytes | BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording that is sought, not read.
+
+    Attributes:
+      stream: seekable, of which decoding begins at its start.
+      head: its first bytes, which have been read.
+    """
+
+    stream: BinaryIO
+    head: bytes
+
+
+def decode(source: bytes | Recording, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
     """Decodes at most `max_seconds`. Integers of up to 16 bits stay integers; all else becomes floats.
 
     Args:
-      source: the whole file, or a stream: seekable, of which decoding begins at its start.
+      source: the whole file, or a recording.
       form: what it is.
       max_seconds: the longest output.
       start_seconds: where to begin, found by seeking.
 
     Returns:
-      None for a codec that libsndfile does not read.
+      None for a codec that libsndfile does not read, and for chunks that lead nowhere: it follows them for ever.
 
     Raises:
-      ClipRejected: damaged; too large; or TOO_SHORT for a start behind the end.
+      ClipRejected: damaged; too large; or TOO_SHORT for a file without samples, and for a start behind the end.
     """
-    stream = _Memory(source) if isinstance(source, bytes) else Remembering(source)
+    stream = _in_memory(source, form) if isinstance(source, bytes) else _sought(source, form)
+    if stream is None:
+        return None
     with _damage_refused(form, stream):
         try:
             file = soundfile.SoundFile(stream)
@@ -71,6 +88,11 @@ def decode(source: bytes | BinaryIO, form: Format, max_seconds: float, start_sec
             wanted = round(max_seconds * file.samplerate)
             samples = _read_blocks(file, wanted, start)
             return Decoded(samples, file.samplerate, file.subtype, file.frames - start, len(samples) < wanted)
+
+
+def empty() -> ClipRejected:
+    """The refusal of a recording without samples."""
+    return ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
 
 
 def behind_end(start_seconds: float) -> ClipRejected:
@@ -94,6 +116,44 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int, start: int) -> Samples:
         if held * frame_bytes > MAX_DECODED_BYTES:
             raise too_large(file.format.lower())
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros((0, file.channels), dtype)])
+
+
+def _in_memory(content: bytes, form: Format) -> _Memory | None:
+    """A file as libsndfile is given it: of a WAV, a header and the samples, without metadata."""
+    read = chunks.in_memory(content)
+    if form.leads is not None and not form.leads(read, len(content)):
+        return None
+    if form.plain is None:
+        return _Memory(content)
+    plain = _plain(form.plain(read, len(content)), len(content))
+    if plain is None:
+        return None
+    header = plain.header(len(content))
+    alone = content.startswith(header) and plain.end >= len(content)
+    return _Memory(content if alone or not plain.fits else header + content[plain.start : plain.end])
+
+
+def _sought(recording: Recording, form: Format) -> Remembering | None:
+    """As `_in_memory`, of a recording."""
+    stream, head = recording.stream, recording.head
+    if not (form.leads or form.plain) or form.start(head):
+        return Remembering(stream)
+    num_bytes, read = stream.seek(0, io.SEEK_END), chunks.in_stream(stream, head)
+    if form.leads is not None and not form.leads(read, num_bytes):
+        return None
+    if form.plain is None:
+        return Remembering(stream)
+    plain = _plain(form.plain(read, num_bytes), num_bytes)
+    if plain is None:
+        return None
+    spliced = Spliced(plain.header(num_bytes), stream, plain.start, min(plain.end, num_bytes))
+    return Remembering(spliced if plain.fits else stream)
+
+
+def _plain(plain: Wav | None, num_bytes: int) -> Wav | None:
+    if plain is not None and plain.is_empty(num_bytes):
+        raise empty()
+    return plain
 
 
 @contextmanager
