@@ -43,6 +43,7 @@ ORDER = {
             "audio",
             "audio.frames",
             "audio.chunks",
+            "audio.plain",
             "audio.lengths",
             "audio.evidence",
             "audio.unread",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from transforms.audio import chunks, evidence, frames, lengths, unread
+from transforms.audio import chunks, evidence, frames, lengths, plain, unread
 from transforms.audio.chunks import again
 
 
@@ -37,8 +37,7 @@ class Format:
       joins: whether decoders go on with such a file, and give both.
       parts: where its parts begin, and at last its end.
       once: names of parts of which a file has one.
-      leads: whether its chunks lead to the samples. Where they do not, libsndfile may follow them for ever.
-      plain: what of it is sound; libsndfile is given that, and no metadata.
+      plain: what of it is sound, for libsndfile; None where its chunks lead nowhere, which libsndfile follows for ever.
       unread: what its only sound is, and a remedy, if no decoder here reads it.
       claims: what the header says of the samples, where headers may be wrong.
       unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
@@ -71,8 +70,7 @@ class Format:
     joins: bool = False
     parts: chunks.Parts | None = None
     once: tuple[bytes, ...] = ()
-    leads: Callable[[chunks.Read, int], bool] | None = None
-    plain: Callable[[chunks.Read, int], chunks.Wav | None] | None = None
+    plain: Callable[[chunks.Read, int], plain.Plain | None] | None = None
     unread: Callable[[bytes], tuple[str, str] | None] | None = None
     claims: Callable[[bytes], lengths.Claims] | None = None
     unpadded: Callable[[bytes], int | None] | None = None
@@ -178,8 +176,8 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.wav_end,
         again=again(rb"WAVE(?<=(?:RIFF|RIFX|RF64|BW64).{4}WAVE)", lead=8),
-        parts=chunks.wav_parts,
-        plain=chunks.wav,
+        parts=plain.wav_parts,
+        plain=plain.wav_plain,
         unpadded=lengths.wav_fact,
         exact_duration=True,
         mime_types=("audio/wav",),
@@ -196,7 +194,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.aiff_end,
         again=again(rb"AIF[FC](?<=FORM.{8})", lead=8),
         parts=chunks.form_parts,
-        leads=chunks.form_leads,
+        plain=plain.aiff_plain,
     ),
     Format(
         "svx",
@@ -206,7 +204,7 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         again=again(rb"(?:8S|16)(?:VX|SV)(?<=FORM.{8})", lead=8),
         parts=chunks.form_parts,
-        leads=chunks.form_leads,
+        plain=plain.svx_plain,
     ),
     Format(
         "ogg",
@@ -244,6 +242,7 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         seekable=True,
         end=lengths.au_end,
+        plain=plain.au_plain,
         again=again(rb"\.snd\x00\x00.{6}\x00\x00\x00[\x01-\x1b]\x00.{3}\x00\x00"),
     ),
     Format(
@@ -257,7 +256,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.caf_end,
         again=again(rb"caff\x00\x01\x00.desc"),
         parts=chunks.caf_parts,
-        leads=chunks.caf_leads,
+        plain=plain.caf_plain,
         exact_duration=True,
         lossless=("alac",),
     ),
@@ -271,7 +270,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.w64_end,
         again=again(rb"riff\x2e\x91\xcf\x11"),
         parts=chunks.w64_parts,
-        leads=chunks.w64_leads,
+        plain=plain.w64_plain,
     ),
     Format(
         "nist",

@@ -6,7 +6,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from transforms.audio import chunks, frames
+from transforms.audio import chunks, frames, plain
 
 # Data sizes that writers to a pipe leave in 32-bit headers, for "unknown".
 _UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
@@ -40,7 +40,7 @@ class Claims:
 
 def wav_fact(content: bytes) -> int | None:
     """Samples a channel that a compressed WAV declares. Its last block may be padded."""
-    found = chunks.wav(chunks.in_memory(content), len(content))
+    found = plain.wav(chunks.in_memory(content), len(content))
     if found is None or len(found.fact) < _FACT_BYTES:
         return None
     return int.from_bytes(found.fact[:_FACT_BYTES], "big" if found.magic == b"RIFX" else "little")
@@ -60,7 +60,7 @@ def _known(size: int) -> bool:
 
 def wav_end(content: bytes) -> int | None:
     """The end of the data chunk, or what the ds64 chunk of an RF64 file says of it."""
-    found = chunks.wav(chunks.in_memory(content), len(content))
+    found = plain.wav(chunks.in_memory(content), len(content))
     return found.end if found is not None and found.sized else None
 
 

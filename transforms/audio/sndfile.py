@@ -13,8 +13,8 @@ import soundfile
 
 from transforms import reasons
 from transforms.audio import chunks
-from transforms.audio.chunks import Wav
 from transforms.audio.formats import Format
+from transforms.audio.plain import Plain
 from transforms.audio.streams import Remembering, Spliced
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
@@ -119,39 +119,28 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int, start: int) -> Samples:
 
 
 def _in_memory(content: bytes, form: Format) -> _Memory | None:
-    """A file as libsndfile is given it: of a WAV, a header and the samples, without metadata."""
-    read = chunks.in_memory(content)
-    if form.leads is not None and not form.leads(read, len(content)):
-        return None
-    if form.plain is None:
-        return _Memory(content)
-    plain = _plain(form.plain(read, len(content)), len(content))
+    """A file as libsndfile is given it."""
+    plain = _plain(form, chunks.in_memory(content), len(content))
     if plain is None:
         return None
-    header = plain.header(len(content))
-    alone = content.startswith(header) and plain.end >= len(content)
-    return _Memory(content if alone or not plain.fits else header + content[plain.start : plain.end])
+    header, start, end = plain
+    alone = start == len(header) and end == len(content) and content.startswith(header)
+    return _Memory(content if alone else header + content[start:end])
 
 
 def _sought(recording: Recording, form: Format) -> Remembering | None:
     """As `_in_memory`, of a recording."""
     stream, head = recording.stream, recording.head
-    if not (form.leads or form.plain) or form.start(head):
+    num_bytes = stream.seek(0, io.SEEK_END)
+    if form.start(head):  # behind tags
         return Remembering(stream)
-    num_bytes, read = stream.seek(0, io.SEEK_END), chunks.in_stream(stream, head)
-    if form.leads is not None and not form.leads(read, num_bytes):
-        return None
-    if form.plain is None:
-        return Remembering(stream)
-    plain = _plain(form.plain(read, num_bytes), num_bytes)
-    if plain is None:
-        return None
-    spliced = Spliced(plain.header(num_bytes), stream, plain.start, min(plain.end, num_bytes))
-    return Remembering(spliced if plain.fits else stream)
+    plain = _plain(form, chunks.in_stream(stream, head), num_bytes)
+    return Remembering(Spliced(stream, *plain) if plain.header else stream) if plain is not None else None
 
 
-def _plain(plain: Wav | None, num_bytes: int) -> Wav | None:
-    if plain is not None and plain.is_empty(num_bytes):
+def _plain(form: Format, read: chunks.Read, num_bytes: int) -> Plain | None:
+    plain = form.plain(read, num_bytes) if form.plain is not None else Plain(b"", 0, num_bytes)
+    if plain is not None and plain.start >= plain.end:
         raise empty()
     return plain
 

@@ -22,7 +22,7 @@ class Seekable(Protocol):
 class Spliced:
     """A header, and behind it the bytes of a stream from one place to another."""
 
-    def __init__(self, header: bytes, stream: BinaryIO, start: int, end: int) -> None:
+    def __init__(self, stream: BinaryIO, header: bytes, start: int, end: int) -> None:
         self._header = header
         self._stream = stream
         self._start = start
