@@ -67,12 +67,14 @@ def in_memory(content: bytes) -> Read:
     return lambda at, size: content[at : at + size]
 
 
-def in_stream(stream: BinaryIO, head: bytes) -> Read:
-    """Reads a file that is sought, and whose first bytes have been read."""
+def in_stream(stream: BinaryIO, head: bytes, num_bytes: int) -> Read:
+    """Reads a file of `num_bytes` that is sought, and whose first bytes have been read."""
 
     def read(at: int, size: int) -> bytes:
         if at + size <= len(head):
             return head[at : at + size]
+        if at >= num_bytes:
+            return b""
         stream.seek(at)
         return stream.read(size)
 

@@ -400,6 +400,11 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
+def beginning(content: bytes) -> Format | None:
+    """The first format that bytes begin like; not one whose frames come later."""
+    return next((form for form in FORMATS if form is not MP3_BEHIND_JUNK and form.begins_like(content)), None)
+
+
 def by_name(name: str) -> Format:
     """The format of a name, of its variants the first."""
     return {form.name: form for form in reversed(FORMATS)}[name]

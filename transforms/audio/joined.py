@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from transforms import reasons
-from transforms.audio import chunks, formats
+from transforms.audio import chunks, formats, frames
 from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 
 _MAX_FILLING_BYTES = 8
+_BEGINNING_BYTES = 1 << 16
+# That a file may begin with.
+_MOST_ZEROS = 4
 
 
 def refuse_joined(content: bytes, form: Format) -> None:
@@ -78,18 +81,16 @@ def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] |
     Parts that lead to the file's end are only asked whether they are the beginning of a file: what is within them is
     theirs. Where they do not, because the header does not count or lies, the whole is searched.
     """
-    if form.again is None or form.joins:
-        return None
     end, once = 0, set[bytes]()
     for end in () if start else _parts(content, form):
-        if end and (name := _begun(content, end)):
-            return end, name
+        if end and (begun := _begun(content, end, form)):
+            return begun
         box = content[end + 4 : end + 8]
         if box in once:
             return end, form.name
         once.update({box}.intersection(form.once))
     # A last part of odd length may lack the byte that fills it up.
-    if len(content) <= end <= len(content) + _MAX_FILLING_BYTES:
+    if form.again is None or form.joins or len(content) <= end <= len(content) + _MAX_FILLING_BYTES:
         return None
     at = form.again.search(content, start + 1)
     return None if at is None else (at, form.name)
@@ -102,6 +103,20 @@ def _parts(content: bytes, form: Format) -> Iterator[int]:
         yield end
 
 
-def _begun(content: bytes, at: int) -> str | None:
-    """The format of the file that begins exactly here."""
-    return next((form.name for form in formats.FORMATS if form.again and form.again.at(content, at)), None)
+def _begun(content: bytes, at: int, form: Format) -> tuple[int, str] | None:
+    """Where another file begins here, or behind zeros or tags, and its format."""
+    rest = content[at : at + _BEGINNING_BYTES]
+    zeros = len(rest) - len(rest.lstrip(b"\0"))
+    for skipped in dict.fromkeys((0, *range(zeros, max(-1, zeros - _MOST_ZEROS), -1))):
+        beginning = rest[skipped:]
+        found = formats.beginning(beginning[frames.id3_length(beginning) :])
+        if found is not None and _is_another(found, beginning, form):
+            return at + skipped, found.name
+    return None
+
+
+def _is_another(found: Format, beginning: bytes, form: Format) -> bool:
+    """Whether it is not the same file that goes on here, or one with which the decoder goes on."""
+    if found.name != form.name:
+        return True
+    return form.again is not None and not form.joins and form.again.at(beginning, 0)

@@ -134,7 +134,7 @@ def _sought(recording: Recording, form: Format) -> Remembering | None:
     num_bytes = stream.seek(0, io.SEEK_END)
     if form.start(head):  # behind tags
         return Remembering(stream)
-    plain = _plain(form, chunks.in_stream(stream, head), num_bytes)
+    plain = _plain(form, chunks.in_stream(stream, head, num_bytes), num_bytes)
     return Remembering(Spliced(stream, *plain) if plain.header else stream) if plain is not None else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from typing import BinaryIO, Protocol
 
@@ -77,6 +78,10 @@ class Remembering:
         try:
             return self._stream.seek(offset, whence)
         except (ValueError, OverflowError):  # a damaged header led out of the file
+            return -1
+        except OSError as fault:
+            if fault.errno != errno.EINVAL:  # further than files may be long
+                self._fault = fault
             return -1
         except BaseException as fault:
             self._fault = fault
