@@ -47,7 +47,7 @@ class Format:
       lossless: ffmpeg's names of the lossless codecs that the format is for; no frame of these may fail to decode.
       mime_types: types that the tuning service may know it by.
       own_audio: the file without its tags, as a payload; None where it is not built as one.
-      seconds: its length by its frames, where libsndfile cannot say.
+      seconds: its length by its frames, where libsndfile cannot say, or says things to the terminal.
     """
 
     name: str
@@ -160,6 +160,7 @@ MP3 = Format(
     claims=lengths.mp3_claims,
     mime_types=("audio/mp3", "audio/mpeg", "audio/mpga"),
     own_audio=frames.mp3_without_tags,
+    seconds=frames.mpeg_seconds,
 )
 MP3_BEHIND_JUNK = replace(_with_libav(MP3), begins=frames.mpeg_begins_later, start=frames.behind_junk, claims=None)
 
@@ -392,6 +393,7 @@ FORMATS: tuple[Format, ...] = (
         end=lengths.mpeg_end,
         framed=True,
         mime_types=("audio/mpeg", "audio/mpga"),
+        seconds=frames.mpeg_seconds,
     ),
     Format("latm", "loas", begins=evidence.loas_begins),
     MP3_BEHIND_JUNK,

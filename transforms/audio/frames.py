@@ -14,6 +14,7 @@ _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
 _JUNK_BYTES = 1 << 16
 _FRAMES_IN_A_ROW = 8
+_LEAST_RATE_OF_MPEG_1 = 32_000
 
 
 def id3_length(content: bytes) -> int:
@@ -209,6 +210,22 @@ def mpeg_is_tagged(content: bytes) -> bool:
     start = id3_length(content)
     header = _mpeg_header(content[start : start + 4])
     return header is not None and _is_tag(content[start : start + header.num_bytes])
+
+
+def mpeg_seconds(content: bytes) -> float | None:
+    """The length of MPEG audio frames that follow one another, counted; None if there are none."""
+    start = id3_length(content)
+    headers = mpeg_frames(content, start).headers or mpeg_frames(content, behind_junk(content)).headers
+    if not headers:
+        return None
+    held = headers[mpeg_is_tagged(content) :]
+    return sum(_samples(header) / header.sample_rate for header in held)
+
+
+def _samples(header: MpegHeader) -> int:
+    if header.layer == 3 and header.sample_rate < _LEAST_RATE_OF_MPEG_1:
+        return 576
+    return 384 if header.layer == 1 else 1152
 
 
 def mp3_without_tags(content: bytes) -> bytes | None:

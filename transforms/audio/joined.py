@@ -109,7 +109,7 @@ def _begun(content: bytes, at: int, form: Format) -> tuple[int, str] | None:
     zeros = len(rest) - len(rest.lstrip(b"\0"))
     for skipped in dict.fromkeys((0, *range(zeros, max(-1, zeros - _MOST_ZEROS), -1))):
         beginning = rest[skipped:]
-        found = formats.beginning(beginning[frames.id3_length(beginning) :])
+        found = formats.beginning(frames.without_tags(beginning))
         if found is not None and _is_another(found, beginning, form):
             return at + skipped, found.name
     return None
