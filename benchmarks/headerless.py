@@ -46,6 +46,9 @@ NAMES = ("", "x", "x.wav", "x.gsm", "x.mp3", "x.raw", "x.ulaw", "x.aac", "x.bin"
 _TOLD_APART_DB = 10
 _TONES = (700.0, 900.0)
 _PART_SECONDS = 0.6
+# Formats whose beginning may be anything, or is certain only where a file is known to begin.
+UNCERTAIN = ("mp3", "mp3 without a header", "mp2", "aac adts", "aac latm", "ac3", "eac3", "dts", "mpeg-ps mp2",
+             "mpeg-ts aac", "gsm", "g722")  # fmt: skip
 # Samples of the blocks of all codecs.
 _BLOCK = 480
 

@@ -58,6 +58,7 @@ RIFF = Chunked(12, 4, 4, "little", align=2)
 RIFX = Chunked(12, 4, 4, "big", align=2)
 CAF = Chunked(8, 4, 8, "big")
 _MP4_HEAD_BYTES = 8
+_OGG_HEAD_BYTES = 27
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 W64 = Chunked(40, 16, 8, "little", counts_head=True, align=8)
 
@@ -134,6 +135,14 @@ def steps(chunks: Iterator[Chunk], align: int, num_bytes: int, at: int) -> Itera
         if not 0 <= chunk.size < STREAMED_FROM or at > num_bytes:
             return
         yield at + -at % align
+
+
+def ogg_parts(read: Read, num_bytes: int) -> Iterator[int]:
+    """Where the pages of an Ogg file end that follow one another (RFC 3533)."""
+    at = 0
+    while (head := read(at, _OGG_HEAD_BYTES)).startswith(b"OggS") and len(head) == _OGG_HEAD_BYTES:
+        at += _OGG_HEAD_BYTES + head[-1] + sum(read(at + _OGG_HEAD_BYTES, head[-1]))
+    yield min(at, num_bytes)
 
 
 def mp4_parts(read: Read, num_bytes: int) -> Iterator[int]:

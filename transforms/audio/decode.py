@@ -135,6 +135,8 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     decoded = sndfile.decode(content, form, seconds)
     if decoded is None:
         return None
+    if decoded.at_end and decoded.unread:
+        joined.refuse_behind(content, form, len(content) - decoded.unread)
     samples, rate = decoded.samples, decoded.sample_rate
     if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form, content):
         raise _truncated(len(samples) / rate, decoded.declared / rate)
@@ -179,6 +181,7 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
 
 
 def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
+    joined.refuse_behind(content, form, 0)
     decoded = _with_libav(io.BytesIO(content), form, seconds)
     if decoded.damaged:
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)")

@@ -216,6 +216,7 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         end_mark=frames.ogg_ends,
         again=again(rb"OggS\x00\x02"),
+        parts=chunks.ogg_parts,
         joins=True,
         mime_types=("audio/ogg",),
     ),

@@ -16,7 +16,7 @@ from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 
 _MAX_FILLING_BYTES = 8
-_BEGINNING_BYTES = 1 << 16
+_BEGINNING_BYTES = _READ_AHEAD_BYTES = 1 << 16
 # That a file may begin with.
 _MOST_ZEROS = 4
 
@@ -47,6 +47,33 @@ def refuse_joined_recording(recording: BinaryIO, form: Format, start: int) -> No
         status = os.fstat(descriptor)
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         _refuse(_following_in(_File(identity, descriptor), form, start), form)
+
+
+def refuse_behind(content: bytes, form: Format, at: int) -> None:
+    """Refuses a file that does not tell where it ends, and behind which another one of any format follows.
+
+    Args:
+      content: the whole file.
+      form: what its beginning is.
+      at: where a decoder stopped, which reads a little ahead; 0 where nothing tells.
+
+    Raises:
+      ClipRejected: JOINED_FILES.
+    """
+    # Containers whose decoders go on may hold the headers of other formats.
+    if not form.joins and next(_parts(content, form), None) is None:
+        _refuse(_anywhere(content, form, max(1, at - _READ_AHEAD_BYTES)), form)
+
+
+def _anywhere(content: bytes, form: Format, at: int) -> tuple[int, str] | None:
+    """The first beginning of a file from a byte on, with which its decoder does not go on."""
+    found = (
+        (where, other.name)
+        for other in formats.FORMATS
+        if other.again is not None and not (other.name == form.name and other.joins)
+        if (where := other.again.search(content, at)) is not None
+    )
+    return min(found, default=None)
 
 
 def _refuse(found: tuple[int, str] | None, form: Format) -> None:
@@ -92,8 +119,10 @@ def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] |
     # A last part of odd length may lack the byte that fills it up.
     if form.again is None or form.joins or len(content) <= end <= len(content) + _MAX_FILLING_BYTES:
         return None
-    at = form.again.search(content, start + 1)
-    return None if at is None else (at, form.name)
+    if form.exact_samples:  # where the samples end, the decoder stops; what then is left is searched for other formats
+        at = form.again.search(content, start + 1)
+        return None if at is None else (at, form.name)
+    return _anywhere(content, form, start + 1)
 
 
 def _parts(content: bytes, form: Format) -> Iterator[int]:

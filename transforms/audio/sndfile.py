@@ -32,6 +32,7 @@ class Decoded:
       subtype: libsndfile's name of the codec.
       declared: frames from the first decoded one to the end, as the header has it.
       at_end: whether the file ended before the wanted samples did.
+      unread: bytes that libsndfile has left at the file's end.
     """
 
     samples: Samples
@@ -39,6 +40,7 @@ class Decoded:
     subtype: str
     declared: int
     at_end: bool
+    unread: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,14 @@ def decode(source: bytes | Recording, form: Format, max_seconds: float, start_se
                 file.seek(start)
             wanted = round(max_seconds * file.samplerate)
             samples = _read_blocks(file, wanted, start)
-            return Decoded(samples, file.samplerate, file.subtype, file.frames - start, len(samples) < wanted)
+            return Decoded(
+                samples,
+                file.samplerate,
+                file.subtype,
+                declared=file.frames - start,
+                at_end=len(samples) < wanted,
+                unread=stream.left() if isinstance(stream, _Memory) else 0,
+            )
 
 
 def empty() -> ClipRejected:
@@ -163,6 +172,10 @@ class _Memory(io.BytesIO):
             return super().seek(offset, whence)
         except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1
+
+    def left(self) -> int:
+        """Bytes behind the place where it stands."""
+        return max(0, len(self.getbuffer()) - self.tell())
 
     def raise_fault(self) -> None:
         """Raises nothing."""

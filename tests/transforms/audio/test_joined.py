@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.sounds import BY_NAME, FORMATS, encoded, level_db, tone
+from tests.sounds import BY_NAME, FORMATS, encoded, level_db, run_ffmpeg, tone
 from transforms import reasons
 from transforms.audio import decode, formats, joined, sniff
 from transforms.errors import ClipRejected
@@ -128,6 +128,13 @@ def test_what_is_within_a_part_is_no_file_behind_another():
     m4a = encoded(tone(700, 44_100, 1.0), BY_NAME["m4a aac"])
     box = struct.pack(">I4s", 8 + len(m4a), b"free") + m4a
     assert len(decode.decode(m4a + box, max_duration=30.0).samples) == 44_100
+
+
+@pytest.mark.parametrize("options", [("-f", "ogg"), ("-f", "matroska"), ("-live", "1", "-f", "matroska")])
+def test_a_container_may_hold_the_header_of_another_format(options):
+    content = run_ffmpeg(encoded(tone(700, 48_000, 1.0), BY_NAME["wav 16-bit"]), "-c:a", "flac", *options)
+    assert content.find(b"fLaC", 1) > 0
+    assert len(decode.decode(content, max_duration=30.0).samples) == 48_000
 
 
 @pytest.mark.parametrize(
