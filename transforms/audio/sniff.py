@@ -93,9 +93,7 @@ def _refuse_unread(content: bytes, form: Format) -> None:
 
 def _refuse_known(content: bytes) -> None:
     if (found := unread.named(content)) is not None:
-        raise ClipRejected(
-            reasons.UNSUPPORTED_FORMAT, f"the file is {found.name}, an unsupported format: {found.remedy}"
-        )
+        raise ClipRejected(reasons.UNSUPPORTED_FORMAT, f"unsupported format: the file is {found.name}; {found.remedy}")
     head = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     for magic, what in _NOT_AUDIO:
         if head.startswith(magic):

@@ -33,9 +33,13 @@ class Unread:
 
 
 UNREAD: tuple[Unread, ...] = (
-    Unread(rb"\x02?#!SILK", "SILK, as voice messages of chat apps", "convert it with silk-v3-decoder, then to WAV"),
+    Unread(rb"\x02?#!SILK", "SILK (voice messages of chat apps)", "convert it with silk-v3-decoder, then to WAV"),
     Unread(rb"#!AMR(?:-WB)?_MC|#!AMR-WB\+", "AMR of several channels, or AMR-WB+", _PLAYER),
-    Unread(rb"#!(?:EVRC|QCELP|SMV|iLBC|EVS|G7|LC3|IVAS)", "a codec of telephones", _FFMPEG),
+    Unread(
+        rb"#!(?:EVRC|QCELP|SMV|iLBC|EVS|G7|LC3|IVAS)",
+        "speech in a codec of telephones (EVRC, QCELP, SMV, iLBC, EVS)",
+        _FFMPEG,
+    ),
     Unread(rb"RIFF.{4}QLCM", "QCELP or EVRC (QCP)", _FFMPEG),
     Unread(rb"MP\+|MPCK", "Musepack", f"{_FFMPEG} or mpcdec"),
     Unread(rb"DSD |FRM8.{8}DSD ", "DSD (DSF, DSDIFF)", f"{_FFMPEG} to 44.1 kHz FLAC"),
@@ -49,7 +53,7 @@ UNREAD: tuple[Unread, ...] = (
     Unread(rb"TTA2", "True Audio 2", _PLAYER),
     Unread(rb"TWIN97012000|TWIN00052200", "TwinVQ (VQF)", _FFMPEG),
     Unread(rb"(?:EA3|ea3)[\x01-\x03]", "Sony's ATRAC (OpenMG)", _FFMPEG),
-    Unread(rb"MS_VOICE", "a Sony voice recorder's (DVF, MSV)", "export it as WAV from Sony's Sound Organizer"),
+    Unread(rb"MS_VOICE", "from a Sony voice recorder (DVF, MSV)", "export it as WAV from Sony's Sound Organizer"),
     Unread(rb"[\x02\x03\x06]ds[s2]", "a dictation (DSS, DS2)", f"{_FFMPEG}, or export it from the dictation program"),
     Unread(rb"\xac[\x40\x41].{2}", "Dolby AC-4", "convert it with a decoder licensed by Dolby"),
     Unread(rb".{4}\xf8\x72\x6f[\xba\xbb]", "Dolby TrueHD or MLP", _FFMPEG),
