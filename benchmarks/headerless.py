@@ -15,7 +15,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -117,14 +117,18 @@ def _part(form: Format, second: bool) -> bytes:
     return encoded(tone(_TONES[second], form.rate, _PART_SECONDS), form)
 
 
-def joined(number: int) -> File:
-    """Two whole files, one behind the other: of one format, of one format at two rates, or of two formats."""
+def joined(number: int, others: Sequence[Format] = ()) -> File:
+    """Two whole files, one behind the other: of one format, or the second of another one of these."""
     chance = random.Random(number)
     first = FORMATS[number % len(FORMATS)]
-    second = first if number // len(FORMATS) % 2 else chance.choice(FORMATS)
+    second = chance.choice([form for form in others if _container(form) != _container(first)] or [first])
     between = chance.choice((b"", b"", b"", bytes(16)))
     content = _part(first, False) + between + _part(second, True)
     return File(content, f"x.{first.extension}", f"{first.name} + {second.name}")
+
+
+def _container(form: Format) -> str:
+    return form.ffmpeg[-1] if form.ffmpeg else form.sndfile[0]
 
 
 def real(number: int) -> File:
@@ -194,8 +198,16 @@ def _judged_chance(number: int) -> str | None:
     return accepted(chance_bytes(number))
 
 
-def _judged_joined(number: int) -> str | None:
+def _judged_alike(number: int) -> str | None:
     return taken_for_one(joined(number))
+
+
+def _judged_certain(number: int) -> str | None:
+    return taken_for_one(joined(number, [form for form in FORMATS if form.name not in UNCERTAIN]))
+
+
+def _judged_uncertain(number: int) -> str | None:
+    return taken_for_one(joined(number, [form for form in FORMATS if form.name in UNCERTAIN]))
 
 
 def _refused_real(number: int) -> str | None:
@@ -211,7 +223,9 @@ def _refused_real(number: int) -> str | None:
 KINDS: tuple[tuple[str, str, float, Callable[[int], str | None]], ...] = (
     ("raw speech without a header, in 13 codecs", "accepted", 0.5, _judged_raw),
     ("bytes of chance", "accepted", 0.3, _judged_chance),
-    ("two files in one", "accepted in part", 0.2, _judged_joined),
+    ("two files of one format in one", "accepted in part", 0.1, _judged_alike),
+    ("two files of two formats in one", "accepted in part", 0.05, _judged_certain),
+    ("the same, the second without a certain beginning", "accepted in part", 0.05, _judged_uncertain),
     ("real recordings in all formats", "refused", 0.1, _refused_real),
 )
 

@@ -183,7 +183,16 @@ FORMATS: tuple[Format, ...] = (
         exact_duration=True,
         mime_types=("audio/wav",),
     ),
-    Format("avi", "avi", magic=_RIFF, forms=(b"AVI ",), end=lengths.avi_end, exact_duration=True),
+    Format(
+        "avi",
+        "avi",
+        magic=_RIFF,
+        forms=(b"AVI ",),
+        end=lengths.avi_end,
+        again=again(rb"AVI (?<=(?:RIFF|RIFX|RF64|BW64).{4}AVI )", lead=8),
+        joins=True,
+        exact_duration=True,
+    ),
     Format(
         "aiff",
         "aiff",
