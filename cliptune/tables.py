@@ -15,7 +15,7 @@ from beam_pipeline.runners import RUNNERS
 from cliptune.exits import MEANINGS
 from cliptune.schemas import CONTRACTS
 from transforms import limits
-from transforms.audio import formats
+from transforms.audio import formats, unread
 from transforms.audio.formats import Format
 from transforms.reasons import REASONS
 from tuning.providers import PROVIDERS
@@ -81,6 +81,12 @@ def _format(form: Format) -> Sequence[str]:
     return f"`{form.name}`", " ".join(form.extensions) or "–", decoder, segments, compared
 
 
+def _unread() -> Iterator[Sequence[str]]:
+    yield from ((each.name, each.remedy) for each in unread.UNREAD)
+    for what, remedy in dict.fromkeys(unread.UNREAD_ENTRIES.values()):
+        yield f"{what}, in MP4", remedy
+
+
 def _runners() -> Iterator[Sequence[str]]:
     return (
         (f"`{name}`", runner.summary, f"`{runner.module.replace('.', '/')}.py`", "yes" if runner.outlives else "no")
@@ -129,6 +135,7 @@ def _schemas() -> Iterator[Sequence[str]]:
 _MODEL_HEAD = ("adapter sizes", "tuned in", "answers in", "$ a million training tokens", "CMEK")
 REASONS_TABLE = Table("docs/reasons.md", ("reason", "meaning", "what to do"), _reasons)
 FORMATS_TABLE = Table("docs/audio.md", ("format", "extensions", "decoder", "sought", "compared with"), _formats)
+UNREAD_TABLE = Table("docs/audio.md", ("not read", "what to do"), _unread)
 RUNNERS_TABLE = Table(
     "docs/architecture.md", ("runner", "where it runs", "its engine", "goes on after Ctrl-C"), _runners
 )
@@ -137,6 +144,7 @@ MODELS_TABLE = Table("docs/tuning.md", ("base model", *_MODEL_HEAD, "retired for
 TABLES = (
     REASONS_TABLE,
     FORMATS_TABLE,
+    UNREAD_TABLE,
     RUNNERS_TABLE,
     PROVIDERS_TABLE,
     MODELS_TABLE,

@@ -110,6 +110,7 @@ FORMATS = [
            seconds=(0.0, 0.03)),
     Format("3gp amr", "3gp", 8_000, ("-c:a", "libopencore_amrnb", "-b:a", "12.2k", "-f", "3gp"), channels=1,
            gain_db=6, seconds=(0.0, 0.03)),
+    Format("gsm", "gsm", 8_000, sndfile=("RAW", "GSM610"), channels=1, gain_db=6, seconds=EXACT, declares=False),
     Format("g722", "g722", 16_000, ffmpeg=("-c:a", "g722", "-f", "g722"), channels=1, seconds=EXACT, declares=False),
 ]  # fmt: skip
 

@@ -42,8 +42,13 @@ ORDER = {
         *(
             "audio",
             "audio.frames",
+            "audio.chunks",
+            "audio.plain",
             "audio.lengths",
+            "audio.evidence",
+            "audio.unread",
             "audio.formats",
+            "audio.joined",
             "audio.waveform",
             "audio.streams",
             "audio.sniff",

@@ -100,8 +100,13 @@ NOT_AUDIO = Reason(
 )
 UNSUPPORTED_FORMAT = Reason(
     "unsupported_format",
-    "The file holds headerless raw samples, or is an archive.",
+    "The file holds headerless raw samples or no sound, is encrypted, an archive, or in a format that is not read.",
     "Convert the recording to WAV or FLAC.",
+)
+JOINED_FILES = Reason(
+    "joined_files",
+    "Whole files were appended to one another: decoders would read the first one only.",
+    "Split the file where the detail says, or join the parts with a tool that knows the format.",
 )
 DECODE_FAILED = Reason(
     "decode_failed",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, libav, scratch, sndfile, sniff
+from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff
 from transforms.audio.formats import Format
 from transforms.audio.waveform import Samples, Waveform, check_stream
 from transforms.errors import ClipRejected
@@ -64,10 +64,12 @@ def decode_segment(
     Raises:
       ClipRejected: as in `decode`; TRUNCATED or TOO_SHORT for a segment that is not in the recording.
     """
-    form = sniff.sniff(_head(recording), name_hint)
+    head = _head(recording)
+    form = sniff.sniff(head, name_hint)
+    joined.refuse_joined_recording(recording, form, form.start(head))
     cap = max_duration + TRIMMABLE_SECONDS
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
-    wave = _segment_with_sndfile(recording, form, seconds, offset) if form.seekable else None
+    wave = _segment_with_sndfile(recording, head, form, seconds, offset) if form.seekable else None
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
@@ -89,7 +91,7 @@ def _head(recording: BinaryIO) -> bytes:
 
 def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
     if not wave.samples.shape[0]:
-        raise ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
+        raise sndfile.empty()
     if wave.samples.shape[0] > cap * wave.sample_rate:
         raise ClipRejected(
             reasons.TOO_LONG, f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
@@ -114,6 +116,7 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
+    joined.refuse_joined(content, form)
     if missing := form.shortfall(content):
         declared, held = missing
         raise ClipRejected(reasons.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
@@ -132,6 +135,8 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     decoded = sndfile.decode(content, form, seconds)
     if decoded is None:
         return None
+    if decoded.at_end and decoded.unread:
+        joined.refuse_behind(content, form, len(content) - decoded.unread)
     samples, rate = decoded.samples, decoded.sample_rate
     if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form, content):
         raise _truncated(len(samples) / rate, decoded.declared / rate)
@@ -146,8 +151,10 @@ def _without_padding(samples: Samples, declared: int | None) -> Samples:
     return samples[:declared] if padded else samples
 
 
-def _segment_with_sndfile(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform | None:
-    decoded = sndfile.decode(recording, form, seconds, offset)
+def _segment_with_sndfile(
+    recording: BinaryIO, head: bytes, form: Format, seconds: float, offset: float
+) -> Waveform | None:
+    decoded = sndfile.decode(sndfile.Recording(recording, head), form, seconds, offset)
     if decoded is None:
         return None
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.subtype.lower()}")
@@ -174,6 +181,7 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
 
 
 def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
+    joined.refuse_behind(content, form, 0)
     decoded = _with_libav(io.BytesIO(content), form, seconds)
     if decoded.damaged:
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)")

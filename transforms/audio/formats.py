@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from transforms.audio import frames, lengths
+from transforms.audio import chunks, evidence, frames, lengths, plain, unread
+from transforms.audio.chunks import again
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Format:
       end: where the file ends by its own headers or frames; None where they do not say.
       framed: whether `end` is exact. Writers of containers may count padding that they did not write.
       end_mark: whether the mark of the last page is there, and the page whole.
+      again: how another file of the format begins, that may stand behind the first; None where its bytes are weak.
+      joins: whether decoders go on with such a file, and give both.
+      parts: where its parts begin, and at last its end.
+      once: names of parts of which a file has one.
+      plain: what of it is sound, for libsndfile; None where its chunks lead nowhere, which libsndfile follows for ever.
+      unread: what its only sound is, and a remedy, if no decoder here reads it.
       claims: what the header says of the samples, where headers may be wrong.
       unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
       exact_duration: whether the duration that ffmpeg finds is an index of what the file holds, not an estimate.
@@ -40,7 +47,7 @@ class Format:
       lossless: ffmpeg's names of the lossless codecs that the format is for; no frame of these may fail to decode.
       mime_types: types that the tuning service may know it by.
       own_audio: the file without its tags, as a payload; None where it is not built as one.
-      seconds: its length by its frames, where libsndfile cannot say.
+      seconds: its length by its frames, where libsndfile cannot say, or says things to the terminal.
     """
 
     name: str
@@ -59,6 +66,12 @@ class Format:
     end: Callable[[bytes], int | None] | None = None
     framed: bool = False
     end_mark: Callable[[bytes], bool] | None = None
+    again: chunks.Again | None = None
+    joins: bool = False
+    parts: chunks.Parts | None = None
+    once: tuple[bytes, ...] = ()
+    plain: Callable[[chunks.Read, int], plain.Plain | None] | None = None
+    unread: Callable[[bytes], tuple[str, str] | None] | None = None
     claims: Callable[[bytes], lengths.Claims] | None = None
     unpadded: Callable[[bytes], int | None] | None = None
     exact_duration: bool = False
@@ -108,6 +121,8 @@ def _ogg_variant(form: Format, content: bytes) -> Format:
     return form if known and not frames.is_chained(content) else _with_libav(form)
 
 
+# Of a WavPack block's flags: it is the first of its samples.
+_FIRST_WAVPACK_BLOCK = b"[" + b"".join(b"\\x%02x" % byte for byte in range(256) if byte & 8) + b"]"
 _RIFF = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 FLAC = Format(
     "flac",
@@ -119,6 +134,7 @@ FLAC = Format(
     seekable=True,
     exact_samples=True,
     lossless=("flac",),
+    again=again(rb"fLaC[\x00\x80]\x00\x00\x22"),
     mime_types=("audio/flac",),
     own_audio=frames.flac_without_tags,
 )
@@ -126,7 +142,7 @@ AAC = Format(
     "aac",
     "aac",
     extensions=("aac",),
-    begins=frames.adts_begins,
+    begins=evidence.adts_begins,
     end=frames.adts_end,
     framed=True,
     mime_types=("audio/x-aac",),
@@ -137,13 +153,14 @@ MP3 = Format(
     "mp3",
     "mp3",
     extensions=("mp3", "mpga"),
-    begins=frames.mp3_begins,
+    begins=evidence.mp3_begins,
     sndfile=True,
     end=lengths.mpeg_end,
     framed=True,
     claims=lengths.mp3_claims,
     mime_types=("audio/mp3", "audio/mpeg", "audio/mpga"),
     own_audio=frames.mp3_without_tags,
+    seconds=frames.mpeg_seconds,
 )
 MP3_BEHIND_JUNK = replace(_with_libav(MP3), begins=frames.mpeg_begins_later, start=frames.behind_junk, claims=None)
 
@@ -159,12 +176,23 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         seekable=True,
         end=lengths.wav_end,
-        claims=lengths.wav_claims,
+        again=again(rb"WAVE(?<=(?:RIFF|RIFX|RF64|BW64).{4}WAVE)", lead=8),
+        parts=plain.wav_parts,
+        plain=plain.wav_plain,
         unpadded=lengths.wav_fact,
         exact_duration=True,
         mime_types=("audio/wav",),
     ),
-    Format("avi", "avi", magic=_RIFF, forms=(b"AVI ",), end=lengths.avi_end, exact_duration=True),
+    Format(
+        "avi",
+        "avi",
+        magic=_RIFF,
+        forms=(b"AVI ",),
+        end=lengths.avi_end,
+        again=again(rb"AVI (?<=(?:RIFF|RIFX|RF64|BW64).{4}AVI )", lead=8),
+        joins=True,
+        exact_duration=True,
+    ),
     Format(
         "aiff",
         "aiff",
@@ -174,8 +202,20 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         seekable=True,
         end=lengths.aiff_end,
+        again=again(rb"AIF[FC](?<=FORM.{8})", lead=8),
+        parts=chunks.form_parts,
+        plain=plain.aiff_plain,
     ),
-    Format("svx", "iff", magic=(b"FORM",), forms=(b"8SVX", b"16SV"), sndfile=True),
+    Format(
+        "svx",
+        "iff",
+        magic=(b"FORM",),
+        forms=(b"8SVX", b"16SV"),
+        sndfile=True,
+        again=again(rb"(?:8S|16)(?:VX|SV)(?<=FORM.{8})", lead=8),
+        parts=chunks.form_parts,
+        plain=plain.svx_plain,
+    ),
     Format(
         "ogg",
         "ogg",
@@ -184,6 +224,9 @@ FORMATS: tuple[Format, ...] = (
         variant=_ogg_variant,
         sndfile=True,
         end_mark=frames.ogg_ends,
+        again=again(rb"OggS\x00\x02"),
+        parts=chunks.ogg_parts,
+        joins=True,
         mime_types=("audio/ogg",),
     ),
     Format(
@@ -192,13 +235,27 @@ FORMATS: tuple[Format, ...] = (
         extensions=("m4a", "m4b", "mov", "mp4"),
         begins=frames.mp4_begins,
         end=lengths.mp4_end,
+        again=again(rb"ftyp(?<=\x00\x00\x00.ftyp)[ -~]{4}", lead=4),
+        parts=chunks.mp4_parts,
+        once=(b"ftyp", b"moov"),
+        unread=unread.mp4_contents,
         exact_duration=True,
         ends_by_duration=True,
         lossless=("alac",),
         mime_types=("audio/m4a", "audio/mp4"),
     ),
     FLAC,
-    Format("au", "au", ("au", "snd"), (b".snd",), sndfile=True, seekable=True, end=lengths.au_end),
+    Format(
+        "au",
+        "au",
+        extensions=("au", "snd"),
+        magic=(b".snd",),
+        sndfile=True,
+        seekable=True,
+        end=lengths.au_end,
+        plain=plain.au_plain,
+        again=again(rb"\.snd\x00\x00.{6}\x00\x00\x00[\x01-\x1b]\x00.{3}\x00\x00"),
+    ),
     Format(
         "caf",
         "caf",
@@ -208,38 +265,86 @@ FORMATS: tuple[Format, ...] = (
         sndfile=True,
         seekable=True,
         end=lengths.caf_end,
+        again=again(rb"caff\x00\x01\x00.desc"),
+        parts=chunks.caf_parts,
+        plain=plain.caf_plain,
         exact_duration=True,
         lossless=("alac",),
     ),
-    Format("w64", "w64", ("w64",), (b"riff\x2e\x91\xcf\x11",), sndfile=True, seekable=True, end=lengths.w64_end),
-    Format("nist", "nistsphere", magic=(b"NIST_1A",), sndfile=True, seekable=True, end=lengths.nist_end),
+    Format(
+        "w64",
+        "w64",
+        extensions=("w64",),
+        magic=(b"riff\x2e\x91\xcf\x11",),
+        sndfile=True,
+        seekable=True,
+        end=lengths.w64_end,
+        again=again(rb"riff\x2e\x91\xcf\x11"),
+        parts=chunks.w64_parts,
+        plain=plain.w64_plain,
+    ),
+    Format(
+        "nist",
+        "nistsphere",
+        magic=(b"NIST_1A",),
+        sndfile=True,
+        seekable=True,
+        end=lengths.nist_end,
+        again=again(rb"NIST_1A\n"),
+    ),
     # libsndfile takes the headers between a VOC file's blocks for samples.
-    Format("voc", "voc", ("voc",), (b"Creative Voice File",), end=lengths.voc_end),
+    Format(
+        "voc",
+        "voc",
+        extensions=("voc",),
+        magic=(b"Creative Voice File",),
+        end=lengths.voc_end,
+        again=again(rb"Creative Voice File\x1a"),
+    ),
     Format(
         "ircam",
         "ircam",
-        magic=(b"\x64\xa3", b"\x00\x01\xa3\x64", b"\x00\x02\xa3\x64"),
+        begins=evidence.ircam_begins,
         sndfile=True,
         seekable=True,
+        again=again(
+            rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00|\x00[\x01-\x04]\xa3\x64.{4}\x00\x00\x00[\x01-\x08]"
+        ),
     ),
-    Format("avr", "avr", magic=(b"2BIT",), sndfile=True, seekable=True),
-    Format("paf", "epaf", magic=(b" paf", b"fap "), sndfile=True, seekable=True),
-    Format("pvf", "pvf", magic=(b"PVF1\n",), sndfile=True, seekable=True),
-    Format("mat5", "wav", magic=(b"MATLAB 5.0 MAT-file",), sndfile=True, seekable=True),
-    Format("sds", "sds", magic=(b"\xf0\x7e",), sndfile=True, seekable=True),
-    Format("wve", "wv", magic=(b"ALawSoundFile**",), sndfile=True, seekable=True),
-    Format("sox", "sox", magic=(b".SoX", b"XoS.")),
-    Format("dts", "dts", magic=(b"\x7f\xfe\x80\x01",)),
+    Format("avr", "avr", magic=(b"2BIT",), sndfile=True, seekable=True, again=again(rb"2BIT.{8}(?:\0\0|\xff\xff)\0")),
+    Format(
+        "paf", "epaf", magic=(b" paf", b"fap "), sndfile=True, seekable=True, again=again(rb"(?: paf|fap )\0\0\0\0")
+    ),
+    Format("pvf", "pvf", magic=(b"PVF1\n",), sndfile=True, seekable=True, again=again(rb"PVF1\n\d+ \d+ \d+\n")),
+    Format(
+        "mat5", "wav", magic=(b"MATLAB 5.0 MAT-file",), sndfile=True, seekable=True, again=again(rb"MATLAB 5\.0 MAT")
+    ),
+    Format(
+        "sds", "sds", begins=evidence.sds_begins, sndfile=True, seekable=True, again=again(rb"\xf0\x7e[\0-\x7f]\x01")
+    ),
+    Format("wve", "wv", magic=(b"ALawSoundFile**",), sndfile=True, seekable=True, again=again(rb"ALawSoundFile\*\*\0")),
+    Format("sox", "sox", magic=(b".SoX", b"XoS."), again=again(rb"\.SoX.{3}\x00.{6}\x00\x00")),
+    Format("dts", "dts", begins=evidence.dts_begins),
     Format(
         "matroska",
         "matroska",
         extensions=("mka", "mkv", "weba", "webm"),
         magic=(b"\x1aE\xdf\xa3",),
         end=lengths.matroska_end,
+        again=again(rb"\x1aE\xdf\xa3.{0,9}\x42\x86\x81"),
+        joins=True,
         exact_duration=True,
         mime_types=("audio/webm",),
     ),
-    Format("amr", "amr", ("amr",), (b"#!AMR",), end=lengths.amr_end, framed=True),
+    Format(
+        "amr",
+        "amr",
+        extensions=("amr",),
+        magic=(b"#!AMR\n", b"#!AMR-WB\n"),
+        end=lengths.amr_end,
+        framed=True,
+        again=again(rb"#!AMR(?:-WB)?\n"),
+    ),
     Format(
         "asf",
         "asf",
@@ -247,6 +352,8 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"0&\xb2u\x8ef\xcf\x11",),
         delay=frames.wma_delay,
         end=lengths.asf_end,
+        again=again(rb"0&\xb2u\x8ef\xcf\x11"),
+        unread=unread.asf_contents,
         exact_duration=True,
     ),
     Format(
@@ -259,30 +366,55 @@ FORMATS: tuple[Format, ...] = (
         options=_CHECKED,
         exact_duration=True,
         lossless=("wavpack",),
+        again=again(rb"wvpk.{12}\0\0\0\0(?!\0\0\0\0).{5}" + _FIRST_WAVPACK_BLOCK),
     ),
-    Format("ape", "ape", ("ape",), (b"MAC ",), options=_CHECKED, exact_duration=True, lossless=("ape",)),
-    Format("tta", "tta", ("tta",), (b"TTA1",), options=_CHECKED, exact_duration=True, lossless=("tta",)),
-    Format("flv", "flv", ("flv",), (b"FLV\x01",), exact_duration=True),
-    Format("rm", "rm", magic=(b".RMF",)),
-    Format("mpeg", "mpeg", magic=(b"\x00\x00\x01\xba",)),
-    Format("mpegts", "mpegts", begins=frames.mpegts_begins),
-    Format("ac3", "ac3", ("ac3",), (b"\x0b\x77",), end=lengths.ac3_end, framed=True),
+    Format(
+        "ape",
+        "ape",
+        extensions=("ape",),
+        magic=(b"MAC ",),
+        options=_CHECKED,
+        exact_duration=True,
+        lossless=("ape",),
+        again=again(rb"MAC .\x0f..\x34\0\0\0"),
+    ),
+    Format(
+        "tta",
+        "tta",
+        extensions=("tta",),
+        magic=(b"TTA1",),
+        options=_CHECKED,
+        exact_duration=True,
+        lossless=("tta",),
+        again=again(rb"TTA1[\x01-\x03]\0[\x01-\x08]\0[\x08\x10\x18\x20]\0"),
+    ),
+    Format("flv", "flv", ("flv",), (b"FLV\x01",), exact_duration=True, again=again(rb"FLV\x01.\0\0\0\x09")),
+    Format("rm", "rm", magic=(b".RMF",), again=again(rb"\.RMF\0\0\0.\0")),
+    Format("mpeg", "mpeg", begins=evidence.mpegps_begins),
+    Format("mpegts", "mpegts", begins=evidence.mpegts_begins),
+    Format("ac3", "ac3", ("ac3",), begins=evidence.ac3_begins, end=lengths.ac3_end, framed=True),
     AAC,
     MP3,
     Format(
         "mp2",
         "mp3",
         extensions=("mp2",),
-        begins=frames.mp2_begins,
+        begins=evidence.mp2_begins,
         end=lengths.mpeg_end,
         framed=True,
         mime_types=("audio/mpeg", "audio/mpga"),
+        seconds=frames.mpeg_seconds,
     ),
-    Format("latm", "loas", begins=frames.loas_begins),
+    Format("latm", "loas", begins=evidence.loas_begins),
     MP3_BEHIND_JUNK,
-    Format("gsm", "gsm", ("gsm",), begins=frames.gsm_begins, headerless=True),
+    Format("gsm", "gsm", ("gsm",), begins=evidence.gsm_begins),
     Format("g722", "g722", ("g722",), headerless=True),
 )
+
+
+def beginning(content: bytes) -> Format | None:
+    """The first format that bytes begin like; not one whose frames come later."""
+    return next((form for form in FORMATS if form is not MP3_BEHIND_JUNK and form.begins_like(content)), None)
 
 
 def by_name(name: str) -> Format:

@@ -14,8 +14,7 @@ _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
 _JUNK_BYTES = 1 << 16
 _FRAMES_IN_A_ROW = 8
-_GSM_FRAME_BYTES = 33
-_TS_PACKET_BYTES = 188
+_LEAST_RATE_OF_MPEG_1 = 32_000
 
 
 def id3_length(content: bytes) -> int:
@@ -133,41 +132,6 @@ def mp4_begins(content: bytes) -> bool:
     return content[4:8] == b"ftyp" or (content[4:8] in (b"moov", b"mdat", b"wide") and b"moov" in content)
 
 
-def mpegts_begins(content: bytes) -> bool:
-    """Whether two packets of an MPEG transport stream (ISO 13818-1) begin here."""
-    return content[:1] == b"\x47" and content[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47"
-
-
-def gsm_begins(content: bytes) -> bool:
-    """Whether GSM 06.10 frames begin here: each has the same four bits in front."""
-    frame_starts = content[: 8 * _GSM_FRAME_BYTES : _GSM_FRAME_BYTES]
-    return len(content) >= 2 * _GSM_FRAME_BYTES and all(byte >> 4 == 0xD for byte in frame_starts)
-
-
-def adts_begins(content: bytes) -> bool:
-    """Whether an ADTS frame begins here, and behind it another or nothing."""
-    if content[:1] != b"\xff" or content[1:2] < b"\xf0" or content[1] & 0xF6 != 0xF0:
-        return False
-    length = (content[3] & 3) << 11 | content[4] << 3 | content[5] >> 5 if len(content) > 6 else 0
-    following = content[length : length + 2]
-    return length > 6 and (not following or (following[0] == 0xFF and following[-1] & 0xF6 == 0xF0))
-
-
-def mp3_begins(content: bytes) -> bool:
-    """Whether frames of MPEG audio, layer III, begin here."""
-    return _mpeg_begins(content, (3,))
-
-
-def mp2_begins(content: bytes) -> bool:
-    """Whether frames of MPEG audio, layer I or II, begin here."""
-    return _mpeg_begins(content, (1, 2))
-
-
-def _mpeg_begins(content: bytes, layers: tuple[int, ...]) -> bool:
-    found = mpeg_frames(content, limit=3).headers
-    return bool(found) and found[0].layer in layers and len(found) >= min(3, 1 + len(content) // 4096)
-
-
 def mpeg_begins_later(content: bytes) -> bool:
     """Whether MPEG audio frames begin behind junk."""
     return mpeg_start(content) > 0
@@ -176,15 +140,6 @@ def mpeg_begins_later(content: bytes) -> bool:
 def behind_junk(content: bytes) -> int:
     """Where MPEG audio frames begin; 0 for nowhere."""
     return max(0, mpeg_start(content))
-
-
-def loas_begins(content: bytes) -> bool:
-    """Whether AAC in LATM/LOAS frames (ISO 14496-3) begins here: three in a row."""
-    at, frames = 0, 0
-    while frames < 3 and len(content) >= at + 3 and content[at] == 0x56 and content[at + 1] & 0xE0 == 0xE0:
-        at += 3 + ((content[at + 1] & 0x1F) << 8 | content[at + 2])
-        frames += 1
-    return frames == 3
 
 
 @functools.lru_cache(maxsize=4096)  # a recording has few different ones, and hundreds of frames
@@ -238,7 +193,7 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     rates = {header.sample_rate for header in frames.headers}
     # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
     later_marks = {content[start + 13 : start + 40].strip(b"\0")[:4] for start in frames.starts[1:]}
-    rest = _without_tags(content[end:])
+    rest = without_tags(content[end:])
     return Mp3Layout(
         start=start,
         end=end,
@@ -257,6 +212,22 @@ def mpeg_is_tagged(content: bytes) -> bool:
     return header is not None and _is_tag(content[start : start + header.num_bytes])
 
 
+def mpeg_seconds(content: bytes) -> float | None:
+    """The length of MPEG audio frames that follow one another, counted; None if there are none."""
+    start = id3_length(content)
+    headers = mpeg_frames(content, start).headers or mpeg_frames(content, behind_junk(content)).headers
+    if not headers:
+        return None
+    held = headers[mpeg_is_tagged(content) :]
+    return sum(_samples(header) / header.sample_rate for header in held)
+
+
+def _samples(header: MpegHeader) -> int:
+    if header.layer == 3 and header.sample_rate < _LEAST_RATE_OF_MPEG_1:
+        return 576
+    return 384 if header.layer == 1 else 1152
+
+
 def mp3_without_tags(content: bytes) -> bytes | None:
     """The frames of an MP3 file; None if it is cut, or more than one stream."""
     layout = mp3_layout(content)
@@ -267,7 +238,7 @@ def _is_tag(frame: bytes) -> bool:
     return any(mark in frame for mark in _MARKS)
 
 
-def _without_tags(rest: bytes) -> bytes:
+def without_tags(rest: bytes) -> bytes:
     """What follows the tags at the end of an MP3 file: another file that was joined to it, or nothing."""
     while rest:
         if rest.startswith(b"ID3"):

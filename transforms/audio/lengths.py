@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.audio import frames
+from transforms.audio import chunks, frames, plain
 
 # Data sizes that writers to a pipe leave in 32-bit headers, for "unknown".
 _UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
@@ -15,7 +14,7 @@ _STREAMED_FROM = 0x7FFF0000
 _UNKNOWN_FROM = 1 << 62
 # Padding that some writers of containers count and do not write.
 SLACK_BYTES = 16
-_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+_FACT_BYTES = 4
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -39,29 +38,12 @@ class Claims:
     right: bool
 
 
-def wav_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, declared size and start of the contents of each chunk of a RIFF, RIFX or RF64 file."""
-    order = ">I" if content[:4] == b"RIFX" else "<I"
-    at = 12
-    while at + 8 <= len(content):
-        (size,) = struct.unpack_from(order, content, at + 4)
-        yield content[at : at + 4], size, at + 8
-        at += 8 + size + size % 2
-
-
 def wav_fact(content: bytes) -> int | None:
     """Samples a channel that a compressed WAV declares. Its last block may be padded."""
-    for name, size, start in wav_chunks(content):
-        if name == b"fact" and size >= 4 and start + 4 <= len(content):
-            return int.from_bytes(content[start : start + 4], "big" if content[:4] == b"RIFX" else "little")
-    return None
-
-
-def wav_claims(content: bytes) -> Claims:
-    """The claims of a WAV. One that claims no samples and has some was never finished: its recorder was killed."""
-    chunks = wav_chunks(content) if content[:4] == b"RIFF" else iter(())
-    unwritten = any(name == b"data" and not size and len(content) > start for name, size, start in chunks)
-    return Claims(missing=None, right=not unwritten)
+    found = plain.wav(chunks.in_memory(content), len(content))
+    if found is None or len(found.fact) < _FACT_BYTES:
+        return None
+    return int.from_bytes(found.fact[:_FACT_BYTES], "big" if found.magic == b"RIFX" else "little")
 
 
 def mp3_claims(content: bytes) -> Claims:
@@ -78,15 +60,8 @@ def _known(size: int) -> bool:
 
 def wav_end(content: bytes) -> int | None:
     """The end of the data chunk, or what the ds64 chunk of an RF64 file says of it."""
-    long_size = None
-    for name, size, start in wav_chunks(content):
-        if name == b"ds64" and start + 16 <= len(content):
-            (long_size,) = struct.unpack_from("<Q", content, start + 8)
-        if name == b"data":
-            if size == 0xFFFFFFFF and long_size is not None:
-                return start + long_size if long_size < _UNKNOWN_FROM else None
-            return start + size if _known(size) else None
-    return None
+    found = plain.wav(chunks.in_memory(content), len(content))
+    return found.end if found is not None and found.sized else None
 
 
 def avi_end(content: bytes) -> int | None:
@@ -129,7 +104,7 @@ def au_end(content: bytes) -> int | None:
 
 def w64_end(content: bytes) -> int | None:
     """The end of the data chunk."""
-    at = content.find(_W64_DATA)
+    at = content.find(chunks.W64_DATA)
     if at < 0 or len(content) < at + 24:
         return None
     (size,) = struct.unpack_from("<Q", content, at + 16)
@@ -209,11 +184,12 @@ def ac3_end(content: bytes) -> int:
     """The end of the last AC-3 or E-AC-3 frame (ETSI TS 102 366)."""
     at = 0
     while content[at : at + 2] == b"\x0b\x77" and at + 6 <= len(content):
-        at += _ac3_bytes(content[at : at + 6]) or len(content)
+        at += ac3_frame_bytes(content[at : at + 6]) or len(content)
     return at
 
 
-def _ac3_bytes(head: bytes) -> int:
+def ac3_frame_bytes(head: bytes) -> int:
+    """The length of the frame that these 6 bytes begin; 0 for none."""
     if head[5] >> 3 > 10:
         return 2 * (((head[2] & 7) << 8 | head[3]) + 1)
     rate, code = head[4] >> 6, head[4] & 63

@@ -160,11 +160,16 @@ def _undecodable(form: Format) -> ClipRejected:
     return ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid: no audio decoded")
 
 
+def _soundless(form: Format) -> ClipRejected:
+    detail = f"a film without sound: the {form.name} file has no audio stream (unsupported); name that with the sound"
+    return ClipRejected(reasons.UNSUPPORTED_FORMAT, detail)
+
+
 def _chosen(container: InputContainer, track: int, form: Format) -> AudioStream:
     """An audio track, of all tracks the only one to be read."""
     tracks = container.streams.audio
     if track >= len(tracks):
-        raise _undecodable(form)
+        raise _soundless(form) if container.streams.video else _undecodable(form)
     audio = tracks[track]
     if audio.codec_context is None:
         raise _OtherDecoderError

@@ -12,8 +12,10 @@ import numpy as np
 import soundfile
 
 from transforms import reasons
+from transforms.audio import chunks
 from transforms.audio.formats import Format
-from transforms.audio.streams import Remembering
+from transforms.audio.plain import Plain
+from transforms.audio.streams import Remembering, Spliced
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
 
@@ -30,6 +32,7 @@ class Decoded:
       subtype: libsndfile's name of the codec.
       declared: frames from the first decoded one to the end, as the header has it.
       at_end: whether the file ended before the wanted samples did.
+      unread: bytes that libsndfile has left at the file's end.
     """
 
     samples: Samples
@@ -37,24 +40,40 @@ class Decoded:
     subtype: str
     declared: int
     at_end: bool
+    unread: int
 
 
-def decode(source: bytes | BinaryIO, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording that is sought, not read.
+
+    Attributes:
+      stream: seekable, of which decoding begins at its start.
+      head: its first bytes, which have been read.
+    """
+
+    stream: BinaryIO
+    head: bytes
+
+
+def decode(source: bytes | Recording, form: Format, max_seconds: float, start_seconds: float = 0.0) -> Decoded | None:
     """Decodes at most `max_seconds`. Integers of up to 16 bits stay integers; all else becomes floats.
 
     Args:
-      source: the whole file, or a stream: seekable, of which decoding begins at its start.
+      source: the whole file, or a recording.
       form: what it is.
       max_seconds: the longest output.
       start_seconds: where to begin, found by seeking.
 
     Returns:
-      None for a codec that libsndfile does not read.
+      None for a codec that libsndfile does not read, and for chunks that lead nowhere: it follows them for ever.
 
     Raises:
-      ClipRejected: damaged; too large; or TOO_SHORT for a start behind the end.
+      ClipRejected: damaged; too large; or TOO_SHORT for a file without samples, and for a start behind the end.
     """
-    stream = _Memory(source) if isinstance(source, bytes) else Remembering(source)
+    stream = _in_memory(source, form) if isinstance(source, bytes) else _sought(source, form)
+    if stream is None:
+        return None
     with _damage_refused(form, stream):
         try:
             file = soundfile.SoundFile(stream)
@@ -70,7 +89,19 @@ def decode(source: bytes | BinaryIO, form: Format, max_seconds: float, start_sec
                 file.seek(start)
             wanted = round(max_seconds * file.samplerate)
             samples = _read_blocks(file, wanted, start)
-            return Decoded(samples, file.samplerate, file.subtype, file.frames - start, len(samples) < wanted)
+            return Decoded(
+                samples,
+                file.samplerate,
+                file.subtype,
+                declared=file.frames - start,
+                at_end=len(samples) < wanted,
+                unread=stream.left() if isinstance(stream, _Memory) else 0,
+            )
+
+
+def empty() -> ClipRejected:
+    """The refusal of a recording without samples."""
+    return ClipRejected(reasons.TOO_SHORT, "the recording is empty: it has no samples (0 s)")
 
 
 def behind_end(start_seconds: float) -> ClipRejected:
@@ -96,6 +127,33 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int, start: int) -> Samples:
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros((0, file.channels), dtype)])
 
 
+def _in_memory(content: bytes, form: Format) -> _Memory | None:
+    """A file as libsndfile is given it."""
+    plain = _plain(form, chunks.in_memory(content), len(content))
+    if plain is None:
+        return None
+    header, start, end = plain
+    alone = start == len(header) and end == len(content) and content.startswith(header)
+    return _Memory(content if alone else header + content[start:end])
+
+
+def _sought(recording: Recording, form: Format) -> Remembering | None:
+    """As `_in_memory`, of a recording."""
+    stream, head = recording.stream, recording.head
+    num_bytes = stream.seek(0, io.SEEK_END)
+    if form.start(head):  # behind tags
+        return Remembering(stream)
+    plain = _plain(form, chunks.in_stream(stream, head, num_bytes), num_bytes)
+    return Remembering(Spliced(stream, *plain) if plain.header else stream) if plain is not None else None
+
+
+def _plain(form: Format, read: chunks.Read, num_bytes: int) -> Plain | None:
+    plain = form.plain(read, num_bytes) if form.plain is not None else Plain(b"", 0, num_bytes)
+    if plain is not None and plain.start >= plain.end:
+        raise empty()
+    return plain
+
+
 @contextmanager
 def _damage_refused(form: Format, stream: _Memory | Remembering) -> Iterator[None]:
     try:
@@ -114,6 +172,10 @@ class _Memory(io.BytesIO):
             return super().seek(offset, whence)
         except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1
+
+    def left(self) -> int:
+        """Bytes behind the place where it stands."""
+        return max(0, len(self.getbuffer()) - self.tell())
 
     def raise_fault(self) -> None:
         """Raises nothing."""

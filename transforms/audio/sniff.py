@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transforms import reasons
-from transforms.audio import formats, frames
+from transforms.audio import formats, frames, unread
 from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 
@@ -29,7 +29,16 @@ _ARCHIVES: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"7z\xbc\xaf\x27\x1c", "7z"),
 )
-_RAW_EXTENSIONS = {"raw", "pcm", "sln", "ulaw", "alaw", "ul", "al", "s16", "lpcm"}
+# fmt: off
+_RAW_EXTENSIONS = {
+    "raw", "pcm", "lpcm", "sln", "sln8", "sln12", "sln16", "sln24", "sln32", "sln44", "sln48", "ulaw", "mulaw", "alaw",
+    "ul", "al", "pcmu", "pcma", "g711", "g711a", "g711u", "vox", "adpcm", "g721", "g723", "g726", "g729", "s8", "s16",
+    "s16le", "s16be", "s24", "s32", "u8", "u16", "f32", "f32le", "f64", "sb", "sw", "sl", "ub", "uw", "gsm",
+}
+# fmt: on
+# What text is made of, in UTF-8 and older encodings.
+_TEXT = bytes(byte for byte in range(255) if 9 <= byte <= 13 or byte >= 32)
+_TEXT_BYTES = 1024
 
 
 def sniff(content: bytes, name_hint: str = "") -> Format:
@@ -44,14 +53,19 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
     """
     body = content[frames.id3_length(content) :]
     form = _by_bytes(body)
-    if form is not None:
+    if form is not None and form.start is not frames.behind_junk:
+        _refuse_unread(body, form)
         return form
     _refuse_known(content)
+    if form is not None:
+        return form
     extension = name_hint.rpartition(".")[2].lower()
-    if _looks_like_text(content):
-        raise ClipRejected(reasons.NOT_AUDIO, "not audio: the file is text, in no audio format")
     named = formats.by_extension(extension)
-    if named is not None and named.headerless:
+    headerless = named is not None and named.headerless
+    # Quiet samples may be text for a while, but not to the end.
+    if _looks_like_text(content if headerless else content[:_TEXT_BYTES]):
+        raise ClipRejected(reasons.NOT_AUDIO, "not audio: the file is text, in no audio format")
+    if named is not None and headerless:
         return named
     if extension in _RAW_EXTENSIONS:
         raise ClipRejected(
@@ -59,7 +73,9 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
             "headerless raw samples: nothing in the file says its rate, width or channels (invalid as an audio format)",
         )
     raise ClipRejected(
-        reasons.NOT_AUDIO, "not audio: no known audio format begins like this file (unsupported or invalid)"
+        reasons.NOT_AUDIO,
+        "not audio: no known audio format begins like this file; headerless raw samples say neither rate nor codec "
+        "(unsupported or invalid)",
     )
 
 
@@ -69,7 +85,15 @@ def _by_bytes(content: bytes) -> Format | None:
     return form.variant(form, content) if form is not None and form.variant is not None else form
 
 
+def _refuse_unread(content: bytes, form: Format) -> None:
+    if form.unread is not None and (found := form.unread(content)):
+        what, remedy = found
+        raise ClipRejected(reasons.UNSUPPORTED_FORMAT, f"{form.name} whose sound is {what} (unsupported): {remedy}")
+
+
 def _refuse_known(content: bytes) -> None:
+    if (found := unread.named(content)) is not None:
+        raise ClipRejected(reasons.UNSUPPORTED_FORMAT, f"unsupported format: the file is {found.name}; {found.remedy}")
     head = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     for magic, what in _NOT_AUDIO:
         if head.startswith(magic):
@@ -85,5 +109,4 @@ def _refuse_known(content: bytes) -> None:
 
 
 def _looks_like_text(content: bytes) -> bool:
-    head = content[:1024]
-    return not any(byte < 9 or 13 < byte < 32 for byte in head) and b"\xff" not in head
+    return not content.translate(None, _TEXT) and bool(content)

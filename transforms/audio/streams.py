@@ -3,13 +3,65 @@
 from __future__ import annotations
 
 import errno
-from typing import BinaryIO
+import io
+from typing import BinaryIO, Protocol
+
+
+class Seekable(Protocol):
+    """What native decoders need of a stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """Some bytes; b"" at the end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """The place where it then stands."""
+
+    def tell(self) -> int:
+        """The place where it stands."""
+
+    def fileno(self) -> int:
+        """Its descriptor, if it has one; raises OSError else."""
+
+
+class Spliced:
+    """A header, and behind it the bytes of a stream from one place to another."""
+
+    def __init__(self, stream: BinaryIO, header: bytes, start: int, end: int) -> None:
+        self._header = header
+        self._stream = stream
+        self._start = start
+        self._size = len(header) + max(0, end - start)
+        self._at = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Of the header, then of the stream."""
+        wanted = min(size, self._size - self._at)
+        begun = self._header[self._at : self._at + max(0, wanted)]
+        behind = wanted - len(begun)
+        if behind > 0:
+            self._stream.seek(self._start + self._at + len(begun) - len(self._header))
+            begun += self._stream.read(behind)
+        self._at += len(begun)
+        return begun
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """To a place in what is spliced."""
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        """The place in what is spliced."""
+        return self._at
+
+    def fileno(self) -> int:
+        """It has none: no other program can read it."""
+        raise io.UnsupportedOperation("fileno")
 
 
 class Remembering:
     """A stream, from its start on, that keeps its faults for `raise_fault`. libsndfile would also print them."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Seekable) -> None:
         stream.seek(0)
         self._stream = stream
         self._fault: BaseException | None = None

@@ -10,7 +10,8 @@ from typing import Any
 import pybase64
 import soundfile
 
-from transforms.errors import UserError
+from transforms.audio import sniff
+from transforms.errors import ClipRejected, UserError
 from transforms.storage import Storage
 from tuning.emulator.jobs import EmulatorError
 from tuning.providers.vertex import rows
@@ -55,11 +56,19 @@ def _audio(body: dict[str, Any]) -> tuple[tuple[bytes, str] | None, str | None]:
 
 
 def _heard(content: bytes, mime_type: str) -> str:
+    seconds = _seconds(content)
+    length = f"{len(content):,} bytes" if seconds is None else f"{seconds:.1f} s"
+    return f"[emulator] heard {length} of {mime_type}; nothing was learned, so nothing is predicted"
+
+
+def _seconds(content: bytes) -> float | None:
     try:
-        seconds = f"{soundfile.info(io.BytesIO(content)).duration:.1f} s"
-    except soundfile.LibsndfileError:
-        seconds = f"{len(content):,} bytes"
-    return f"[emulator] heard {seconds} of {mime_type}; nothing was learned, so nothing is predicted"
+        form = sniff.sniff(content)
+        if form.seconds is not None:
+            return form.seconds(content)
+        return float(soundfile.info(io.BytesIO(content)).duration)
+    except (ClipRejected, soundfile.LibsndfileError):
+        return None
 
 
 @functools.lru_cache(maxsize=1)

@@ -155,7 +155,7 @@ TWO_SECONDS = wav(tone(440, 16_000))
         (b"<!DOCTYPE html><html>", reasons.NOT_AUDIO),
         (b"version https://git-lfs.github.com/spec/v1\n", reasons.NOT_AUDIO),
         (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n", reasons.NOT_AUDIO),
-        (b"MThd\0\0\0\x06\0\x01\0\x01\0\x60MTrk", reasons.NOT_AUDIO),
+        (b"MThd\0\0\0\x06\0\x01\0\x01\0\x60MTrk", reasons.UNSUPPORTED_FORMAT),
         (bytes(100_000), reasons.NOT_AUDIO),
         (np.random.default_rng(1).bytes(300_000), reasons.NOT_AUDIO),
         (b"PK\x03\x04" + TWO_SECONDS, reasons.UNSUPPORTED_FORMAT),
@@ -270,7 +270,9 @@ def test_video_and_cover_art_are_no_audio():
     with_sound = run_ffmpeg(TWO_SECONDS, *film, "-map", "1:v", "-map", "0:a", "-f", "mp4")
     assert abs(len(decode.decode(with_sound, max_duration=30).samples) / 16_000 - 2.0) < 0.02
     without = run_ffmpeg(TWO_SECONDS, *film, "-map", "1:v", "-f", "mp4")
-    assert rejection(without).reason == reasons.DECODE_FAILED
+    refusal = rejection(without)
+    assert refusal.reason == reasons.UNSUPPORTED_FORMAT
+    assert "a film without sound: the mp4 file has no audio stream" in refusal.detail
 
 
 SEGMENTED = ["wav 16-bit", "flac 24-bit", "aiff", "caf", "mp3", "m4a aac", "ogg vorbis", "webm opus", "m4a alac"]

@@ -15,7 +15,7 @@ UNTRIMMED = Settings(trim_silence=False)
 JFK = next((Path(__file__).parents[3] / "examples/clips/whisper_jfk").iterdir())
 LOSSLESS_CODECS = ("pcm", "flac", "alac", "wavpack", "tta", "sox", "float", "double")
 # Formats whose own codec changes the wave: what is left of its shape.
-SPEECH_CODECS = {"amr": 0.7, "3gp amr": 0.7, "real audio": 0.97}
+SPEECH_CODECS = {"gsm": 0.94, "amr": 0.7, "3gp amr": 0.7, "real audio": 0.97}
 
 
 def resampled(samples, rate, to_rate):

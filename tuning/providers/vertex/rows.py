@@ -245,8 +245,10 @@ def _length_faults(seconds: float | None, mime_type: str) -> Iterator[tuple[str,
 
 
 def _header_seconds(content: bytes, form: Format) -> float | None:
+    if form.seconds is not None:
+        return form.seconds(content)
     try:
         info = soundfile.info(io.BytesIO(content))
     except soundfile.LibsndfileError:
-        return form.seconds(content) if form.seconds else None
+        return None
     return float(info.frames / info.samplerate)
