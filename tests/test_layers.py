@@ -44,6 +44,7 @@ ORDER = {
             "audio.frames",
             "audio.chunks",
             "audio.plain",
+            "audio.ogg",
             "audio.lengths",
             "audio.evidence",
             "audio.unread",

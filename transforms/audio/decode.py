@@ -7,12 +7,16 @@ import io
 import shutil
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import BinaryIO
+
+import numpy as np
 
 from transforms import reasons
 from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff
 from transforms.audio.formats import Format
-from transforms.audio.waveform import Samples, Waveform, check_stream
+from transforms.audio.waveform import Samples, Waveform, as_floats, check_stream
 from transforms.errors import ClipRejected
 
 # A recording may be this much longer than its payload, because silence at the ends is trimmed after decoding.
@@ -70,6 +74,8 @@ def decode_segment(
     cap = max_duration + TRIMMABLE_SECONDS
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
     wave = _segment_with_sndfile(recording, head, form, seconds, offset) if form.seekable else None
+    if form.is_chained and form.is_chained(recording):
+        wave = _segment_of_links(recording, form, seconds, offset)
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
@@ -117,6 +123,45 @@ def _unpacked(content: bytes) -> bytes:
 
 def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
     joined.refuse_joined(content, form)
+    links = form.links(content) if form.links else []
+    return _decode_links(content, links, seconds) if len(links) > 1 else _decode_one(content, form, seconds)
+
+
+def _decode_links(content: bytes, links: list[int], seconds: float) -> Waveform:
+    """Decodes the parts of a chained file one by one: decoders go on with the first one's codebooks, or stop there."""
+    waves: list[Waveform] = []
+    for start, end in pairwise([*links, len(content)]):
+        left = seconds - sum(wave.samples.shape[0] / wave.sample_rate for wave in waves)
+        if left <= 0:
+            break
+        part = content[start:end]
+        wave = _decode_one(part, sniff.sniff(part, ""), left)
+        _refuse_unlike(wave, waves[0] if waves else wave, start)
+        waves.append(wave)
+    samples = [wave.samples for wave in waves]
+    whole = np.concatenate(samples if len({part.dtype for part in samples}) == 1 else list(map(as_floats, samples)))
+    return Waveform(whole, waves[0].sample_rate, waves[0].source_format)
+
+
+def _segment_of_links(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform:
+    """A segment of a chained file: its clock begins anew in each part, so all up to the segment's end is decoded."""
+    recording.seek(0)
+    wave = _decode_whole(recording.read(MAX_UNPACKED_BYTES), form, offset + seconds)
+    start = round(offset * wave.sample_rate)
+    if start >= wave.samples.shape[0]:
+        raise sndfile.behind_end(offset)
+    return replace(wave, samples=wave.samples[start : start + round(seconds * wave.sample_rate)])
+
+
+def _refuse_unlike(wave: Waveform, first: Waveform, at: int) -> None:
+    """Refuses a part that does not go on with the first one's rate and channels."""
+    parts = [f"{part.sample_rate:,} Hz with {part.samples.shape[1]} channels" for part in (first, wave)]
+    if parts[0] != parts[1]:
+        fact = f"several streams in one: at byte {at:,} another one follows, of {parts[1]} behind {parts[0]}"
+        raise ClipRejected(reasons.JOINED_FILES, fact)
+
+
+def _decode_one(content: bytes, form: Format, seconds: float) -> Waveform:
     if missing := form.shortfall(content):
         declared, held = missing
         raise ClipRejected(reasons.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
@@ -136,7 +181,9 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
-    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form, content):
+    if decoded.at_end and form.end_mark and not form.end_mark(content):
+        raise _cut(form)
+    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form):
         raise _truncated(len(samples) / rate, decoded.declared / rate)
     if form.unpadded and not decoded.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
         samples = _without_padding(samples, form.unpadded(content))
@@ -158,9 +205,7 @@ def _segment_with_sndfile(
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.subtype.lower()}")
 
 
-def _falls_short(found: int, declared: int, sample_rate: int, form: Format, content: bytes) -> bool:
-    if form.end_mark and not form.end_mark(content):
-        return True
+def _falls_short(found: int, declared: int, sample_rate: int, form: Format) -> bool:
     # libsndfile gives an unknown total as 0 or as an enormous number.
     unknown = declared <= 0 or declared >= 1 << 40
     tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate) * sample_rate
@@ -178,6 +223,10 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
     )
 
 
+def _cut(form: Format) -> ClipRejected:
+    return ClipRejected(reasons.TRUNCATED, f"truncated: the {form.name} file ends in the middle")
+
+
 def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
     decoded = _with_libav(io.BytesIO(content), form, seconds)
     if decoded.damaged:
@@ -187,7 +236,7 @@ def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
         raise _truncated(found, declared)
     unmarked = form.end_mark is not None and found < seconds and not form.end_mark(content)
     if decoded.broken or unmarked:
-        raise ClipRejected(reasons.TRUNCATED, f"truncated: the {form.name} file ends in the middle")
+        raise _cut(form)
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")
 
 

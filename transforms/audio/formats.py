@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
-from transforms.audio import chunks, evidence, frames, lengths, plain, unread
+from transforms.audio import chunks, evidence, frames, lengths, ogg, plain, unread
 from transforms.audio.chunks import again
 
 
@@ -32,7 +33,9 @@ class Format:
       delay: samples in front that are the decoder's delay, by codec and sample rate, where ffmpeg drops too many.
       end: where the file ends by its own headers or frames; None where they do not say.
       framed: whether `end` is exact. Writers of containers may count padding that they did not write.
-      end_mark: whether the mark of the last page is there, and the page whole.
+      end_mark: whether the last page is there, and whole.
+      links: where its streams begin that follow one another, to be decoded one by one; None where they cannot.
+      is_chained: whether they do, told without reading the whole.
       again: how another file of the format begins, that may stand behind the first; None where its bytes are weak.
       joins: whether decoders go on with such a file, and give both.
       parts: where its parts begin, and at last its end.
@@ -66,6 +69,8 @@ class Format:
     end: Callable[[bytes], int | None] | None = None
     framed: bool = False
     end_mark: Callable[[bytes], bool] | None = None
+    links: Callable[[bytes], list[int]] | None = None
+    is_chained: Callable[[BinaryIO], bool] | None = None
     again: chunks.Again | None = None
     joins: bool = False
     parts: chunks.Parts | None = None
@@ -118,7 +123,8 @@ def _caf_variant(form: Format, content: bytes) -> Format:
 def _ogg_variant(form: Format, content: bytes) -> Format:
     """Libsndfile reads single streams of Vorbis, and of FLAC from some encoders."""
     known = any(mark in content[:128] for mark in (b"\x01vorbis", b"\x7fFLAC"))
-    return form if known and not frames.is_chained(content) else _with_libav(form)
+    overlooked = b"\x01vorbis" in content[:128] and ogg.has_sound_beside_headers(content)
+    return form if known and not overlooked else _with_libav(form)
 
 
 # Of a WavPack block's flags: it is the first of its samples.
@@ -213,7 +219,9 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"OggS",),
         variant=_ogg_variant,
         sndfile=True,
-        end_mark=frames.ogg_ends,
+        end_mark=ogg.ends,
+        links=ogg.links,
+        is_chained=ogg.is_chained,
         again=again(rb"OggS\x00\x02"),
         joins=True,
         mime_types=("audio/ogg",),
