@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -30,6 +30,8 @@ HEAD_BYTES = 1 << 16
 # Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
+# What encoders put in front, and at the end, and players leave out: 2,112 samples of AAC, and the rest of two frames.
+DELAY_SAMPLES = 4_160
 
 
 def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Waveform:
@@ -79,7 +81,7 @@ def decode_segment(
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
-    if duration is not None and found < seconds - _tolerance(duration):
+    if duration is not None and found < seconds - _tolerance(duration, wave.sample_rate):
         raise ClipRejected(
             reasons.TRUNCATED,
             f"truncated: the segment is {duration:g} s from {offset:g} s on, the recording holds {found:.2f} s of it",
@@ -138,9 +140,12 @@ def _decode_links(content: bytes, links: list[int], seconds: float) -> Waveform:
         wave = _decode_one(part, sniff.sniff(part, ""), left)
         _refuse_unlike(wave, waves[0] if waves else wave, start)
         waves.append(wave)
-    samples = [wave.samples for wave in waves]
-    whole = np.concatenate(samples if len({part.dtype for part in samples}) == 1 else list(map(as_floats, samples)))
-    return Waveform(whole, waves[0].sample_rate, waves[0].source_format)
+    samples: list[Samples] = [wave.samples for wave in waves]
+    if len({part.shape[1:] for part in samples}) > 1:
+        samples = [as_floats(part).mean(axis=1, keepdims=True) for part in samples]
+    if len({part.dtype for part in samples}) > 1:
+        samples = [as_floats(part) for part in samples]
+    return replace(waves[0], samples=cast(Samples, np.concatenate(samples)))
 
 
 def _segment_of_links(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform:
@@ -154,10 +159,10 @@ def _segment_of_links(recording: BinaryIO, form: Format, seconds: float, offset:
 
 
 def _refuse_unlike(wave: Waveform, first: Waveform, at: int) -> None:
-    """Refuses a part that does not go on with the first one's rate and channels."""
-    parts = [f"{part.sample_rate:,} Hz with {part.samples.shape[1]} channels" for part in (first, wave)]
-    if parts[0] != parts[1]:
-        fact = f"several streams in one: at byte {at:,} another one follows, of {parts[1]} behind {parts[0]}"
+    """Refuses a part that does not go on at the first one's rate."""
+    if wave.sample_rate != first.sample_rate:
+        rates = f"of {wave.sample_rate:,} Hz behind {first.sample_rate:,} Hz"
+        fact = f"several streams in one: at byte {at:,} another one follows, {rates}"
         raise ClipRejected(reasons.JOINED_FILES, fact)
 
 
@@ -181,7 +186,7 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     if decoded is None:
         return None
     samples, rate = decoded.samples, decoded.sample_rate
-    if decoded.at_end and form.end_mark and not form.end_mark(content):
+    if decoded.at_end and form.is_whole and not form.is_whole(content):
         raise _cut(form)
     if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form):
         raise _truncated(len(samples) / rate, decoded.declared / rate)
@@ -208,12 +213,13 @@ def _segment_with_sndfile(
 def _falls_short(found: int, declared: int, sample_rate: int, form: Format) -> bool:
     # libsndfile gives an unknown total as 0 or as an enormous number.
     unknown = declared <= 0 or declared >= 1 << 40
-    tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate) * sample_rate
+    tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate, sample_rate) * sample_rate
     return not unknown and found < declared - tolerance
 
 
-def _tolerance(declared_seconds: float) -> float:
-    return max(DURATION_TOLERANCE_SECONDS, DURATION_TOLERANCE_FRACTION * declared_seconds)
+def _tolerance(declared_seconds: float, sample_rate: int) -> float:
+    delay = DELAY_SAMPLES / sample_rate
+    return max(DURATION_TOLERANCE_SECONDS, DURATION_TOLERANCE_FRACTION * declared_seconds, delay)
 
 
 def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
@@ -224,7 +230,9 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
 
 
 def _cut(form: Format) -> ClipRejected:
-    return ClipRejected(reasons.TRUNCATED, f"truncated: the {form.name} file ends in the middle")
+    return ClipRejected(
+        reasons.TRUNCATED, f"truncated: a part of the {form.name} file is missing, at its end or before"
+    )
 
 
 def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
@@ -232,9 +240,13 @@ def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
     if decoded.damaged:
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)")
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
-    if declared is not None and form.exact_duration and found < min(declared, seconds) - _tolerance(declared):
+    if (
+        declared is not None
+        and form.exact_duration
+        and found < min(declared, seconds) - _tolerance(declared, decoded.sample_rate)
+    ):
         raise _truncated(found, declared)
-    unmarked = form.end_mark is not None and found < seconds and not form.end_mark(content)
+    unmarked = form.is_whole is not None and found < seconds and not form.is_whole(content)
     if decoded.broken or unmarked:
         raise _cut(form)
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")

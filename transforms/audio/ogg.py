@@ -98,7 +98,7 @@ def _serial(content: bytes, page: Page) -> bytes:
     return content[page.start + 14 : page.start + 18]
 
 
-def ends(content: bytes) -> bool:
+def is_whole(content: bytes) -> bool:
     """Whether the file ends with a whole page, and no packet is left unfinished on it.
 
     Phones and recorders of radio stations never mark their last page as such. A file that was cut seldom ends with a
