@@ -73,7 +73,7 @@ def _format(form: Format) -> Sequence[str]:
     facts = {
         "declared bytes": form.end and not form.framed,
         "frames": form.framed,
-        "last page": form.end_mark,
+        "all its parts": form.is_whole,
         "duration": form.exact_duration,
         "sample count": form.exact_samples,
     }

@@ -7,12 +7,16 @@ import io
 import shutil
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from dataclasses import replace
+from itertools import pairwise
+from typing import BinaryIO, cast
+
+import numpy as np
 
 from transforms import reasons
 from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff
 from transforms.audio.formats import Format
-from transforms.audio.waveform import Samples, Waveform, check_stream
+from transforms.audio.waveform import Samples, Waveform, as_floats, check_stream
 from transforms.errors import ClipRejected
 
 # A recording may be this much longer than its payload, because silence at the ends is trimmed after decoding.
@@ -26,6 +30,8 @@ HEAD_BYTES = 1 << 16
 # Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
+# What encoders put in front, and at the end, and players leave out: 2,112 samples of AAC, and the rest of two frames.
+DELAY_SAMPLES = 4_160
 
 
 def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Waveform:
@@ -70,10 +76,12 @@ def decode_segment(
     cap = max_duration + TRIMMABLE_SECONDS
     seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
     wave = _segment_with_sndfile(recording, head, form, seconds, offset) if form.seekable else None
+    if form.is_chained and form.is_chained(recording):
+        wave = _segment_of_links(recording, form, seconds, offset)
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
-    if duration is not None and found < seconds - _tolerance(duration):
+    if duration is not None and found < seconds - _tolerance(duration, wave.sample_rate):
         raise ClipRejected(
             reasons.TRUNCATED,
             f"truncated: the segment is {duration:g} s from {offset:g} s on, the recording holds {found:.2f} s of it",
@@ -117,6 +125,48 @@ def _unpacked(content: bytes) -> bytes:
 
 def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
     joined.refuse_joined(content, form)
+    links = form.links(content) if form.links else []
+    return _decode_links(content, links, seconds) if len(links) > 1 else _decode_one(content, form, seconds)
+
+
+def _decode_links(content: bytes, links: list[int], seconds: float) -> Waveform:
+    """Decodes the parts of a chained file one by one: decoders go on with the first one's codebooks, or stop there."""
+    waves: list[Waveform] = []
+    for start, end in pairwise([*links, len(content)]):
+        left = seconds - sum(wave.samples.shape[0] / wave.sample_rate for wave in waves)
+        if left <= 0:
+            break
+        part = content[start:end]
+        wave = _decode_one(part, sniff.sniff(part, ""), left)
+        _refuse_unlike(wave, waves[0] if waves else wave, start)
+        waves.append(wave)
+    samples: list[Samples] = [wave.samples for wave in waves]
+    if len({part.shape[1:] for part in samples}) > 1:
+        samples = [as_floats(part).mean(axis=1, keepdims=True) for part in samples]
+    if len({part.dtype for part in samples}) > 1:
+        samples = [as_floats(part) for part in samples]
+    return replace(waves[0], samples=cast(Samples, np.concatenate(samples)))
+
+
+def _segment_of_links(recording: BinaryIO, form: Format, seconds: float, offset: float) -> Waveform:
+    """A segment of a chained file: its clock begins anew in each part, so all up to the segment's end is decoded."""
+    recording.seek(0)
+    wave = _decode_whole(recording.read(MAX_UNPACKED_BYTES), form, offset + seconds)
+    start = round(offset * wave.sample_rate)
+    if start >= wave.samples.shape[0]:
+        raise sndfile.behind_end(offset)
+    return replace(wave, samples=wave.samples[start : start + round(seconds * wave.sample_rate)])
+
+
+def _refuse_unlike(wave: Waveform, first: Waveform, at: int) -> None:
+    """Refuses a part that does not go on at the first one's rate."""
+    if wave.sample_rate != first.sample_rate:
+        rates = f"of {wave.sample_rate:,} Hz behind {first.sample_rate:,} Hz"
+        fact = f"several streams in one: at byte {at:,} another one follows, {rates}"
+        raise ClipRejected(reasons.JOINED_FILES, fact)
+
+
+def _decode_one(content: bytes, form: Format, seconds: float) -> Waveform:
     if missing := form.shortfall(content):
         declared, held = missing
         raise ClipRejected(reasons.TRUNCATED, f"truncated: the file declares {declared:,} bytes and has {held:,}")
@@ -138,7 +188,9 @@ def _whole_with_sndfile(content: bytes, form: Format, seconds: float) -> Wavefor
     if decoded.at_end and decoded.unread:
         joined.refuse_behind(content, form, len(content) - decoded.unread)
     samples, rate = decoded.samples, decoded.sample_rate
-    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form, content):
+    if decoded.at_end and form.is_whole and not form.is_whole(content):
+        raise _cut(form)
+    if decoded.at_end and _falls_short(len(samples), decoded.declared, rate, form):
         raise _truncated(len(samples) / rate, decoded.declared / rate)
     if form.unpadded and not decoded.subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
         samples = _without_padding(samples, form.unpadded(content))
@@ -160,17 +212,16 @@ def _segment_with_sndfile(
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.subtype.lower()}")
 
 
-def _falls_short(found: int, declared: int, sample_rate: int, form: Format, content: bytes) -> bool:
-    if form.end_mark and not form.end_mark(content):
-        return True
+def _falls_short(found: int, declared: int, sample_rate: int, form: Format) -> bool:
     # libsndfile gives an unknown total as 0 or as an enormous number.
     unknown = declared <= 0 or declared >= 1 << 40
-    tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate) * sample_rate
+    tolerance = 0 if form.exact_samples else _tolerance(declared / sample_rate, sample_rate) * sample_rate
     return not unknown and found < declared - tolerance
 
 
-def _tolerance(declared_seconds: float) -> float:
-    return max(DURATION_TOLERANCE_SECONDS, DURATION_TOLERANCE_FRACTION * declared_seconds)
+def _tolerance(declared_seconds: float, sample_rate: int) -> float:
+    delay = DELAY_SAMPLES / sample_rate
+    return max(DURATION_TOLERANCE_SECONDS, DURATION_TOLERANCE_FRACTION * declared_seconds, delay)
 
 
 def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
@@ -180,17 +231,27 @@ def _truncated(found_seconds: float, declared_seconds: float) -> ClipRejected:
     )
 
 
+def _cut(form: Format) -> ClipRejected:
+    return ClipRejected(
+        reasons.TRUNCATED, f"truncated: a part of the {form.name} file is missing, at its end or before"
+    )
+
+
 def _whole_with_libav(content: bytes, form: Format, seconds: float) -> Waveform:
     joined.refuse_behind(content, form, 0)
     decoded = _with_libav(io.BytesIO(content), form, seconds)
     if decoded.damaged:
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)")
     found, declared = decoded.samples.shape[0] / decoded.sample_rate, decoded.declared_seconds
-    if declared is not None and form.exact_duration and found < min(declared, seconds) - _tolerance(declared):
+    if (
+        declared is not None
+        and form.exact_duration
+        and found < min(declared, seconds) - _tolerance(declared, decoded.sample_rate)
+    ):
         raise _truncated(found, declared)
-    unmarked = form.end_mark is not None and found < seconds and not form.end_mark(content)
+    unmarked = form.is_whole is not None and found < seconds and not form.is_whole(content)
     if decoded.broken or unmarked:
-        raise ClipRejected(reasons.TRUNCATED, f"truncated: the {form.name} file ends in the middle")
+        raise _cut(form)
     return Waveform(decoded.samples, decoded.sample_rate, f"{form.name}/{decoded.codec}")
 
 

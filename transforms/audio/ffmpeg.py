@@ -33,6 +33,7 @@ BLOCK_BYTES = 1 << 20
 MAX_LOG_BYTES = 256 << 20
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
+_FILM = re.compile(rb"Stream #0:\S+.*?: Video: (?!.*\(attached pic\))")
 _BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
 _DAMAGED = (b"Decoding error", b"Error submitting packet to decoder")
 
@@ -213,7 +214,7 @@ def _parse_wav(wav: bytes) -> tuple[NDArray[np.float32], int] | None:
 
 def _declared_seconds(log: bytes) -> float | None:
     found = _DURATION.search(log)
-    if not found:
+    if not found or _FILM.search(log):  # which may be longer than its sound
         return None
     hours, minutes, seconds = found.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
-from transforms.audio import chunks, evidence, frames, lengths, plain, unread
+from transforms.audio import chunks, evidence, frames, lengths, ogg, plain, unread
 from transforms.audio.chunks import again
 
 
@@ -32,7 +33,9 @@ class Format:
       delay: samples in front that are the decoder's delay, by codec and sample rate, where ffmpeg drops too many.
       end: where the file ends by its own headers or frames; None where they do not say.
       framed: whether `end` is exact. Writers of containers may count padding that they did not write.
-      end_mark: whether the mark of the last page is there, and the page whole.
+      is_whole: whether its parts follow one another up to the end, and the last one is whole.
+      links: where its streams begin that follow one another, to be decoded one by one; None where they cannot.
+      is_chained: whether they do, told without reading the whole.
       again: how another file of the format begins, that may stand behind the first; None where its bytes are weak.
       joins: whether decoders go on with such a file, and give both.
       parts: where its parts begin, and at last its end.
@@ -42,6 +45,8 @@ class Format:
       claims: what the header says of the samples, where headers may be wrong.
       unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
       exact_duration: whether the duration that ffmpeg finds is an index of what the file holds, not an estimate.
+      tracks_declare: whether each track has a duration of its own, by its index.
+      gaps: whether its clock is that of the recording: where no packet is, there was silence.
       ends_by_duration: whether a track's duration ends within its last frame, and libav leaves that frame whole.
       exact_samples: whether the header counts samples, so that not one may be missing.
       lossless: ffmpeg's names of the lossless codecs that the format is for; no frame of these may fail to decode.
@@ -65,7 +70,9 @@ class Format:
     delay: Callable[[str, int], int] | None = None
     end: Callable[[bytes], int | None] | None = None
     framed: bool = False
-    end_mark: Callable[[bytes], bool] | None = None
+    is_whole: Callable[[bytes], bool] | None = None
+    links: Callable[[bytes], list[int]] | None = None
+    is_chained: Callable[[BinaryIO], bool] | None = None
     again: chunks.Again | None = None
     joins: bool = False
     parts: chunks.Parts | None = None
@@ -75,6 +82,8 @@ class Format:
     claims: Callable[[bytes], lengths.Claims] | None = None
     unpadded: Callable[[bytes], int | None] | None = None
     exact_duration: bool = False
+    tracks_declare: bool = False
+    gaps: bool = False
     ends_by_duration: bool = False
     exact_samples: bool = False
     lossless: tuple[str, ...] = ()
@@ -118,7 +127,8 @@ def _caf_variant(form: Format, content: bytes) -> Format:
 def _ogg_variant(form: Format, content: bytes) -> Format:
     """Libsndfile reads single streams of Vorbis, and of FLAC from some encoders."""
     known = any(mark in content[:128] for mark in (b"\x01vorbis", b"\x7fFLAC"))
-    return form if known and not frames.is_chained(content) else _with_libav(form)
+    overlooked = b"\x01vorbis" in content[:128] and ogg.has_sound_beside_headers(content)
+    return form if known and not overlooked else _with_libav(form)
 
 
 # Of a WavPack block's flags: it is the first of its samples.
@@ -192,6 +202,7 @@ FORMATS: tuple[Format, ...] = (
         again=again(rb"AVI (?<=(?:RIFF|RIFX|RF64|BW64).{4}AVI )", lead=8),
         joins=True,
         exact_duration=True,
+        tracks_declare=True,
     ),
     Format(
         "aiff",
@@ -223,7 +234,9 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"OggS",),
         variant=_ogg_variant,
         sndfile=True,
-        end_mark=frames.ogg_ends,
+        is_whole=ogg.is_whole,
+        links=ogg.links,
+        is_chained=ogg.is_chained,
         again=again(rb"OggS\x00\x02"),
         parts=chunks.ogg_parts,
         joins=True,
@@ -240,6 +253,8 @@ FORMATS: tuple[Format, ...] = (
         once=(b"ftyp", b"moov"),
         unread=unread.mp4_contents,
         exact_duration=True,
+        tracks_declare=True,
+        gaps=True,
         ends_by_duration=True,
         lossless=("alac",),
         mime_types=("audio/m4a", "audio/mp4"),
@@ -331,9 +346,11 @@ FORMATS: tuple[Format, ...] = (
         extensions=("mka", "mkv", "weba", "webm"),
         magic=(b"\x1aE\xdf\xa3",),
         end=lengths.matroska_end,
+        is_whole=lengths.matroska_is_whole,
         again=again(rb"\x1aE\xdf\xa3.{0,9}\x42\x86\x81"),
         joins=True,
         exact_duration=True,
+        gaps=True,
         mime_types=("audio/webm",),
     ),
     Format(

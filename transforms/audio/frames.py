@@ -51,22 +51,6 @@ def flac_without_tags(content: bytes) -> bytes | None:
     return b"fLaC\x80" + streaminfo[1:] + content[at:] if whole else None
 
 
-def is_chained(ogg: bytes) -> bool:
-    """Whether an Ogg file holds several streams, one after the other. libsndfile reads the first only."""
-    begins = [page.start() for page in re.finditer(rb"OggS\x00[\x02\x06]", ogg)]
-    return len(begins) > 1
-
-
-def ogg_ends(ogg: bytes) -> bool:
-    """Whether the last page of an Ogg file is whole and marked as the last."""
-    at = ogg.rfind(b"OggS\x00")
-    if at < 0 or len(ogg) < at + 27:
-        return False
-    segments = ogg[at + 27 : at + 27 + ogg[at + 26]]
-    whole = len(ogg) >= at + 27 + ogg[at + 26] + sum(segments)
-    return whole and bool(ogg[at + 5] & 0x04)
-
-
 class MpegHeader(NamedTuple):
     """What the header of an MPEG audio frame says: which layer, what rate, how many bytes the frame has."""
 

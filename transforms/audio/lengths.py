@@ -17,6 +17,7 @@ SLACK_BYTES = 16
 _FACT_BYTES = 4
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
+_MATROSKA_CLUSTER = b"\x1f\x43\xb6\x75"
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 # Bytes of an AMR frame, its header byte included, by frame type (3GPP TS 26.101, 26.201).
 _AMR_BYTES = {
@@ -155,6 +156,22 @@ def matroska_end(content: bytes) -> int | None:
     length = 9 - content[at].bit_length()
     size = int.from_bytes(content[at : at + length], "big") & ((1 << 7 * length) - 1)
     return None if size == (1 << 7 * length) - 1 else at + length + size
+
+
+def matroska_is_whole(content: bytes) -> bool:
+    """Whether elements follow one another to the end (RFC 8794), none cut and nothing else between them."""
+    at = 0
+    while at < len(content):
+        id_bytes, size_bytes = 9 - content[at].bit_length(), 0
+        if id_bytes <= 4 and at + id_bytes < len(content):
+            size_bytes = 9 - content[at + id_bytes].bit_length()
+        if not 0 < size_bytes <= 8:
+            return not content[at:].strip(b"\0")
+        name, start = content[at : at + id_bytes], at + id_bytes + size_bytes
+        size = int.from_bytes(content[at + id_bytes : start], "big") & ((1 << 7 * size_bytes) - 1)
+        # What is within a segment and its clusters follows their heads, whatever sizes these state.
+        at = start if name in (_MATROSKA_SEGMENT, _MATROSKA_CLUSTER) else start + size
+    return at == len(content)
 
 
 def asf_end(content: bytes) -> int | None:

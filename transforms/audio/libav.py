@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 import av
 import numpy as np
@@ -21,7 +21,7 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from transforms import reasons
-from transforms.audio import formats
+from transforms.audio import formats, tracks
 from transforms.audio.formats import Format
 from transforms.audio.streams import Remembering
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
@@ -31,6 +31,10 @@ from transforms.errors import ClipRejected
 MAX_TRACKS = 4
 # If more of a track's packets do not decode, it is damaged, whatever its codec. The ffmpeg program has the same limit.
 MAX_ERROR_RATE = 2 / 3
+# Clocks are rounded to milliseconds, and frames are seldom shorter; a longer time without any packet is a pause.
+_MIN_GAP_SECONDS = 0.05
+# Containers count the duration of the last frame of a film or leave it out.
+MAX_MISSING_SECONDS = 1.0
 # What is read from the stream at a time.
 BUFFER_BYTES = 1 << 16
 _SILENT_PEAK = 1e-3  # −60 dBFS
@@ -45,7 +49,7 @@ class Decoded:
       samples: float32 or int16, shape (num_samples, num_channels).
       sample_rate: Hz, of the source.
       codec: ffmpeg's name of it.
-      declared_seconds: the duration that the container claims; None if it claims none.
+      declared_seconds: the duration that the file claims of this track; None if it claims none.
       broken: whether the file's end or its index is missing.
       damaged: whether a lossless frame did not decode (lossy decoders conceal, and complain of junk between frames).
     """
@@ -113,8 +117,12 @@ def _decode_track(
         audio = _chosen(container, track, form)
         audio.codec_context.options = dict(form.options) | ({} if delay is None else {"flags2": "+skip_manual"})
         start = _sought(container, start_seconds) if start_seconds else None
-        joined = _Joined(form.name, max_seconds, start, audio.time_base or Fraction())
-        broken, errors = _join(joined, container, audio, form)
+        joined = _Joined(form, max_seconds, start, audio.time_base or Fraction())
+        declared = tracks.declared_seconds(container, audio, form)
+        # Where the file has other tracks, and does not tell how long this one is, they tell whether it is whole.
+        reach = tracks.Reach(container) if declared is None and form.exact_duration else None
+        _discard_others(container, None if reach else audio)
+        broken, errors = _join(joined, container, audio, form, reach)
         if form.ends_by_duration and audio.duration and not joined.full:
             joined.end_at((audio.start_time or 0) + audio.duration)
         codec = audio.codec_context.codec.canonical_name
@@ -122,7 +130,7 @@ def _decode_track(
             samples=joined.samples()[delay(codec, joined.sample_rate) if delay else 0 :],
             sample_rate=joined.sample_rate,
             codec=codec,
-            declared_seconds=None if container.duration is None else container.duration / av.time_base,
+            declared_seconds=declared,
             broken=broken,
             damaged=errors > 0 and codec in formats.lossless_codecs(),
         )
@@ -166,7 +174,7 @@ def _soundless(form: Format) -> ClipRejected:
 
 
 def _chosen(container: InputContainer, track: int, form: Format) -> AudioStream:
-    """An audio track, of all tracks the only one to be read."""
+    """An audio track."""
     tracks = container.streams.audio
     if track >= len(tracks):
         raise _soundless(form) if container.streams.video else _undecodable(form)
@@ -174,10 +182,14 @@ def _chosen(container: InputContainer, track: int, form: Format) -> AudioStream:
     if audio.codec_context is None:
         raise _OtherDecoderError
     audio.codec_context.thread_count = 1
-    for other in container.streams:
+    return audio
+
+
+def _discard_others(container: InputContainer, audio: AudioStream | None) -> None:
+    """Has the tracks beside this one left out, if one is given."""
+    for other in container.streams if audio is not None else ():
         if other is not audio:
             other.discard = Discard.all
-    return audio
 
 
 def _sought(container: InputContainer, start_seconds: float) -> float:
@@ -189,18 +201,21 @@ def _sought(container: InputContainer, start_seconds: float) -> float:
     return start
 
 
-def _join(joined: _Joined, container: InputContainer, audio: AudioStream, form: Format) -> tuple[bool, int]:
+def _join(
+    joined: _Joined, container: InputContainer, audio: AudioStream, form: Format, reach: tracks.Reach | None
+) -> tuple[bool, int]:
     """Decodes as much as is wanted, and gives whether the file ends within a packet and how many did not decode."""
     context, errors, good = audio.codec_context, 0, 0
     cut = before = False
     lossless = context.codec.canonical_name in formats.lossless_codecs()
-    for packet in _packets(container, audio):
+    for packet in _packets(container, audio, reach):
         if packet is not None:
             cut, before = packet.is_corrupt, cut
         try:
             frames = context.decode(packet)
         except av.FFmpegError:
             errors += 1
+            joined.lost()
             continue
         if lossless and len(frames) > 1 and packet is not None:
             raise _OtherDecoderError  # behind a frame, PyAV is silent about one that does not decode
@@ -214,16 +229,22 @@ def _join(joined: _Joined, container: InputContainer, audio: AudioStream, form: 
     joined.begin(context.sample_rate, context.layout.nb_channels)
     # Where a format declares its end, the bytes have been compared with it. Of unknown ends libav thinks they are cuts.
     # What a parser is left with at the end has no mark, but the packet before it does.
-    return (cut or before) and form.end is None and not joined.full, errors
+    cut = (cut or before) and form.end is None
+    short = reach is not None and reach.missing_seconds > MAX_MISSING_SECONDS
+    return (cut or short) and not joined.full, errors
 
 
-def _packets(container: InputContainer, audio: AudioStream) -> Iterator[Packet[AudioStream] | None]:
+def _packets(
+    container: InputContainer, audio: AudioStream, reach: tracks.Reach | None
+) -> Iterator[Packet[AudioStream] | None]:
     """The track's packets; at last None, for which the decoder gives what it still holds."""
     # A damaged file may end with any error; and PyAV has no place for tracks that appear on the way (IndexError).
     with contextlib.suppress(av.FFmpegError, IndexError):
-        for packet in container.demux(audio):
-            if packet.size:  # not PyAV's mark of the end
-                yield packet
+        for packet in container.demux(audio) if reach is None else container.demux():
+            if reach is not None and packet.size:
+                reach.note(packet)
+            if packet.size and packet.stream_index == audio.index:  # not PyAV's mark of the end
+                yield cast("Packet[AudioStream]", packet)
     yield None
 
 
@@ -235,14 +256,15 @@ class _Joined:
       full: whether there is as much as is wanted.
     """
 
-    def __init__(self, name: str, max_seconds: float, start: float | None, tick: Fraction) -> None:
+    def __init__(self, form: Format, max_seconds: float, start: float | None, tick: Fraction) -> None:
         self.sample_rate = 0
         self.full = False
-        self._name = name
+        self._form = form
         self._max_seconds = max_seconds
         self._start = start
         self._tick = tick
-        self._channels = self._wanted = self._front = 0
+        self._channels = self._wanted = self._front = self._late = 0
+        self._lost = False
         self._end: int | None = None
         self._fifo = AudioFifo()
         self._last: AudioFrame | None = None
@@ -269,15 +291,35 @@ class _Joined:
             return
         if self._last is None:
             frame.time_base = Fraction()  # else `AudioFifo` refuses what has gaps in time
-        self._last = frame
+        if pause := self._pause(frame):
+            self._write(_silence(frame, pause))
+        self._last, self._lost = frame, False
+        self._write(frame)
+        held = self._fifo.samples - self._front
+        self.full = held >= self._wanted
+        if held * channels * frame.format.bytes > MAX_DECODED_BYTES:
+            raise too_large(self._form.name)
+
+    def lost(self) -> None:
+        """Notes that a packet did not decode: the time up to the next frame is no pause."""
+        self._lost = True
+
+    def _write(self, frame: AudioFrame) -> None:
         try:
             self._fifo.write(frame)
         except ValueError:
             raise _OtherDecoderError from None
-        held = self._fifo.samples - self._front
-        self.full = held >= self._wanted
-        if held * channels * frame.format.bytes > MAX_DECODED_BYTES:
-            raise too_large(self._name)
+
+    def _pause(self, frame: AudioFrame) -> int:
+        """Samples of silence in front of a frame, as many as are wanted."""
+        if not self._form.gaps or self._lost or frame.pts is None:
+            return 0
+        tick, wanted = self._tick * self.sample_rate, self._wanted + self._front - self._fifo.samples
+        if self._last is None or self._last.pts is None:
+            pause = self._late
+        else:
+            pause = round((frame.pts - self._last.pts) * tick) - self._last.samples
+        return min(pause, wanted) if pause > _MIN_GAP_SECONDS * self.sample_rate else 0
 
     def _is_before(self, frame: AudioFrame, start: float) -> bool:
         """Whether nothing of a frame is wanted. Of the first that is, the part in front is noted."""
@@ -290,7 +332,7 @@ class _Joined:
         self._end = at + frame.samples
         if self._end <= start_sample:
             return True
-        self._front, self._start = max(0, start_sample - at), None
+        self._front, self._late, self._start = max(0, start_sample - at), max(0, at - start_sample), None
         return False
 
     def end_at(self, end: int) -> None:
@@ -316,6 +358,15 @@ class _Joined:
         ]
         whole = np.stack(values).T if len(values) > 1 else values[0].reshape(-1, self._channels)
         return _scaled(whole[self._front : self._front + self._wanted])
+
+
+def _silence(like: AudioFrame, num_samples: int) -> AudioFrame:
+    """A frame of silence; unsigned samples are silent in their middle."""
+    frame = AudioFrame(like.format.name, like.layout, num_samples)
+    for plane in frame.planes:
+        plane.update(bytes([128 if like.format.name.startswith("u8") else 0]) * plane.buffer_size)
+    frame.sample_rate, frame.time_base = like.sample_rate, like.time_base or Fraction()
+    return frame
 
 
 _DTYPES: dict[str, type[np.generic]] = {

@@ -50,6 +50,11 @@ def check_stream(sample_rate: int, channels: int) -> None:
         )
 
 
+def as_floats(samples: Samples) -> NDArray[np.float32]:
+    """Samples with full scale 1, float32 of the same shape."""
+    return samples * np.float32(2.0**-15) if samples.dtype == np.int16 else samples.astype(np.float32, copy=False)
+
+
 def too_large(what: str) -> ClipRejected:
     """The refusal of a recording that would not fit in memory when decoded."""
     return ClipRejected(

@@ -233,12 +233,6 @@ def test_joined_mp3_files_are_whole_even_where_the_rate_changes():
     assert abs(len(wave.samples) / wave.sample_rate - 2.0) < 0.15
 
 
-def test_chained_ogg_is_whole():
-    one = encoded(tone(1000, 48_000, 1.0), BY_NAME["ogg opus"])
-    wave = decode.decode(one + one, max_duration=30)
-    assert abs(len(wave.samples) / wave.sample_rate - 2.0) < 0.05
-
-
 def test_vbr_mp3_without_a_header_is_whole():
     noise = np.random.default_rng(2).normal(0, 0.2, 44_100 * 5)
     mixed = np.concatenate([np.zeros(44_100 * 5), noise])

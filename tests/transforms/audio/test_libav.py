@@ -168,7 +168,6 @@ def joined(name, *changes):
         ("mp2", {"channels": 1}),
         ("ac3", {"rate": 32_000}),
         ("mp3 without a header", {"rate": 22_050}),
-        ("flac in ogg", {"channels": 1}),
     ],
 )
 def test_a_stream_that_changes_on_the_way_is_left_to_the_program_and_whole(name, second):
