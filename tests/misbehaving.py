@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from transforms import reasons
+from transforms import reasons, region
 from transforms.dataset import clip_workers
 from transforms.errors import ClipRejected, StorageError, UserError
 
@@ -30,6 +30,12 @@ def bomb():
     hoard = []
     while True:
         hoard.append(bytes(16 << 20))
+
+
+def fail_for_memory():
+    """As a decoder whose allocation fails; `region.closed` makes a refusal of it."""
+    with region.closed():
+        raise MemoryError
 
 
 def hang_with_a_child():
@@ -56,6 +62,7 @@ DEEDS = {
     "hang in a loop": hang_in_a_loop,
     "hang with a child": hang_with_a_child,
     "bomb": bomb,
+    "no memory": fail_for_memory,
     "exit": lambda: os._exit(3),
     "killed": lambda: kill(signal.SIGKILL),
     "stopped": lambda: kill(signal.SIGSTOP),

@@ -75,6 +75,7 @@ def test_results_come_back_whole(pool):
         ("killed", "its process was ended by SIGKILL"),
         ("exit", "its process ended with status 3"),
         ("bomb", "it needs more than the limit of 64 MiB of memory"),
+        ("no memory", "it needs more than the limit of 64 MiB of memory"),
         ("hang in a loop", "it took longer than the limit of 0.2 s of processor time"),
         ("hang in native code", "it took longer than the limit of 0.5 s"),
     ],
@@ -107,7 +108,7 @@ def test_a_worker_that_does_not_answer_is_ended(nursery, monkeypatch):
         assert not alive(pid)
 
 
-@pytest.mark.parametrize("deed", ["crash", "killed", "exit", "bomb"])
+@pytest.mark.parametrize("deed", ["crash", "killed", "exit", "bomb", "no memory"])
 def test_a_task_that_is_not_to_blame_gets_a_second_try(pool, tmp_path, deed):
     words = f"once {deed} at {tmp_path / 'done'}"
     assert run(pool, words) == [words.encode(), b"", b""]
