@@ -40,7 +40,7 @@ class DatasetReport:
       accepted: rows that became examples.
       rejected: rows that did not.
       fingerprint: of all examples in their order, hexadecimal.
-      splits: "train" and "validation".
+      splits: "train", "validation" and, where rows are marked so, "test".
       durations: accepted clips by the whole seconds of their payload, in order.
       source_formats: accepted clips by the format of their source, such as "wav/pcm_16".
       tasks: by name; {} for a dataset without tasks.

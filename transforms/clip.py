@@ -26,7 +26,7 @@ class Clip:
       system_instruction: text of the system turn; "" for none.
       task: what the example teaches, of a dataset with several tasks; "" for the only one.
       group: clips of one group (speaker, recording) share a split; "" for the clip alone.
-      split: "train" or "validation" when the manifest says so, else "".
+      split: "train", "validation" or "test" when the manifest says so, else "".
       offset: seconds from the start of the recording where the clip begins; None for the whole recording.
       duration: seconds that the clip lasts; None for up to the recording's end.
       confined: whether `uri` must lie in an allowed folder, for the row does not name an absolute path.
@@ -60,7 +60,7 @@ class Outcome:
       status: "accepted" or "rejected".
       reason: the name of a rejected row's `Reason`.
       detail: what was found, for a person.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       shard_index: number of the shard within its split.
       line_index: 0-based line within the shard file.
       line_bytes: bytes of the example, its newline included.

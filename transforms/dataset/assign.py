@@ -10,6 +10,9 @@ from transforms.clip import Clip, Outcome
 
 TRAIN = "train"
 VALIDATION = "validation"
+# Held out: only of clips whose rows are marked so. Never sent to a tuning job.
+TEST = "test"
+HELD_OUT = (VALIDATION, TEST)
 # Of rows without a clip; such shards are sidecars only.
 REJECTED = "rejected"
 

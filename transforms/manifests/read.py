@@ -10,7 +10,7 @@ import orjson
 from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests import columns
+from transforms.manifests import columns, segments
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import read_rows
 from transforms.manifests.locate import Manifest
@@ -60,9 +60,9 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     task = tasks.find(task_name, settings.tasks)
     target = columns.text("text", fields, settings, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
-    offset, duration = _segment(fields, settings)
+    segment = segments.segment(fields, settings)
     return Clip(
-        clip_id=_clip_id(fields, settings, path, offset, duration),
+        clip_id=_clip_id(fields, settings, path + segment.place),
         uri=_audio_uri(path, settings),
         target=target,
         source=source,
@@ -71,45 +71,25 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         system_instruction=columns.optional("system_instruction", fields, settings)
         or (task.system_instruction if task else ""),
         task=task.name if task else task_name,
-        # The examples that one recording gives several tasks belong into one split.
-        group=columns.optional("group", fields, settings) or (_place(path, offset, duration) if task_name else ""),
+        # The examples of one recording, its segments and its tasks, belong into one split.
+        group=columns.optional("group", fields, settings) or (path if task_name or segment.offset is not None else ""),
         split=columns.split(fields, settings),
-        offset=offset,
-        duration=duration,
+        offset=segment.offset,
+        duration=segment.duration,
         # An absolute path in a manifest on this machine was written for this machine. A relative path, and any path in
         # a manifest from a bucket, may have come with a dataset from elsewhere.
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
     )
 
 
-def _clip_id(
-    fields: Fields, settings: ManifestSettings, path: str, offset: float | None, duration: float | None
-) -> str:
+def _clip_id(fields: Fields, settings: ManifestSettings, place: str) -> str:
+    """The row's own id; else where its audio is. The whole path, for two folders may hold files of one name."""
     clip_id = columns.optional("id", fields, settings)
     if not clip_id:
-        return _place(path, offset, duration)
+        return place
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(reasons.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}")
     return clip_id
-
-
-def _place(path: str, offset: float | None, duration: float | None) -> str:
-    """Where the audio is, as the row has it. The whole path, for two folders may hold files of one name."""
-    return path if offset is None else f"{path}@{offset:g}+{'' if duration is None else f'{duration:g}'}"
-
-
-def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, float | None]:
-    """Offset and duration of a clip within its recording.
-
-    In manifests of NeMo's style `duration` is that of the whole recording, so it counts only beside an offset.
-    """
-    offset = columns.seconds("offset", fields, settings)
-    if offset is None:
-        return None, None
-    duration = columns.seconds("duration", fields, settings)
-    if duration == 0:
-        raise ClipRejected(reasons.BAD_FIELD, "duration must be above 0 s, got 0")
-    return offset, duration
 
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:

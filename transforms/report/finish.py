@@ -56,7 +56,8 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     rows = sum(result.rows for result in results)
     if rows != plan.rows or not rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the shards account for {rows}")
-    splits = {assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}
+    marked = [assign.TEST] if assign.TEST in plan.num_shards else []
+    splits = {split: SplitCount() for split in (assign.TRAIN, assign.VALIDATION, *marked)}
     count = Count(splits, output.settings.sample_rate)
     output.check_claim()
     files = Recorder(output.folder, output.storage)

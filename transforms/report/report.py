@@ -89,7 +89,7 @@ class Report:
       accepted: rows that became examples.
       rejected: rows that did not.
       fingerprint: of all examples in their order, hexadecimal.
-      splits: "train" and "validation".
+      splits: "train", "validation" and, where rows are marked so, "test".
       durations: accepted clips by the whole seconds of their payload, in order.
       source_formats: accepted clips by the format of their source, such as "wav/pcm_16".
       tasks: by name; {} for a dataset without tasks.
@@ -174,8 +174,8 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
         fact = f"{count.duplicates:,} clips have the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")
     if plan.torn_groups:
-        fact = f"the manifest puts clips of {plan.torn_groups:,} groups into both splits"
-        warnings.append(f"{fact}; cliptune check refuses that")
+        fact = f"the manifest puts clips of {plan.torn_groups:,} groups into several splits"
+        warnings.append(f"{fact}, which then test what was trained on; mark all rows of a group for one split")
     for task, number in plan.prompts.items():
         if number > 1:
             whose = f"task {task} has" if task else "the rows have"

@@ -148,7 +148,7 @@ def test_the_same_audio_in_another_task_is_no_repeat(report_of):
         (["train", "validation"], {}, []),
         (["train"], {}, ["validation split is empty"]),
         (["validation"], {}, ["train split is empty"]),
-        (["train", "validation"], {"torn_groups": 1}, ["1 groups into both splits"]),
+        (["train", "validation"], {"torn_groups": 1}, ["1 groups into several splits"]),
         (["train", "validation"], {"prompts": {"": 1}}, []),
         (["train", "validation"], {"prompts": {"": 2, "t": 3}}, ["rows have 2 different", "task t has 3 different"]),
     ],
