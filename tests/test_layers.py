@@ -61,7 +61,7 @@ ORDER = {
             "manifests.delimited",
         ),
         *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats"),
-        *("manifests.locate", "manifests.columns", "manifests.segments", "manifests.read"),
+        *("manifests.locate", "manifests.columns", "manifests.segments", "manifests.survey", "manifests.read"),
         *(
             "manifests.allowed",
             "dataset",

@@ -123,6 +123,11 @@ NOT_FINITE = Reason(
     "Some samples are NaN or infinite, or integers are stored as floats.",
     "Export the recording again: it holds NaN, infinite or out-of-scale values.",
 )
+NO_SUCH_CHANNEL = Reason(
+    "no_such_channel",
+    "The recording does not have the channel that the row names, or it cannot be told which one is meant.",
+    "Name a channel that the recording has: left or right, or leave the channel empty for the mean of all.",
+)
 OPPOSITE_PHASE = Reason(
     "opposite_phase",
     "The channels cancel out: each has sound, but their mean is silent.",

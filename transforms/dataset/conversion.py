@@ -37,8 +37,10 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
       PayloadError: the payload does not decode to the clip's samples.
     """
     watch = _Watch()
-    wave, content = _decoded(clip, source, settings, watch)
+    recording, content = _decoded(clip, source, settings, watch)
     with watch.stage("conform"):
+        wave = recording if clip.channel is None else conform.one_channel(recording, clip.channel)
+        content = content if wave is recording else b""  # the file's own bytes hold the other channels, too
         conformed = conform.conform(wave, settings)
     with watch.stage("encode"):
         payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
@@ -60,7 +62,7 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
             audio_crc32c=crc32c(payload.content) if by_uri else None,
             source_format=wave.source_format,
             source_sample_rate=wave.sample_rate,
-            source_channels=wave.samples.shape[1],
+            source_channels=recording.samples.shape[1],
             source_samples=wave.samples.shape[0],
             num_samples=len(conformed.samples),
             trimmed_start_samples=conformed.trimmed_start_samples,

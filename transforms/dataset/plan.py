@@ -40,6 +40,7 @@ class Plan:
       torn_groups: groups whose rows are marked for several splits.
       sources_digest: as `rows_digest`, over the places of the rows too.
       doubled: `assign.order_key` of the ids that more than one clip has; None for more than `MAX_DOUBLED_IDS` of them.
+      remarks: what is to be said of the manifests' columns, one sentence each.
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Plan:
     torn_groups: int = 0
     sources_digest: str = ""
     doubled: frozenset[int] | None = frozenset()
+    remarks: tuple[str, ...] = ()
 
     def has_doubled_ids(self) -> bool:
         """Whether some id belongs to more than one clip."""

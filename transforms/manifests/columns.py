@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from hashlib import blake2b
+from typing import NoReturn
 from uuid import UUID
 
 from transforms import reasons, tasks
+from transforms.clip import ONLY_CHANNEL
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
 from transforms.manifests.locate import Manifest
@@ -29,10 +32,16 @@ class Layout:
 
     Attributes:
       ignored: columns with a usual name whose values show that they mean something else.
+      first_channel: the number of the first channel, 0 or 1; None where no row tells from where they are counted.
+      repeated: `place_key` of the recordings that several rows mean as a whole; None for more than can be kept.
+      folders_are_splits: whether each row's audio lies in a folder that is named after its split.
       remarks: what people should know of the columns, one sentence each.
     """
 
     ignored: frozenset[str] = frozenset()
+    first_channel: int | None = None
+    repeated: frozenset[int] | None = frozenset()
+    folders_are_splits: bool = False
     remarks: tuple[str, ...] = ()
 
 
@@ -159,6 +168,22 @@ def optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
     return _encodable(value, column)
 
 
+def top_folder(path: object) -> str:
+    """The first folder of a relative path; "" for a path without one."""
+    return path.removeprefix("./").rpartition("/")[0].partition("/")[0] if isinstance(path, str) else ""
+
+
+def place_key(path: str) -> int:
+    """A number for a path, the same in every process."""
+    return int.from_bytes(blake2b(path.encode(errors="replace"), digest_size=8).digest(), "big")
+
+
+def is_repeated(path: str, settings: ManifestSettings) -> bool:
+    """Whether several rows may mean the whole of this recording."""
+    repeated = settings.layout.repeated
+    return repeated is None or (bool(repeated) and place_key(path) in repeated)
+
+
 def split(fields: Fields, settings: ManifestSettings) -> str:
     """The split that a row names; "" for none.
 
@@ -166,9 +191,58 @@ def split(fields: Fields, settings: ManifestSettings) -> str:
       ClipRejected: BAD_FIELD for a word that names no split.
     """
     value = optional("split", fields, settings).strip()
+    if not value and settings.layout.folders_are_splits:
+        value = top_folder(value_of("audio", fields, settings))
     if not value:
         return ""
     named = words.split_of(value)
+    for name in names_of("split", fields, settings)[1:]:
+        other = words.split_of(str(fields[name]))
+        if named and other and named != other:
+            both = f"{name_of('split', fields, settings)} says {named}, {name} says {other}"
+            raise ClipRejected(reasons.BAD_FIELD, f"columns contradict each other: {both}; name one by --split_column")
     if named is None:
         raise ClipRejected(reasons.BAD_FIELD, f"split must be one of {', '.join(words.SPLITS)}, got {value[:40]!r}")
     return named
+
+
+def channel(fields: Fields, settings: ManifestSettings) -> int | None:
+    """The channel that a row names, from 0; None for all; `ONLY_CHANNEL` for a number that tells nothing.
+
+    Raises:
+      ClipRejected: BAD_FIELD for what names no channel.
+    """
+    value = channel_cell(value_of("channel", fields, settings))
+    if value is None:
+        return None
+    number = words.channel_number(value)
+    if number is None:
+        if value.lower() not in words.CHANNELS:
+            _refuse_channel(value)
+        return words.CHANNELS[value.lower()]
+    first = settings.layout.first_channel
+    if first is None:
+        return ONLY_CHANNEL if number else 0
+    return number - first if number >= first else _refuse_channel(value)
+
+
+def channel_cell(value: object) -> str | None:
+    """A cell of a channel column as text; None for an empty one, and for a list of several channels.
+
+    Raises:
+      ClipRejected: BAD_FIELD for another type than a string or a whole number.
+    """
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    if isinstance(value, float) and value == value // 1:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value < _MAX_WHOLE_FLOAT:
+        value = str(value)
+    if value is not None and not isinstance(value, str):
+        _refuse_channel(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _refuse_channel(value: object) -> NoReturn:
+    named = ", ".join(words.CHANNELS)
+    raise ClipRejected(reasons.BAD_FIELD, f"channel must be its number or one of {named}, got {str(value)[:40]!r}")

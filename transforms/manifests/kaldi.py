@@ -1,7 +1,8 @@
-"""Kaldi data folders: `wav.scp` and `text`; `segments` and `utt2spk` may be there too."""
+"""Kaldi data folders: `wav.scp` and `text`; `segments`, `utt2spk` and `reco2file_and_channel` may be there too."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from transforms import reasons
@@ -33,6 +34,7 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     """
     texts = {key: (number, text) for number, key, text in _lines(folder, "text", name, storage)}
     speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", name, storage)}
+    sides = _sides(folder, name, storage)
     if storage.exists(uris.join(folder, "segments")):
         recordings = {key: path for _, key, path in _lines(folder, "wav.scp", name, storage)}
         utterances = (
@@ -46,7 +48,8 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     for number, key, fields in utterances:
         left.pop(key, None)
         text = texts[key][1] if key in texts else None
-        row = {"id": key, **fields, "text": text, "speaker": speakers.get(key)}
+        side = sides.get(str(fields.get("recording", key)))
+        row = {"id": key, **({"channel": side} if side else {}), **fields, "text": text, "speaker": speakers.get(key)}
         yield Row(number, row, _fault(fields), file=file)
     for key in left:
         number, text = texts[key]
@@ -74,10 +77,22 @@ def _split(key: str, rest: str) -> tuple[str, str]:
     return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
 
 
+def _sides(folder: str, name: str, storage: Storage) -> dict[str, str]:
+    """The side, A or B, of each recording that shares its file with another; alone in its file, it is all of it."""
+    sides = {key: rest.split()[-1:] for _, key, rest in _lines(folder, "reco2file_and_channel", name, storage)}
+    if not sides:
+        return {}
+    files = {key: path for _, key, path in _lines(folder, "wav.scp", name, storage)}
+    shared = Counter(files.values())
+    return {key: side[0] for key, side in sides.items() if side and shared[files.get(key, "")] > 1}
+
+
 def _segment(rest: str, recordings: dict[str, str]) -> Fields:
-    """The part of a recording that "RECORDING START END" names; END may be -1."""
-    recording, start, end = [*rest.split(), "", "", ""][:3]
+    """The part of a recording that "RECORDING START END" names; END may be -1, and a channel from 0 may follow."""
+    recording, start, end, channel = [*rest.split(), "", "", "", ""][:4]
     fields: Fields = {"recording": recording, "audio": recordings.get(recording), "offset": start}
+    if channel:
+        fields["channel"] = {"0": "left", "1": "right"}.get(channel, channel)  # named, for numbers may count from 1
     try:
         length = float(end) - float(start)
     except ValueError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests.row import Fields, Row
+from transforms.manifests.words import split_of
 from transforms.storage import Storage
 
 
@@ -37,8 +39,16 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
             stems.setdefault(stem, {}).setdefault(kind, relative)
     if not any("audio" in pair for pair in stems.values()):
         raise UserError(f"{name}: a folder must hold pairs such as NAME.wav and NAME.txt; there is no audio file in it")
+    by_split = _folders_are_splits(stems)
     for number, (stem, pair) in enumerate(sorted(stems.items()), start=1):
-        yield _row(number, stem, pair, root, storage)
+        row = _row(number, stem, pair, root, storage)
+        yield replace(row, fields={**row.fields, "split": stem.partition("/")[0]}) if by_split else row
+
+
+def _folders_are_splits(stems: Iterable[str]) -> bool:
+    """Whether all pairs lie in folders such as train/ and test/, and in more than one."""
+    splits = {split_of(folder) if inside else None for folder, inside, _ in (stem.partition("/") for stem in stems)}
+    return None not in splits and len(splits) > 1
 
 
 def _row(number: int, stem: str, pair: dict[str, str], root: str, storage: Storage) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import orjson
@@ -11,10 +11,12 @@ from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests import columns, segments
+from transforms.manifests import survey as table
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import read_rows
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
+from transforms.manifests.segments import Segment
 from transforms.storage import Storage, uris
 
 MAX_ID_CHARS = 1_024
@@ -43,6 +45,22 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
         _nothing_read(manifest, storage)
 
 
+def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: Storage) -> ManifestSettings:
+    """The settings with what a look at all rows tells. Folders are not looked at: their readers know what they hold.
+
+    Raises:
+      UserError: as `rows`; or columns contradict each other, or tell too little.
+    """
+    files = (manifest for manifest in manifests if not manifest.is_folder)
+    looked_at = (
+        (row.fields, f"{manifest.name}:{row.line}")
+        for manifest in files
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)
+        if row.fault is None
+    )
+    return replace(settings, layout=table.survey(looked_at, settings))
+
+
 def _nothing_read(manifest: Manifest, storage: Storage) -> None:
     """Refuses a manifest without rows. One whose rows are all faulty is reported row by row."""
     if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)), None) is None:
@@ -60,9 +78,9 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     task = tasks.find(task_name, settings.tasks)
     target = columns.text("text", fields, settings, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
-    segment = segments.segment(fields, settings)
+    segment, channel = segments.segment(fields, settings), columns.channel(fields, settings)
     return Clip(
-        clip_id=_clip_id(fields, settings, path + segment.place),
+        clip_id=_clip_id(fields, settings, _place(path, channel, segment)),
         uri=_audio_uri(path, settings),
         target=target,
         source=source,
@@ -71,14 +89,14 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         system_instruction=columns.optional("system_instruction", fields, settings)
         or (task.system_instruction if task else ""),
         task=task.name if task else task_name,
-        # The examples of one recording, its segments and its tasks, belong into one split.
-        group=columns.optional("group", fields, settings) or (path if task_name or segment.offset is not None else ""),
+        group=columns.optional("group", fields, settings) or _recording(path, task_name, segment, channel, settings),
         split=columns.split(fields, settings),
         offset=segment.offset,
         duration=segment.duration,
         # An absolute path in a manifest on this machine was written for this machine. A relative path, and any path in
         # a manifest from a bucket, may have come with a dataset from elsewhere.
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
+        channel=channel,
     )
 
 
@@ -90,6 +108,17 @@ def _clip_id(fields: Fields, settings: ManifestSettings, place: str) -> str:
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(reasons.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}")
     return clip_id
+
+
+def _place(path: str, channel: int | None, segment: Segment) -> str:
+    """Where a clip is: two channels of a recording, or two segments, are two clips."""
+    return f"{path}{segment.place}" if channel is None or channel < 0 else f"{path}#{channel}{segment.place}"
+
+
+def _recording(path: str, task_name: str, segment: Segment, channel: int | None, settings: ManifestSettings) -> str:
+    """The group of a row that names none: its recording, if others may share it; all of them belong into one split."""
+    is_part = segment.offset is not None or channel is not None
+    return path if task_name or is_part or columns.is_repeated(path, settings) else ""
 
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:

@@ -44,6 +44,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "endtime", "stoptime",
     ),
     "duration": _times("duration", "dur", "segment_duration", "seg_duration", "clip_duration"),
+    "channel": ("channel", "channel_index", "channel_number", "audio_channel", "channel_id", "chan", "side"),
     "system_instruction": ("system_instruction", "systemInstruction"),
 }  # fmt: skip
 

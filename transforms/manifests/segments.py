@@ -58,6 +58,11 @@ class _Names:
 
 def _names(fields: Fields, settings: ManifestSettings) -> _Names:
     starts, ends, durations = (names_of(column, fields, settings) for column in ("offset", "end", "duration"))
+    # Of an end and a duration, the one that a flag names settles it.
+    if "end" in settings.columns and "duration" not in settings.columns:
+        durations = ()
+    if "duration" in settings.columns and "end" not in settings.columns:
+        ends = ()
     if len(starts) > 1 and not ends and "offset" not in settings.columns:
         # Tables of sound events have an onset and an offset, which is the end.
         onsets = tuple(name for name in starts if canonical(name).startswith("onset"))
@@ -137,7 +142,8 @@ def conflict(fields: Fields, settings: ManifestSettings) -> str:
 
 def _contradiction(found: list[tuple[str, float]]) -> str:
     values = ", ".join(f"{name} is {value:g} s" for name, value in found)
-    return f"columns contradict each other: {values}; keep those that are right, or name them with --offset_column …"
+    remedy = "name the right ones with --offset_column and --end_column or --duration_column"
+    return f"columns contradict each other: {values}; {remedy}"
 
 
 def _first(names: tuple[str, ...], fields: Fields) -> float | None:

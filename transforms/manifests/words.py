@@ -10,6 +10,12 @@ SPLITS = {
     "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION, "dev": VALIDATION, "development": VALIDATION,
     "test": TEST, "testing": TEST, "eval": TEST, "evaluation": TEST, "holdout": TEST,
 }  # fmt: skip
+# Channels by name, counted from 0; None for all of them, mixed. A and B are the sides of a telephone call.
+CHANNELS = {
+    "left": 0, "l": 0, "a": 0, "right": 1, "r": 1, "b": 1,
+    "mono": None, "stereo": None, "mix": None, "mixed": None, "both": None, "all": None,
+}  # fmt: skip
+_NUMBERED = re.compile(r"(?:(?:ch|chan|channel)[ _-]?)?(\d{1,2})(?:\.0)?")
 # "not_in_train" names no split, and "held out" is one word.
 _NEGATIONS = frozenset({"no", "non", "not", "exclude", "excluded", "without"})
 _HELD_OUT = re.compile(r"held[\W_]*out|hold[\W_]out")
@@ -35,3 +41,9 @@ def split_of(text: str) -> str | None:
     if named == {VALIDATION, TEST}:  # "test_dev93"
         return TEST
     return named.pop() if len(named) == 1 else None
+
+
+def channel_number(text: str) -> int | None:
+    """The number in a cell such as "1" or "ch1", as it is counted there; None for a cell without one."""
+    found = _NUMBERED.fullmatch(text.strip().lower())
+    return int(found[1]) if found else None

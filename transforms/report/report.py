@@ -169,7 +169,7 @@ def _by_frequency(reasons: Counter[str]) -> list[str]:
 
 
 def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
-    warnings: list[str] = []
+    warnings = list(plan.remarks)
     if count.duplicates:
         fact = f"{count.duplicates:,} clips have the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")

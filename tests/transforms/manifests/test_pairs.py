@@ -28,3 +28,21 @@ def test_a_folder_without_audio_is_no_manifest(tmp_path):
     (tmp_path / "pairs/a.txt").write_text("hello")
     with pytest.raises(UserError, match=r"^pairs: a folder must hold pairs"):
         rows_of(tmp_path / "pairs")
+
+
+@pytest.mark.parametrize(
+    ("stems", "splits"),
+    [
+        (["train-clean/anna/a", "dev/b", "test/c"], ["validation", "test", "train"]),
+        (["train/a", "c"], ["", ""]),
+        (["train/a", "anna/b"], ["", ""]),
+        (["test/a", "test/b"], ["", ""]),  # one folder tells nothing
+    ],
+)
+def test_folders_of_pairs_that_are_named_after_splits(tmp_path, stems, splits):
+    for stem in stems:
+        path = tmp_path / "pairs" / stem
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".wav").touch()
+        path.with_suffix(".txt").write_text("hello")
+    assert [row.split for row in rows_of(tmp_path / "pairs")] == splits

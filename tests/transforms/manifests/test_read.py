@@ -117,6 +117,7 @@ VALUES = {
     "offset": 1.5,
     "end": 4.0,
     "duration": 2.5,
+    "channel": 0,
 }
 
 
