@@ -63,6 +63,11 @@ DUPLICATE_AUDIO = Reason(
     "With --dedupe=audio: another clip of the same task has the same audio and is kept.",
     "Nothing to do, unless the other clip is the wrong one: then remove that row.",
 )
+AUDIO_IN_TRAIN = Reason(
+    "audio_in_train",
+    "The clip is held out, and a clip with the very same audio is trained on, or held out for validation.",
+    "Remove one of the two rows, or give both the same group, and the same split if they name one.",
+)
 PATH_NOT_ALLOWED = Reason(
     "path_not_allowed",
     "The path leaves the allowed folders, or has a scheme other than gs://.",

@@ -40,6 +40,7 @@ class Plan:
       torn_groups: groups whose rows are marked for several splits.
       sources_digest: as `rows_digest`, over the places of the rows too.
       doubled: `assign.order_key` of the ids that more than one clip has; None for more than `MAX_DOUBLED_IDS` of them.
+      validation_share: part of the clips that validation was to have, where whole groups may force it off; else None.
       remarks: what is to be said of the manifests' columns, one sentence each.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     torn_groups: int = 0
     sources_digest: str = ""
     doubled: frozenset[int] | None = frozenset()
+    validation_share: float | None = None
     remarks: tuple[str, ...] = ()
 
     def has_doubled_ids(self) -> bool:
@@ -94,6 +96,8 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
     # At least one shard: clips with a duplicate id, which are found later, go there too.
     shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
+    unmarked = tally.unmarked.total()
+    grouped = not has_chosen and any(size > 1 for size in tally.unmarked.values())
     return Plan(
         tally.rows,
         f"{tally.digest:064x}",
@@ -103,6 +107,7 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
         tally.torn_groups(),
         f"{tally.sources_digest:064x}",
         tally.doubled(),
+        assign.validation_limit(unmarked, settings.validation_fraction) / unmarked if grouped else None,
     )
 
 

@@ -13,6 +13,8 @@ from transforms.reasons import REASONS
 from transforms.report.counts import Count, SplitCount
 
 VERSION = 1
+# A share of validation that is off by less of itself is as asked for.
+SHARE_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,24 @@ def _by_frequency(reasons: Counter[str]) -> list[str]:
     return sorted(reasons, key=lambda reason: (-reasons[reason], reason))
 
 
+def _off_share(count: Count, asked: float | None) -> list[str]:
+    """What part of the clips, and of their bytes, validation has, if whole groups have forced it off what it was to be.
+
+    Args:
+      count: of the dataset.
+      asked: the part that validation was to have; None if nothing is to be said.
+    """
+    train, validation = count.splits[assign.TRAIN], count.splits[assign.VALIDATION]
+    examples, size = train.examples + validation.examples, train.bytes + validation.bytes
+    if asked is None or not validation.examples:
+        return []
+    share = validation.examples / examples
+    if abs(share - asked) <= max(SHARE_TOLERANCE * asked, 1 / examples):
+        return []
+    found = f"{share:.1%} of the clips and {validation.bytes / size:.1%} of the bytes"
+    return [f"validation has {found}, where {asked:.1%} were asked for: whole groups share a split"]
+
+
 def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
     warnings = list(plan.remarks)
     if count.duplicates:
@@ -180,6 +200,7 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
         if number > 1:
             whose = f"task {task} has" if task else "the rows have"
             warnings.append(f"{whose} {number:,} different prompts; a task is learned best with one, word for word")
+    warnings += _off_share(count, plan.validation_share)
     if not count.splits[assign.TRAIN].examples:
         warnings.append("the train split is empty: nothing can be tuned with this dataset")
     if not count.splits[assign.VALIDATION].examples:
