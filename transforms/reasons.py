@@ -56,7 +56,8 @@ BAD_TARGET = Reason(
 DUPLICATE_ID = Reason(
     "duplicate_id",
     "Another row has the same id; the first by path and text is kept.",
-    "Give every row an id of its own.",
+    "Give every row an id of its own. If the rows are parts of one recording, first name the columns that say which: "
+    "--offset_column with --end_column or --duration_column, or --channel_column.",
 )
 DUPLICATE_AUDIO = Reason(
     "duplicate_audio",
@@ -116,7 +117,8 @@ DECODE_FAILED = Reason(
 TRUNCATED = Reason(
     "truncated",
     "The file, or the segment in it, is shorter than declared.",
-    "Fetch the recording again: part of it is missing.",
+    "Fetch the recording again if part of it is missing; of a segment, correct where it lies: start and end are "
+    "seconds, start_ms and end_ms milliseconds. A file that is the segment already needs no such columns.",
 )
 BAD_SAMPLE_RATE = Reason(
     "bad_sample_rate",
@@ -146,12 +148,13 @@ SILENT = Reason(
 TOO_SHORT = Reason(
     "too_short",
     "The clip is shorter than --min_duration after trimming, or empty.",
-    "Use a longer recording, or lower --min_duration.",
+    "Use a longer recording, or lower --min_duration; of a segment, correct where it lies.",
 )
 TOO_LONG = Reason(
     "too_long",
     "The clip is longer than --max_duration after trimming, or over a minute longer before.",
-    "Cut the recording, or pass --over_duration=trim to keep its beginning.",
+    "Cut the recording, or name its segments by columns start and end; if it is at most a minute too long, "
+    "--over_duration=trim keeps its beginning.",
 )
 EXAMPLE_TOO_LARGE = Reason(
     "example_too_large",
