@@ -51,9 +51,10 @@ ORDER = {
         ),
         *("audio.builds", "audio.libav", "audio.scratch", "audio.ffmpeg", "audio.decode", "audio.conform"),
         "audio.encode",
-        *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.delimited"),
-        *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats"),
-        *("manifests.locate", "manifests.columns", "manifests.read"),
+        *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.headerless"),
+        *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
+        *("manifests.locate", "manifests.columns", "manifests.embedded", "manifests.parquet", "manifests.foreign"),
+        *("manifests.formats", "manifests.original", "manifests.read"),
         *(
             "manifests.allowed",
             "dataset",

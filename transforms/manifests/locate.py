@@ -49,7 +49,8 @@ def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifes
 def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
     uri = uris.absolute(pattern, base)
     try:
-        if storage.exists(uri):
+        # Consoles of buckets make empty objects that stand for folders.
+        if storage.exists(uri) and not (uris.is_gcs(uri) and _stands_for_folder(uri, storage)):
             return [Manifest(pattern, uri, is_folder=False)]
         if storage.is_folder(uri):
             return [Manifest(pattern, uri, is_folder=True)]
@@ -63,3 +64,7 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
     start = base.rstrip("/") + "/"
     names = matches if uri == pattern else [match.removeprefix(start) for match in matches]
     return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
+
+
+def _stands_for_folder(uri: str, storage: Storage) -> bool:
+    return uri.endswith("/") or (storage.size(uri) == 0 and storage.is_folder(uri))
