@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from transforms.manifests.headerless import is_path
 from transforms.manifests.lines import Beginning, encoding_of
 
 _AUDIO = "a recording, not a list of recordings; name a file that lists it, or a folder of NAME.wav and NAME.txt"
@@ -126,9 +127,11 @@ def described(beginning: Beginning, known: bool) -> str:
     """
     content = beginning.content
     what = _by_magic(content) or _by_form(content) or _by_text(content)
-    if what or known or not _is_binary(content):
+    if what or known:
         return what
-    return "binary data, in no format of manifests"
+    if _is_binary(content):
+        return "binary data, in no format of manifests"
+    return _AUDIO if is_path(beginning.name) and b"\xff" in content else ""
 
 
 def _by_magic(content: bytes) -> str:

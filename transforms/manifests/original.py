@@ -14,7 +14,7 @@ from transforms.manifests.row import ALIASES, Fields
 
 # A column that Cliptune does not use, such as an embedding, is not carried along when it is longer.
 MAX_UNUSED_BYTES = 10_000
-_MAX_DEPTH = 200  # orjson writes 254, and the row is nested in others
+_MAX_DEPTH = 200  # orjson writes 254
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 

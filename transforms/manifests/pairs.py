@@ -59,11 +59,12 @@ def _pair(number: int, stem: str, pair: dict[str, str], folder: str, name: str, 
     text = row.fields.get("text", "")
     if row.fault is None and (labels := timed.labels(text)):
         for label in labels:
-            place = f"{stem}@{label.start:g}+{label.duration:g}"
+            place = f"{stem}@{label.start:.10g}+{label.duration:.10g}"
             fields = {"id": place, "audio": pair["audio"], "offset": label.start, "duration": label.duration}
-            yield Row(number, {**fields, "text": label.text})
+            yield Row(label.line, {**fields, "text": label.text}, file=pair["text"])
     elif row.fault is None and (kind := timed.kind_of(text)):
-        yield Row(number, row.fields, ClipRejected(reasons.TIMED_TEXT, f"{pair['text']} holds {kind}"))
+        fault = ClipRejected(reasons.TIMED_TEXT, f"{pair['text']} holds {kind}, not the text of the recording")
+        yield Row(number, {**row.fields, "text": None}, fault)
     else:
         yield row
 

@@ -23,6 +23,7 @@ _BATCH_ROWS = 1_000
 _BATCH_BYTES = 4 << 20
 # Fetched at a time of each column.
 _BUFFER_BYTES = 1 << 20
+_MAX_WIDTH = 8  # bytes of a number
 # Lists that are longer than this in the mean, such as embeddings, are left out.
 _MAX_LIST_BYTES = 10_000
 # Binary columns up to this mean length may be texts of writers that do not say so.
@@ -105,8 +106,10 @@ class _Leaves:
         self.left_out: list[str] = []
         for index in range(facts.num_columns):
             column = facts.column(index)
-            path, size = column.path_in_schema, column.total_uncompressed_size
-            leaf = file.schema.column(index)
+            path, leaf = column.path_in_schema, file.schema.column(index)
+            # Numbers that come back are packed: in memory each has its width.
+            unpacked = 0 if leaf.physical_type == "BYTE_ARRAY" else column.num_values * _MAX_WIDTH
+            size = max(column.total_uncompressed_size, unpacked)
             mean = size / self._rows
             if self._is_left_out(leaf, mean) and not _is_null(column):
                 self.left_out.append(path)

@@ -8,21 +8,33 @@ from dataclasses import dataclass
 _LABEL = re.compile(r"([0-9]+(?:[.,][0-9]+)?)\t([0-9]+(?:[.,][0-9]+)?)(?:\t(.*))?")
 _SPECTRAL = re.compile(r"\\\t")  # the frequencies of the label above
 _CLOCK = r"(?:[0-9]+:)?[0-9]{1,2}:[0-9]{2}(?:[.,][0-9]+)?"
+_EXACT_CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?[.,:;][0-9]{2,3}"
+_SECONDS = r"[0-9]+[.,][0-9]+"
 # Beginnings, and what the file holds then.
-_KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
+_BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"WEBVTT"), "subtitles (WebVTT)"),
-    (re.compile(rf"(?:[0-9]+\s*\n)?{_CLOCK}[ \t]*--+>[ \t]*{_CLOCK}"), "subtitles (SRT)"),
-    (re.compile(rf"{_CLOCK},{_CLOCK}\s*\n"), "subtitles (SBV)"),
     (re.compile(r"\[Script Info\]"), "subtitles (SSA)"),
     (re.compile(r"\{[0-9]+\}\{[0-9]+\}"), "subtitles (MicroDVD)"),
-    (re.compile(rf"(?:\[[a-z]+:[^\]\n]*\]\s*)*\[{_CLOCK}\]"), "lyrics with times (LRC)"),
-    (re.compile(rf"\[{_CLOCK} *(?:-->|-) *{_CLOCK}\]"), "lines with times"),
     (re.compile(r'(?:File type = )?"ooTextFile'), "a Praat TextGrid"),
     (re.compile(r"<\?xml|<tt[ >]|<ANNOTATION_DOCUMENT"), "XML, as of subtitles or annotations"),
     (re.compile(r'\{\s*"(?:text|segments|language|task|monologues|results|words)"'), "JSON, as recognizers write it"),
     (re.compile(r"\{\\rtf"), "rich text (RTF)"),
-    (re.compile(rf"{_CLOCK}\t{_CLOCK}\t"), "lines with times"),
+    (re.compile(r"start[\t,]end[\t,]text", re.IGNORECASE), "a table of segments"),
+    (re.compile(r"SPEAKER \S+ [0-9]+ [0-9.]+ [0-9.]+ "), "segments (RTTM)"),
 )
+# Lines, at any place, and what the file holds then.
+_LINES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(rf"^[ \t\[(]*{_CLOCK}[ \t]*--+>[ \t]*{_CLOCK}", re.MULTILINE), "subtitles (SRT, or lines with times)"),
+    (re.compile(rf"^{_CLOCK},{_CLOCK}$", re.MULTILINE), "subtitles (SBV)"),
+    (re.compile(rf"^\[{_CLOCK}\]", re.MULTILINE), "lyrics or lines with times"),
+    (re.compile(rf"^{_SECONDS}\t{_SECONDS}(?:\t|$)", re.MULTILINE), "labels among other lines"),
+    (re.compile(rf"^.*{_EXACT_CLOCK}.*{_EXACT_CLOCK}", re.MULTILINE), "lines with times"),
+    (re.compile(rf"^[\[(]?{_CLOCK}[\])]?\n|\n[\[(]?{_CLOCK}[\])]?$", re.MULTILINE), "lines with times"),
+    (re.compile(rf"^(?:Speaker|SPEAKER|speaker) \w+,?[ \t]+[\[(]?{_CLOCK}", re.MULTILINE), "lines with times"),
+)
+# Every line, as of CTM and STM: perhaps names, then start and end, or start and length.
+_SEGMENT = re.compile(rf"(?:\S+[ \t]+){{0,3}}{_SECONDS}[ \t,;]+{_SECONDS}(?:[ \t,;]|$)")
+_MAX_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +42,13 @@ class Label:
     """A labelled segment of a recording.
 
     Attributes:
+      line: 1-based line of the file.
       start: seconds from the recording's start.
       duration: seconds; 0 for a label of a point.
       text: of the label.
     """
 
+    line: int
     start: float
     duration: float
     text: str
@@ -42,17 +56,23 @@ class Label:
 
 def labels(text: str) -> list[Label]:
     """The labels of a text, as Audacity exports them: start, end and text between tabs; [] if it is anything else."""
-    lines = [line for line in text.splitlines() if line.strip() and not _SPECTRAL.match(line)]
-    found = [_LABEL.fullmatch(line) for line in lines]
-    return [_label(match) for match in found if match] if all(found) else []
+    lines = enumerate(text.splitlines(), start=1)
+    found = [(n, _LABEL.fullmatch(line)) for n, line in lines if line.strip() and not _SPECTRAL.match(line)]
+    return [_label(n, match) for n, match in found if match] if all(match for _, match in found) else []
 
 
-def _label(match: re.Match[str]) -> Label:
+def _label(line: int, match: re.Match[str]) -> Label:
     start, end = (float(match[group].replace(",", ".")) for group in (1, 2))
-    return Label(start, round(end - start, 6), match[3] or "")
+    return Label(line, start, round(end - start, 6), match[3] or "")
 
 
 def kind_of(text: str) -> str:
     """What a text that holds times is; "" for any other."""
-    beginning = text.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")[:2_000]
-    return next((kind for pattern, kind in _KINDS if pattern.match(beginning)), "")
+    shown = text.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")[:_MAX_CHARS]
+    kinds = (
+        *(kind for pattern, kind in _BEGINNINGS if pattern.match(shown)),
+        *(kind for pattern, kind in _LINES if pattern.search(shown)),
+    )
+    lines = [line for line in shown.splitlines() if line.strip()]
+    segments = lines and all(map(_SEGMENT.match, lines))
+    return kinds[0] if kinds else "lines with times" if segments else ""
