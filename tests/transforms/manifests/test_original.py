@@ -85,7 +85,7 @@ def test_any_row_is_a_clip_or_a_rejected_row_that_can_be_written(fields):
     settings = ManifestSettings(audio_root="")
     row = read._outcome(Row(1, fields), "m.jsonl:1", Manifest("m.jsonl", "/m.jsonl", is_folder=False), settings)
     assert unpack(pack(dump(row))) == [row]
-    assert isinstance(orjson.loads(row.row), dict)
+    assert isinstance(orjson.loads(row.row or ""), dict)
     if not isinstance(row, Clip):
         assert orjson.loads(dead_letter(row))["reject_reason"] == row.reason
 
