@@ -14,8 +14,9 @@ from transforms.manifests.lines import CERTAIN, MAX_LINE_BYTES, UNLIKE, Beginnin
 from transforms.manifests.row import Row
 
 _EXTENSIONS = (".jsonl", ".json", ".ndjson")
-# What orjson refuses, or reads as the nearest float, and Python writes: NaN, and integers over 64 bits.
-_ONLY_PYTHONS = re.compile(rb"\bNaN\b|\bInfinity\b|\d{19}")
+# What Python writes and orjson refuses: NaN, and integers beyond floats.
+_ONLY_PYTHONS = re.compile(rb"\bNaN\b|\bInfinity\b|\d{309}")
+_BEYOND_64_BITS = 2.0**63
 _MAX_DIGITS = 4_000
 # Strings, and what begins, parts and ends elements.
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{},]', re.DOTALL)
@@ -55,8 +56,16 @@ def _row(number: int, content: bytes, what: str) -> Row:
 
 
 def _parsed(content: bytes) -> object:
-    if _ONLY_PYTHONS.search(content) is None:
-        return orjson.loads(content)
+    """The tree; read by Python where orjson refuses what Python writes, or has made a float of an integer."""
+    try:
+        tree = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        if _ONLY_PYTHONS.search(content) is None:
+            raise
+    else:
+        values = tree.values() if isinstance(tree, dict) else ()
+        if not any(type(value) is float and abs(value) >= _BEYOND_64_BITS for value in values):
+            return tree
     return json.loads(content.decode(), parse_int=_integer, parse_constant=_constant)
 
 
