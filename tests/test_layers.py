@@ -53,7 +53,14 @@ ORDER = {
         "audio.encode",
         *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
-        *("manifests.locate", "manifests.columns", "manifests.embedded", "manifests.parquet", "manifests.foreign"),
+        *(
+            "manifests.locate",
+            "manifests.columns",
+            "manifests.embedded",
+            "manifests.footer",
+            "manifests.parquet",
+            "manifests.foreign",
+        ),
         *("manifests.formats", "manifests.original", "manifests.read"),
         *(
             "manifests.allowed",

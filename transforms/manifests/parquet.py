@@ -10,7 +10,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from transforms.errors import UserError
+from transforms.manifests import footer
 from transforms.manifests.embedded import LEFT_OUT
+from transforms.manifests.footer import RowGroup
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
 from transforms.manifests.row import Fields, Row
 
@@ -49,6 +51,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
             shutil.copyfileobj(stream, unpacked, 1 << 20)
             stream = cast(BinaryIO, unpacked)
         try:
+            groups = footer.read(stream)
             file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         except Exception as fault:  # a damaged footer raises all kinds
             _unless_of_the_disk(fault)
@@ -58,17 +61,18 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
         if doubled is not None:
             raise UserError(f"{name}: the column {doubled!r} stands twice in the table")
         number = 1
-        for group in range(file.metadata.num_row_groups):
-            yield from _group(file, group, number)
-            number += file.metadata.row_group(group).num_rows
+        for index, group in enumerate(groups):
+            yield from _group(file, index, group, number)
+            number += group.num_rows
 
 
-def _group(file: pq.ParquetFile, group: int, number: int) -> Iterator[Row]:
+def _group(file: pq.ParquetFile, index: int, group: RowGroup, number: int) -> Iterator[Row]:
     """The rows of one row group, a few at a time."""
-    end = number + file.metadata.row_group(group).num_rows
+    end = number + group.num_rows
     try:
         leaves = _Leaves(file, group)
-        for batch in file.iter_batches(leaves.batch_rows(), row_groups=[group], columns=leaves.read):
+        # One thread: an exception in another one would end the process.
+        for batch in file.iter_batches(leaves.batch_rows(), [index], leaves.read, use_threads=False):
             for fields in _rows(batch, leaves):
                 yield Row(number, fields)
                 number += 1
@@ -97,26 +101,21 @@ class _Leaves:
         have one: where some are null, or the file does not say.
     """
 
-    def __init__(self, file: pq.ParquetFile, group: int) -> None:
-        """Looks at the metadata only."""
-        facts = file.metadata.row_group(group)
-        self._rows = max(1, facts.num_rows)
+    def __init__(self, file: pq.ParquetFile, group: RowGroup) -> None:
+        """Looks at the footer only."""
+        self._rows = max(1, group.num_rows)
         self._bytes = 0
         self.read: list[str] = []
         self.left_out: list[str] = []
-        for index in range(facts.num_columns):
-            column = facts.column(index)
-            path, leaf = column.path_in_schema, file.schema.column(index)
+        for index, leaf in enumerate(group.leaves):
+            path, form = ".".join(leaf.parts), file.schema.column(index)
             # Numbers that come back are packed: in memory each has its width.
-            unpacked = 0 if leaf.physical_type == "BYTE_ARRAY" else column.num_values * _MAX_WIDTH
-            size = max(column.total_uncompressed_size, unpacked)
-            mean = size / self._rows
-            if self._is_left_out(leaf, mean) and not _is_null(column):
+            unpacked = 0 if form.physical_type == "BYTE_ARRAY" else leaf.num_values * _MAX_WIDTH
+            size = max(leaf.num_bytes, unpacked)
+            is_left_out = self._is_left_out(form, size / self._rows) and leaf.num_nulls != leaf.num_values
+            if is_left_out:
                 self.left_out.append(path)
-                if not _has_no_null(column):
-                    self.read.append(path)
-                    self._bytes += size
-            else:
+            if not is_left_out or leaf.num_nulls != 0:
                 self.read.append(path)
                 self._bytes += size
 
@@ -132,16 +131,6 @@ class _Leaves:
     def batch_rows(self) -> int:
         """Rows whose leaves fill a batch."""
         return max(1, min(_BATCH_ROWS, _BATCH_BYTES * self._rows // max(1, self._bytes)))
-
-
-def _is_null(column: Any) -> bool:  # noqa: ANN401 -- pyarrow's metadata
-    facts = column.statistics
-    return bool(facts is not None and facts.has_null_count and facts.null_count == column.num_values)
-
-
-def _has_no_null(column: Any) -> bool:  # noqa: ANN401
-    facts = column.statistics
-    return bool(facts is not None and facts.has_null_count and facts.null_count == 0)
 
 
 def _rows(batch: pa.RecordBatch, leaves: _Leaves) -> Iterator[Fields]:
