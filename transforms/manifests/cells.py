@@ -51,17 +51,22 @@ class Quoting:
         """The text of a cell: `"He said ""yes"" twice."` without its quotes, `"He said` as it is."""
         if not _is_regular(cell):
             return cell
-        doubled = '""' in cell[1:-1] or cell == '""'
-        if not (doubled or self.everywhere or column in self.columns):
-            return cell
-        return cell[1:-1].replace('""', '"')
+        inner = cell[1:-1]
+        if '\\"' in inner and not _is_doubled(inner):
+            return inner.replace('\\"', '"')
+        certain = '""' in inner or not inner
+        return inner.replace('""', '"') if certain or self.everywhere or column in self.columns else cell
 
 
 def _is_regular(cell: str) -> bool:
-    """Whether a cell is quoted as CSV has it: a quote at each end, and within only doubled ones."""
+    """Whether a cell is quoted as CSV has it: a quote at each end, and within only doubled or escaped ones."""
     if len(cell) < 2 or cell[0] != '"' or cell[-1] != '"':
         return False
-    return '"' not in cell[1:-1].replace('""', "")
+    return _is_doubled(cell[1:-1]) or '"' not in cell[1:-1].replace('\\"', "")
+
+
+def _is_doubled(inner: str) -> bool:
+    return '"' not in inner.replace('""', "")
 
 
 @dataclass(slots=True)
@@ -119,8 +124,17 @@ class Records:
 
     def _parse(self, text: str) -> tuple[list[str] | None, bool]:
         """The cells as CSV has them, None if the quotes are irregular; and whether one is open at the end."""
+        cells, is_open = self._parse_as(text, escape=None)
+        if cells is None and '\\"' in text:
+            cells, is_open = self._parse_as(text, escape="\\")
+        return cells, is_open
+
+    def _parse_as(self, text: str, escape: str | None) -> tuple[list[str] | None, bool]:
+        reader = csv.reader(
+            [text], delimiter=self.delimiter, escapechar=escape, doublequote=escape is None, strict=True
+        )
         try:
-            return next(csv.reader([text], delimiter=self.delimiter, strict=True), []), False
+            return next(reader, []), False
         except csv.Error as fault:
             return None, "unexpected end" in str(fault)
 
@@ -154,6 +168,8 @@ class Records:
         cells, is_open = self._parse(line)
         if cells is not None and len(plain) != self.width == len(cells):
             return Record(start, cells, line, certain=True)  # the delimiter is in a quoted cell
+        if cells is not None and len(cells) == 1 and self.delimiter in cells[0]:
+            return Record(start, cells[0].split(self.delimiter), line, certain=True)  # a spreadsheet quoted the line
         if is_open and self.width:
             lines, cells = self._closed(line, lambda more: len(self._split(more)) >= self.width)
             if cells is not None and len(cells) == self.width:
@@ -203,7 +219,7 @@ def quoting_of(records: Records) -> Quoting:
             whole = '"' in cell and _is_regular(cell)
             filled[column] += bool(cell)
             regular[column] += whole
-            doubled |= whole and '""' in cell[1:-1]
+            doubled |= whole and '"' in cell[1:-1]
             torn |= '"' in cell and not whole
     columns = frozenset(column for column, count in regular.items() if count == filled[column] > 1)
     return Quoting(headed or (doubled and not torn), columns)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transforms.errors import UserError
+from transforms.manifests import pairs
 from transforms.storage import Storage, uris
 
 
@@ -58,7 +59,8 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
     if not re.search(r"[*?\[]", pattern):
         raise UserError(f"{pattern}: there is no such manifest, file or folder")
-    matches = storage.match(uri)
+    named = uri.rpartition("/")[2].startswith(".")
+    matches = [match for match in storage.match(uri) if named or not pairs.is_hidden(match.rpartition("/")[2])]
     if not matches:
         raise UserError(f"{pattern}: no manifest matches this pattern")
     start = base.rstrip("/") + "/"

@@ -36,7 +36,7 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     stems: dict[str, dict[str, str]] = {}
     for uri in storage.list_files(folder):
         relative = uri.removeprefix(root)
-        if _is_hidden(relative):
+        if is_hidden(relative):
             continue
         stem, _, extension = relative.rpartition(".")
         kind = "text" if extension.lower() == "txt" else "audio" if by_extension(extension.lower()) else ""
@@ -48,7 +48,7 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
         yield from _pair(number, stem, pair, folder, name, storage)
 
 
-def _is_hidden(relative: str) -> bool:
+def is_hidden(relative: str) -> bool:
     """Whether systems keep notes of their own there: .DS_Store, ._a.wav beside a.wav, __MACOSX, @eaDir."""
     return any(part.startswith(".") or part in _NOT_OURS for part in relative.split("/"))
 

@@ -52,7 +52,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
             stream = cast(BinaryIO, unpacked)
         try:
             groups = footer.read(stream)
-            file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+            file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES, page_checksum_verification=True)
         except Exception as fault:  # a damaged footer raises all kinds
             _unless_of_the_disk(fault)
             raise UserError(f"{name}: not a readable Parquet file ({_in_words(fault)})") from None

@@ -52,6 +52,10 @@ def test_quotes_are_syntax_where_their_own_are_doubled(tmp_path, encoding, delim
         (TSV + 'a.wav\t"two\r\nlines"\nb.wav\tnext\n', ["two\r\nlines", "next"]),
         ("path\tsentence\tage\n" + 'a.wav\t"two\nlines"\t7\nb.wav\tnext\t8\n', ["two\nlines", "next"]),
         (TSV + 'a.wav\t"a\ttab"\nb.wav\tnext\n', ["a\ttab", "next"]),
+        # A spreadsheet has taken the line for one cell.
+        ('path\tsentence\n"a.wav\tHe said ""yes"""\nb.wav\tnext\n', ['He said "yes"', "next"]),
+        # Quotes within quotes are escaped, as databases do it.
+        (TSV + 'a.wav\t"He said \\"yes\\" twice."\nb.wav\t"Hello"\n', ['He said "yes" twice.', "Hello"]),
         # What would close the quote is a row of its own.
         (TSV + 'a.wav\t"Quote\nb.wav\tnext"\n', ['"Quote', 'next"']),
     ],
@@ -69,6 +73,8 @@ def test_the_quoting_of_a_tsv_is_told_by_the_whole_file(tmp_path, content, texts
             "Roses are red,\nviolets are blue,\n\nand so, on, and on",
         ),
         ('"one\r\ntwo"', "one\r\ntwo"),
+        (r'"He said \"yes\" twice."', 'He said "yes" twice.'),  # escaped, as databases do it
+        ('"a \\"quote\\",\nand more"', 'a "quote",\nand more'),
         ('5" wide', '5" wide'),
         ('"Yes" he said', '"Yes" he said'),  # no CSV, but clear
     ],

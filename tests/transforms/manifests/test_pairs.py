@@ -169,6 +169,15 @@ def test_an_empty_object_that_stands_for_a_folder_is_none_of_its_files(bucket, m
     assert summary(read.rows(manifest, ManifestSettings(), storage)) == [("a", f"{bucket}/clips/a.wav", "hello")]
 
 
+def test_a_pattern_matches_nothing_that_systems_leave(bucket, tmp_path):
+    storage = Storage()
+    for folder in (bucket, str(tmp_path)):
+        for name in ("m.csv", "._m.csv", "Thumbs.db", ".DS_Store"):
+            storage.write_bytes(f"{folder}/{name}", b"x")
+        assert [found.uri for found in locate.locate([f"{folder}/*"], "/", storage)] == [f"{folder}/m.csv"]
+        assert [found.uri for found in locate.locate([f"{folder}/._*"], "/", storage)] == [f"{folder}/._m.csv"]
+
+
 def test_a_text_on_a_disk_that_fails_is_not_the_rows_fault(tmp_path):
     (tmp_path / "a.wav").write_text("")
     (tmp_path / "a.txt").symlink_to("/proc/self/mem")
