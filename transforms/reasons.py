@@ -38,6 +38,16 @@ MISSING_TEXT = Reason(
     "The row has no text, or an audio file has no text beside it.",
     "Fill the text column of the row, or name it with --text_column.",
 )
+EMBEDDED_AUDIO = Reason(
+    "embedded_audio",
+    "The row holds the recording itself, as tables of data-set hubs do, and not its path.",
+    "Write the recordings to files (with `datasets`: Audio(decode=False), then each row's bytes) and name these.",
+)
+TIMED_TEXT = Reason(
+    "timed_text",
+    "The text beside the recording holds times: subtitles or a TextGrid, not what is said in one clip.",
+    "Make a row of each line, with offset and duration, or leave only the words in the .txt.",
+)
 BAD_FIELD = Reason(
     "bad_field",
     "A field has a type or value that is not allowed.",

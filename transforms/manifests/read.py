@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-import orjson
-
 from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
-from transforms.errors import ClipRejected, UserError
-from transforms.manifests import columns, segments
+from transforms.errors import ClipRejected, CliptuneError, UserError
+from transforms.manifests import columns, embedded, headerless, original, segments
 from transforms.manifests import survey as table
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import read_rows
+from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.segments import Segment
@@ -31,18 +33,15 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     if settings.audio_root is None:
         settings = replace(settings, audio_root=manifest.folder())
     found: dict[str, str] | None = None
-    for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+    no_row: Row | None = None
+    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
         source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
         if row.fault is None and found is None:
             found = columns.find_columns(row.fields, manifest, settings)
-        try:
-            if row.fault is not None:
-                raise row.fault
-            yield _clip(row.fields, source, manifest, settings)
-        except ClipRejected as fault:
-            yield _rejected(row, source, settings, fault)
+        no_row = no_row or row
+        yield _outcome(row, source, manifest, settings)
     if found is None:
-        _nothing_read(manifest, storage)
+        _nothing_read(manifest, no_row)
 
 
 def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: Storage) -> ManifestSettings:
@@ -52,19 +51,60 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
       UserError: as `rows`; or columns contradict each other, or tell too little.
     """
     files = (manifest for manifest in manifests if not manifest.is_folder)
-    looked_at = (
-        (row.fields, f"{manifest.name}:{row.line}")
-        for manifest in files
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)
-        if row.fault is None
-    )
+    looked_at = (pair for manifest in files for pair in _fields(manifest, settings, storage))
     return replace(settings, layout=table.survey(looked_at, settings))
 
 
-def _nothing_read(manifest: Manifest, storage: Storage) -> None:
-    """Refuses a manifest without rows. One whose rows are all faulty is reported row by row."""
-    if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)), None) is None:
+def _fields(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Fields, str]]:
+    """The fields of each row that may become a clip, and its place."""
+    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
+        if row.fault is None:
+            with contextlib.suppress(ClipRejected):
+                yield embedded.with_path(row.fields, settings), f"{manifest.name}:{row.line}"
+
+
+def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
+    """The rows as their reader finds them."""
+    if readable(manifest.name) != manifest.name:
+        raise UserError(f"{uris.shown(manifest.name)}: the name is not valid UTF-8; rename it")
+    line = 0
+    try:
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+            line = row.line
+            yield row
+    except (CliptuneError, GeneratorExit):
+        raise
+    except Exception as fault:
+        raise UserError(f"{manifest.name}: cannot be read behind row {line} ({_raised(fault)})") from fault
+
+
+def _nothing_read(manifest: Manifest, first: Row | None) -> None:
+    """Refuses a manifest of which no line is a row. Rows that are none for another reason are reported one by one."""
+    if first is None:
         raise UserError(f"{manifest.name}: the manifest has no rows")
+    if first.fault is not None and first.fault.reason == reasons.BAD_ROW:
+        raise UserError(f"{manifest.name}: no line of it is a row; in line {first.line} {first.fault.detail}")
+
+
+def _outcome(row: Row, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip | Outcome:
+    """What becomes of one row, in memory: no network and no disk can fail here, so any exception is the row's fate."""
+    try:
+        if row.fault is not None:
+            raise row.fault
+        return _clip(embedded.with_path(row.fields, settings), source, manifest, settings)
+    except ClipRejected as fault:
+        return _rejected(row, source, settings, fault)
+    except CliptuneError:
+        raise
+    except Exception as fault:
+        why = f"the row could not be turned into a clip ({_raised(fault)}); please report it"
+        return _rejected(row, source, settings, ClipRejected(reasons.BAD_ROW, why))
+
+
+def _raised(fault: Exception) -> str:
+    """The class of an exception, and where it was raised."""
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} in {os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 -- text
 
 
 def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip:
@@ -84,7 +124,7 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
         uri=_audio_uri(path, settings),
         target=target,
         source=source,
-        row=_row_json(fields),
+        row=original.dump(fields, settings),
         prompt=columns.optional("prompt", fields, settings) or (task.prompt if task else ""),
         system_instruction=columns.optional("system_instruction", fields, settings)
         or (task.system_instruction if task else ""),
@@ -134,29 +174,18 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
     return f"{root.rstrip('/') or root}/{path}" if root else path
 
 
-def _row_json(fields: Fields) -> str:
-    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-
-
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
     """The outcome of a row that is no clip, with as much of the row as can be read."""
-    clip_id = columns.value_of("id", row.fields, settings)
-    uri = columns.value_of("audio", row.fields, settings)
-    try:
-        original = _row_json(row.fields) if row.fields else orjson.dumps({"line": row.text}).decode()
-    except TypeError:  # text that is no Unicode
-        original = orjson.dumps({"line": ascii(row.fields)}).decode()
     return Outcome(
-        clip_id=_readable(clip_id),
-        source=source,
-        uri=_readable(uri) or None,
+        clip_id=_named(columns.value_of("id", row.fields, settings)),
+        source=readable(source),
+        uri=_named(columns.value_of("audio", row.fields, settings)) or None,
         status="rejected",
         reason=fault.reason.name,
-        detail=fault.detail,
-        row=original,
+        detail=readable(fault.detail),
+        row=original.dump(row.fields or {"line": row.text}, settings),
     )
 
 
-def _readable(value: object) -> str:
-    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    return text.encode("utf-8", errors="replace").decode()
+def _named(value: object) -> str:
+    return readable(value)[: embedded.MAX_PATH_CHARS] if isinstance(value, (str, int)) else ""

@@ -59,6 +59,7 @@ class Row:
       fault: why the line is no row; None for a row.
       text: the line itself, if it is no row.
       file: the file of a folder that it is in; "" for a manifest of one file.
+      cells: of a row in a list without a header; () elsewhere. `fields` is then {} if the list does not tell them.
     """
 
     line: int
@@ -66,3 +67,4 @@ class Row:
     fault: ClipRejected | None = None
     text: str = ""
     file: str = ""
+    cells: tuple[str, ...] = ()

@@ -33,7 +33,10 @@ def survey(rows: Iterable[tuple[Fields, str]], settings: ManifestSettings) -> La
     """
     table = _Table(settings)
     for fields, place in rows:
-        table.add(fields, place)
+        try:
+            table.add(fields, place)
+        except Exception:
+            continue
     return table.layout()
 
 

@@ -71,3 +71,17 @@ def test_channels_of_segments_in_a_kaldi_folder(tmp_path):
         text="u1 one\nu2 two\nu3 three\n",
     )
     assert [(row.clip_id, row.channel) for row in rows] == [("u1", 0), ("u2", 1), ("u3", None)]
+
+
+def test_a_line_that_is_no_utf_8_costs_its_row(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "wav.scp").write_bytes(b"u1 a.wav\nu2 b.wav\n\xff c.wav\n")
+    (folder / "text").write_bytes(b"u1 hello\nu2 caf\xe9\n")
+    (folder / "utt2spk").write_bytes(b"u1 \xe9\n")
+    assert summary(rows_of(folder)) == [
+        ("u1", "data/a.wav", "hello"),
+        ("data/wav.scp:2", reasons.MISSING_TEXT.name),
+        ("data/text:2", reasons.BAD_ROW.name),
+        ("data/wav.scp:3", reasons.BAD_ROW.name),
+    ]
