@@ -92,9 +92,9 @@ def names_of(column: str, fields: Fields, settings: ManifestSettings) -> tuple[s
     chosen = settings.columns.get(column)
     if chosen is not None:
         return (chosen,) if chosen in fields else ()
+    taken = settings.layout.ignored
     # What a flag names is no other column.
-    taken = settings.layout.ignored.union(settings.columns.values())
-    return _usual_names(column, tuple(fields), taken)
+    return _usual_names(column, tuple(fields), taken.union(settings.columns.values()) if settings.columns else taken)
 
 
 @functools.lru_cache(maxsize=256)  # rows of a manifest have the same fields

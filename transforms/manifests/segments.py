@@ -56,14 +56,28 @@ class _Names:
     durations: tuple[str, ...]
 
 
+_NONE = _Names((), (), ())
+
+
+class ContradictionError(ClipRejected):
+    """Columns of a row contradict each other."""
+
+
 def _names(fields: Fields, settings: ManifestSettings) -> _Names:
     starts, ends, durations = (names_of(column, fields, settings) for column in ("offset", "end", "duration"))
+    return _paired(starts, ends, durations, frozenset(settings.columns)) if starts or ends else _NONE
+
+
+@functools.lru_cache(maxsize=64)  # rows of a manifest have the same fields
+def _paired(
+    starts: tuple[str, ...], ends: tuple[str, ...], durations: tuple[str, ...], named: frozenset[str]
+) -> _Names:
     # Of an end and a duration, the one that a flag names settles it.
-    if "end" in settings.columns and "duration" not in settings.columns:
+    if "end" in named and "duration" not in named:
         durations = ()
-    if "duration" in settings.columns and "end" not in settings.columns:
+    if "duration" in named and "end" not in named:
         ends = ()
-    if len(starts) > 1 and not ends and "offset" not in settings.columns:
+    if len(starts) > 1 and not ends and "offset" not in named:
         # Tables of sound events have an onset and an offset, which is the end.
         onsets = tuple(name for name in starts if canonical(name).startswith("onset"))
         offsets = tuple(name for name in starts if canonical(name).startswith("offset"))
@@ -94,15 +108,13 @@ def segment(fields: Fields, settings: ManifestSettings) -> Segment:
     In manifests of NeMo's style `duration` is that of the whole recording, so it counts only beside an offset.
 
     Raises:
-      ClipRejected: BAD_FIELD for what is no time, for an end that is not behind its start, and for columns that
-        contradict each other.
+      ClipRejected: BAD_FIELD for what is no time, and for an end that is not behind its start.
+      ContradictionError: BAD_FIELD for columns that contradict each other.
     """
     names = _names(fields, settings)
-    if not names.starts and not names.ends:
+    if names is _NONE:
         return WHOLE
-    if broken := conflict(fields, settings):
-        raise ClipRejected(reasons.BAD_FIELD, broken)
-    start, end, duration = (_first(group, fields) for group in (names.starts, names.ends, names.durations))
+    start, end, duration = _agreed(names, fields)
     if start is None and end is None:
         return WHOLE
     if start is None and names.starts:
@@ -120,34 +132,24 @@ def segment(fields: Fields, settings: ManifestSettings) -> Segment:
     return Segment(begin, round(end - begin, 6) if duration is None or start is None else duration)
 
 
-def conflict(fields: Fields, settings: ManifestSettings) -> str:
-    """What columns of a row contradict each other, and how; "" for none.
-
-    Raises:
-      ClipRejected: BAD_FIELD for what is no time.
-    """
-    names = _names(fields, settings)
-    told: list[tuple[str, float]] = []
+def _agreed(names: _Names, fields: Fields) -> list[float | None]:
+    """Start, end and duration; of columns that agree, the first tells."""
+    told: list[tuple[str, float] | None] = []
     for group in (names.starts, names.ends, names.durations):
         found = [(name, value) for name in group if (value := _seconds(name, fields)) is not None]
-        values = [value for _, value in found]
-        if values and max(values) - min(values) > TOLERANCE_SECONDS:
-            return _contradiction(found)
-        told += found[:1] or [("", -1.0)]
-    (_, start), (end_name, end), (_, duration) = told
-    if end_name and duration >= 0 and abs(max(start, 0.0) + duration - end) > TOLERANCE_SECONDS:
-        return _contradiction([pair for pair in told if pair[0]])
-    return ""
+        if len(found) > 1 and max(value for _, value in found) - min(value for _, value in found) > TOLERANCE_SECONDS:
+            raise _contradiction(found)
+        told.append(found[0] if found else None)
+    start, end, duration = (pair and pair[1] for pair in told)
+    if end is not None and duration is not None and abs((start or 0.0) + duration - end) > TOLERANCE_SECONDS:
+        raise _contradiction([pair for pair in told if pair])
+    return [start, end, duration]
 
 
-def _contradiction(found: list[tuple[str, float]]) -> str:
+def _contradiction(found: list[tuple[str, float]]) -> ContradictionError:
     values = ", ".join(f"{name} is {value:g} s" for name, value in found)
     remedy = "name the right ones with --offset_column and --end_column or --duration_column"
-    return f"columns contradict each other: {values}; {remedy}"
-
-
-def _first(names: tuple[str, ...], fields: Fields) -> float | None:
-    return next((value for name in names if (value := _seconds(name, fields)) is not None), None)
+    return ContradictionError(reasons.BAD_FIELD, f"columns contradict each other: {values}; {remedy}")
 
 
 def _seconds(name: str, fields: Fields) -> float | None:

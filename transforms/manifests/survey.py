@@ -122,10 +122,11 @@ class _Table:
             if value is not None and value != "":
                 self.times.setdefault(name, Counter())[not times.is_date(value)] += 1
         try:
-            if broken := segments.conflict(fields, self.settings):
-                self.contradictions += 1
-                self.first_contradiction = self.first_contradiction or f"{place}: {broken}"
             return segments.segment(fields, self.settings)
+        except segments.ContradictionError as fault:
+            self.contradictions += 1
+            self.first_contradiction = self.first_contradiction or f"{place}: {fault.detail}"
+            return segments.WHOLE
         except ClipRejected:
             return segments.WHOLE
 

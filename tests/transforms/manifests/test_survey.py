@@ -1,8 +1,14 @@
 """What only the whole table tells: columns that are none of ours, where channels are counted from, endless segments."""
 
+import io
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.transforms.manifests.written import lines, written
+from tests.transforms.manifests.written import lines, rows_of, written
 from transforms import reasons
 from transforms.clip import ONLY_CHANNEL, Outcome
 from transforms.errors import UserError
@@ -183,3 +189,11 @@ def test_more_of_them_than_can_be_kept_make_every_recording_a_group(tmp_path, mo
 def test_numbers_as_tables_write_them(tmp_path, value, group):
     rows, _ = surveyed(tmp_path, {"speaker": value})
     assert values(rows, "group") == [group]
+
+
+def test_dates_as_parquet_has_them_are_text(tmp_path):
+    stream = io.BytesIO()
+    columns = {"speaker": [date(2024, 5, 1)], "id": [Decimal("7.00")], "prompt": [float("nan")]}
+    pq.write_table(pa.table({"audio": ["a.wav"], "text": ["hello"], **columns}), stream)
+    (clip,) = rows_of(written(tmp_path, stream.getvalue(), "m.parquet"))
+    assert (clip.group, clip.clip_id, clip.prompt) == ("2024-05-01", "7", "")
