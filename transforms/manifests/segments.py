@@ -136,7 +136,7 @@ def _agreed(names: _Names, fields: Fields) -> list[float | None]:
     """Start, end and duration; of columns that agree, the first tells."""
     told: list[tuple[str, float] | None] = []
     for group in (names.starts, names.ends, names.durations):
-        found = [(name, value) for name in group if (value := _seconds(name, fields)) is not None]
+        found = [(name, value) for name in group if (value := seconds(name, fields)) is not None]
         if len(found) > 1 and max(value for _, value in found) - min(value for _, value in found) > TOLERANCE_SECONDS:
             raise _contradiction(found)
         told.append(found[0] if found else None)
@@ -152,7 +152,12 @@ def _contradiction(found: list[tuple[str, float]]) -> ContradictionError:
     return ContradictionError(reasons.BAD_FIELD, f"columns contradict each other: {values}; {remedy}")
 
 
-def _seconds(name: str, fields: Fields) -> float | None:
+def seconds(name: str, fields: Fields) -> float | None:
+    """The time in a column, in seconds; None for an empty one.
+
+    Raises:
+      ClipRejected: BAD_FIELD for what is no time.
+    """
     value = fields.get(name)
     try:
         return times.seconds(value, _per_second(name))

@@ -6,7 +6,7 @@ import itertools
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests import columns, segments, times, words
@@ -70,6 +70,8 @@ class _Table:
       counted: columns that count samples, with the place of their first row, where nothing else tells the segment.
       wholes: recordings that rows mean as a whole.
       folders: the folders that audio lies in.
+      lengths, with_length, length_columns: of rows with a start, an end and a duration that contradicts them: the
+        durations of each recording; how many rows; the columns.
       several: recordings, and the first channel that a row of theirs names by a word that is not understood.
     """
 
@@ -89,6 +91,9 @@ class _Table:
     folders: dict[str, None] = field(default_factory=dict)
     several: dict[int, str] = field(default_factory=dict)
     unclear_channel: str = ""
+    lengths: dict[int, set[float]] = field(default_factory=dict)
+    with_length: int = 0
+    length_columns: set[str] = field(default_factory=set)
 
     def add(self, fields: Fields, place: str) -> None:
         """Looks at one row."""
@@ -102,14 +107,14 @@ class _Table:
         if len(self.folders) < MAX_VALUES:
             self.folders[columns.top_folder(path)] = None
         key = columns.place_key(path)
-        segment = self._segment(fields, place)
+        segment = self._segment(fields, key, place)
         channel = self._channel(fields, key, place)
         if segment.offset is not None:
             self._add_part(segment, key, place)
         elif not channel:
             self.wholes.append(key)
 
-    def _segment(self, fields: Fields, place: str) -> segments.Segment:
+    def _segment(self, fields: Fields, key: int, place: str) -> segments.Segment:
         """The row's segment, as far as it can be told yet."""
         names = segments.columns_of(fields, self.settings)
         if not names:
@@ -126,9 +131,33 @@ class _Table:
         except segments.ContradictionError as fault:
             self.contradictions += 1
             self.first_contradiction = self.first_contradiction or f"{place}: {fault.detail}"
+            self._add_length(fields, key)
             return segments.WHOLE
         except ClipRejected:
             return segments.WHOLE
+
+    def _add_length(self, fields: Fields, key: int) -> None:
+        """Notes a duration beside a start and an end that may be that of the whole recording."""
+        names = columns.names_of("duration", fields, self.settings)
+        ignored = self.settings.layout.ignored.union(names)
+        without = replace(self.settings, layout=Layout(ignored=ignored))
+        segment = segments.segment(fields, without)
+        length = segments.seconds(names[0], fields)
+        end = (segment.offset or 0.0) + (segment.duration or 0.0)
+        if segment.duration and length is not None and length >= end - segments.TOLERANCE_SECONDS:
+            self.lengths.setdefault(key, set()).add(length)
+            self.with_length += 1
+            self.length_columns.update(names)
+
+    def _lengths(self, remarks: list[str]) -> set[str]:
+        """Columns of durations that are not those of segments: they are the same for all segments of a recording."""
+        each_one = all(len(lengths) == 1 for lengths in self.lengths.values())
+        if not each_one or self.with_length < self.contradictions or self.with_length <= len(self.lengths):
+            return set()
+        self.contradictions = 0
+        names = ", ".join(map(repr, sorted(self.length_columns)))
+        remarks.append(f"beside start and end, {names} is taken for the length of the whole recording")
+        return self.length_columns
 
     def _channel(self, fields: Fields, key: int, place: str) -> str:
         """What the row's channel column says; "" for nothing."""
@@ -154,14 +183,15 @@ class _Table:
         Raises:
           UserError: as `survey`.
         """
+        remarks: list[str] = []
+        lengths = self._lengths(remarks)
         if self.contradictions > MAX_CONTRADICTIONS * (self.parts + self.contradictions):
             raise UserError(self.first_contradiction)
         self._refuse_endless()
         if self.counted:
             remedy = "Cliptune reads seconds: add columns start and end, or take these away if each file is a clip"
             raise UserError(f"{self.counted}; {remedy}")
-        remarks: list[str] = []
-        ignored = {*self._no_splits(remarks), *self._no_channels(remarks), *self._no_times(remarks)}
+        ignored = {*lengths, *self._no_splits(remarks), *self._no_channels(remarks), *self._no_times(remarks)}
         doubled = _doubled(self.wholes)
         by_folder = self._folders_are_splits() and not any(name not in ignored for name in self.splits)
         if by_folder:

@@ -153,6 +153,25 @@ def test_a_stray_contradiction_costs_its_row_and_many_stop_the_run(tmp_path):
         surveyed(tmp_path, *good[1:], bad)
 
 
+@pytest.mark.parametrize(
+    ("fields", "durations"),
+    [
+        ([(0, 2, 11), (2, 4, 11), (4, 11, 11)], [2.0, 2.0, 7.0]),
+        ([(0, 2, 11), (2, 4, 10)], None),  # no recording has two lengths
+        ([(0, 2, 11), (2, 4, 3)], None),  # no recording ends before its segment
+        ([(0, 2, 11)], None),  # once is no evidence
+    ],
+)
+def test_a_duration_that_all_segments_share_is_that_of_the_recording(tmp_path, fields, durations):
+    rows = [{"audio": "talk.wav", "start": start, "end": end, "duration": length} for start, end, length in fields]
+    if durations is None:
+        with pytest.raises(UserError, match="columns contradict each other"):
+            surveyed(tmp_path, *rows)
+        return
+    found, said = surveyed(tmp_path, *rows)
+    assert (values(found, "duration"), len(said)) == (durations, 1)
+
+
 @pytest.mark.parametrize("column", ["end", "duration"])
 def test_a_contradiction_is_settled_by_naming_a_column(tmp_path, column):
     rows = [{"start": 2, "end": 4, "duration": 9}]
