@@ -40,7 +40,7 @@ class DatasetReport:
       accepted: rows that became examples.
       rejected: rows that did not.
       fingerprint: of all examples in their order, hexadecimal.
-      splits: "train" and "validation".
+      splits: "train", "validation" and, where rows are marked so, "test".
       durations: accepted clips by the whole seconds of their payload, in order.
       source_formats: accepted clips by the format of their source, such as "wav/pcm_16".
       tasks: by name; {} for a dataset without tasks.
@@ -180,8 +180,9 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     manifests = locate.locate(request.manifest, base, storage)
     rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
     _refuse_own_output(manifests, uris.absolute(request.output, base), request.output)
+    rows = read.survey(manifests, rows, storage)
     every_row = (row for manifest in manifests for row in read.rows(manifest, rows, storage))
-    plan = make_plan(progress.counted(every_row, listener), settings)
+    plan = replace(make_plan(progress.counted(every_row, listener), settings), remarks=rows.layout.remarks)
     place = Output(
         folder=uris.absolute(request.output, base),
         base=base,

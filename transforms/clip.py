@@ -12,6 +12,9 @@ import orjson
 from transforms.printable import printable
 from transforms.reasons import Reason
 
+# Of rows that all say "1": counted from 0 or from 1, it is the channel of a recording that has one.
+ONLY_CHANNEL = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -27,10 +30,11 @@ class Clip:
       system_instruction: text of the system turn; "" for none.
       task: what the example teaches, of a dataset with several tasks; "" for the only one.
       group: clips of one group (speaker, recording) share a split; "" for the clip alone.
-      split: "train" or "validation" when the manifest says so, else "".
+      split: "train", "validation" or "test" when the manifest says so, else "".
       offset: seconds from the start of the recording where the clip begins; None for the whole recording.
       duration: seconds that the clip lasts; None for up to the recording's end.
       confined: whether `uri` must lie in an allowed folder, for the row does not name an absolute path.
+      channel: the one that is meant, from 0; None for the mean of all; `ONLY_CHANNEL` if the recording must have one.
     """
 
     clip_id: str
@@ -46,6 +50,7 @@ class Clip:
     offset: float | None = None
     duration: float | None = None
     confined: bool = True
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Outcome:
       status: "accepted" or "rejected".
       reason: the name of a rejected row's `Reason`.
       detail: what was found, for a person.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       shard_index: number of the shard within its split.
       line_index: 0-based line within the shard file.
       line_bytes: bytes of the example, its newline included.
@@ -121,7 +126,10 @@ _SORTED_CLIP_VALUES, _SORTED_OUTCOME_VALUES = attrgetter(*_CLIP_NAMES), attrgett
 def sorted_fields(row: Clip | Outcome) -> dict[str, Any]:
     """The row's fields in the order of their names, for digests; a tenth of the time of `dataclasses.asdict`."""
     if isinstance(row, Clip):
-        return dict(zip(_CLIP_NAMES, _SORTED_CLIP_VALUES(row), strict=True))
+        named = dict(zip(_CLIP_NAMES, _SORTED_CLIP_VALUES(row), strict=True))
+        if row.channel is None:
+            del named["channel"]  # digests of datasets without channels are as they were before there were any
+        return named
     return dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))
 
 

@@ -38,6 +38,16 @@ MISSING_TEXT = Reason(
     "The row has no text, or an audio file has no text beside it.",
     "Fill the text column of the row, or name it with --text_column.",
 )
+EMBEDDED_AUDIO = Reason(
+    "embedded_audio",
+    "The row holds the recording itself, as tables of data-set hubs do, and not its path.",
+    "Write the recordings to files (with `datasets`: Audio(decode=False), then each row's bytes) and name these.",
+)
+TIMED_TEXT = Reason(
+    "timed_text",
+    "The text beside the recording holds times: subtitles or a TextGrid, not what is said in one clip.",
+    "Make a row of each line, with offset and duration, or leave only the words in the .txt.",
+)
 BAD_FIELD = Reason(
     "bad_field",
     "A field has a type or value that is not allowed.",
@@ -56,12 +66,18 @@ BAD_TARGET = Reason(
 DUPLICATE_ID = Reason(
     "duplicate_id",
     "Another row has the same id; the first by path and text is kept.",
-    "Give every row an id of its own.",
+    "Give every row an id of its own. If the rows are parts of one recording, first name the columns that say which: "
+    "--offset_column with --end_column or --duration_column, or --channel_column.",
 )
 DUPLICATE_AUDIO = Reason(
     "duplicate_audio",
     "With --dedupe=audio: another clip of the same task has the same audio and is kept.",
     "Nothing to do, unless the other clip is the wrong one: then remove that row.",
+)
+AUDIO_IN_TRAIN = Reason(
+    "audio_in_train",
+    "The clip is held out, and a clip with the very same audio is trained on, or held out for validation.",
+    "Remove one of the two rows, or give both the same group, and the same split if they name one.",
 )
 PATH_NOT_ALLOWED = Reason(
     "path_not_allowed",
@@ -121,7 +137,8 @@ DECODER_FAULT = Reason(
 TRUNCATED = Reason(
     "truncated",
     "The file, or the segment in it, is shorter than declared.",
-    "Fetch the recording again: part of it is missing.",
+    "Fetch the recording again if part of it is missing; of a segment, correct where it lies: start and end are "
+    "seconds, start_ms and end_ms milliseconds. A file that is the segment already needs no such columns.",
 )
 BAD_SAMPLE_RATE = Reason(
     "bad_sample_rate",
@@ -132,6 +149,11 @@ NOT_FINITE = Reason(
     "not_finite",
     "Some samples are NaN or infinite, or integers are stored as floats.",
     "Export the recording again: it holds NaN, infinite or out-of-scale values.",
+)
+NO_SUCH_CHANNEL = Reason(
+    "no_such_channel",
+    "The recording does not have the channel that the row names, or it cannot be told which one is meant.",
+    "Name a channel that the recording has: left or right, or leave the channel empty for the mean of all.",
 )
 OPPOSITE_PHASE = Reason(
     "opposite_phase",
@@ -146,12 +168,13 @@ SILENT = Reason(
 TOO_SHORT = Reason(
     "too_short",
     "The clip is shorter than --min_duration after trimming, or empty.",
-    "Use a longer recording, or lower --min_duration.",
+    "Use a longer recording, or lower --min_duration; of a segment, correct where it lies.",
 )
 TOO_LONG = Reason(
     "too_long",
     "The clip is longer than --max_duration after trimming, or over a minute longer before.",
-    "Cut the recording, or pass --over_duration=trim to keep its beginning.",
+    "Cut the recording, or name its segments by columns start and end; if it is at most a minute too long, "
+    "--over_duration=trim keeps its beginning.",
 )
 EXAMPLE_TOO_LARGE = Reason(
     "example_too_large",

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.dataset.assign import TRAIN, VALIDATION
+from transforms.dataset.assign import HELD_OUT, TEST, TRAIN, VALIDATION
 from transforms.dataset.description import DatasetDescription, Shard
 from transforms.dataset.output import DATASET_FILE, RUN_FILE
 from transforms.errors import UserError
 from transforms.storage import Storage, uris
 
-__all__ = ["TRAIN", "VALIDATION", "Dataset", "Shard", "load"]
+__all__ = ["HELD_OUT", "TEST", "TRAIN", "VALIDATION", "Dataset", "Shard", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, tuple[Shard, ...]]:
-        """The shards of "train" and "validation", in order."""
+        """The shards of "train", "validation" and, where rows are marked so, "test", in order."""
         return {name: split.shards for name, split in self.description.splits.items()}
 
     @property

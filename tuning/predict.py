@@ -31,7 +31,7 @@ class PredictReport:
 
     Attributes:
       model: the model that was asked.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       predictions: number of predictions in the file.
       asked: number of predictions that are new.
       empty: number of predictions without text.
@@ -101,6 +101,8 @@ def run(
       ServiceError: the service refused a question.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
+    if request.split not in prepared.splits and not request.audio:
+        raise UserError(f"{prepared.name} has no {request.split} split: no row of its manifest is marked for it")
     request = _with_task(request, prepared)
     with service.api_endpoint(request, prepared, listener) as url:
         asked = _asked(request, prepared, url, clock or CLOCK)

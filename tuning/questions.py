@@ -72,7 +72,7 @@ def ask_split(
     Args:
       asked: the model.
       prepared: the dataset.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       limit: number of clips; None for all.
       known: questions (`Prediction.question`) that are not asked again.
       answered: called with each prediction, in order.

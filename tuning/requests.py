@@ -19,7 +19,7 @@ from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
 
 DEFAULT_EPOCHS = 3
-SPLITS = ("train", "validation")
+SPLITS = ("train", "validation", "test")
 MAX_NAME_CHARS = 128
 
 
@@ -247,7 +247,7 @@ class PredictRequest(ServiceRequest):
     Attributes:
       dataset: folder of the dataset that was tuned on.
       model: endpoint resource, or "base"; None for the tuned model of the dataset's job.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       limit: the most clips to ask about; None for all.
       checkpoint: checkpoint of the dataset's job; None for its default checkpoint.
       audio: recordings to ask about instead of clips.

@@ -73,12 +73,12 @@ CASES = [
     between("a huge id", row(id="i" * 10_000), reason="bad_field"),
     between("a newline in the id", row(id="a\nb"), text="x", clip_id="a\nb"),
     between("a key twice", '{"id": "odd", "audio_path": "no.wav", "audio_path": "audio/a.wav", "text": "x"}', text="x"),
-    between("5,000 digits", row()[:-1] + ', "n": ' + "9" * 5_000 + "}", reason="bad_row"),
+    between("5,000 digits", row()[:-1] + ', "n": ' + "9" * 5_000 + "}", text="x"),
     between("100,000 lists", row()[:-1] + ', "n": ' + "[" * 100_000 + "]" * 100_000 + "}", reason="bad_row"),
     between("single quotes", str(json.loads(row())), reason="bad_row"),
     between("a line of NUL", "\0" * 200, reason="bad_row"),
     between("half a surrogate pair", row(text="#").replace("#", "\\ud800"), reason="bad_row"),
-    between("NaN", row()[:-1] + ', "n": NaN}', reason="bad_row"),
+    between("NaN", row()[:-1] + ', "n": NaN}', text="x"),
     between("a list for a row", '["odd", "audio/a.wav", "x"]', reason="bad_row"),
     between("a text for a row", '"audio/a.wav"', reason="bad_row"),
     between("another file", row(audio_path="audio/../../../../../../etc/passwd"), reason="path_not_allowed"),
@@ -142,6 +142,38 @@ CASES = [
         extension="csv",
     ),
     Case(
+        "a quote that never closes",
+        f'{HEADER}good1,audio/a.wav,one\nodd,audio/a.wav,"two\ngood2,audio/b.wav,three\n',
+        {"good1": "one", "good2": "three"},
+        {"3": "bad_row"},
+        extension="csv",
+    ),
+    Case(
+        "semicolons",
+        "id;audio;text\ngood1;audio/a.wav;one, two, three\n",
+        {"good1": "one, two, three"},
+        extension="csv",
+    ),
+    Case(
+        "quoted cells between tabs",
+        'id\taudio\ttext\ngood1\taudio/a.wav\t"He said ""yes"" twice."\ngood2\taudio/b.wav\t"Lone\n',
+        {"good1": 'He said "yes" twice.', "good2": '"Lone'},
+        extension="tsv",
+    ),
+    Case(
+        "the speaker last",
+        "audio/a.wav|What a fine day|0\naudio/b.wav|Yes, it is|1\n",
+        {"audio/a.wav": "What a fine day", "audio/b.wav": "Yes, it is"},
+        extension="txt",
+    ),
+    Case("the speaker perhaps", "audio/a.wav|yes|anna\n", error="which cell is the text is not clear", extension="txt"),
+    Case(
+        "lists 255 deep",
+        row(id="good1")[:-1] + ', "n": ' + "[" * 255 + "]" * 255 + "}\n" + row(text="")[:-1] + ', "n": [[[1e18]]]}',
+        {"good1": "x"},
+        {"2": "missing_text"},
+    ),
+    Case(
         "a cell too few",
         f"{HEADER}odd,audio/a.wav\ngood1,audio/b.wav,z\n",
         {"good1": "z"},
@@ -175,6 +207,30 @@ def test_a_hostile_manifest(case, audio, prepare):
     rejected = {row["source"].removeprefix(f"{name}:"): row["reason"] for row in rows if row["status"] == "rejected"}
     assert rejected == case.rejected
     assert texts(audio / "out", rows) == case.texts
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("audio/a.wav", "audio/a.wav: no manifest but WAV: a recording, not a list of recordings"),
+        ("page.html", "page.html: no manifest but a web page or XML"),
+        ("lines.txt", "lines.txt: no line of it is a row; in line 2 the row has 3 cells"),
+    ],
+)
+def test_what_is_no_manifest_stops_the_run_though_all_rows_may_be_rejected(audio, prepare, name, told):
+    (audio / "page.html").write_text("<!DOCTYPE html>\n<title>a, b</title>\n")
+    (audio / "lines.txt").write_text("# Title\nwith one, two, three\n")
+    run = prepare(name, "out", "--max_rejected_fraction=1")
+    assert (run.status, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"cliptune prepare: {told}")
+    assert len(run.stderr.splitlines()) == 1
+    assert not (audio / "out").exists()
+
+
+def test_a_manifest_on_a_disk_that_fails_is_named_in_one_line(audio, prepare):
+    run = prepare("/proc/self/mem", "out")
+    assert (run.status, run.stdout) == (1, "")
+    assert run.stderr == "cliptune prepare: /proc/self/mem: cannot be read: Input/output error\n"
 
 
 def texts(output, rows):

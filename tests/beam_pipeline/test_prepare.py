@@ -379,7 +379,7 @@ def test_silence_is_trimmed_or_kept(folder, prepare):
 
 @pytest.mark.parametrize(("fraction", "count"), [(0, 0), (0.1, 2), (0.2, 4), (0.5, 4)])  # Vertex allows a fifth
 def test_validation_fraction(folder, prepare, fraction, count):
-    rows = [{**SHORT, "id": f"c{index}"} for index in range(20)]
+    rows = [{**row, "speaker": ""} for row in SOME[:20]]
     outcomes, _ = _flags(folder, prepare, rows, f"--validation_fraction={fraction}")
     assert Counter(row["split"] for row in outcomes) == Counter({"validation": count, "train": 20 - count})
 

@@ -151,7 +151,7 @@ ONE, OTHER = ("one.wav",), "http://127.0.0.1:9"
         (WatchRequest, {"timeout": -1.0}, "timeout", "timeout must be above 0"),
         (WatchRequest, {"api_endpoint": "ftp://x"}, "api_endpoint", "must be http://HOST:PORT"),
         (WatchRequest, {"api_endpoint": OTHER, "emulator": True}, "api_endpoint", "leave the emulator out"),
-        (PredictRequest, {"split": "test"}, "split", "split must be one of train, validation, got 'test'"),
+        (PredictRequest, {"split": "dev"}, "split", "split must be one of train, validation, test, got 'dev'"),
         (PredictRequest, {"limit": 0}, "limit", "limit must be 1 or more, got 0"),
         (PredictRequest, {"task": "t"}, "task", "task needs audio"),
         (PredictRequest, {"model": "base", "checkpoint": "1"}, "checkpoint", "leave model out"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
@@ -76,6 +76,29 @@ def conform(waveform: Waveform, settings: Settings) -> Conformed:
     as_is = samples.dtype == np.int16 and samples.shape[1] == 1 and waveform.sample_rate == rate
     kept = samples[start:end, 0].astype(np.int16, copy=False) if as_is else to_int16(at_rate[start:end])
     return Conformed(kept, start, len(at_rate) - end)
+
+
+def one_channel(waveform: Waveform, channel: int) -> Waveform:
+    """One channel of a waveform, as if it had been recorded alone.
+
+    Args:
+      waveform: with any number of channels.
+      channel: from 0; below 0 for that of a waveform which has only one.
+
+    Raises:
+      ClipRejected: NO_SUCH_CHANNEL.
+    """
+    there = waveform.samples.shape[1]
+    if there == 1 and channel <= 0:
+        return waveform
+    if channel < 0:
+        detail = f"every row says the same number, and the recording has {there} channels: say left or right"
+        raise ClipRejected(reasons.NO_SUCH_CHANNEL, detail)
+    if channel >= there:
+        detail = f"the row names channel {channel}, counted from 0; the recording has {there}"
+        raise ClipRejected(reasons.NO_SUCH_CHANNEL, detail)
+    samples: Samples = waveform.samples[:, channel : channel + 1].copy()
+    return replace(waveform, samples=samples)
 
 
 def to_mono(samples: Samples) -> NDArray[np.float32]:

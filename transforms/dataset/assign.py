@@ -10,6 +10,9 @@ from transforms.clip import Clip, Outcome
 
 TRAIN = "train"
 VALIDATION = "validation"
+# Held out: only of clips whose rows are marked so. Never sent to a tuning job.
+TEST = "test"
+HELD_OUT = (VALIDATION, TEST)
 # Of rows without a clip; such shards are sidecars only.
 REJECTED = "rejected"
 
@@ -59,6 +62,11 @@ def shard_key(row: Clip | Outcome, num_shards: Mapping[str, int], validation_key
     return split, shard_index(row.clip_id, num_shards[split])
 
 
+def validation_limit(total: int, fraction: float) -> int:
+    """How many clips of `total` validation is to have: `fraction` of them, within Vertex's limits."""
+    return min(round(fraction * total), limits.MAX_VALIDATION_EXAMPLES, int(MAX_VALIDATION_FRACTION * total))
+
+
 def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozenset[int]:
     """Chooses whole groups for validation, in hash order, up to `fraction` of the clips.
 
@@ -71,7 +79,7 @@ def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozen
       groups, unless `fraction` is 0 or the smallest group is over Vertex's caps.
     """
     total = sum(group_sizes.values())
-    limit = min(round(fraction * total), limits.MAX_VALIDATION_EXAMPLES, int(MAX_VALIDATION_FRACTION * total))
+    limit = validation_limit(total, fraction)
     chosen = []
     for key in sorted(group_sizes):
         if group_sizes[key] <= limit:

@@ -65,10 +65,12 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
 
 
 def _converted(
-    clip: Clip, wave: Waveform, content: bytes, settings: Settings, verify: bool, watch: _Watch
+    clip: Clip, recording: Waveform, content: bytes, settings: Settings, verify: bool, watch: _Watch
 ) -> Converted:
     """The line of a clip, from its waveform and its source file; b"" for a segment of a recording."""
     with watch.stage("conform"):
+        wave = recording if clip.channel is None else conform.one_channel(recording, clip.channel)
+        content = content if wave is recording else b""  # the file's own bytes hold the other channels, too
         conformed = conform.conform(wave, settings)
     with watch.stage("encode"):
         payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
@@ -90,7 +92,7 @@ def _converted(
             audio_crc32c=crc32c(payload.content) if by_uri else None,
             source_format=wave.source_format,
             source_sample_rate=wave.sample_rate,
-            source_channels=wave.samples.shape[1],
+            source_channels=recording.samples.shape[1],
             source_samples=wave.samples.shape[0],
             num_samples=len(conformed.samples),
             trimmed_start_samples=conformed.trimmed_start_samples,

@@ -58,7 +58,7 @@ class DatasetDescription:
       rows: manifest rows.
       accepted: rows that became examples.
       rejected: rows that did not.
-      splits: "train" and "validation".
+      splits: "train", "validation" and, where rows are marked so, "test".
     """
 
     format_version: int

@@ -24,7 +24,7 @@ CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
 _FILES = (DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE, RUN_FILE)
-_FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
+_FOLDERS = ("train/", "validation/", "test/test-", "rejected/", "ledger/", "audio/")
 _CHOICES = "choose another --output, or pass --overwrite to replace it"
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 

@@ -34,12 +34,14 @@ class Plan:
     Attributes:
       rows: manifest rows, readable or not.
       rows_digest: over the contents of all rows, independent of their order.
-      num_shards: shards of "train", "validation" and "rejected" (sidecars only).
+      num_shards: shards of "train", "validation", "test" where rows are marked so, and "rejected" (sidecars only).
       validation_keys: `assign.split_key` of the groups chosen for validation.
       prompts: how many different prompts the rows of each task have.
-      torn_groups: groups whose rows are marked for both splits.
+      torn_groups: groups whose rows are marked for several splits.
       sources_digest: as `rows_digest`, over the places of the rows too.
       doubled: `assign.order_key` of the ids that more than one clip has; None for more than `MAX_DOUBLED_IDS` of them.
+      validation_share: part of the clips that validation was to have, where whole groups may force it off; else None.
+      remarks: what is to be said of the manifests' columns, one sentence each.
     """
 
     rows: int
@@ -50,6 +52,8 @@ class Plan:
     torn_groups: int = 0
     sources_digest: str = ""
     doubled: frozenset[int] | None = frozenset()
+    validation_share: float | None = None
+    remarks: tuple[str, ...] = ()
 
     def has_doubled_ids(self) -> bool:
         """Whether some id belongs to more than one clip."""
@@ -78,17 +82,22 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
     tally = _Tally()
     for row in rows:
         tally.add(row, settings)
-    # A manifest that marks the split of some rows has chosen its validation clips itself.
-    validation = frozenset() if tally.marked else assign.choose_validation(tally.unmarked, settings.validation_fraction)
+    # A manifest that marks rows for train or validation has chosen its validation clips itself.
+    has_chosen = tally.marked[assign.TRAIN] or tally.marked[assign.VALIDATION]
+    validation = frozenset() if has_chosen else assign.choose_validation(tally.unmarked, settings.validation_fraction)
     held_out = sum(tally.unmarked[key] for key in validation)
     clips = {
         assign.TRAIN: tally.marked[assign.TRAIN].total() + tally.unmarked.total() - held_out,
         assign.VALIDATION: tally.marked[assign.VALIDATION].total() + held_out,
     }
+    if marked := tally.marked[assign.TEST].total():
+        clips[assign.TEST] = marked
     shards = {split: -(-count // shard_clips) for split, count in clips.items()}
     # At least one shard: clips with a duplicate id, which are found later, go there too.
     shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
+    unmarked = tally.unmarked.total()
+    grouped = not has_chosen and any(size > 1 for size in tally.unmarked.values())
     return Plan(
         tally.rows,
         f"{tally.digest:064x}",
@@ -98,6 +107,7 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
         tally.torn_groups(),
         f"{tally.sources_digest:064x}",
         tally.doubled(),
+        assign.validation_limit(unmarked, settings.validation_fraction) / unmarked if grouped else None,
     )
 
 
@@ -147,8 +157,9 @@ class _Tally:
         return found if len(found) <= MAX_DOUBLED_IDS else None
 
     def torn_groups(self) -> int:
-        """Groups in both splits. Unmarked rows count for train, where they go."""
-        return len(self.marked[assign.VALIDATION].keys() & (self.marked[assign.TRAIN].keys() | self.unmarked.keys()))
+        """Groups in several splits. Unmarked rows count for train, where they go."""
+        splits = [self.marked[assign.TRAIN] | self.unmarked, *(self.marked[split] for split in assign.HELD_OUT)]
+        return sum(number > 1 for number in Counter(key for split in splits for key in split).values())
 
 
 def _row_digests(row: Clip | Outcome) -> tuple[int, int]:

@@ -140,9 +140,11 @@ def _write_lines(
         closing(read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
-        for prepared in map_ordered(pool.executor, prepare, both, pool.window):
+        for clip, prepared in zip(clips, map_ordered(pool.executor, prepare, both, pool.window), strict=True):
             line, place = prepared.line, line_index if prepared.line else None
-            placed = replace(prepared.outcome, split=key[0], shard_index=key[1], line_index=place)
+            # A clip that is held out may be dropped at the end; its dead letter then holds the row.
+            row = clip.row if key[0] in assign.HELD_OUT else prepared.outcome.row
+            placed = replace(prepared.outcome, split=key[0], shard_index=key[1], line_index=place, row=row)
             line_index += bool(line)
             begun = time.thread_time_ns()
             written += stream.write(line)

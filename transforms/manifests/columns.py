@@ -4,20 +4,45 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from hashlib import blake2b
+from typing import NoReturn
+from uuid import UUID
 
 from transforms import reasons, tasks
+from transforms.clip import ONLY_CHANNEL
 from transforms.errors import ClipRejected, UserError
+from transforms.manifests import words
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
 from transforms.reasons import Reason
 from transforms.settings import Task
 
-SPLITS = {
-    "train": "train", "training": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-}  # fmt: skip
+# Above, floats skip whole numbers, so two ids could become one.
+_MAX_WHOLE_FLOAT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What only a look at all rows tells of their columns.
+
+    Attributes:
+      ignored: columns with a usual name whose values show that they mean something else.
+      first_channel: the number of the first channel, 0 or 1; None where no row tells from where they are counted.
+      repeated: `place_key` of the recordings that several rows mean as a whole; None for more than can be kept.
+      folders_are_splits: whether each row's audio lies in a folder that is named after its split.
+      remarks: what people should know of the columns, one sentence each.
+    """
+
+    ignored: frozenset[str] = frozenset()
+    first_channel: int | None = None
+    repeated: frozenset[int] | None = frozenset()
+    folders_are_splits: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +54,14 @@ class ManifestSettings:
       allow_path: folders that audio may lie in besides.
       columns: names of columns, by their key in `ALIASES`; for the others their aliases are looked for.
       tasks: that rows may name; () for a dataset without a tasks file.
+      layout: what `survey.survey` has found.
     """
 
     audio_root: str | None = None
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    layout: Layout = Layout()
 
 
 def find_columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> dict[str, str]:
@@ -57,22 +84,39 @@ def find_columns(fields: Fields, manifest: Manifest, settings: ManifestSettings)
 
 def name_of(column: str, fields: Fields, settings: ManifestSettings) -> str | None:
     """The name that `column` has in this row; None if it has none."""
+    return next(iter(names_of(column, fields, settings)), None)
+
+
+def names_of(column: str, fields: Fields, settings: ManifestSettings) -> tuple[str, ...]:
+    """All names that `column` has in this row, the one that counts first; only that of a flag where there is one."""
     chosen = settings.columns.get(column)
     if chosen is not None:
-        return chosen if chosen in fields else None
-    return _usual_name(column, tuple(fields))
+        return (chosen,) if chosen in fields else ()
+    taken = settings.layout.ignored
+    # What a flag names is no other column.
+    return _usual_names(column, tuple(fields), taken.union(settings.columns.values()) if settings.columns else taken)
 
 
-@functools.lru_cache(maxsize=64)  # rows of a manifest have the same fields
-def _usual_name(column: str, names: tuple[str, ...]) -> str | None:
-    lower = {name.lower(): name for name in reversed(names)}
-    return next((lower[alias.lower()] for alias in ALIASES[column] if alias.lower() in lower), None)
+@functools.lru_cache(maxsize=256)  # rows of a manifest have the same fields
+def _usual_names(column: str, names: tuple[str, ...], taken: frozenset[str]) -> tuple[str, ...]:
+    free = [name for name in reversed(names) if name not in taken]
+    known = {canonical(name): name for name in free} | {name.lower(): name for name in free}
+    spelled = (spelling for alias in ALIASES[column] for spelling in (alias.lower(), canonical(alias)))
+    return tuple(dict.fromkeys(known[spelling] for spelling in spelled if spelling in known))
+
+
+@functools.lru_cache(maxsize=1024)
+def canonical(name: str) -> str:
+    """A column's name in one spelling: "startTime", "Start time" and "start-time" are "start_time"."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[\W_]+", "_", spaced.lower()).strip("_")
 
 
 def value_of(column: str, fields: Fields, settings: ManifestSettings) -> object:
-    """What stands in `column`; None where the row has no such column."""
+    """What stands in `column`; None where the row has no such column, and for NaN, a table's way to say nothing."""
     name = name_of(column, fields, settings)
-    return None if name is None else fields[name]
+    value = None if name is None else fields[name]
+    return None if isinstance(value, (float, Decimal)) and math.isnan(value) else value
 
 
 def text(column: str, fields: Fields, settings: ManifestSettings, reason: Reason, task: Task | None = None) -> str:
@@ -103,35 +147,41 @@ def _encodable(value: str, word: str) -> str:
 def optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
     """A text that a row may have; "" for none.
 
+    A whole number is its digits, also where a table has made 3.0 of 3: all three are one speaker.
+
     Raises:
-      ClipRejected: BAD_FIELD for another type than a string or an integer.
+      ClipRejected: BAD_FIELD for another type than a string, a whole number or a date.
     """
     value = value_of(column, fields, settings)
     if value is None:
         return ""
+    if isinstance(value, (float, Decimal)) and -_MAX_WHOLE_FLOAT <= value <= _MAX_WHOLE_FLOAT and value == int(value):
+        return str(int(value))
     if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, UUID):
         return str(value)
     if not isinstance(value, str):
         raise ClipRejected(reasons.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
     return _encodable(value, column)
 
 
-def seconds(column: str, fields: Fields, settings: ManifestSettings) -> float | None:
-    """A time in seconds that a row may have.
+def top_folder(path: object) -> str:
+    """The first folder of a relative path; "" for a path without one."""
+    return path.removeprefix("./").rpartition("/")[0].partition("/")[0] if isinstance(path, str) else ""
 
-    Raises:
-      ClipRejected: BAD_FIELD for what is no number from 0 on.
-    """
-    value = value_of(column, fields, settings)
-    if value is None or value == "":
-        return None
-    try:
-        found = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        found = math.nan
-    if not 0 <= found < 1e9:
-        raise ClipRejected(reasons.BAD_FIELD, f"{column} must be seconds from 0 on, got {str(value)[:40]!r}")
-    return found
+
+def place_key(path: str) -> int:
+    """A number for a path, the same in every process."""
+    return int.from_bytes(blake2b(path.encode(errors="replace"), digest_size=8).digest(), "big")
+
+
+def is_repeated(path: str, settings: ManifestSettings) -> bool:
+    """Whether several rows may mean the whole of this recording."""
+    repeated = settings.layout.repeated
+    return repeated is None or (bool(repeated) and place_key(path) in repeated)
 
 
 def split(fields: Fields, settings: ManifestSettings) -> str:
@@ -140,9 +190,59 @@ def split(fields: Fields, settings: ManifestSettings) -> str:
     Raises:
       ClipRejected: BAD_FIELD for a word that names no split.
     """
-    value = optional("split", fields, settings).strip().lower()
+    value = optional("split", fields, settings).strip()
+    if not value and settings.layout.folders_are_splits:
+        value = top_folder(value_of("audio", fields, settings))
     if not value:
         return ""
-    if value not in SPLITS:
-        raise ClipRejected(reasons.BAD_FIELD, f"split must be one of {', '.join(SPLITS)}, got {value[:40]!r}")
-    return SPLITS[value]
+    named = words.split_of(value)
+    for name in names_of("split", fields, settings)[1:]:
+        other = words.split_of(str(fields[name]))
+        if named and other and named != other:
+            both = f"{name_of('split', fields, settings)} says {named}, {name} says {other}"
+            raise ClipRejected(reasons.BAD_FIELD, f"columns contradict each other: {both}; name one by --split_column")
+    if named is None:
+        raise ClipRejected(reasons.BAD_FIELD, f"split must be one of {', '.join(words.SPLITS)}, got {value[:40]!r}")
+    return named
+
+
+def channel(fields: Fields, settings: ManifestSettings) -> int | None:
+    """The channel that a row names, from 0; None for all; `ONLY_CHANNEL` for a number that tells nothing.
+
+    Raises:
+      ClipRejected: BAD_FIELD for what names no channel.
+    """
+    value = channel_cell(value_of("channel", fields, settings))
+    if value is None:
+        return None
+    number = words.channel_number(value)
+    if number is None:
+        if value.lower() not in words.CHANNELS:
+            _refuse_channel(value)
+        return words.CHANNELS[value.lower()]
+    first = settings.layout.first_channel
+    if first is None:
+        return ONLY_CHANNEL if number else 0
+    return number - first if number >= first else _refuse_channel(value)
+
+
+def channel_cell(value: object) -> str | None:
+    """A cell of a channel column as text; None for an empty one, and for a list of several channels.
+
+    Raises:
+      ClipRejected: BAD_FIELD for another type than a string or a whole number.
+    """
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    if isinstance(value, float) and value == value // 1:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value < _MAX_WHOLE_FLOAT:
+        value = str(value)
+    if value is not None and not isinstance(value, str):
+        _refuse_channel(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _refuse_channel(value: object) -> NoReturn:
+    named = ", ".join(words.CHANNELS)
+    raise ClipRejected(reasons.BAD_FIELD, f"channel must be its number or one of {named}, got {str(value)[:40]!r}")

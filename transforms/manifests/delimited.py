@@ -5,19 +5,43 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, TextIO
 
-from transforms.audio.formats import by_extension
 from transforms.errors import UserError
-from transforms.manifests.lines import MAX_LINE_BYTES, Beginning, bad_row, encoding_of
-from transforms.manifests.row import ALIASES, Fields, Row
+from transforms.manifests import headerless
+from transforms.manifests.cells import LOOSE, Quoting, Record, Records, quoting_of
+from transforms.manifests.lines import MAX_LINE_BYTES, UNLIKE, Beginning, bad_row, encoding_of
+from transforms.manifests.row import ALIASES, Row
+
+# Of equal ones, the delimiter that is rarer in texts wins.
+_RARITY = "\t|;,"
+_LINES_LOOKED_AT = 20
+_TO_UTF_8 = "a file saved as Windows-1252 becomes UTF-8 with: iconv -f WINDOWS-1252 -t UTF-8"
 
 
 def likeness(beginning: Beginning, delimiter: str) -> int:
-    """One more than the delimiters in the first line; 0 for none, as in a file of one column."""
-    count = beginning.first_line().count(delimiter)
-    return count + 1 if count else 0
+    """By the names and recordings that the delimiter makes cells of, then by how alike the lines are.
+
+    0 for a file without the delimiter in its first line, as one of a single column.
+    """
+    if _declared(beginning.first_line()):
+        return 1 << 28 if _declared(beginning.first_line()) == delimiter else UNLIKE
+    rows = [[cell.strip().strip('"') for cell in line.split(delimiter)] for line in beginning.lines(_LINES_LOOKED_AT)]
+    if not rows or len(rows[0]) < 2:
+        return 0
+    names = sum(headerless.is_header([cell]) for cell in rows[0])
+    recordings = sum(any(map(headerless.is_path, cells)) for cells in rows)
+    alike = sum(len(cells) == len(rows[0]) for cells in rows)
+    return names << 20 | recordings << 14 | alike << 8 | (8 - _RARITY.index(delimiter))
+
+
+def _declared(line: str) -> str:
+    """The delimiter that a spreadsheet writes into a first line of its own: "sep=;"."""
+    found = re.fullmatch(r'"?sep=(.)"?[;,\t]*', line, re.IGNORECASE)
+    return found[1] if found else ""
 
 
 def read(stream: BinaryIO, name: str, delimiter: str) -> Iterator[Row]:
@@ -26,84 +50,137 @@ def read(stream: BinaryIO, name: str, delimiter: str) -> Iterator[Row]:
     Args:
       stream: the file.
       name: of the manifest, for messages.
-      delimiter: "," with quoting as in RFC 4180; a tab or "|" without any.
+      delimiter: "," or ";" with quoting as in RFC 4180; a tab or "|", where quotes may be text.
 
     Raises:
-      UserError: the file cannot be split into cells, or its header names a column twice.
+      UserError: the file has no header that can be read, or one that names a column twice.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
+    quoting: Quoting | None = None
+    if delimiter in LOOSE and _has_quotes(stream):
+        with _text(stream) as text:
+            quoting = quoting_of(Records(text, delimiter))
+    with _text(stream) as text:
+        records = Records(text, delimiter, quoting)
+        try:
+            yield from _rows(records, delimiter, name)
+        except UnicodeDecodeError as fault:
+            raise UserError(f"{name}: not valid {fault.encoding.upper()}; save it as UTF-8") from None
+
+
+@contextmanager
+def _text(stream: BinaryIO) -> Iterator[TextIO]:
+    stream.seek(0)
     encoding = encoding_of(stream.read(4))
     stream.seek(0)
-    text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
-    # Common Voice writes TSV without any quoting: a lone quote is part of the text.
-    quoted = delimiter == ","
-    reader = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    errors = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
+    text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
     try:
-        yield from _rows(iter(reader), lambda: reader.line_num, delimiter, name)
+        yield text
     finally:
         text.detach()  # the stream is its opener's to close
 
 
-def _rows(reader: Iterator[list[str]], lines_read: Callable[[], int], delimiter: str, name: str) -> Iterator[Row]:
-    header: list[str] | None = None
-    line = 0
-    while True:
-        start = line + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as fault:
-            raise UserError(f"{name}:{start}: not valid CSV ({fault})") from None
-        line = lines_read()
-        if cells is None:
-            return
-        if not any(cell.strip() for cell in cells):
-            continue
-        if header is None and delimiter == "|" and not _names_columns(cells):
-            header = []  # LJSpeech and its kin have none
-        elif header is None:
-            header = [cell.strip().removeprefix("\ufeff") for cell in cells]
-            _check_header(header, name)
-            continue
-        yield _row_under(header, start, cells) if header else _row_alone(start, cells)
+def _has_quotes(stream: BinaryIO) -> bool:
+    stream.seek(0)
+    return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
 
 
-def _names_columns(cells: list[str]) -> bool:
-    known = {alias.lower() for aliases in ALIASES.values() for alias in aliases}
-    return any(cell.strip().removeprefix("\ufeff").lower() in known for cell in cells)
+def _rows(records: Records, delimiter: str, name: str) -> Iterator[Row]:
+    found = (record for record in records if record.fault or any(cell.strip() for cell in record.cells))
+    first = next(found, None)
+    if first is not None and _declared(first.text.strip("\ufeff \r\n")):
+        first = next(found, None)
+    if first is None:
+        return
+    first_cells = [cell.removeprefix("\ufeff") for cell in first.cells]
+    if headerless.is_header(first_cells) or not (delimiter == "|" or any(map(headerless.is_path, first_cells))):
+        yield from _under_header(records, found, _header(first, name))
+    else:
+        yield from _alone(records, itertools.chain([first], found), delimiter)
 
 
-def _check_header(header: list[str], name: str) -> None:
+def _header(first: Record, name: str) -> list[str]:
+    if first.fault:
+        raise UserError(f"{name}:{first.line}: not a header: {first.fault}")
+    header = [cell.strip().removeprefix("\ufeff").strip('"') for cell in first.cells]
+    if not _is_unicode(header):
+        raise UserError(f"{name}:{first.line}: the header is not valid UTF-8; {_TO_UTF_8}")
     doubled = sorted({column for column in header if column and header.count(column) > 1})
     if doubled:
         raise UserError(f"{name}: the column {doubled[0]!r} stands twice in the header")
+    return header
 
 
-def _row_under(header: list[str], number: int, cells: list[str]) -> Row:
-    line = ",".join(cells)
+def _under_header(records: Records, found: Iterator[Record], header: list[str]) -> Iterator[Row]:
+    records.width = len(header)
+    audio = [index for index, column in enumerate(header) if column.lower() in ALIASES["audio"]]
+    model: list[str] = []
+
+    def is_row(cells: Sequence[str]) -> bool:
+        return any(_is_alike(cells[index], model[index] if model else "") for index in audio or range(len(cells)))
+
+    records.is_row = is_row
+    for record in found:
+        row = _row_under(header, record)
+        if row.fault is None and len(record.cells) == len(header):
+            model[:] = record.cells
+        yield row
+
+
+def _is_alike(cell: str, model: str) -> bool:
+    """Whether a cell is a recording's, as the model is: by its extension, else by its digits and marks."""
+    if headerless.is_path(cell) or headerless.is_path(model):
+        return headerless.is_path(cell)
+    return _shape(cell) == _shape(model) and bool(re.search(r"[0-9/]", cell))
+
+
+def _shape(cell: str) -> str:
+    return re.sub(r"[0-9]+", "0", re.sub(r"[A-Za-z]+", "a", cell))
+
+
+def _row_under(header: list[str], record: Record) -> Row:
+    cells = record.cells
+    if record.fault:
+        return bad_row(record.line, record.text.rstrip("\r\n"), record.fault)
     if len(cells) > len(header):
-        return bad_row(
-            number,
-            _printable(line),
-            f"the row has {len(cells)} cells, the header {len(header)} (invalid row: quote the text)",
-        )
+        detail = f"the row has {len(cells)} cells, the header {len(header)} (invalid row: quote the text)"
+        return bad_row(record.line, record.text.rstrip("\r\n"), detail)
+    if not _is_unicode(cells):
+        return _not_utf_8(record)
+    return Row(record.line, dict(itertools.zip_longest(header, cells)))
+
+
+def _alone(records: Records, found: Iterator[Record], delimiter: str) -> Iterator[Row]:
+    """Rows without a header, their cells told by the first of them; `headerless.named` asks where they cannot be."""
+    first = list(itertools.islice(found, headerless.ROWS_LOOKED_AT))
+    readable = [record.cells for record in first if not record.fault and _is_unicode(record.cells)]
+    records.width = headerless.usual_width(readable)
+    alike = [cells for cells in readable if len(cells) == records.width]
+    ragged = delimiter == "," and any(cell.startswith(" ") for cells in readable for cell in cells[1:])
+    layout = headerless.layout_of(alike) if alike and not ragged else None
+    for record in itertools.chain(first, found):
+        cells = record.cells
+        if record.fault:
+            yield bad_row(record.line, record.text.rstrip("\r\n"), record.fault)
+        elif not _is_unicode(cells):
+            yield _not_utf_8(record)
+        elif len(cells) != records.width:
+            detail = f"the row has {len(cells)} cells, the others of this list {records.width}"
+            yield bad_row(record.line, record.text.rstrip("\r\n"), detail)
+        else:
+            cells = [cells[0].removeprefix("\ufeff"), *cells[1:]]
+            yield Row(record.line, layout(cells) if layout else {}, cells=tuple(cells))
+
+
+def _not_utf_8(record: Record) -> Row:
+    detail = f"the row is not valid UTF-8 (invalid encoding); {_TO_UTF_8}"
+    return bad_row(record.line, record.text.rstrip("\r\n"), detail)
+
+
+def _is_unicode(cells: Sequence[str]) -> bool:
     try:
-        line.encode()
+        "".join(cells).encode()
     except UnicodeEncodeError:
-        return bad_row(number, _printable(line), "the row is not valid UTF-8 (invalid encoding)")
-    return Row(number, dict(itertools.zip_longest(header, cells)))
-
-
-def _row_alone(number: int, cells: list[str]) -> Row:
-    """A row without a header: LJSpeech's `ID|text|normalised text`, or `PATH|text` and `PATH|speaker|text`."""
-    line = "|".join(cells)
-    if len(cells) not in (2, 3):
-        return bad_row(number, _printable(line), f"the row has {len(cells)} cells, a list of recordings 2 or 3")
-    first = cells[0].removeprefix("\ufeff")
-    if by_extension(first.rpartition(".")[2].lower()):
-        fields: Fields = {"audio": first, "text": cells[-1]}
-        return Row(number, fields if len(cells) == 2 else {**fields, "speaker": cells[1]})
-    return Row(number, {"id": first, "audio": f"wavs/{first}.wav", "text": cells[-1] or cells[1]})
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+        return False
+    return True

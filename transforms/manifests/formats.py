@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
-from transforms.errors import NotARegularFileError, UserError
-from transforms.manifests import delimited, jsonl, kaldi, pairs, parquet
-from transforms.manifests.lines import BEGINNING_BYTES, Beginning
+from transforms.errors import NotARegularFileError, StorageError, UserError
+from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
+from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
 from transforms.storage import Storage
 
@@ -66,8 +66,9 @@ _ROWS = (
     FileFormat("jsonl", "JSONL: one JSON object a line", jsonl.likeness, jsonl.read),
     FileFormat("json_array", "a JSON array of objects", jsonl.array_likeness, jsonl.read_array),
     _delimited("csv", "CSV with a header", ","),
-    _delimited("tsv", "TSV with a header, without quoting", "\t"),
+    _delimited("tsv", "TSV with a header", "\t"),
     _delimited("pipe", "cells between |: with a header, LJSpeech's metadata.csv, or PATH|text", "|"),
+    _delimited("semicolon", "CSV with semicolons, as spreadsheets of much of Europe write it", ";"),
     FileFormat("parquet", "Parquet", parquet.likeness, parquet.read),
     FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read),
     FolderFormat("pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read),
@@ -102,6 +103,8 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise UserError(f"{name}: {fault.strerror}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"{name}: the gzip file is damaged or cut short; fetch it again") from None
+    except OSError as fault:
+        raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 
 
 def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
@@ -112,7 +115,10 @@ def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
     unpacked.seek(0)
     if not beginning.content.strip(_BLANK):
         raise UserError(f"{name}: the manifest is empty")
-    yield from _format_of(beginning).read(unpacked, name)
+    form = _format_of(beginning)
+    if what := foreign.described(beginning, known=form.likeness(beginning) == CERTAIN):
+        raise UserError(f"{name}: no manifest but {what}")
+    yield from form.read(unpacked, name)
 
 
 def _format_of(beginning: Beginning) -> FileFormat:

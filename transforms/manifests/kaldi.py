@@ -1,12 +1,14 @@
-"""Kaldi data folders: `wav.scp` and `text`; `segments` and `utt2spk` may be there too."""
+"""Kaldi data folders: `wav.scp` and `text`; `segments`, `utt2spk` and `reco2file_and_channel` may be there too."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from transforms import reasons
-from transforms.errors import ClipRejected, UserError
-from transforms.manifests.lines import CERTAIN, UNLIKE
+from transforms.errors import ClipRejected
+from transforms.manifests.lines import CERTAIN, UNLIKE, bad_row
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
 
@@ -27,35 +29,34 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
       folder: absolute path or gs:// URI.
       name: as the user wrote it.
       storage: reads the files.
-
-    Raises:
-      UserError: a file of the folder cannot be read as a whole.
     """
-    texts = {key: (number, text) for number, key, text in _lines(folder, "text", name, storage)}
-    speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", name, storage)}
+    bad: list[Row] = []
+    texts = {key: (number, text) for number, key, text in _lines(folder, "text", bad, storage)}
+    speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", [], storage)}
+    sides = _sides(folder, storage)
     if storage.exists(uris.join(folder, "segments")):
-        recordings = {key: path for _, key, path in _lines(folder, "wav.scp", name, storage)}
-        utterances = (
-            (n, key, _segment(rest, recordings)) for n, key, rest in _lines(folder, "segments", name, storage)
-        )
+        recordings = {key: path for _, key, path in _lines(folder, "wav.scp", bad, storage)}
+        utterances = ((n, key, _segment(rest, recordings)) for n, key, rest in _lines(folder, "segments", bad, storage))
         file = "segments"
     else:
-        utterances = ((n, key, {"audio": path}) for n, key, path in _lines(folder, "wav.scp", name, storage))
+        utterances = ((n, key, {"audio": path}) for n, key, path in _lines(folder, "wav.scp", bad, storage))
         file = "wav.scp"
     left = dict.fromkeys(texts)
     for number, key, fields in utterances:
         left.pop(key, None)
         text = texts[key][1] if key in texts else None
-        row = {"id": key, **fields, "text": text, "speaker": speakers.get(key)}
+        side = sides.get(str(fields.get("recording", key)))
+        row = {"id": key, **({"channel": side} if side else {}), **fields, "text": text, "speaker": speakers.get(key)}
         yield Row(number, row, _fault(fields), file=file)
     for key in left:
         number, text = texts[key]
         fault = ClipRejected(reasons.MISSING_AUDIO, f"the utterance {key!r} is not in {file}")
         yield Row(number, {"id": key, "text": text}, fault, file="text")
+    yield from bad
 
 
-def _lines(folder: str, file: str, name: str, storage: Storage) -> Iterator[tuple[int, str, str]]:
-    """Number, key and the rest of each line; nothing for a file that is not there."""
+def _lines(folder: str, file: str, bad: list[Row], storage: Storage) -> Iterator[tuple[int, str, str]]:
+    """Number, key and the rest of each line; nothing for a file that is not there. Lines that are none go to `bad`."""
     uri = uris.join(folder, file)
     if not storage.exists(uri):
         return
@@ -64,7 +65,9 @@ def _lines(folder: str, file: str, name: str, storage: Storage) -> Iterator[tupl
             try:
                 key, _, rest = line.decode("utf-8-sig").strip("\r\n").partition(" ")
             except UnicodeDecodeError:
-                raise UserError(f"{name}/{file}:{number}: the line is not valid UTF-8") from None
+                text = line.decode("utf-8", errors="replace").strip("\r\n")
+                bad.append(replace(bad_row(number, text, "the line is not valid UTF-8"), file=file))
+                continue
             if key.strip():
                 yield number, *_split(key, rest)
 
@@ -74,10 +77,22 @@ def _split(key: str, rest: str) -> tuple[str, str]:
     return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
 
 
+def _sides(folder: str, storage: Storage) -> dict[str, str]:
+    """The side, A or B, of each recording that shares its file with another; alone in its file, it is all of it."""
+    sides = {key: rest.split()[-1:] for _, key, rest in _lines(folder, "reco2file_and_channel", [], storage)}
+    if not sides:
+        return {}
+    files = {key: path for _, key, path in _lines(folder, "wav.scp", [], storage)}
+    shared = Counter(files.values())
+    return {key: side[0] for key, side in sides.items() if side and shared[files.get(key, "")] > 1}
+
+
 def _segment(rest: str, recordings: dict[str, str]) -> Fields:
-    """The part of a recording that "RECORDING START END" names; END may be -1."""
-    recording, start, end = [*rest.split(), "", "", ""][:3]
+    """The part of a recording that "RECORDING START END" names; END may be -1, and a channel from 0 may follow."""
+    recording, start, end, channel = [*rest.split(), "", "", "", ""][:4]
     fields: Fields = {"recording": recording, "audio": recordings.get(recording), "offset": start}
+    if channel:
+        fields["channel"] = {"0": "left", "1": "right"}.get(channel, channel)  # named, for numbers may count from 1
     try:
         length = float(end) - float(start)
     except ValueError:

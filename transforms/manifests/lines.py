@@ -17,7 +17,19 @@ MAX_LINE_BYTES = 32 << 20
 BEGINNING_BYTES = 1 << 16
 # The likeness of a manifest that cannot be of a format, and of one that can be of no other (see `formats.FileFormat`).
 UNLIKE, CERTAIN = -1, 1 << 30
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),  # before the mark that it begins with
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+# UTF-16 without a mark, whose every other byte is zero where the text is ASCII.
+_UNMARKED = (
+    (re.compile(rb"[^\0]\0[^\0]\0", re.DOTALL), "utf-16-le"),
+    (re.compile(rb"\0[^\0]\0[^\0]", re.DOTALL), "utf-16-be"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +52,17 @@ class Beginning:
         """The first line with anything in it."""
         return re.split(r"[\r\n]", self.text(), maxsplit=1)[0]
 
+    def lines(self, at_most: int) -> list[str]:
+        """The first lines with anything in them, without one that the beginning cuts."""
+        found = [line for line in re.split(r"[\r\n]+", self.text(), maxsplit=at_most) if line.strip()]
+        cut = len(self.content) >= BEGINNING_BYTES or len(found) > at_most
+        return found[:-1] if cut and len(found) > 1 else found
+
 
 def encoding_of(start: bytes) -> str:
-    """The encoding that a file's byte order mark names; UTF-8 without one."""
-    return next((encoding for bom, encoding in _BOMS if start.startswith(bom)), "utf-8")
+    """The encoding that a file's first four bytes tell, by a byte order mark or by zeros; else UTF-8."""
+    marked = next((encoding for bom, encoding in _BOMS if start.startswith(bom)), "")
+    return marked or next((encoding for zeros, encoding in _UNMARKED if zeros.match(start)), "utf-8")
 
 
 def numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -51,14 +70,24 @@ def numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     encoding = encoding_of(stream.read(4))
     stream.seek(0)
     source: IO[bytes] = stream
-    if encoding == "utf-16":
-        source = io.BytesIO(stream.read().decode("utf-16", errors="replace").encode())
+    if not encoding.startswith("utf-8"):
+        source = io.BytesIO(as_utf_8(stream.read()))
     lone = _lone_returns(source)
     number = 0
     while line := source.readline(MAX_LINE_BYTES + 1):
         for part in line.rstrip(b"\r\n").split(b"\r") if lone else [line.rstrip(b"\r\n")]:
             number += 1
             yield number, part.removeprefix(b"\xef\xbb\xbf") if number == 1 else part
+
+
+def as_utf_8(content: bytes) -> bytes:
+    """A file as UTF-8. What is no character becomes bytes that are none either, so that its line is refused."""
+    encoding = encoding_of(content[:4])
+    if encoding.startswith("utf-8"):
+        return content.removeprefix(b"\xef\xbb\xbf")
+    rest = len(content) % (4 if encoding == "utf-32" else 2)
+    text = content[: len(content) - rest].decode(encoding, errors="surrogatepass")
+    return text.encode(errors="surrogatepass") + (b"\xff" if rest else b"")
 
 
 def _lone_returns(stream: IO[bytes]) -> bool:
@@ -68,6 +97,11 @@ def _lone_returns(stream: IO[bytes]) -> bool:
     return b"\r" in start and b"\n" not in start
 
 
+def readable(text: object) -> str:
+    """A text without half surrogate pairs, which stand for bytes that are no character, and which no file can hold."""
+    return _SURROGATES.sub("\ufffd", str(text))
+
+
 def bad_row(number: int, text: str, detail: str) -> Row:
     """A line that is no row: BAD_ROW."""
-    return Row(number, {}, ClipRejected(reasons.BAD_ROW, detail), text[:2_000])
+    return Row(number, {}, ClipRejected(reasons.BAD_ROW, detail), readable(text[:2_000]))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transforms.errors import UserError
+from transforms.manifests import pairs
 from transforms.storage import Storage, uris
 
 
@@ -49,7 +50,8 @@ def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifes
 def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
     uri = uris.absolute(pattern, base)
     try:
-        if storage.exists(uri):
+        # Consoles of buckets make empty objects that stand for folders.
+        if storage.exists(uri) and not (uris.is_gcs(uri) and _stands_for_folder(uri, storage)):
             return [Manifest(pattern, uri, is_folder=False)]
         if storage.is_folder(uri):
             return [Manifest(pattern, uri, is_folder=True)]
@@ -57,9 +59,14 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
     if not re.search(r"[*?\[]", pattern):
         raise UserError(f"{pattern}: there is no such manifest, file or folder")
-    matches = storage.match(uri)
+    named = uri.rpartition("/")[2].startswith(".")
+    matches = [match for match in storage.match(uri) if named or not pairs.is_hidden(match.rpartition("/")[2])]
     if not matches:
         raise UserError(f"{pattern}: no manifest matches this pattern")
     start = base.rstrip("/") + "/"
     names = matches if uri == pattern else [match.removeprefix(start) for match in matches]
     return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
+
+
+def _stands_for_folder(uri: str, storage: Storage) -> bool:
+    return uri.endswith("/") or (storage.size(uri) == 0 and storage.is_folder(uri))

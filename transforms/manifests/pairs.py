@@ -1,14 +1,21 @@
-"""Folders of pairs: NAME.wav and NAME.txt side by side, at any depth."""
+"""Folders of pairs: NAME.wav and NAME.txt side by side, at any depth. A .txt with Audacity's labels is its segments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
-from transforms.errors import ClipRejected, UserError
+from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UserError
+from transforms.manifests import timed
+from transforms.manifests.lines import encoding_of
 from transforms.manifests.row import Fields, Row
-from transforms.storage import Storage
+from transforms.manifests.words import split_of
+from transforms.storage import Storage, uris
+
+# Folders and files that systems make beside people's own.
+_NOT_OURS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
 
 
 def likeness(folder: str, storage: Storage) -> int:
@@ -31,17 +38,48 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     stems: dict[str, dict[str, str]] = {}
     for uri in storage.list_files(folder):
         relative = uri.removeprefix(root)
+        if is_hidden(relative):
+            continue
         stem, _, extension = relative.rpartition(".")
         kind = "text" if extension.lower() == "txt" else "audio" if by_extension(extension.lower()) else ""
         if kind and stem:
             stems.setdefault(stem, {}).setdefault(kind, relative)
     if not any("audio" in pair for pair in stems.values()):
         raise UserError(f"{name}: a folder must hold pairs such as NAME.wav and NAME.txt; there is no audio file in it")
+    by_split = _folders_are_splits(stems)
     for number, (stem, pair) in enumerate(sorted(stems.items()), start=1):
-        yield _row(number, stem, pair, root, storage)
+        for row in _pair(number, stem, pair, folder, name, storage):
+            yield replace(row, fields={**row.fields, "split": stem.partition("/")[0]}) if by_split else row
 
 
-def _row(number: int, stem: str, pair: dict[str, str], root: str, storage: Storage) -> Row:
+def _folders_are_splits(stems: Iterable[str]) -> bool:
+    """Whether all pairs lie in folders such as train/ and test/, and in more than one."""
+    splits = {split_of(folder) if inside else None for folder, inside, _ in (stem.partition("/") for stem in stems)}
+    return None not in splits and len(splits) > 1
+
+
+def is_hidden(relative: str) -> bool:
+    """Whether systems keep notes of their own there: .DS_Store, ._a.wav beside a.wav, __MACOSX, @eaDir."""
+    return any(part.startswith(".") or part in _NOT_OURS for part in relative.split("/"))
+
+
+def _pair(number: int, stem: str, pair: dict[str, str], folder: str, name: str, storage: Storage) -> Iterator[Row]:
+    """The row of a pair, or one of each label."""
+    row = _row(number, stem, pair, folder, name, storage)
+    text = row.fields.get("text", "")
+    if row.fault is None and (labels := timed.labels(text)):
+        for label in labels:
+            place = f"{stem}@{label.start:.10g}+{label.duration:.10g}"
+            fields = {"id": place, "audio": pair["audio"], "offset": label.start, "duration": label.duration}
+            yield Row(label.line, {**fields, "text": label.text}, file=pair["text"])
+    elif row.fault is None and (kind := timed.kind_of(text)):
+        fault = ClipRejected(reasons.TIMED_TEXT, f"{pair['text']} holds {kind}, not the text of the recording")
+        yield Row(number, {**row.fields, "text": None}, fault)
+    else:
+        yield row
+
+
+def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, storage: Storage) -> Row:
     fields: Fields = {"id": stem, "audio": pair.get("audio")}
     if "audio" not in pair:
         return Row(number, fields, ClipRejected(reasons.MISSING_AUDIO, f"{pair['text']} has no audio file beside it"))
@@ -49,8 +87,13 @@ def _row(number: int, stem: str, pair: dict[str, str], root: str, storage: Stora
         return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
     try:
         # One final newline belongs to the file, not to the text.
-        text = storage.read_bytes(root + pair["text"]).decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
-    except (UnicodeDecodeError, OSError) as fault:
-        detail = "is not valid UTF-8" if isinstance(fault, UnicodeDecodeError) else "cannot be read"
-        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} {detail}"))
+        content = storage.read_bytes(uris.join(folder, pair["text"]))
+        encoding = encoding_of(content[:4])
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding).removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} is not valid UTF-8"))
+    except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
+        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} cannot be read"))
+    except OSError as fault:
+        raise StorageError(f"{name}/{pair['text']}: cannot be read: {fault.strerror}") from fault
     return Row(number, {**fields, "text": text})

@@ -1,37 +1,175 @@
-"""Parquet: a row of the table is a row of the manifest."""
+"""Parquet: a row of the table is a row of the manifest. Of columns that hold bytes, only whether they do is read."""
 
 from __future__ import annotations
 
+import gzip
+import shutil
+import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from transforms.errors import UserError
-from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning
-from transforms.manifests.row import Row
+from transforms.manifests import footer
+from transforms.manifests.embedded import LEFT_OUT
+from transforms.manifests.footer import RowGroup
+from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
+from transforms.manifests.row import Fields, Row
 
-# Rows in memory at a time.
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+# Rows in memory at a time, and bytes that they may have.
 _BATCH_ROWS = 1_000
+_BATCH_BYTES = 4 << 20
+# Fetched at a time of each column.
+_BUFFER_BYTES = 1 << 20
+_MAX_WIDTH = 8  # bytes of a number
+# Lists that are longer than this in the mean, such as embeddings, are left out.
+_MAX_LIST_BYTES = 10_000
+# Binary columns up to this mean length may be texts of writers that do not say so.
+_MAX_TEXT_BYTES = 4_096
 
 
 def likeness(beginning: Beginning) -> int:
     """Certain from the four bytes that every Parquet file begins with."""
-    return CERTAIN if beginning.content.startswith(b"PAR1") else UNLIKE
+    return CERTAIN if beginning.content.startswith((b"PAR1", b"PARE")) else UNLIKE
 
 
 def read(stream: BinaryIO, name: str) -> Iterator[Row]:
-    """The table's rows, numbered from 1.
+    """The table's rows, numbered from 1. What a damaged part of the file holds is one rejected row.
 
     Raises:
-      UserError: the file is damaged.
+      UserError: the file is damaged as a whole.
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 -- slow to import, and most manifests are text
 
+    with ExitStack() as stack:
+        if isinstance(stream, gzip.GzipFile):  # which would be unpacked again for each column
+            unpacked = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, unpacked, 1 << 20)
+            stream = cast(BinaryIO, unpacked)
+        try:
+            groups = footer.read(stream)
+            file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES, page_checksum_verification=True)
+        except Exception as fault:  # a damaged footer raises all kinds
+            _unless_of_the_disk(fault)
+            raise UserError(f"{name}: not a readable Parquet file ({_in_words(fault)})") from None
+        names = file.schema_arrow.names
+        doubled = next((column for column in names if names.count(column) > 1), None)
+        if doubled is not None:
+            raise UserError(f"{name}: the column {doubled!r} stands twice in the table")
+        number = 1
+        for index, group in enumerate(groups):
+            yield from _group(file, index, group, number)
+            number += group.num_rows
+
+
+def _group(file: pq.ParquetFile, index: int, group: RowGroup, number: int) -> Iterator[Row]:
+    """The rows of one row group, a few at a time."""
+    end = number + group.num_rows
     try:
-        file = pq.ParquetFile(stream)
-        number = 0
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            for fields in batch.to_pylist():
-                number += 1
+        leaves = _Leaves(file, group)
+        # One thread: an exception in another one would end the process.
+        for batch in file.iter_batches(leaves.batch_rows(), [index], leaves.read, use_threads=False):
+            for fields in _rows(batch, leaves):
                 yield Row(number, fields)
-    except (OSError, ValueError) as fault:
-        raise UserError(f"{name}: not a readable Parquet file ({type(fault).__name__})") from None
+                number += 1
+    except Exception as fault:  # the library's own, and what its conversions to Python raise
+        _unless_of_the_disk(fault)
+        span = f"rows {number} to {end - 1}" if end - 1 > number else f"row {number}"
+        yield bad_row(number, span, f"{span} cannot be read: this part of the file is damaged ({_in_words(fault)})")
+
+
+def _unless_of_the_disk(fault: Exception) -> None:
+    if isinstance(fault, OSError) and fault.errno is not None:
+        raise fault
+
+
+def _in_words(fault: Exception) -> str:
+    text = str(fault).splitlines()[0] if str(fault) else ""
+    return "encrypted" if "encrypt" in text.lower() else type(fault).__name__
+
+
+class _Leaves:
+    """Which leaves of a row group are read: its columns, and of nested ones their parts.
+
+    Attributes:
+      read: paths of those whose values are fetched.
+      left_out: paths of those whose values no row gets. They are fetched all the same where only this tells which rows
+        have one: where some are null, or the file does not say.
+    """
+
+    def __init__(self, file: pq.ParquetFile, group: RowGroup) -> None:
+        """Looks at the footer only."""
+        self._rows = max(1, group.num_rows)
+        self._bytes = 0
+        self.read: list[str] = []
+        self.left_out: list[str] = []
+        for index, leaf in enumerate(group.leaves):
+            path, form = ".".join(leaf.parts), file.schema.column(index)
+            # Numbers that come back are packed: in memory each has its width.
+            unpacked = 0 if form.physical_type == "BYTE_ARRAY" else leaf.num_values * _MAX_WIDTH
+            size = max(leaf.num_bytes, unpacked)
+            is_left_out = self._is_left_out(form, size / self._rows) and leaf.num_nulls != leaf.num_values
+            if is_left_out:
+                self.left_out.append(path)
+            if not is_left_out or leaf.num_nulls != 0:
+                self.read.append(path)
+                self._bytes += size
+
+    @staticmethod
+    def _is_left_out(leaf: Any, mean: float) -> bool:  # noqa: ANN401 -- pyarrow's column schema, without types
+        is_list = leaf.max_repetition_level > 0
+        is_bytes = leaf.physical_type.endswith("BYTE_ARRAY") and leaf.logical_type.type == "NONE"
+        is_text = leaf.physical_type == "BYTE_ARRAY" and not is_bytes
+        if is_list:
+            return is_bytes or (mean > _MAX_LIST_BYTES and not is_text)
+        return is_bytes and (mean > _MAX_TEXT_BYTES or "." in leaf.path)
+
+    def batch_rows(self) -> int:
+        """Rows whose leaves fill a batch."""
+        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * self._rows // max(1, self._bytes)))
+
+
+def _rows(batch: pa.RecordBatch, leaves: _Leaves) -> Iterator[Fields]:
+    arrays = list(zip(batch.schema.names, batch.columns, strict=True))
+    for index in range(batch.num_rows):
+        fields = {name: _value(array, index) for name, array in arrays}
+        for path in leaves.left_out:
+            _leave_out(fields, path, path in leaves.read)
+        yield fields
+
+
+def _leave_out(fields: Fields, path: str, fetched: bool) -> None:
+    """Puts a mark where a value is left out: into its column's object, or an object in place of a column or list."""
+    column, _, part = (path, "", "") if path in fields else path.partition(".")
+    whole = fields.get(column)
+    if isinstance(whole, dict) and part and "." not in part:
+        if not fetched or whole.get(part) is not None:
+            whole[part] = LEFT_OUT
+    elif not fetched or whole is not None:
+        fields[column] = {part if part and "." not in part else "bytes": LEFT_OUT}
+
+
+def _value(array: pa.Array[Any], index: int) -> object:
+    """The value of a row. One that Python cannot hold becomes an object, which no text or path is."""
+    try:
+        value = array[index].as_py()
+        # Some writers do not say that their bytes are text.
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return {"bytes": LEFT_OUT}
+    except Exception:  # a time out of range, an unknown zone: the library's conversions raise all kinds
+        return {"unreadable": str(array.type), "stored": _as_stored(array, index)}
+
+
+def _as_stored(array: pa.Array[Any], index: int) -> str | None:
+    """The value as the library writes it."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return array.slice(index, 1).cast(pa.string())[0].as_py()
+    except Exception:
+        return None

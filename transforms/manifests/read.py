@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import os
+import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-
-import orjson
 
 from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
-from transforms.errors import ClipRejected, UserError
-from transforms.manifests import columns
+from transforms.errors import ClipRejected, CliptuneError, UserError
+from transforms.manifests import columns, embedded, headerless, original, segments
+from transforms.manifests import survey as table
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import read_rows
+from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
+from transforms.manifests.segments import Segment
 from transforms.storage import Storage, uris
 
 MAX_ID_CHARS = 1_024
@@ -29,24 +33,78 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     if settings.audio_root is None:
         settings = replace(settings, audio_root=manifest.folder())
     found: dict[str, str] | None = None
-    for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+    no_row: Row | None = None
+    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
         source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
         if row.fault is None and found is None:
             found = columns.find_columns(row.fields, manifest, settings)
-        try:
-            if row.fault is not None:
-                raise row.fault
-            yield _clip(row.fields, source, manifest, settings)
-        except ClipRejected as fault:
-            yield _rejected(row, source, settings, fault)
+        no_row = no_row or row
+        yield _outcome(row, source, manifest, settings)
     if found is None:
-        _nothing_read(manifest, storage)
+        _nothing_read(manifest, no_row)
 
 
-def _nothing_read(manifest: Manifest, storage: Storage) -> None:
-    """Refuses a manifest without rows. One whose rows are all faulty is reported row by row."""
-    if next(iter(read_rows(manifest.uri, manifest.name, manifest.is_folder, storage)), None) is None:
+def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: Storage) -> ManifestSettings:
+    """The settings with what a look at all rows tells. Folders are not looked at: their readers know what they hold.
+
+    Raises:
+      UserError: as `rows`; or columns contradict each other, or tell too little.
+    """
+    files = (manifest for manifest in manifests if not manifest.is_folder)
+    looked_at = (pair for manifest in files for pair in _fields(manifest, settings, storage))
+    return replace(settings, layout=table.survey(looked_at, settings))
+
+
+def _fields(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Fields, str]]:
+    """The fields of each row that may become a clip, and its place."""
+    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
+        if row.fault is None:
+            with contextlib.suppress(ClipRejected):
+                yield embedded.with_path(row.fields, settings), f"{manifest.name}:{row.line}"
+
+
+def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
+    """The rows as their reader finds them."""
+    if readable(manifest.name) != manifest.name:
+        raise UserError(f"{uris.shown(manifest.name)}: the name is not valid UTF-8; rename it")
+    line = 0
+    try:
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+            line = row.line
+            yield row
+    except (CliptuneError, GeneratorExit):
+        raise
+    except Exception as fault:
+        raise UserError(f"{manifest.name}: cannot be read behind row {line} ({_raised(fault)})") from fault
+
+
+def _nothing_read(manifest: Manifest, first: Row | None) -> None:
+    """Refuses a manifest of which no line is a row. Rows that are none for another reason are reported one by one."""
+    if first is None:
         raise UserError(f"{manifest.name}: the manifest has no rows")
+    if first.fault is not None and first.fault.reason == reasons.BAD_ROW:
+        raise UserError(f"{manifest.name}: no line of it is a row; in line {first.line} {first.fault.detail}")
+
+
+def _outcome(row: Row, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip | Outcome:
+    """What becomes of one row, in memory: no network and no disk can fail here, so any exception is the row's fate."""
+    try:
+        if row.fault is not None:
+            raise row.fault
+        return _clip(embedded.with_path(row.fields, settings), source, manifest, settings)
+    except ClipRejected as fault:
+        return _rejected(row, source, settings, fault)
+    except CliptuneError:
+        raise
+    except Exception as fault:
+        why = f"the row could not be turned into a clip ({_raised(fault)}); please report it"
+        return _rejected(row, source, settings, ClipRejected(reasons.BAD_ROW, why))
+
+
+def _raised(fault: Exception) -> str:
+    """The class of an exception, and where it was raised."""
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} in {os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 -- text
 
 
 def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip:
@@ -60,56 +118,47 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     task = tasks.find(task_name, settings.tasks)
     target = columns.text("text", fields, settings, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
-    offset, duration = _segment(fields, settings)
+    segment, channel = segments.segment(fields, settings), columns.channel(fields, settings)
     return Clip(
-        clip_id=_clip_id(fields, settings, path, offset, duration),
+        clip_id=_clip_id(fields, settings, _place(path, channel, segment)),
         uri=_audio_uri(path, settings),
         target=target,
         source=source,
-        row=_row_json(fields),
+        row=original.dump(fields, settings),
         prompt=columns.optional("prompt", fields, settings) or (task.prompt if task else ""),
         system_instruction=columns.optional("system_instruction", fields, settings)
         or (task.system_instruction if task else ""),
         task=task.name if task else task_name,
-        # The examples that one recording gives several tasks belong into one split.
-        group=columns.optional("group", fields, settings) or (_place(path, offset, duration) if task_name else ""),
+        group=columns.optional("group", fields, settings) or _recording(path, task_name, segment, channel, settings),
         split=columns.split(fields, settings),
-        offset=offset,
-        duration=duration,
+        offset=segment.offset,
+        duration=segment.duration,
         # An absolute path in a manifest on this machine was written for this machine. A relative path, and any path in
         # a manifest from a bucket, may have come with a dataset from elsewhere.
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
+        channel=channel,
     )
 
 
-def _clip_id(
-    fields: Fields, settings: ManifestSettings, path: str, offset: float | None, duration: float | None
-) -> str:
+def _clip_id(fields: Fields, settings: ManifestSettings, place: str) -> str:
+    """The row's own id; else where its audio is. The whole path, for two folders may hold files of one name."""
     clip_id = columns.optional("id", fields, settings)
     if not clip_id:
-        return _place(path, offset, duration)
+        return place
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(reasons.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}")
     return clip_id
 
 
-def _place(path: str, offset: float | None, duration: float | None) -> str:
-    """Where the audio is, as the row has it. The whole path, for two folders may hold files of one name."""
-    return path if offset is None else f"{path}@{offset:g}+{'' if duration is None else f'{duration:g}'}"
+def _place(path: str, channel: int | None, segment: Segment) -> str:
+    """Where a clip is: two channels of a recording, or two segments, are two clips."""
+    return f"{path}{segment.place}" if channel is None or channel < 0 else f"{path}#{channel}{segment.place}"
 
 
-def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, float | None]:
-    """Offset and duration of a clip within its recording.
-
-    In manifests of NeMo's style `duration` is that of the whole recording, so it counts only beside an offset.
-    """
-    offset = columns.seconds("offset", fields, settings)
-    if offset is None:
-        return None, None
-    duration = columns.seconds("duration", fields, settings)
-    if duration == 0:
-        raise ClipRejected(reasons.BAD_FIELD, "duration must be above 0 s, got 0")
-    return offset, duration
+def _recording(path: str, task_name: str, segment: Segment, channel: int | None, settings: ManifestSettings) -> str:
+    """The group of a row that names none: its recording, if others may share it; all of them belong into one split."""
+    is_part = segment.offset is not None or channel is not None
+    return path if task_name or is_part or columns.is_repeated(path, settings) else ""
 
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:
@@ -125,29 +174,18 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
     return f"{root.rstrip('/') or root}/{path}" if root else path
 
 
-def _row_json(fields: Fields) -> str:
-    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-
-
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
     """The outcome of a row that is no clip, with as much of the row as can be read."""
-    clip_id = columns.value_of("id", row.fields, settings)
-    uri = columns.value_of("audio", row.fields, settings)
-    try:
-        original = _row_json(row.fields) if row.fields else orjson.dumps({"line": row.text}).decode()
-    except TypeError:  # text that is no Unicode
-        original = orjson.dumps({"line": ascii(row.fields)}).decode()
     return Outcome(
-        clip_id=_readable(clip_id),
-        source=source,
-        uri=_readable(uri) or None,
+        clip_id=_named(columns.value_of("id", row.fields, settings)),
+        source=readable(source),
+        uri=_named(columns.value_of("audio", row.fields, settings)) or None,
         status="rejected",
         reason=fault.reason.name,
-        detail=fault.detail,
-        row=original,
+        detail=readable(fault.detail),
+        row=original.dump(row.fields or {"line": row.text}, settings),
     )
 
 
-def _readable(value: object) -> str:
-    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    return text.encode("utf-8", errors="replace").decode()
+def _named(value: object) -> str:
+    return readable(value)[: embedded.MAX_PATH_CHARS] if isinstance(value, (str, int)) else ""

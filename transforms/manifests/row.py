@@ -8,7 +8,20 @@ from typing import Any
 from transforms.errors import ClipRejected
 
 Fields = dict[str, Any]
-# The usual names of each column, tried in this order, in any case.
+# Units of times, by the ends of their columns' names: how many make a second.
+UNITS = {
+    "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
+    "ms": 1_000, "msec": 1_000, "msecs": 1_000, "millis": 1_000, "millisecond": 1_000, "milliseconds": 1_000,
+    "us": 1_000_000, "usec": 1_000_000, "micros": 1_000_000, "microseconds": 1_000_000,
+}  # fmt: skip
+
+
+def _times(*names: str) -> tuple[str, ...]:
+    """The names, and each with every unit behind it, such as "start_ms"."""
+    return (*names, *(f"{name}_{unit}" for name in names for unit in UNITS))
+
+
+# The usual names of each column, tried in this order, in any case; "startTime" and "Start time" count as "start_time".
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
     "audio": (
@@ -19,9 +32,19 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt",),
     "task": ("task", "task_name", "taskname"),
     "group": ("group", "speaker", "speaker_id", "client_id", "spk", "spk_id"),
-    "split": ("split", "subset"),
-    "offset": ("offset", "start"),
-    "duration": ("duration",),
+    "split": ("split", "subset", "partition", "data_split", "dataset_split", "split_name", "set"),
+    "offset": _times(
+        "offset", "start", "start_time", "begin", "begin_time", "onset", "time_start", "time_begin", "start_offset",
+        "begin_offset", "segment_start", "seg_start", "audio_start", "clip_start", "start_timestamp", "start_at",
+        "t_start", "tmin", "xmin", "t0", "starttime", "begintime",
+    ),
+    "end": _times(
+        "end", "end_time", "stop", "stop_time", "time_end", "time_stop", "end_offset", "stop_offset", "segment_end",
+        "seg_end", "audio_end", "clip_end", "end_timestamp", "end_at", "t_end", "tmax", "xmax", "t1", "finish",
+        "endtime", "stoptime",
+    ),
+    "duration": _times("duration", "dur", "segment_duration", "seg_duration", "clip_duration"),
+    "channel": ("channel", "channel_index", "channel_number", "audio_channel", "channel_id", "chan", "side"),
     "system_instruction": ("system_instruction", "systemInstruction"),
 }  # fmt: skip
 
@@ -36,6 +59,7 @@ class Row:
       fault: why the line is no row; None for a row.
       text: the line itself, if it is no row.
       file: the file of a folder that it is in; "" for a manifest of one file.
+      cells: of a row in a list without a header; () elsewhere. `fields` is then {} if the list does not tell them.
     """
 
     line: int
@@ -43,3 +67,4 @@ class Row:
     fault: ClipRejected | None = None
     text: str = ""
     file: str = ""
+    cells: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class Count:
     """Totals of a dataset, outcome by outcome.
 
     Attributes:
-      splits: totals of "train" and "validation".
+      splits: totals of "train", "validation" and, where rows are marked so, "test".
       sample_rate: of the dataset, Hz.
       reasons: rejected rows by reason.
       formats: accepted clips by the format of their source.

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import BinaryIO
 
+from transforms import reasons
 from transforms.audio import builds
 from transforms.clip import Outcome
-from transforms.dataset import assign, ledger
+from transforms.dataset import assign, duplicates, ledger
 from transforms.dataset.checksums import Checksums, Recorder
 from transforms.dataset.description import DatasetDescription, Shard, Split
-from transforms.dataset.duplicates import audio_of
+from transforms.dataset.duplicates import Leaks, audio_of
 from transforms.dataset.output import (
     CHECKSUMS_FILE,
     DATASET_FILE,
@@ -56,7 +57,8 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     rows = sum(result.rows for result in results)
     if rows != plan.rows or not rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the shards account for {rows}")
-    splits = {assign.TRAIN: SplitCount(), assign.VALIDATION: SplitCount()}
+    marked = [assign.TEST] if assign.TEST in plan.num_shards else []
+    splits = {split: SplitCount() for split in (assign.TRAIN, assign.VALIDATION, *marked)}
     count = Count(splits, output.settings.sample_rate)
     output.check_claim()
     files = Recorder(output.folder, output.storage)
@@ -92,7 +94,13 @@ def _outcomes(
         return key, *_sidecar(key, output, fingerprints[key])
 
     with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
-        for key, sidecar, checksum in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
+        held_out = (key for key in plan.shard_keys() if key[0] in assign.HELD_OUT)
+        leaks = Leaks.of(sidecar for _, sidecar, _ in map_ordered(executor, read, held_out, SIDECARS_AT_A_TIME))
+        for key, found, digest in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
+            sidecar, checksum = found, digest
+            if dropped := leaks.add(key[0], found.outcomes):
+                duplicates.drop(key, dropped, output, reasons.AUDIO_IN_TRAIN)
+                _, sidecar, checksum = read(key)
             files.note(output.sidecar_uri(key), checksum)
             if key[0] != REJECTED:
                 files.note(output.shard_uri(key), sidecar.sha256)

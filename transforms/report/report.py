@@ -17,6 +17,8 @@ HOW_TO_REPORT = (
     "please tell whoever maintains it, in private, for what crashes a decoder may be an attack; send the lines from "
     "rejected.jsonl, `decoders` from dataset.json, and a recording if you may"
 )
+# A share of validation that is off by less of itself is as asked for.
+SHARE_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Report:
       accepted: rows that became examples.
       rejected: rows that did not.
       fingerprint: of all examples in their order, hexadecimal.
-      splits: "train" and "validation".
+      splits: "train", "validation" and, where rows are marked so, "test".
       durations: accepted clips by the whole seconds of their payload, in order.
       source_formats: accepted clips by the format of their source, such as "wav/pcm_16".
       tasks: by name; {} for a dataset without tasks.
@@ -205,8 +207,26 @@ def _by_frequency(reasons: Counter[str]) -> list[str]:
     return sorted(reasons, key=lambda reason: (-reasons[reason], reason))
 
 
+def _off_share(count: Count, asked: float | None) -> list[str]:
+    """What part of the clips, and of their bytes, validation has, if whole groups have forced it off what it was to be.
+
+    Args:
+      count: of the dataset.
+      asked: the part that validation was to have; None if nothing is to be said.
+    """
+    train, validation = count.splits[assign.TRAIN], count.splits[assign.VALIDATION]
+    examples, size = train.examples + validation.examples, train.bytes + validation.bytes
+    if asked is None or not validation.examples:
+        return []
+    share = validation.examples / examples
+    if abs(share - asked) <= max(SHARE_TOLERANCE * asked, 1 / examples):
+        return []
+    found = f"{share:.1%} of the clips and {validation.bytes / size:.1%} of the bytes"
+    return [f"validation has {found}, where {asked:.1%} were asked for: whole groups share a split"]
+
+
 def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
-    warnings: list[str] = []
+    warnings = list(plan.remarks)
     if faults := count.reasons[DECODER_FAULT.name]:
         warnings.append(f"{faults:,} × {DECODER_FAULT}, which is a fault of Cliptune: {HOW_TO_REPORT}")
     if count.duplicates:
@@ -214,8 +234,8 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
         fact = f"{count.duplicates:,} {clips} the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")
     if plan.torn_groups:
-        fact = f"the manifest puts clips of {plan.torn_groups:,} groups into both splits"
-        warnings.append(f"{fact}; cliptune check refuses that")
+        fact = f"the manifest puts clips of {plan.torn_groups:,} groups into several splits"
+        warnings.append(f"{fact}, which then test what was trained on; mark all rows of a group for one split")
     for task, number in plan.prompts.items():
         if number > 1:
             whose = f"task {task} has" if task else "the rows have"
@@ -224,6 +244,7 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
         f"{fault.detail}; {'tune will leave the rest out' if fault.cut else fault.remedy}"
         for fault in sizes.over(count.splits[assign.TRAIN], count.splits[assign.VALIDATION])
     ]
+    warnings += _off_share(count, plan.validation_share)
     if not count.splits[assign.TRAIN].examples:
         warnings.append("the train split is empty: nothing can be tuned with this dataset")
     if not count.splits[assign.VALIDATION].examples:

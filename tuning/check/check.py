@@ -33,7 +33,7 @@ class CheckReport:
       errors: number of problems that are errors.
       counts: number of problems by rule.
       problems: the first 1,000 problems.
-      splits: totals of "train" and "validation".
+      splits: totals of "train", "validation" and, where rows are marked so, "test".
       estimate: the cost of the requested job.
       estimates: the cost of every model in one to five epochs; None if not requested.
     """

@@ -17,7 +17,7 @@ from transforms.storage import Storage, uris
 from tuning import dataset
 from tuning.check.references import Reference, check_references
 from tuning.cost import Tokens
-from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
+from tuning.dataset import HELD_OUT, TRAIN, VALIDATION, Dataset, Shard
 from tuning.providers import DEFAULT, PROVIDERS
 from tuning.providers.base import ERROR, WARNING, Facts, Problem, Provider
 
@@ -34,7 +34,7 @@ class JsonlFile:
     Attributes:
       name: the file's name in the sources of problems.
       uri: absolute path or gs:// URI.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       shard: the file's entry in `dataset.json`; None for a file that belongs to no dataset.
       max_lines: how many lines are checked; None for all.
       ledger: folder of the dataset's ledger; "" for a file that belongs to no dataset.
@@ -74,7 +74,7 @@ class Findings:
     """The result of a check.
 
     Attributes:
-      splits: totals of "train" and "validation".
+      splits: totals of "train", "validation" and, where rows are marked so, "test".
       counts: number of problems, by rule.
       problems: the first `SHOWN_PROBLEMS` problems.
       errors: number of errors.
@@ -122,7 +122,8 @@ def files_of(path: str, storage: Storage) -> list[JsonlFile]:
     if not storage.is_folder(uri):
         raise UserError(f"{path}: there is no such file or dataset folder")
     prepared = dataset.load(path, storage)
-    return [JsonlFile.of(prepared, split, shard) for split in (VALIDATION, TRAIN) for shard in prepared.splits[split]]
+    splits = (*HELD_OUT, TRAIN)
+    return [JsonlFile.of(prepared, split, shard) for split in splits for shard in prepared.splits.get(split, ())]
 
 
 def check(
@@ -134,10 +135,10 @@ def check(
 ) -> Findings:
     """Checks files line by line.
 
-    Memory grows with the validation split and with the number of audio URIs.
+    Memory grows with the held-out splits and with the number of audio URIs.
 
     Args:
-      files: the files; those of the validation split come first.
+      files: the files; those of the held-out splits come first.
       storage: reads the files.
       advance: called with the bytes of each line, for progress.
       look_up: whether to list the buckets of the audio that examples refer to.
@@ -147,10 +148,11 @@ def check(
       UserError, StorageError: a file cannot be read.
     """
     findings = Findings()
-    held_out: dict[str, str] = {}  # source by audio of the validation split
+    held_out: dict[str, tuple[str, str]] = {}  # split and source, by the audio of the held-out splits
     references: dict[str, Reference] = {}
     for file in files:
-        for problem in _check_file(file, storage, provider, findings.splits[file.split], held_out, references, advance):
+        totals = findings.splits.setdefault(file.split, SplitFacts())
+        for problem in _check_file(file, storage, provider, totals, held_out, references, advance):
             findings.add(problem)
     ledger = next((file.ledger for file in files), "")
     of_audio = check_references(references, storage, ledger) if look_up else ()
@@ -165,7 +167,7 @@ def _check_file(
     storage: Storage,
     provider: Provider,
     totals: SplitFacts,
-    held_out: dict[str, str],
+    held_out: dict[str, tuple[str, str]],
     references: dict[str, Reference],
     advance: Callable[[int], None],
 ) -> Iterator[Problem]:
@@ -241,33 +243,34 @@ def _check_numbered(line: bytes, source: str, provider: Provider) -> tuple[list[
     return provider.check_line(line.removesuffix(b"\n"), source)
 
 
-def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, str]) -> Iterator[Problem]:
-    """A problem if the audio is in both splits, because the validation metrics would then look too good."""
+def _leaks(split: str, facts: Facts, source: str, held_out: dict[str, tuple[str, str]]) -> Iterator[Problem]:
+    """A problem if the audio is held out and trained on, because the metrics would then look too good."""
     if facts.audio is None:
         return
-    if split == VALIDATION:
-        held_out.setdefault(facts.audio, source)
+    if split in HELD_OUT:
+        held_out.setdefault(facts.audio, (split, source))
     elif facts.audio in held_out:
-        detail = f"the audio is also in the validation split, at {held_out[facts.audio]}"
+        other, where = held_out[facts.audio]
+        detail = f"the audio is also in the {other} split, at {where}"
         yield Problem(source, ERROR, "audio_in_both_splits", detail)
 
 
 def _groups_in_both(folder: str, storage: Storage) -> Iterator[Problem]:
-    """A problem for each group in both splits, because validation would then test what was trained on."""
+    """A problem for each group that is held out and trained on: only the manifest itself can have marked it so."""
     held_out: dict[object, object] = {}
-    for row in _grouped(folder, VALIDATION, storage):
+    for row in _grouped(folder, HELD_OUT, storage):
         held_out.setdefault(row["group"], row["source"])
-    for row in _grouped(folder, TRAIN, storage):
+    for row in _grouped(folder, (TRAIN,), storage):
         other = held_out.pop(row["group"], None)
         if other is not None:
             detail = f"group {row['group']!r} is in both splits, at {other} too; mark all its rows for one split"
-            yield Problem(str(row["source"]), ERROR, "group_in_both_splits", detail)
+            yield Problem(str(row["source"]), WARNING, "group_in_both_splits", detail)
 
 
-def _grouped(folder: str, split: str, storage: Storage) -> Iterator[dict[str, object]]:
+def _grouped(folder: str, splits: Sequence[str], storage: Storage) -> Iterator[dict[str, object]]:
     columns = ["source", "status", "split", "group"]
     for row in read_ledger(folder, storage, columns):
-        if row["status"] == "accepted" and row["split"] == split and row.get("group"):
+        if row["status"] == "accepted" and row["split"] in splits and row.get("group"):
             yield row
 
 

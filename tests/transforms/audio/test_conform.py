@@ -11,6 +11,7 @@ from tests.sounds import tone
 from transforms import reasons
 from transforms.audio import conform
 from transforms.audio.waveform import Waveform
+from transforms.clip import ONLY_CHANNEL
 from transforms.errors import ClipRejected
 from transforms.settings import Settings
 
@@ -309,3 +310,25 @@ def test_the_level_does_not_depend_on_channels_or_rate(channels, rate):
     samples = np.repeat(tone(440, rate, 0.5)[:, None], channels, axis=1)
     rms = np.sqrt(np.mean((conform.conform(wave(samples, rate), Settings()).samples / 32_768.0) ** 2))
     assert 20 * np.log10(rms / (0.5 / np.sqrt(2))) == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_channel_is_cut_out_as_it_is(dtype):
+    stereo = Waveform(np.array([[1, -2], [3, -4]], dtype), 16_000, "wav/pcm_16")
+    for channel, expected in ((0, [[1], [3]]), (1, [[-2], [-4]])):
+        alone = conform.one_channel(stereo, channel)
+        assert alone.samples.tolist() == expected
+        assert (alone.samples.dtype, alone.samples.flags.c_contiguous) == (dtype, True)
+
+
+def test_the_only_channel_is_the_whole_recording():
+    mono = Waveform(np.ones((3, 1), np.int16), 16_000, "wav/pcm_16")
+    assert conform.one_channel(mono, 0) is mono
+    assert conform.one_channel(mono, ONLY_CHANNEL) is mono
+
+
+@pytest.mark.parametrize(("channels", "channel"), [(1, 1), (2, 2), (2, ONLY_CHANNEL)])
+def test_a_channel_that_is_not_there_or_not_clear(channels, channel):
+    with pytest.raises(ClipRejected) as fault:
+        conform.one_channel(Waveform(np.ones((3, channels), np.int16), 16_000, "wav/pcm_16"), channel)
+    assert fault.value.reason == reasons.NO_SUCH_CHANNEL

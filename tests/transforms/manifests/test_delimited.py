@@ -12,7 +12,7 @@ from tests.transforms.manifests.written import rows_of, summary, written
         ("LJ2|Yes|\n", [("LJ2", "wavs/LJ2.wav", "Yes")]),
         ("LJ1|yes\n", [("LJ1", "wavs/LJ1.wav", "yes")]),
         ("x/a.wav|yes\n", [("x/a.wav", "x/a.wav", "yes")]),
-        ("x/a.wav|anna|yes\n", [("x/a.wav", "x/a.wav", "yes")]),
+        ("x/a.wav|anna|yes it is\n", [("x/a.wav", "x/a.wav", "yes it is")]),
         ('a.wav|a lone " quote\n', [("a.wav", "a.wav", 'a lone " quote')]),
         ("a.wav|yes\na|b|c|d\n", [("a.wav", "a.wav", "yes"), ("metadata.csv:2", "bad_row")]),
     ],
@@ -22,7 +22,7 @@ def test_lists_without_a_header(tmp_path, content, clips):
 
 
 def test_the_speaker_of_a_list_without_a_header(tmp_path):
-    (clip,) = rows_of(written(tmp_path, "x/a.wav|anna|yes\n", "filelist.txt"))
+    (clip,) = rows_of(written(tmp_path, "x/a.wav|anna|yes it is\n", "filelist.txt"))
     assert clip.group == "anna"
 
 

@@ -8,7 +8,7 @@ def kaldi(tmp_path, **files):
     folder = tmp_path / "data"
     folder.mkdir()
     for name, content in files.items():
-        (folder / name.replace("_", ".")).write_text(content)
+        (folder / name.replace("wav_scp", "wav.scp")).write_text(content)
     return rows_of(folder)
 
 
@@ -44,4 +44,44 @@ def test_segments_of_a_kaldi_folder(tmp_path):
         ("data/segments:3", reasons.MISSING_AUDIO.name),
         ("data/segments:4", reasons.BAD_FIELD.name),
         ("data/segments:5", reasons.BAD_FIELD.name),
+    ]
+
+
+def test_sides_of_a_call_in_a_kaldi_folder(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="c1-A c1.wav\nc1-B c1.wav\nc2-A c2a.wav\nc2-B c2b.wav\n",
+        reco2file_and_channel="c1-A c1 A\nc1-B c1 B\nc2-A c2 A\nc2-B c2 B\n",
+        text="c1-A hello\nc1-B who is there\nc2-A hello\nc2-B yes\n",
+    )
+    # Each side of the second call has a file of its own.
+    assert [(row.clip_id, row.uri, row.channel) for row in rows] == [
+        ("c1-A", "data/c1.wav", 0),
+        ("c1-B", "data/c1.wav", 1),
+        ("c2-A", "data/c2a.wav", None),
+        ("c2-B", "data/c2b.wav", None),
+    ]
+
+
+def test_channels_of_segments_in_a_kaldi_folder(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="r1 a.wav\n",
+        segments="u1 r1 0.5 2.25 0\nu2 r1 3 4 1\nu3 r1 3 4\n",
+        text="u1 one\nu2 two\nu3 three\n",
+    )
+    assert [(row.clip_id, row.channel) for row in rows] == [("u1", 0), ("u2", 1), ("u3", None)]
+
+
+def test_a_line_that_is_no_utf_8_costs_its_row(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "wav.scp").write_bytes(b"u1 a.wav\nu2 b.wav\n\xff c.wav\n")
+    (folder / "text").write_bytes(b"u1 hello\nu2 caf\xe9\n")
+    (folder / "utt2spk").write_bytes(b"u1 \xe9\n")
+    assert summary(rows_of(folder)) == [
+        ("u1", "data/a.wav", "hello"),
+        ("data/wav.scp:2", reasons.MISSING_TEXT.name),
+        ("data/text:2", reasons.BAD_ROW.name),
+        ("data/wav.scp:3", reasons.BAD_ROW.name),
     ]

@@ -1,10 +1,14 @@
 """Folders of pairs: one file without the other is a rejected row."""
 
+import orjson
 import pytest
 
 from tests.transforms.manifests.written import rows_of, summary
 from transforms import reasons
-from transforms.errors import UserError
+from transforms.errors import StorageError, UserError
+from transforms.manifests import locate, read
+from transforms.manifests.columns import ManifestSettings
+from transforms.storage import Storage
 
 
 def test_a_folder_of_pairs(tmp_path):
@@ -28,3 +32,172 @@ def test_a_folder_without_audio_is_no_manifest(tmp_path):
     (tmp_path / "pairs/a.txt").write_text("hello")
     with pytest.raises(UserError, match=r"^pairs: a folder must hold pairs"):
         rows_of(tmp_path / "pairs")
+
+
+@pytest.mark.parametrize(
+    ("stems", "splits"),
+    [
+        (["train-clean/anna/a", "dev/b", "test/c"], ["validation", "test", "train"]),
+        (["train/a", "c"], ["", ""]),
+        (["train/a", "anna/b"], ["", ""]),
+        (["test/a", "test/b"], ["", ""]),  # one folder tells nothing
+    ],
+)
+def test_folders_of_pairs_that_are_named_after_splits(tmp_path, stems, splits):
+    for stem in stems:
+        path = tmp_path / "pairs" / stem
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".wav").touch()
+        path.with_suffix(".txt").write_text("hello")
+    assert [row.split for row in rows_of(tmp_path / "pairs")] == splits
+
+
+def paired(tmp_path, text):
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    (folder / "a.wav").write_text("")
+    (folder / "a.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return rows_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("0.000000\t1.500000\thello there\n1.500000\t3.0\tworld\n", [(0, 1.5, "hello there"), (1.5, 1.5, "world")]),
+        ("0.5\t2\tonly one\n", [(0.5, 1.5, "only one")]),
+        ("0.5\t2.5\tone\n\\\t100.0\t3000.0\n3\t4\ttwo\n", [(0.5, 2, "one"), (3, 1, "two")]),  # with frequencies
+        ("0,5\t2,25\tcommas\r\n3\t4\tso what\r\n", [(0.5, 1.75, "commas"), (3, 1, "so what")]),
+        ("1234.567891\t1234.667891\tlate", [(1234.567891, 0.1, "late")]),
+    ],
+)
+def test_labels_beside_a_recording_are_its_segments(tmp_path, text, segments):
+    clips = paired(tmp_path, text)
+    assert [(clip.offset, clip.duration, clip.target) for clip in clips] == segments
+    assert len({clip.clip_id for clip in clips}) == len(clips)
+    assert {clip.uri for clip in clips} == {"pairs/a.wav"}
+
+
+def test_a_label_that_is_no_segment_costs_its_row_and_carries_its_line(tmp_path):
+    rows = paired(tmp_path, "1.0\t1.0\ta point\n1.0\t2.0\t\n3.0\t2.0\tbackwards\n4\t5\tgood\n")
+    assert summary(rows) == [
+        ("pairs/a.txt:1", reasons.BAD_FIELD.name),
+        ("pairs/a.txt:2", reasons.MISSING_TEXT.name),
+        ("pairs/a.txt:3", reasons.BAD_FIELD.name),
+        ("a@4+1", "pairs/a.wav", "good"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\n00:00:00,000 --> 00:00:02,000\nhello\n\n2\n00:00:02,000 --> 00:00:03,000\nworld",
+        "\ufeff1\r\n00:00:00,000 --> 00:00:02,000\r\nhello\r\n",
+        "A title\n\n1\n00:00:00,000 --> 00:00:02,000\nhello",
+        "WEBVTT\n\n00:00.000 --> 00:02.000\nhello",
+        "[00:00.000 --> 00:02.000]  hello",
+        "0:00:00.000,0:00:02.000\nhello\n",
+        "[Script Info]\nTitle: x",
+        "{0}{25}hello",
+        "[ar:x]\n[00:12.00]hello",
+        "0:00\nhello\n0:03\nworld",
+        "Speaker 1  0:03\nhello",
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0',
+        '"ooTextFile"\n"TextGrid"\n0',
+        'File type = "ooTextFile"\n'.encode("utf-16"),
+        "<?xml version='1.0'?><ANNOTATION_DOCUMENT/>",
+        "<tt xml:lang='en'>",
+        '{"text": "hello", "segments": []}',
+        "{\\rtf1\\ansi hello}",
+        "start\tend\ttext\n0\t1500\thello",
+        "00:00:01.000\t00:00:02.000\thello",
+        "0.5\t2.5\thello\nmore text\n",
+        "0.5 2.5 hello\n2.5 3.5 world\n",
+        "a 1 0.0 0.5 hello\na 1 0.5 0.5 world\n",  # CTM
+        "a 1 spk 0.0 1.5 hello\n",  # STM
+        "SPEAKER a 1 0.0 1.0 <NA> <NA> s <NA> <NA>",  # RTTM
+    ],
+)
+def test_times_beside_a_recording_are_no_target(tmp_path, text):
+    (row,) = paired(tmp_path, text)
+    assert (row.source, row.reason) == ("pairs:1", reasons.TIMED_TEXT.name)
+    assert row.detail.startswith("a.txt holds ")
+    assert orjson.loads(row.row)["text"] is None  # or the rejected row, run again, would be accepted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12:30 is the time",
+        "it is 12:30",
+        "1 2 3",
+        "7",
+        "12:30",
+        "two\nlines",
+        "a\ttab",
+        "1.5 or 2.5?",
+        "3.5 is more than 2.5",
+        "from 9:30 to 10:15",
+        "[laughs] hello",
+        "{hm} hello",
+        "he said --> look",
+        "Speaker one: hello",
+        "hello é 你好",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_text_with_numbers_is_a_target(tmp_path, text, encoding):
+    (clip,) = paired(tmp_path, text.encode(encoding))
+    assert clip.target == text
+
+
+def test_what_systems_leave_in_folders_is_no_row(tmp_path):
+    folder = tmp_path / "pairs"
+    for name in (
+        "a.wav",
+        "a.txt",
+        "._a.wav",
+        "._a.txt",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "__MACOSX/._a.wav",
+        "__MACOSX/b.wav",
+        "sub/._c.wav",
+        "sub/c.wav",
+        "sub/c.txt",
+        ".Trash-1000/z.wav",
+        "@eaDir/a.wav/a.wav",
+        ".ipynb_checkpoints/a.txt",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("hello")
+    assert summary(rows_of(folder)) == [("a", "pairs/a.wav", "hello"), ("sub/c", "pairs/sub/c.wav", "hello")]
+
+
+@pytest.mark.parametrize("marker", ["", "clips/", "clips"])
+@pytest.mark.parametrize("name", ["clips", "clips/"])
+def test_an_empty_object_that_stands_for_a_folder_is_none_of_its_files(bucket, marker, name):
+    storage = Storage()
+    for path, content in {"clips/a.wav": b"x", "clips/a.txt": b"hello", "clips/sub/": b"", "clips/b.wav/": b""}.items():
+        storage.write_bytes(f"{bucket}/{path}", content)
+    if marker:
+        storage.write_bytes(f"{bucket}/{marker}", b"")
+    (manifest,) = locate.locate([f"{bucket}/{name}"], "/", storage)
+    assert manifest.is_folder
+    assert summary(read.rows(manifest, ManifestSettings(), storage)) == [("a", f"{bucket}/clips/a.wav", "hello")]
+
+
+def test_a_pattern_matches_nothing_that_systems_leave(bucket, tmp_path):
+    storage = Storage()
+    for folder in (bucket, str(tmp_path)):
+        for name in ("m.csv", "._m.csv", "Thumbs.db", ".DS_Store"):
+            storage.write_bytes(f"{folder}/{name}", b"x")
+        assert [found.uri for found in locate.locate([f"{folder}/*"], "/", storage)] == [f"{folder}/m.csv"]
+        assert [found.uri for found in locate.locate([f"{folder}/._*"], "/", storage)] == [f"{folder}/._m.csv"]
+
+
+def test_a_text_on_a_disk_that_fails_is_not_the_rows_fault(tmp_path):
+    (tmp_path / "a.wav").write_text("")
+    (tmp_path / "a.txt").symlink_to("/proc/self/mem")
+    with pytest.raises(StorageError, match=r"/a\.txt: cannot be read: Input/output error$"):
+        rows_of(tmp_path)

@@ -152,7 +152,7 @@ USUAL = ["train"] * 4 + ["validation"]
         (["train"] * 3 + ["validation"], {}, ["100 bytes of validation, over 25 % of the 300 for training"]),
         (["train"], {}, ["validation split is empty"]),
         (["validation"], {}, ["train split is empty"]),
-        (USUAL, {"torn_groups": 1}, ["1 groups into both splits"]),
+        (USUAL, {"torn_groups": 1}, ["1 groups into several splits"]),
         (USUAL, {"prompts": {"": 1}}, []),
         (USUAL, {"prompts": {"": 2, "t": 3}}, ["rows have 2 different", "task t has 3 different"]),
     ],

@@ -1,0 +1,225 @@
+"""Lines as cells: where quotes are syntax, where they are text, and where one never closes."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from transforms.manifests.lines import MAX_LINE_BYTES
+
+# Common Voice and LJSpeech are written between these without quoting: a lone quote there is text.
+LOOSE = ("\t", "|")
+# The longest cell that is looked for behind a quote that its own line does not close.
+MAX_CELL_LINES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The cells of one row, on one line or, where a cell holds line ends, on several.
+
+    Attributes:
+      line: 1-based line where it begins.
+      cells: without the quotes that are syntax.
+      text: the lines as they stand.
+      fault: why the lines are no row; "" for a row.
+      certain: whether the quotes of the record can only be syntax.
+    """
+
+    line: int
+    cells: list[str]
+    text: str
+    fault: str = ""
+    certain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quoting:
+    """Which cells of a file between `LOOSE` delimiters have quotes that are syntax, besides those with doubled ones.
+
+    Attributes:
+      everywhere: every cell that begins and ends with a quote.
+      columns: every such cell of these columns.
+    """
+
+    everywhere: bool = False
+    columns: frozenset[int] = frozenset()
+
+    def unquoted(self, cell: str, column: int) -> str:
+        """The text of a cell: `"He said ""yes"" twice."` without its quotes, `"He said` as it is."""
+        if not _is_regular(cell):
+            return cell
+        inner = cell[1:-1]
+        if '\\"' in inner and not _is_doubled(inner):
+            return inner.replace('\\"', '"')
+        certain = '""' in inner or not inner
+        return inner.replace('""', '"') if certain or self.everywhere or column in self.columns else cell
+
+
+def _is_regular(cell: str) -> bool:
+    """Whether a cell is quoted as CSV has it: a quote at each end, and within only doubled or escaped ones."""
+    if len(cell) < 2 or cell[0] != '"' or cell[-1] != '"':
+        return False
+    return _is_doubled(cell[1:-1]) or '"' not in cell[1:-1].replace('\\"', "")
+
+
+def _is_doubled(inner: str) -> bool:
+    return '"' not in inner.replace('""', "")
+
+
+@dataclass(slots=True)
+class Records:
+    """The records of an open file.
+
+    Attributes:
+      text: the file, opened with newline="", so that line ends within cells stay as they are.
+      delimiter: between cells.
+      quoting: of a file between `LOOSE` delimiters; None for cells as they stand.
+      width: cells of a row; 0 while it is not known.
+      is_row: whether cells look like a row of the table, which no cell of another row may hold.
+    """
+
+    text: TextIO
+    delimiter: str
+    quoting: Quoting | None = None
+    width: int = 0
+    is_row: Callable[[list[str]], bool] = lambda cells: False
+    _line: int = 0
+    _ahead: deque[str] = field(default_factory=deque)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every record; blank lines are none."""
+        while line := self._peek(0):
+            self._ahead.popleft()
+            self._line += 1
+            start = self._line
+            if len(line) >= MAX_LINE_BYTES:
+                self._skip_line(line)
+                yield Record(start, [], line[:2_000], f"the line is longer than {MAX_LINE_BYTES:,} characters")
+            elif line.strip():
+                yield self._record(start, line)
+
+    def _peek(self, index: int) -> str:
+        """The line after `index` others that are not taken yet; "" at the end."""
+        while len(self._ahead) <= index:
+            line = self.text.readline(MAX_LINE_BYTES)
+            if not line:
+                return ""
+            self._ahead.append(line)
+        return self._ahead[index]
+
+    def _skip_line(self, line: str) -> None:
+        while line and not line.endswith(("\n", "\r")):
+            line = self.text.readline(MAX_LINE_BYTES)
+
+    def _record(self, start: int, line: str) -> Record:
+        if '"' not in line:
+            return Record(start, self._split(line), line)
+        return self._loose(start, line) if self.delimiter in LOOSE else self._strict(start, line)
+
+    def _split(self, line: str) -> list[str]:
+        return line.rstrip("\r\n").split(self.delimiter)
+
+    def _parse(self, text: str) -> tuple[list[str] | None, bool]:
+        """The cells as CSV has them, None if the quotes are irregular; and whether one is open at the end."""
+        cells, is_open = self._parse_as(text, escape=None)
+        if cells is None and '\\"' in text:
+            cells, is_open = self._parse_as(text, escape="\\")
+        return cells, is_open
+
+    def _parse_as(self, text: str, escape: str | None) -> tuple[list[str] | None, bool]:
+        reader = csv.reader(
+            [text], delimiter=self.delimiter, escapechar=escape, doublequote=escape is None, strict=True
+        )
+        try:
+            return next(reader, []), False
+        except csv.Error as fault:
+            return None, "unexpected end" in str(fault)
+
+    def _strict(self, start: int, line: str) -> Record:
+        """A record of a file in which a quote at a cell's beginning is syntax."""
+        cells, is_open = self._parse(line)
+        if cells is not None:
+            return Record(start, cells, line)
+        if not is_open:
+            return self._irregular(start, line)
+        lines, cells = self._closed(line, self._looks_like_row)
+        self._take(len(lines) - 1)
+        text = "".join(lines)
+        if cells is not None:
+            return Record(start, cells, text)
+        follows = self._peek(0)
+        why = "closes only behind what look like further rows" if follows else "never closes"
+        span = f" (lines {start} to {self._line} are no row)" if self._line > start else ""
+        return Record(start, [], text, f"the quote that opens in line {start} {why}{span}; double or remove it")
+
+    def _irregular(self, start: int, line: str) -> Record:
+        """Quotes that follow no rule are text, if the cells can be told all the same: `"Yes," he said`."""
+        cells = self._split(line)
+        if len(cells) == self.width and all(cell.count('"') % 2 == 0 for cell in cells):
+            return Record(start, cells, line)
+        return Record(start, [], line, "the quotes of the row follow no rule (invalid row: quote the text)")
+
+    def _loose(self, start: int, line: str) -> Record:
+        """A record of a file in which quotes may be text or syntax."""
+        plain = self._split(line)
+        cells, is_open = self._parse(line)
+        if cells is not None and len(plain) != self.width == len(cells):
+            return Record(start, cells, line, certain=True)  # the delimiter is in a quoted cell
+        if cells is not None and len(cells) == 1 and self.delimiter in cells[0]:
+            return Record(start, cells[0].split(self.delimiter), line, certain=True)  # a spreadsheet quoted the line
+        if is_open and self.width:
+            lines, cells = self._closed(line, lambda more: len(self._split(more)) >= self.width)
+            if cells is not None and len(cells) == self.width:
+                self._take(len(lines) - 1)
+                return Record(start, cells, "".join(lines), certain=True)
+        if self.quoting is not None:
+            plain = [self.quoting.unquoted(cell, column) for column, cell in enumerate(plain)]
+        return Record(start, plain, line)
+
+    def _closed(self, line: str, ends: Callable[[str], bool]) -> tuple[list[str], list[str] | None]:
+        """The lines up to where the open quote closes, or up to one that ends the search; the cells if it closes."""
+        lines, length = [line], len(line)
+        while len(lines) < MAX_CELL_LINES and length < MAX_LINE_BYTES:
+            more = self._peek(len(lines) - 1)
+            if not more or ends(more):
+                break
+            lines.append(more)
+            length += len(more)
+            if '"' in more:
+                cells, is_open = self._parse("".join(lines))
+                if not is_open:
+                    return lines, cells
+        return lines, None
+
+    def _looks_like_row(self, line: str) -> bool:
+        cells, _ = self._parse(line)
+        return any(len(found) == self.width and self.is_row(found) for found in (cells, self._split(line)) if found)
+
+    def _take(self, num_lines: int) -> None:
+        for _ in range(num_lines):
+            self._ahead.popleft()
+        self._line += num_lines
+
+
+def quoting_of(records: Records) -> Quoting:
+    """How the cells of a file are quoted, by all of its cells as they stand."""
+    headed = doubled = torn = False
+    filled: Counter[int] = Counter()
+    regular: Counter[int] = Counter()
+    for number, record in enumerate(records):
+        if number == 0:
+            headed = all(map(_is_regular, record.cells))
+            records.width = len(record.cells)
+            continue
+        doubled |= record.certain
+        for column, cell in enumerate(() if record.certain else record.cells):
+            whole = '"' in cell and _is_regular(cell)
+            filled[column] += bool(cell)
+            regular[column] += whole
+            doubled |= whole and '"' in cell[1:-1]
+            torn |= '"' in cell and not whole
+    columns = frozenset(column for column, count in regular.items() if count == filled[column] > 1)
+    return Quoting(headed or (doubled and not torn), columns)

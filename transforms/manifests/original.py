@@ -1,0 +1,82 @@
+"""The original row as JSON, for `rejected.jsonl`. It never fails, whatever stands in the row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from transforms.manifests import columns
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.embedded import LEFT_OUT
+from transforms.manifests.lines import readable
+from transforms.manifests.row import ALIASES, Fields
+
+# A column that Cliptune does not use, such as an embedding, is not carried along when it is longer.
+MAX_UNUSED_BYTES = 10_000
+_MAX_DEPTH = 200  # orjson writes 254
+_OPTIONS = orjson.OPT_NON_STR_KEYS
+
+
+def dump(fields: Fields, settings: ManifestSettings) -> str:
+    """The row as one JSON object.
+
+    A field that JSON cannot hold is null: half a surrogate pair, or lists nested over 200 deep. Integers over 64 bits
+    and all that is no JSON become text.
+    """
+    try:
+        content = orjson.dumps(fields, default=_text, option=_OPTIONS)
+    except (TypeError, RecursionError):
+        fields = {readable(name): _writable(value) for name, value in fields.items()}
+        content = orjson.dumps(fields)
+    if len(content) > MAX_UNUSED_BYTES:
+        content = orjson.dumps(_cut(fields, settings), default=_text, option=_OPTIONS)
+    return content.decode()
+
+
+def _cut(fields: Fields, settings: ManifestSettings) -> Fields:
+    """The row without what is long in columns that are not used, or stands for a path."""
+    used = {columns.name_of(column, fields, settings) for column in ALIASES}
+    audio = columns.name_of("audio", fields, settings)
+    found: Fields = {}
+    for name, value in fields.items():
+        length = len(orjson.dumps(value, default=_text, option=_OPTIONS))
+        if length <= MAX_UNUSED_BYTES or (name in used and name != audio):
+            found[name] = value
+        else:
+            found[name] = {"bytes": LEFT_OUT} if name == audio else f"({length:,} bytes, left out)"
+    return found
+
+
+def _writable(value: object) -> object:
+    """The value as JSON can hold it; None if it cannot."""
+    try:
+        tree = _tree(value, 0)
+        orjson.dumps(tree)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return tree
+
+
+def _tree(value: Any, depth: int) -> object:  # noqa: ANN401 -- whatever a reader found
+    if depth > _MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict):
+        return {str(key): _tree(part, depth + 1) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_tree(part, depth + 1) for part in value]
+    if value is None or isinstance(value, (str, bool, float)):
+        return value
+    if isinstance(value, int):
+        return value if -(1 << 63) <= value < 1 << 64 else str(value)
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """What is no JSON as text: times, decimals, bytes."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"({len(value):,} bytes, left out)"
+    try:
+        return readable(str(value))
+    except Exception as fault:  # whatever the type's own conversion does
+        return f"({type(value).__name__}, {type(fault).__name__})"
