@@ -151,7 +151,9 @@ class Records:
         if cells is not None:
             return Record(start, cells, text)
         follows = self._peek(0)
-        why = "closes only behind what look like further rows" if follows else "never closes"
+        why = "never closes" if not follows else f"does not close within {MAX_CELL_LINES:,} lines"
+        if follows and self._looks_like_row(follows):
+            why = "closes only behind what look like further rows"
         span = f" (lines {start} to {self._line} are no row)" if self._line > start else ""
         return Record(start, [], text, f"the quote that opens in line {start} {why}{span}; double or remove it")
 

@@ -62,10 +62,7 @@ def read(stream: BinaryIO, name: str, delimiter: str) -> Iterator[Row]:
             quoting = quoting_of(Records(text, delimiter))
     with _text(stream) as text:
         records = Records(text, delimiter, quoting)
-        try:
-            yield from _rows(records, delimiter, name)
-        except UnicodeDecodeError as fault:
-            raise UserError(f"{name}: not valid {fault.encoding.upper()}; save it as UTF-8") from None
+        yield from _rows(records, delimiter, name)
 
 
 @contextmanager
@@ -132,6 +129,8 @@ def _is_alike(cell: str, model: str) -> bool:
     """Whether a cell is a recording's, as the model is: by its extension, else by its digits and marks."""
     if headerless.is_path(cell) or headerless.is_path(model):
         return headerless.is_path(cell)
+    if not model:  # of a first row: what is written like a path
+        return bool(re.fullmatch(r"\S*/\S+", cell))
     return _shape(cell) == _shape(model) and bool(re.search(r"[0-9/]", cell))
 
 
