@@ -92,6 +92,7 @@ def _rows(records: Records, delimiter: str, name: str) -> Iterator[Row]:
         return
     first_cells = [cell.removeprefix("\ufeff") for cell in first.cells]
     if headerless.is_header(first_cells) or not (delimiter == "|" or any(map(headerless.is_path, first_cells))):
+        records.spaced = len(first_cells) > 1 and all(cell.startswith(" ") for cell in first_cells[1:])
         yield from _under_header(records, found, _header(first, name))
     else:
         yield from _alone(records, itertools.chain([first], found), delimiter)

@@ -196,3 +196,10 @@ def test_utf_16_that_is_cut_is_the_files_fault(tmp_path):
     for name in ("m.csv", "m.tsv"):
         with pytest.raises(UserError, match=rf"^{name}: not valid UTF-16.*; save it as UTF-8$"):
             rows_of(written(tmp_path, f"{CSV}a,a.wav,x\n".encode("utf-16") + b"x", name))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|"])
+def test_a_space_behind_each_delimiter_of_the_header_is_none_of_the_cells(tmp_path, delimiter):
+    content = 'id, audio, text\na, a.wav, "x, ""y"""\nb, b.wav,  two \n'.replace(", ", f"{delimiter} ")
+    found = summary(rows_of(written(tmp_path, content, "m.csv")))
+    assert found == [("a", "a.wav", f'x{delimiter} "y"'), ("b", "b.wav", " two ")]
