@@ -78,6 +78,7 @@ class Records:
       delimiter: between cells.
       quoting: of a file between `LOOSE` delimiters; None for cells as they stand.
       width: cells of a row; 0 while it is not known.
+      spaced: whether a space follows each delimiter, as the header shows.
       is_row: whether cells look like a row of the table, which no cell of another row may hold.
     """
 
@@ -85,6 +86,7 @@ class Records:
     delimiter: str
     quoting: Quoting | None = None
     width: int = 0
+    spaced: bool = False
     is_row: Callable[[list[str]], bool] = lambda cells: False
     _line: int = 0
     _ahead: deque[str] = field(default_factory=deque)
@@ -120,7 +122,8 @@ class Records:
         return self._loose(start, line) if self.delimiter in LOOSE else self._strict(start, line)
 
     def _split(self, line: str) -> list[str]:
-        return line.rstrip("\r\n").split(self.delimiter)
+        cells = line.rstrip("\r\n").split(self.delimiter)
+        return [cell.removeprefix(" ") for cell in cells] if self.spaced else cells
 
     def _parse(self, text: str) -> tuple[list[str] | None, bool]:
         """The cells as CSV has them, None if the quotes are irregular; and whether one is open at the end."""
@@ -131,7 +134,12 @@ class Records:
 
     def _parse_as(self, text: str, escape: str | None) -> tuple[list[str] | None, bool]:
         reader = csv.reader(
-            [text], delimiter=self.delimiter, escapechar=escape, doublequote=escape is None, strict=True
+            [text],
+            delimiter=self.delimiter,
+            escapechar=escape,
+            doublequote=escape is None,
+            skipinitialspace=self.spaced,
+            strict=True,
         )
         try:
             return next(reader, []), False
@@ -151,7 +159,9 @@ class Records:
         if cells is not None:
             return Record(start, cells, text)
         follows = self._peek(0)
-        why = "closes only behind what look like further rows" if follows else "never closes"
+        why = "never closes" if not follows else f"does not close within {MAX_CELL_LINES:,} lines"
+        if follows and self._looks_like_row(follows):
+            why = "closes only behind what look like further rows"
         span = f" (lines {start} to {self._line} are no row)" if self._line > start else ""
         return Record(start, [], text, f"the quote that opens in line {start} {why}{span}; double or remove it")
 

@@ -62,10 +62,7 @@ def read(stream: BinaryIO, name: str, delimiter: str) -> Iterator[Row]:
             quoting = quoting_of(Records(text, delimiter))
     with _text(stream) as text:
         records = Records(text, delimiter, quoting)
-        try:
-            yield from _rows(records, delimiter, name)
-        except UnicodeDecodeError as fault:
-            raise UserError(f"{name}: not valid {fault.encoding.upper()}; save it as UTF-8") from None
+        yield from _rows(records, delimiter, name)
 
 
 @contextmanager
@@ -95,6 +92,7 @@ def _rows(records: Records, delimiter: str, name: str) -> Iterator[Row]:
         return
     first_cells = [cell.removeprefix("\ufeff") for cell in first.cells]
     if headerless.is_header(first_cells) or not (delimiter == "|" or any(map(headerless.is_path, first_cells))):
+        records.spaced = len(first_cells) > 1 and all(cell.startswith(" ") for cell in first_cells[1:])
         yield from _under_header(records, found, _header(first, name))
     else:
         yield from _alone(records, itertools.chain([first], found), delimiter)
@@ -132,6 +130,8 @@ def _is_alike(cell: str, model: str) -> bool:
     """Whether a cell is a recording's, as the model is: by its extension, else by its digits and marks."""
     if headerless.is_path(cell) or headerless.is_path(model):
         return headerless.is_path(cell)
+    if not model:  # of a first row: what is written like a path
+        return bool(re.fullmatch(r"\S*/\S+", cell))
     return _shape(cell) == _shape(model) and bool(re.search(r"[0-9/]", cell))
 
 

@@ -103,6 +103,8 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise UserError(f"{name}: {fault.strerror}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"{name}: the gzip file is damaged or cut short; fetch it again") from None
+    except UnicodeDecodeError as fault:
+        raise UserError(f"{name}: not valid {fault.encoding.upper()}; save it as UTF-8") from None
     except OSError as fault:
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 

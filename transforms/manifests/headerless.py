@@ -15,6 +15,8 @@ from transforms.manifests.row import ALIASES, Fields, Row
 ROWS_LOOKED_AT = 500
 # From so many rows on, values that come back tell a speaker from texts.
 _ENOUGH_ROWS = 4
+_NAME = re.compile(r"(?:[A-Z][\w.'-]*\s+){1,2}[A-Z][\w'-]*")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 Layout = Callable[[Sequence[str]], Fields]
 _KNOWN = frozenset(alias.lower() for aliases in ALIASES.values() for alias in aliases)
@@ -63,11 +65,13 @@ def _of_three(named: bool, audio: int, first: int, second: int, columns: Sequenc
     is_text = [_share_of_texts(columns[index]) for index in (first, second)]
     comes_back = [_comes_back(columns[index]) for index in (first, second)]
     for text, speaker, one, other in ((first, second, 0, 1), (second, first, 1, 0)):
-        told_by_words = is_text[one] >= 0.5 and is_text[other] <= 0.1
+        few = is_text[one] >= 0.2 and not is_text[other]
+        told_by_words = (few or (is_text[one] >= 0.5 and is_text[other] <= 0.1)) and not _may_be_names(columns[text])
         told_by_names = is_text[one] >= 0.5 and comes_back[other] and not comes_back[one]
         if told_by_words or told_by_names:
             return _layout(named, audio, text, speaker)
-    if not named and min(is_text) >= 0.5 and not any(comes_back):
+    names = any(_may_be_names(columns[index]) for index in (first, second))
+    if not named and min(is_text) >= 0.5 and not any(comes_back) and not names:
         return _layout(named, audio, second, instead=first)  # LJSpeech, whose two texts may share few words
     return None
 
@@ -95,6 +99,15 @@ def _layout(named: bool, audio: int, text: int, speaker: int | None = None, inst
 def _share_of_texts(column: Sequence[str]) -> float:
     filled = [cell for cell in column if cell]
     return sum(bool(_OF_A_TEXT.search(cell)) for cell in filled) / len(filled) if filled else 0.0
+
+
+def _may_be_names(column: Sequence[str]) -> bool:
+    """Whether texts may be the names of speakers, such as "John Smith": beside digits or words that they say."""
+    filled = [cell for cell in column if cell]
+    if sum(bool(_NAME.fullmatch(cell)) for cell in filled) * 2 >= len(filled):
+        return True
+    words = sum(len(cell.split()) for cell in filled)
+    return _comes_back(column) and words <= 3 * len(filled) and not any(map(_BEYOND_ASCII.search, filled))
 
 
 def _comes_back(column: Sequence[str]) -> bool:

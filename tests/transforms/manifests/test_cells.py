@@ -8,6 +8,7 @@ from tests.transforms.manifests.written import lines, rows_of, summary, written
 from transforms import reasons
 from transforms.clip import Clip
 from transforms.errors import UserError
+from transforms.manifests.cells import MAX_CELL_LINES
 from transforms.manifests.lines import MAX_LINE_BYTES
 
 CSV = "id,audio,text\n"
@@ -112,6 +113,23 @@ def test_a_quoted_cell_of_a_csv_may_hold_anything_but_rows(tmp_path, cell, text,
             [("1", "x/001", "one"), ("m.csv:3", "bad_row"), ("3", "x/003", "three")],
             "opens in line 3",
         ),
+        # Paths without an extension, in the first rows.
+        (
+            CSV + '1,gs://b/x,"never\n2,gs://b/y,two\n',
+            [("m.csv:2", "bad_row"), ("2", "gs://b/y", "two")],
+            "closes only behind what look like further rows",
+        ),
+        # Too many lines for one cell.
+        (
+            CSV + 'a,a.wav,"never\n' + "more\n" * (MAX_CELL_LINES - 1) + "b,b.wav,two\n",
+            [("m.csv:2", "bad_row"), ("b", "b.wav", "two")],
+            r"closes only behind what look like further rows \(lines 2 to 1001 are no row\)",
+        ),
+        (
+            CSV + 'a,a.wav,"never\n' + "more\n" * MAX_CELL_LINES + "b,b.wav,two\n",
+            [("m.csv:2", "bad_row"), ("m.csv:1002", "missing_audio_path"), ("b", "b.wav", "two")],
+            r"does not close within 1,000 lines \(lines 2 to 1001 are no row\)",
+        ),
         # The text stands before the path.
         (
             'text,audio\nzero,0.wav\n"never,a.wav\ntwo,b.wav\n',
@@ -128,7 +146,7 @@ def test_a_quoted_cell_of_a_csv_may_hold_anything_but_rows(tmp_path, cell, text,
 def test_no_text_of_several_rows_is_a_target(tmp_path, content, clips, told):
     rows = rows_of(written(tmp_path, content, "m.csv"))
     assert summary(rows) == clips
-    (rejected,) = (row for row in rows if not isinstance(row, Clip))
+    rejected = next(row for row in rows if not isinstance(row, Clip))
     assert re.search(told, rejected.detail)
 
 
@@ -172,3 +190,16 @@ def test_half_a_surrogate_pair_in_utf_16_costs_one_row(tmp_path):
     ):
         encoded = b"\xff\xfe" + content.encode("utf-16-le", errors="surrogatepass")
         assert targets(tmp_path, encoded, name) == ["bad_row", "next"]
+
+
+def test_utf_16_that_is_cut_is_the_files_fault(tmp_path):
+    for name in ("m.csv", "m.tsv"):
+        with pytest.raises(UserError, match=rf"^{name}: not valid UTF-16.*; save it as UTF-8$"):
+            rows_of(written(tmp_path, f"{CSV}a,a.wav,x\n".encode("utf-16") + b"x", name))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|"])
+def test_a_space_behind_each_delimiter_of_the_header_is_none_of_the_cells(tmp_path, delimiter):
+    content = 'id, audio, text\na, a.wav, "x, ""y"""\nb, b.wav,  two \n'.replace(", ", f"{delimiter} ")
+    found = summary(rows_of(written(tmp_path, content, "m.csv")))
+    assert found == [("a", "a.wav", f'x{delimiter} "y"'), ("b", "b.wav", " two ")]

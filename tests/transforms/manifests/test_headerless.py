@@ -44,6 +44,8 @@ def test_speakers_with_spaces_are_told_by_coming_back(tmp_path):
         [("wavs/c.mp3", "7", "anna")],
         [(f"wavs/{index}.mp3", ("yes", "no")[index % 2], ("anna", "bob")[index % 2]) for index in range(20)],
         [("wavs/c.mp3", "What a day", "anna", "EN")],
+        [("wavs/c.mp3", "7", "John Smith")],  # who says a digit
+        [(f"wavs/{index}.mp3", str(index % 3), ("ann lee", "bob")[index % 2]) for index in range(9)],
         [("wavs/c.mp3",) * 2 + ("What a day",)],
     ],
 )
@@ -59,6 +61,11 @@ def test_what_is_not_clear_is_asked_with_the_first_row_as_it_was_understood(tmp_
         assert f"--{column}_column=" in told
     clips = listed(tmp_path, rows, delimiter, columns=named)  # as the message says
     assert [(clip.uri, clip.target, clip.group) for clip in clips] == [row[:3] for row in rows]
+
+
+def test_a_name_behind_an_id_and_a_text_is_no_normalized_text(tmp_path):
+    with pytest.raises(UserError, match="column3='John Smith'"):
+        listed(tmp_path, [("p1", "Please call Stella.", "John Smith")])
 
 
 def test_flags_may_name_the_columns_of_a_header_that_is_none_of_the_usual(tmp_path):
@@ -95,6 +102,11 @@ def test_a_row_of_another_length_costs_one_row(tmp_path):
         (
             [("p225_1", "p225", "Please call Stella."), ("p226_1", "p226", "Ask her.")],
             ["Please call Stella.", "Ask her."],
+        ),
+        # Few of the texts are more than a word.
+        (
+            [("a.wav", "9", "Let us compare"), ("b.wav", "10", "yes"), ("c.wav", "9", "no")],
+            ["Let us compare", "yes", "no"],
         ),
         # Both spellings of the text beside a path.
         ([("a.wav", "Dr. Who has 2 cats", "doctor who has two cats")], ["doctor who has two cats"]),
