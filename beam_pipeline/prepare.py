@@ -19,6 +19,7 @@ from transforms.errors import UserError
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.dead_letters import Origins
 from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport
 from transforms.settings import Settings, Task
@@ -188,6 +189,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         settings=settings,
         storage=storage,
         verify=request.verify,
+        origins=Origins.of(manifests, rows, base),
     )
     return Job(tuple(manifests), rows, plan, place, request.clip_workers or 0)
 

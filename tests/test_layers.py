@@ -53,9 +53,8 @@ ORDER = {
         "audio.encode",
         *("manifests", "manifests.row", "manifests.lines", "manifests.jsonl", "manifests.delimited"),
         *("manifests.parquet", "manifests.pairs", "manifests.kaldi", "manifests.formats"),
-        *("manifests.locate", "manifests.columns", "manifests.read"),
+        *("manifests.locate", "manifests.columns", "manifests.allowed", "manifests.dead_letters", "manifests.read"),
         *(
-            "manifests.allowed",
             "dataset",
             "dataset.assign",
             "dataset.plan",

@@ -13,6 +13,7 @@ from transforms.audio import builds
 from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.errors import UserError
+from transforms.manifests.dead_letters import NOWHERE, Origins
 from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
@@ -43,6 +44,7 @@ class Output:
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
+      origins: where the rows come from, for `rejected.jsonl`.
     """
 
     folder: str
@@ -54,6 +56,7 @@ class Output:
     verify: bool = False
     audio_there: bool = False
     claim: str = ""
+    origins: Origins = NOWHERE
 
     def audio_folder(self) -> str:
         """Where audio files go, with `audio_part="uri"`."""

@@ -76,5 +76,5 @@ def _uri(clip: Clip, output: Output) -> str:
     """
     uri = uris.absolute(clip.uri, output.base)
     if clip.confined:
-        allowed.check_allowed(uri, output.allowed)
+        allowed.check_allowed(uri, output.allowed, clip.uri)
     return uri

@@ -10,8 +10,9 @@ import orjson
 from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests import columns
+from transforms.manifests import columns, dead_letters
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.dead_letters import Opened
 from transforms.manifests.formats import read_rows
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
@@ -26,19 +27,22 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     Raises:
       UserError: the manifest as a whole cannot be used.
     """
+    given = settings
     if settings.audio_root is None:
         settings = replace(settings, audio_root=manifest.folder())
     found: dict[str, str] | None = None
     for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
         source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
-        if row.fault is None and found is None:
+        is_letter = dead_letters.is_one(row.fields)
+        letter = dead_letters.opened(row, given, settings, manifest) if is_letter else Opened(row, settings)
+        if row.fault is None and found is None and not is_letter:
             found = columns.find_columns(row.fields, manifest, settings)
         try:
-            if row.fault is not None:
-                raise row.fault
-            yield _clip(row.fields, source, manifest, settings)
+            if letter.row.fault is not None:
+                raise letter.row.fault
+            yield letter.confined(_clip(letter.row.fields, source, manifest, letter.settings))
         except ClipRejected as fault:
-            yield _rejected(row, source, settings, fault)
+            yield _rejected(letter.row, source, letter.settings, fault)
     if found is None:
         _nothing_read(manifest, storage)
 
