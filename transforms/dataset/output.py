@@ -23,8 +23,13 @@ FORMAT_VERSION = 1
 RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
 CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
+# What the dataset was made from, and what was merged into it.
+MANIFESTS_FILE, MENDED_FILE, ADDED_FILE = "manifests.json", "mended.jsonl", "added.jsonl"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
-_FILES = (DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE, RUN_FILE)
+_FILES = (
+    *(DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE),
+    *(MANIFESTS_FILE, MENDED_FILE, ADDED_FILE, RUN_FILE),
+)
 _FOLDERS = ("train/", "validation/", "rejected/", "ledger/", "audio/")
 _CHOICES = "choose another --output, or pass --overwrite to replace it"
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -113,8 +118,8 @@ class Claim:
     resumed: bool
 
 
-def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
-    """Makes the output this run's: empty, begun by the same run, or cleared.
+def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> Claim:
+    """Makes the output this run's: empty, begun by the same run, cleared, or merged into.
 
     A killed run leaves `run.json` and perhaps shards; the same run goes on from there. Other files are never mixed
     with new shards.
@@ -128,9 +133,11 @@ def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
     content = run_file(plan, output.settings)
     mine = orjson.loads(content)
     earlier = _earlier(folder, storage)
-    resumed = earlier == mine
+    resumed = earlier == mine or (merge and earlier is not None)
     if resumed:
         storage.delete(uris.join(folder, DATASET_FILE))  # not complete again until the run has ended
+        if earlier != mine:
+            _clear_unplanned(output, plan)
     elif earlier is not None:
         if not overwrite:
             raise UserError(f"{folder} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
@@ -210,6 +217,16 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _clear_unplanned(output: Output, plan: Plan) -> None:
+    """Removes the shards and ledger files that the plan does not have; the others may be reused."""
+    keys = plan.shard_keys()
+    planned = {path for key in keys for path in (output.shard_path(key), output.sidecar_path(key))}
+    for uri in output.storage.list_files(output.folder):
+        path = uris.below(output.folder, uri)
+        if path.startswith(_FOLDERS) and not path.startswith("audio/") and path not in planned:
+            output.storage.delete(uri)
 
 
 def _clear(folder: str, storage: Storage) -> None:

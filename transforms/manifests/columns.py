@@ -29,12 +29,14 @@ class ManifestSettings:
       allow_path: folders that audio may lie in besides.
       columns: names of columns, by their key in `ALIASES`; for the others their aliases are looked for.
       tasks: that rows may name; () for a dataset without a tasks file.
+      mended: URI of the rows that stand in the place of others; "" for none.
     """
 
     audio_root: str | None = None
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    mended: str = ""
 
 
 def find_columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> dict[str, str]:

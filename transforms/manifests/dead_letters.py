@@ -17,7 +17,7 @@ from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields, Row
 from transforms.reasons import REASONS
-from transforms.storage import uris
+from transforms.storage import Storage, uris
 
 _PREFIX = "reject_"
 _WHY = ("reject_reason", "reject_detail", "reject_source", "reject_row")
@@ -125,6 +125,21 @@ def own(row: Fields) -> Fields:
 def is_one(fields: Fields) -> bool:
     """Whether a row is a dead letter."""
     return isinstance(fields.get("reject_source"), str) and "reject_reason" in fields
+
+
+def mended(uri: str, storage: Storage) -> dict[str, Fields]:
+    """The rows that stand in the place of others, by the "manifest:line" of these; {} without such a file."""
+    try:
+        content = storage.read_bytes(uri) if uri else b""
+    except FileNotFoundError:
+        return {}
+    return {each["source"]: each["row"] for each in map(orjson.loads, content.splitlines())}
+
+
+def in_place_of(row: Row, fields: Fields) -> Row:
+    """The row with other columns. What its own rejection said of it, if it is a dead letter, stays."""
+    said = {name: value for name, value in row.fields.items() if name.startswith(_PREFIX) and name != "reject_row"}
+    return replace(row, fields={**fields, **said}, fault=None, text="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,11 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     if settings.audio_root is None:
         settings = replace(settings, audio_root=manifest.folder())
     found: dict[str, str] | None = None
+    mended = dead_letters.mended(settings.mended, storage)
     for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
         source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+        if source in mended:
+            row = dead_letters.in_place_of(row, mended[source])  # noqa: PLW2901
         is_letter = dead_letters.is_one(row.fields)
         letter = dead_letters.opened(row, given, settings, manifest) if is_letter else Opened(row, settings)
         if row.fault is None and found is None and not is_letter:
