@@ -69,6 +69,7 @@ ORDER = {
             "dataset.converted",
             "dataset.conversion",
             "dataset.clip_workers",
+            "dataset.nearest",
             "dataset.prepare_clip",
         ),
         *("dataset.shard", "dataset.duplicates"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from transforms import reasons, tasks, text
 from transforms.clip import Clip, Outcome, rejected
+from transforms.dataset import nearest
 from transforms.dataset.converted import Converted
 from transforms.dataset.output import Output
 from transforms.dataset.sources import Ahead, Source, Stored
@@ -51,6 +52,8 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
     try:
         converted = convert(_normalized(clip, output.settings), Stored(_uri(clip, output), output.storage, ahead))
     except ClipRejected as refusal:
+        if refusal.reason == reasons.NOT_FOUND:
+            refusal = nearest.refusal(clip, output)
         return Prepared(b"", rejected(clip, refusal.reason, refusal.detail))
     if converted.payload is not None:
         output.write_audio(converted.payload)

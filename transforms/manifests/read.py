@@ -121,15 +121,20 @@ def _segment(fields: Fields, settings: ManifestSettings) -> tuple[float | None, 
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:
     """The audio as the user would name it: relative if the manifest's own name is relative."""
-    if uris.is_gcs(path) or path.startswith("/"):
-        return path
-    if scheme := uris.scheme_of(path):
-        raise ClipRejected(
-            reasons.PATH_NOT_ALLOWED,
-            f"unsupported scheme {scheme}://: nothing is fetched from there; copy the audio to a folder or to gs://",
-        )
+    scheme = uris.scheme_of(path)
+    if scheme and not uris.is_gcs(path):
+        raise ClipRejected(reasons.UNSUPPORTED_SCHEME, f"unsupported scheme {scheme}://: {uris.instead_of(path)}")
+    if scheme or path.startswith("/"):
+        return _possible(path)
     root = settings.audio_root
-    return f"{root.rstrip('/') or root}/{path}" if root else path
+    return _possible(f"{root.rstrip('/') or root}/{path}" if root else path)
+
+
+def _possible(uri: str) -> str:
+    """The URI, if a file can have it: the storage need not be asked for one that none can have."""
+    if fault := uris.impossible(uri):
+        raise ClipRejected(reasons.NOT_FOUND, f"{uris.shown(uri)} is not found: {fault}")
+    return uri
 
 
 def _row_json(fields: Fields) -> str:
