@@ -13,7 +13,8 @@ from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.clip import Clip, Outcome
-from transforms.dataset import merging, output
+from transforms.dataset import buckets, merging, output
+from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
 from transforms.errors import UsageError, UserError
@@ -213,7 +214,10 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     storage = Storage(request.billing_project)
     folder = uris.absolute(request.output, base)
     inputs = (_inputs if request.merge_into is None else _merged)(request, base, folder, storage)
-    plan = make_plan(progress.counted(_every_row(inputs.manifests, inputs.rows, storage), listener), inputs.settings)
+    named: dict[str, Named] = {}
+    every_row = buckets.counted(_every_row(inputs.manifests, inputs.rows, storage), named)
+    plan = make_plan(progress.counted(every_row, listener), inputs.settings)
+    known = [uris.bucket_of(manifest.uri) for manifest in inputs.manifests if uris.is_gcs(manifest.uri)]
     place = Output(
         folder=folder,
         base=inputs.base,
@@ -222,12 +226,37 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         settings=inputs.settings,
         storage=storage,
         verify=request.verify,
+        unreachable=_unreachable(request, named, known, plan.rows, storage, listener),
         origins=Origins.of(inputs.manifests, inputs.rows, inputs.base),
     )
     merge = inputs.merge
     made = merge.made if merge else merging.Made.of(inputs.manifests, inputs.rows, base, folder, plan)
     again = merge.again if merge else None
     return Job(tuple(inputs.manifests), inputs.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+
+
+def _unreachable(
+    request: PrepareRequest,
+    named: dict[str, Named],
+    known: Sequence[str],
+    rows: int,
+    storage: Storage,
+    listener: Listener,
+) -> tuple[tuple[str, str], ...]:
+    """The buckets that cannot be read, and why; says which rows name them.
+
+    Raises:
+      UserError: more rows name them than may be rejected.
+    """
+    if runners.find(request.runner).outlives:
+        return ()  # workers elsewhere may have another account
+    faults = buckets.unreachable(named, known, storage)
+    told = buckets.told(faults, named, rows)
+    if sum(named[bucket].rows for bucket in faults) / rows > request.max_rejected_fraction:
+        raise UserError("; ".join(told))
+    for line in told:
+        listener.say(f"{line}; they are rejected")
+    return tuple(faults.items())
 
 
 def _every_row(

@@ -93,6 +93,11 @@ UNREADABLE = Reason(
     "The file exists, but this user may not read it, or the disk cannot.",
     "Give this user permission to read the file; if the disk is at fault, restore the file from a copy.",
 )
+BUCKET_UNREACHABLE = Reason(
+    "bucket_unreachable",
+    "The bucket does not exist, or this account may not read it.",
+    "Mend the bucket's name, or do what the detail says, and merge the rows again.",
+)
 EMPTY_FILE = Reason(
     "empty_file",
     "The file has zero bytes.",

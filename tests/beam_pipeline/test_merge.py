@@ -1,5 +1,6 @@
 """Merging mended rows into a dataset: the same bytes as if they had been right from the start."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import soundfile
 from cliptune.main import main
 from tests.beam_pipeline.conftest import Run, contents, ledger
 from tests.sounds import tone
+from transforms.storage import Storage
 
 # What a dataset knows of its merges, which one that was right from the start does not have.
 OF_MERGES = ("manifests.json", "mended.jsonl")
@@ -234,3 +236,41 @@ def test_what_cannot_be_merged_is_told_in_one_line(folder, prepare, merge, chang
     run = merge("out/rejected.jsonl")
     assert (run.status, run.stdout, run.stderr.count("\n")) == (1, "", 1)
     assert told in run.stderr
+
+
+def test_a_merge_in_a_bucket(gcs, folder, prepare, merge):
+    """With manifests on this machine and the dataset in a bucket."""
+    storage, out = Storage(), "gs://cliptune-test/out"
+    first(prepare, out)
+    (folder / "letters.jsonl").write_bytes(storage.read_bytes(f"{out}/rejected.jsonl"))
+    mend(folder / "letters.jsonl")
+    assert merge("letters.jsonl", out).json["rejected"] == 0
+    again = merge(f"{out}/rejected.jsonl", out)
+    assert (again.status, again.json["reused"]) == (0, GOOD + len(MENDED))
+    fill(1)
+    first(prepare, "right")
+    found = {each.removeprefix(f"{out}/"): storage.read_bytes(each) for each in storage.list_files(out)}
+    assert {name: found[name] for name in found if name not in OF_MERGES} == contents(folder / "right", OF_MERGES)
+
+
+@pytest.mark.parametrize(
+    "moment", ["mended.jsonl", "run.json", "-of-00004.jsonl", ".outcomes.json", "rejected.jsonl", "dataset.json"]
+)
+def test_a_killed_merge_is_finished_by_the_next(folder, prepare, merge, monkeypatch, moment):
+    first(prepare)
+    mend(folder / "out/rejected.jsonl", destination=folder / "mended.jsonl")
+    replace = Path.replace
+
+    def stopped(path, target):
+        if str(target).endswith(moment):
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stopped)
+        with contextlib.suppress(KeyboardInterrupt, BaseException):
+            merge("mended.jsonl")
+    assert merge("mended.jsonl").json["rejected"] == 0
+    fill(1)
+    first(prepare, "right")
+    assert contents(folder / "out", OF_MERGES) == contents(folder / "right", OF_MERGES)

@@ -49,6 +49,7 @@ class Output:
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
+      unreachable: buckets that cannot be read, and why: the clips in them are rejected.
       origins: where the rows come from, for `rejected.jsonl`.
     """
 
@@ -61,6 +62,7 @@ class Output:
     verify: bool = False
     audio_there: bool = False
     claim: str = ""
+    unreachable: tuple[tuple[str, str], ...] = ()
     origins: Origins = NOWHERE
 
     def audio_folder(self) -> str:

@@ -75,9 +75,12 @@ def _uri(clip: Clip, output: Output) -> str:
     """Where the clip's recording is.
 
     Raises:
-      ClipRejected: it lies in no folder that the manifest may name.
+      ClipRejected: it lies in no folder that the manifest may name, or in a bucket that cannot be read.
     """
     uri = uris.absolute(clip.uri, output.base)
+    why = dict(output.unreachable).get(uris.bucket_of(uri)) if uris.is_gcs(uri) else None
+    if why is not None:
+        raise ClipRejected(reasons.BUCKET_UNREACHABLE, why)
     if clip.confined:
         allowed.check_allowed(uri, output.allowed, clip.uri)
     return uri

@@ -29,6 +29,11 @@ def is_gcs(uri: str) -> bool:
     return uri.startswith(GCS_SCHEME)
 
 
+def bucket_of(uri: str) -> str:
+    """The bucket of a gs:// URI."""
+    return uri.removeprefix(GCS_SCHEME).partition("/")[0]
+
+
 def scheme_of(uri: str) -> str:
     """The scheme before "://", in lower case; "" for a local path."""
     found = _SCHEME.match(uri)
