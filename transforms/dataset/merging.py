@@ -36,7 +36,8 @@ class Made:
 
     Attributes:
       format_version: of this file.
-      base: the folder that relative names start from: relative to a dataset on the same machine, else absolute.
+      base: the folder that relative names start from: relative to a dataset on the same machine, else absolute. "/" if
+        no name is relative.
       manifests: their names, each a file or a folder; globs are resolved.
       audio_root: as `ManifestSettings` has it.
       allow_path: as `ManifestSettings` has it.
@@ -58,9 +59,14 @@ class Made:
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
         """What a run makes its dataset from; `base` and `folder`, of the dataset, are absolute."""
         names = tuple(manifest.name for manifest in manifests)
+        named = [*names, *settings.allow_path, *filter(None, [settings.audio_root])]
+        if all(uris.absolute(name, base) == name for name in named):
+            base = "/"
+        elif not uris.is_gcs(folder):
+            base = os.path.relpath(base, folder)
         return Made(
             FORMAT_VERSION,
-            base if uris.is_gcs(folder) else os.path.relpath(base, folder),
+            base,
             names,
             settings.audio_root,
             settings.allow_path,

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+import orjson
+
 from transforms import reasons
 from transforms.clip import Clip
 from transforms.dataset.output import Output
@@ -28,7 +30,8 @@ _LABEL_STUDIO = re.compile(r"^/?data/(?:upload/(?:[0-9]+/)?(?:[0-9a-f]{8}-)?|loc
 
 def refusal(clip: Clip, output: Output) -> ClipRejected:
     """Why a recording that is not there was not found, with paths as the manifest would have them."""
-    root = output.origins.root_of(clip.source) or output.base
+    row = orjson.loads(clip.row) if '"reject_root"' in clip.row else {}
+    root = output.origins.root_of(clip.source, row) or output.base
     uri = uris.absolute(clip.uri, output.base)
     path = uris.below(root, uri)
     if re.search(r"\S\s.*\|\s*$", path):

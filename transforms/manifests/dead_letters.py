@@ -81,8 +81,10 @@ class Origins:
         folders = allowed.allowed_roots(manifests, settings, base)
         return Origins(roots, settings.columns, folders, given is not None)
 
-    def root_of(self, source: str) -> str | None:
-        """The root of the manifest that a "manifest:line" or "folder/file:line" names."""
+    def root_of(self, source: str, row: Fields) -> str | None:
+        """Where a row's relative paths start: what a dead letter says, else the root of its "manifest:line"."""
+        if isinstance(row.get("reject_root"), str) and not self.root_given:
+            return str(row["reject_root"])
         place = source.rpartition(":")[0]
         return self.roots.get(place) or self.roots.get(uris.parent(place))
 
@@ -94,9 +96,7 @@ def line(outcome: Outcome, origins: Origins) -> bytes:
     """A rejected row as a line of `rejected.jsonl`: the row as it was, why it was refused, and how it was read."""
     row = orjson.loads(outcome.row) if outcome.row else {}
     kept = {name: row.pop(name) for name in list(row) if name in ("reject_root", "reject_columns", "reject_allow_path")}
-    root = origins.root_of(outcome.source)
-    if isinstance(kept.get("reject_root"), str) and not origins.root_given:
-        root = kept["reject_root"]
+    root = origins.root_of(outcome.source, kept)
     folders = {*_texts(kept.get("reject_allow_path")), *origins.allow_path}
     if root is not None and not uris.is_gcs(root):
         folders.discard(os.path.realpath(root))

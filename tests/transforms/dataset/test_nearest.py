@@ -89,3 +89,9 @@ def test_a_file_that_appears_is_found_by_the_next_row(output, tmp_path):
     assert "nearest" not in refusal("clips/new.wav", output).detail
     (tmp_path / "data/clips/NEW.wav").touch()
     assert "'clips/NEW.wav' (another case)" in refusal("clips/new.wav", output).detail
+
+
+def test_a_dead_letter_knows_its_root(output, tmp_path):
+    row = '{"reject_root": "%s"}' % (tmp_path / "data")
+    clip = Clip("a", f"{tmp_path}/data/C:\\x\\clips\\a1.mp3", "x", "out/rejected.jsonl:1", row)
+    assert "'clips/a1.mp3' (C: is a drive of Windows" in nearest.refusal(clip, output).detail
