@@ -64,6 +64,7 @@ ORDER = {
         ),
         *("dataset.checksums", "dataset.description", "dataset.ledger", "dataset.sources", "dataset.read_ahead"),
         *(
+            "dataset.buckets",
             "dataset.sidecar",
             "dataset.merging",
             "dataset.converted",
