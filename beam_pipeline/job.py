@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from transforms.dataset.merging import Made
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.manifests.columns import ManifestSettings
@@ -24,6 +25,8 @@ class Job:
       progress_path: a local file to note finished clips in, or "" for none.
       spool: a local folder where rows wait for their shard, or "" for a runner that keeps them itself.
       committed: shards that an earlier run had finished when this one began.
+      made: what `manifests.json` is to say; None for a dataset without one.
+      again: in a merge, sources of the rejected rows to be tried again; None for no merge.
     """
 
     manifests: tuple[Manifest, ...]
@@ -34,10 +37,13 @@ class Job:
     progress_path: str = ""
     spool: str = ""
     committed: frozenset[ShardKey] = frozenset()
+    made: Made | None = None
+    again: frozenset[str] | None = None
 
     def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
         """The same job after it has claimed its output, with the shards that an earlier run has left there."""
-        return replace(self, output=replace(self.output, claim=claim, audio_there=audio_there), committed=committed)
+        ready = replace(self.output, claim=claim, audio_there=audio_there)
+        return replace(self, output=ready, committed=committed, again=None)
 
     def on_this_machine(self, progress_path: str, spool: str) -> Job:
         """The same job, noting its progress in a local file and keeping rows in a local folder."""

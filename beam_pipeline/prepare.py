@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -12,13 +12,16 @@ from beam_pipeline import progress, runners
 from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
-from transforms.dataset import output
+from transforms.clip import Clip, Outcome
+from transforms.dataset import buckets, merging, output
+from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.errors import UserError
+from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.dead_letters import Origins
 from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport, TrimReport
 from transforms.settings import Settings, Task
@@ -143,10 +146,20 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     # Elsewhere the workers compare it: the dataset may be too large to be read by this machine.
     if request.verify or runners.find(request.runner).outlives:
         return None
-    report = rerun.finished(job.plan, job.output, listener)
+    same = _as_recorded(job) and not job.again  # what is to be tried again is not finished
+    report = rerun.finished(job.plan, job.output, listener) if same else None
     if report is not None:
         job.output.storage.sweep(job.output.folder)
     return report
+
+
+def _as_recorded(job: Job) -> bool:
+    """Whether the dataset says that it was made from the same manifests."""
+    try:
+        content = job.output.storage.read_bytes(uris.join(job.output.folder, output.MANIFESTS_FILE))
+    except FileNotFoundError:
+        return False
+    return job.made is not None and content == job.made.dump()
 
 
 def _run_pipeline(
@@ -158,7 +171,8 @@ def _run_pipeline(
 ) -> Ran:
     """Claims the output and runs the pipeline."""
     runner = runners.find(request.runner)
-    claim = output.claim(job.output, job.plan, request.overwrite)
+    claim = output.claim(job.output, job.plan, request.overwrite, merge=job.again is not None)
+    _record(job, claim.resumed)
     committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
     # On this machine, the clip workers import what they need while this process imports Beam.
     with nullcontext() if runner.outlives else pool.running():
@@ -166,6 +180,30 @@ def _run_pipeline(
         options, engine = options or _checked_options(request), runner.engine
         ready = job.claimed(claim.digest, committed, audio_there)
         return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
+
+
+def _record(job: Job, resumed: bool) -> None:
+    """Notes what the dataset is made from. What is to be tried again is forgotten."""
+    folder, storage = job.output.folder, job.output.storage
+    if job.made is None:
+        return
+    if job.again is not None:
+        merging.forget(job.output, job.plan.shard_keys(), job.again)
+        return
+    for name in (output.MENDED_FILE, output.ADDED_FILE) if resumed else ():
+        storage.delete(uris.join(folder, name))
+    storage.write_bytes(uris.join(folder, output.MANIFESTS_FILE), job.made.dump())
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What is read: the manifests, how, the folder that relative names start from, and the settings they are for."""
+
+    manifests: list[locate.Manifest]
+    rows: ManifestSettings
+    base: str
+    settings: Settings
+    merge: merging.Merge | None = None
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
@@ -176,23 +214,115 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     """
     base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
+    folder = uris.absolute(request.output, base)
+    inputs = (_inputs if request.merge_into is None else _merged)(request, base, folder, storage)
+    named: dict[str, Named] = {}
+    every_row = buckets.counted(_every_row(inputs.manifests, inputs.rows, storage), named)
+    plan = make_plan(progress.counted(every_row, listener), inputs.settings)
+    plan = replace(plan, remarks=inputs.rows.layout.remarks)
+    known = [uris.bucket_of(manifest.uri) for manifest in inputs.manifests if uris.is_gcs(manifest.uri)]
+    place = Output(
+        folder=folder,
+        base=inputs.base,
+        allowed=allowed.allowed_roots(inputs.manifests, inputs.rows, inputs.base),
+        num_shards=plan.num_shards,
+        settings=inputs.settings,
+        storage=storage,
+        verify=request.verify,
+        unreachable=_unreachable(request, named, known, plan.rows, storage, listener),
+        origins=Origins.of(inputs.manifests, inputs.rows, inputs.base),
+    )
+    merge = inputs.merge
+    made = merge.made if merge else merging.Made.of(inputs.manifests, inputs.rows, base, folder, plan)
+    again = merge.again if merge else None
+    return Job(tuple(inputs.manifests), inputs.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+
+
+def _unreachable(
+    request: PrepareRequest,
+    named: dict[str, Named],
+    known: Sequence[str],
+    rows: int,
+    storage: Storage,
+    listener: Listener,
+) -> tuple[tuple[str, str], ...]:
+    """The buckets that cannot be read, and why; says which rows name them.
+
+    Raises:
+      UserError: more rows name them than may be rejected.
+    """
+    if runners.find(request.runner).outlives:
+        return ()  # workers elsewhere may have another account
+    faults = buckets.unreachable(named, known, storage)
+    told = buckets.told(faults, named, rows)
+    if sum(named[bucket].rows for bucket in faults) / rows > request.max_rejected_fraction:
+        raise UserError("; ".join(told))
+    for line in told:
+        listener.say(f"{line}; they are rejected")
+    return tuple(faults.items())
+
+
+def _every_row(
+    manifests: Sequence[locate.Manifest], settings: ManifestSettings, storage: Storage
+) -> Iterator[Clip | Outcome]:
+    return (row for manifest in manifests for row in read.rows(manifest, settings, storage))
+
+
+def _inputs(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
+    """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
     manifests = locate.locate(request.manifest, base, storage)
     rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
-    _refuse_own_output(manifests, uris.absolute(request.output, base), request.output)
-    rows = read.survey(manifests, rows, storage)
-    every_row = (row for manifest in manifests for row in read.rows(manifest, rows, storage))
-    plan = replace(make_plan(progress.counted(every_row, listener), settings), remarks=rows.layout.remarks)
-    place = Output(
-        folder=uris.absolute(request.output, base),
-        base=base,
-        allowed=allowed.allowed_roots(manifests, rows, base),
-        num_shards=plan.num_shards,
-        settings=settings,
-        storage=storage,
-        verify=request.verify,
-    )
-    return Job(tuple(manifests), rows, plan, place, request.clip_workers or 0)
+    _refuse_own_output(manifests, folder, request.output)
+    return _Inputs(manifests, read.survey(manifests, rows, storage), base, settings)
+
+
+def _merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
+    """The manifests and settings of the dataset, with mended rows in the place of others.
+
+    Raises:
+      UserError: the dataset's manifests are not what they were, or a flag contradicts what it was made with.
+    """
+    made, settings = merging.load(request.output, folder, storage)
+    _refuse_contradictions(request, made, settings, base, storage)
+    made = replace(made, allow_path=(*made.allow_path, *_new_folders(request, made, base, folder)))
+    given = locate.locate(request.manifest, base, storage)
+    merge = merging.read(given, made, settings, folder, base, storage)
+    as_made = merging.originals(made, folder, storage)
+    rows = read.survey(as_made, merge.rows, storage)
+    plan = make_plan(_every_row(as_made, rows, storage), settings)
+    merging.check_unchanged(made, plan, request.output)
+    added = merging.added(folder, storage)
+    merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
+    merge.write(folder, storage)
+    manifests = merge.manifests(folder, storage)
+    rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
+    return _Inputs(manifests, read.survey(manifests, rows, storage), made.base_of(folder), settings, merge)
+
+
+def _new_folders(request: PrepareRequest, made: merging.Made, base: str, folder: str) -> list[str]:
+    """The folders that a merge allows besides those of the dataset, absolute: it may run in another folder."""
+    known = {uris.absolute(path, made.base_of(folder)) for path in made.allow_path}
+    named = dict.fromkeys(uris.absolute(path, base) for path in request.allow_path)
+    return [path for path in named if path not in known]
+
+
+def _refuse_contradictions(
+    request: PrepareRequest, made: merging.Made, settings: Settings, base: str, storage: Storage
+) -> None:
+    """Refuses flags that say something else than the dataset was made with; those left out say nothing."""
+    given = {name: value for name, value in asdict(request.settings).items() if value != asdict(Settings())[name]}
+    if request.tasks is not None:
+        given["tasks"] = [asdict(task) for task in _tasks(request.tasks, base, storage)]
+    kept = {**asdict(settings), "tasks": [asdict(task) for task in settings.tasks]}
+    if request.audio_root is not None:
+        given["audio_root"], kept["audio_root"] = request.audio_root, made.audio_root
+    for column, name in request.columns.items():
+        given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
+    for flag, value in given.items():
+        if value != kept[flag]:
+            fact = f"--{flag}={value} contradicts --merge_into {request.output}, which was made with {kept[flag]!r}"
+            raise UsageError(f"{fact}; leave it out", flag)
 
 
 def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:

@@ -18,6 +18,8 @@ class PrepareRequest:
     Attributes:
       manifest: files, globs or folders, local or gs://.
       output: folder or gs:// URI of the dataset.
+      merge_into: the same as `output`, to merge mended rows into the dataset there; None to make a dataset. Its
+        manifests and settings are those of the dataset.
       settings: the settings that decide the dataset's bytes. An empty `audio_uri` is derived from `output`.
       tasks: YAML file of several tasks; None for the tasks of `settings`.
       audio_root: folder at which relative audio paths start; None for the manifest's folder.
@@ -40,6 +42,7 @@ class PrepareRequest:
     audio_root: str | None = None
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    merge_into: str | None = None
     overwrite: bool = False
     verify: bool = False
     max_rejected_fraction: float = 0.05
@@ -52,6 +55,9 @@ class PrepareRequest:
         named = bool(self.manifest) and all(name.strip() for name in self.manifest)
         require(named, "manifest", "one name or more, none of them empty (an unset variable?)", self.manifest)
         require(bool(self.output.strip()), "output", "a name, not empty (an unset variable?)", self.output)
+        same = self.merge_into in (None, self.output)
+        require(same, "merge_into", f"the same as --output, {self.output!r}, or alone", self.merge_into)
+        require(not (self.merge_into and self.overwrite), "overwrite", "left out with --merge_into", self.overwrite)
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)

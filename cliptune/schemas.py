@@ -22,8 +22,8 @@ from transforms.clip import Outcome
 from transforms.dataset import output
 from transforms.dataset.checksums import Checksums
 from transforms.dataset.description import DatasetDescription
-from transforms.dataset.ledger import DeadLetter
 from transforms.dataset.sidecar import Sidecar
+from transforms.manifests.dead_letters import DeadLetter
 from transforms.report import report
 from transforms.report.report import Report
 from tuning import predict, tune
@@ -64,7 +64,12 @@ CONTRACTS = (
     Contract("checksums", "`OUT/checksums.json`", Checksums, output.FORMAT_VERSION),
     Contract("report", "`OUT/report.json`", Report, report.VERSION),
     Contract("sidecar", "`OUT/SPLIT/….outcomes.json`", Sidecar, output.FORMAT_VERSION, frozenset({Outcome})),
-    Contract("rejected", "a line of `OUT/rejected.jsonl`, beside the columns of its row", DeadLetter),
+    Contract(
+        "rejected",
+        "a line of `OUT/rejected.jsonl`, beside the columns of its row",
+        DeadLetter,
+        sparse=frozenset({DeadLetter}),
+    ),
     Contract("job", "`OUT/tuning/job.json`", Note, note.FORMAT_VERSION),
     Contract("predictions", "a line of `OUT/tuning/predictions-….jsonl`", Prediction),
     Contract("stdout-prepare", "stdout of `cliptune prepare`", DatasetReport, report.VERSION),

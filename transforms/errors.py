@@ -5,6 +5,7 @@
     ├── UserError                the user can fix it: one line, exit status 1
     │   └── UsageError           the request breaks a rule: one line, exit status 2
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
+    │   └── UnreadableError      the disk failed on one file: of a clip, the clip's fault
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
     └── BrokenPromiseError       our fault: a traceback
         ├── AccountingError      rows were lost or doubled
@@ -76,6 +77,17 @@ def require(holds: bool, field: str, rule: str, value: object) -> None:
 
 class StorageError(CliptuneError):
     """The storage failed after the client's own retries. The runner may retry the whole bundle."""
+
+
+class UnreadableError(StorageError):
+    """The disk failed on one file, again and again: of a clip, that clip's fault."""
+
+    def __init__(self, fact: str, name: str = "") -> None:
+        super().__init__(fact, name)
+        self.fact = fact
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, reversed(self.args)))
 
 
 class ServiceError(CliptuneError):

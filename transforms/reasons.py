@@ -81,12 +81,22 @@ AUDIO_IN_TRAIN = Reason(
 )
 PATH_NOT_ALLOWED = Reason(
     "path_not_allowed",
-    "The path leaves the allowed folders, or has a scheme other than gs://.",
+    "The path leaves the allowed folders.",
     "Move the file below the manifest's folder, or pass --allow_path=FOLDER.",
+)
+UNSUPPORTED_SCHEME = Reason(
+    "unsupported_scheme",
+    "The path is an address other than gs://, such as https:// or s3://, from which nothing is fetched.",
+    "Copy the recording to a folder or to gs://, as the detail says, and name the copy.",
+)
+NOT_A_PATH = Reason(
+    "not_a_path",
+    "The row has a command or a data: URI in the place of a path.",
+    "Write the recording to a file, and name that.",
 )
 NOT_FOUND = Reason(
     "not_found",
-    "There is no file of exactly this name.",
+    "There is no file of exactly this name, or no bucket can have such a name.",
     "Correct the path, or pass --audio_root if paths are relative to another folder.",
 )
 NOT_A_FILE = Reason(
@@ -96,8 +106,13 @@ NOT_A_FILE = Reason(
 )
 UNREADABLE = Reason(
     "unreadable",
-    "The file exists, but this user may not read it.",
-    "Give this user permission to read the file.",
+    "The file exists, but this user may not read it, or the disk cannot.",
+    "Give this user permission to read the file; if the disk is at fault, restore the file from a copy.",
+)
+BUCKET_UNREACHABLE = Reason(
+    "bucket_unreachable",
+    "The bucket does not exist, or this account may not read it.",
+    "Mend the bucket's name, or do what the detail says, and merge the rows again.",
 )
 EMPTY_FILE = Reason(
     "empty_file",

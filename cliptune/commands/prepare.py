@@ -13,6 +13,7 @@ from cliptune.exits import Exit
 from cliptune.flags import add_billing, make, names_of
 from transforms import text
 from transforms.audio import formats
+from transforms.errors import UsageError
 from transforms.manifests.row import ALIASES
 from transforms.settings import (
     AUDIO_FORMATS,
@@ -37,6 +38,7 @@ check and write every clip, and account for each of them.
   cliptune prepare --manifest clips.jsonl --output dataset
   cliptune prepare --manifest 'gs://bucket/lists/*.csv' --output gs://bucket/dataset
   cliptune prepare --manifest folder_of_wav_and_txt --output dataset --audio_format wav
+  cliptune prepare --manifest dataset/rejected.jsonl --merge_into dataset
 
 Every other flag is an Apache Beam option, for example --runner=DataflowRunner
 --project=… --region=… --temp_location=gs://…; a flag that neither knows is an error.
@@ -83,7 +85,13 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         metavar="M",
         help="JSONL, CSV, TSV or Parquet file, glob, or folder of NAME.wav + NAME.txt; local or gs://; may be repeated",
     )
-    group.add_argument("--output", required=True, metavar="OUT", help="folder or gs:// URI of the dataset")
+    group.add_argument("--output", metavar="OUT", help="folder or gs:// URI of the dataset")
+    group.add_argument(
+        "--merge_into",
+        metavar="OUT",
+        help="in place of --output: add the mended rows of OUT/rejected.jsonl to the dataset, as if they had been right"
+        " from the start",
+    )
     group.add_argument(
         "--audio_root", metavar="DIR", help="start of relative audio paths (default: their manifest's folder)"
     )
@@ -194,10 +202,14 @@ def _add_examples(group: argparse._ArgumentGroup) -> None:
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
     """Makes the request from the flags. Unknown flags are passed on to Beam."""
+    output = args.merge_into if args.output is None else args.output
+    if output is None:
+        raise UsageError("the following arguments are required: --output (or --merge_into)", "output")
     return make(
         PrepareRequest,
         args,
         manifest=tuple(args.manifest),
+        output=output,
         settings=_settings(args),
         allow_path=tuple(args.allow_path),
         columns=_columns(args),

@@ -82,7 +82,7 @@ CASES = [
     between("a list for a row", '["odd", "audio/a.wav", "x"]', reason="bad_row"),
     between("a text for a row", '"audio/a.wav"', reason="bad_row"),
     between("another file", row(audio_path="audio/../../../../../../etc/passwd"), reason="path_not_allowed"),
-    between("a web address", row(audio_path="http://127.0.0.1:9/a.wav"), reason="path_not_allowed"),
+    between("a web address", row(audio_path="http://127.0.0.1:9/a.wav"), reason="unsupported_scheme"),
     between("a missing file", row(audio_path="audio/none.wav"), reason="not_found"),
     between("an empty line", "", text=None),
     between("a cut line", row()[:30], reason="bad_row"),

@@ -20,6 +20,7 @@ language: {prompt: Name the language., labels: [en, es]}
 OF_PATHS = {
     "path_not_allowed", "not_found", "not_a_regular_file", "unreadable",
     "decoder_fault", "embedded_audio", "joined_files", "not_a_path", "timed_text", "unsupported_scheme",
+    "bucket_unreachable",
 }  # fmt: skip
 
 

@@ -70,7 +70,7 @@ BESIDE = {
     "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://b/audio"],
 }
 # What they decide comes after the job is made, and has tests of its own in test_launch and test_prepare.
-AFTER_THE_JOB = {"--overwrite", "--max_rejected_fraction"}
+AFTER_THE_JOB = {"--overwrite", "--max_rejected_fraction", "--merge_into"}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def job_of(tmp_path, monkeypatch):
         made.clear()
         assert run("prepare", "--manifest=m.jsonl", "--output=out", *words) == 1
         assert len(made) == 1, words
-        for path in Path().glob("*/run.json"):
+        for path in [*Path().glob("*/run.json"), *Path().glob("*/manifests.json")]:
             path.unlink()
         return made[0]
 

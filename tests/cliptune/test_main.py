@@ -77,7 +77,7 @@ def test_the_version(capsys):
     [
         ([], "COMMAND"),
         (["prepair"], "invalid choice: 'prepair'"),
-        (["prepare"], "--manifest, --output"),
+        (["prepare"], "--manifest"),
         (["prepare", "--manifest", "m"], "--output"),
         ([*PREPARE, "--manifets", "x"], "unknown flag --manifets; did you mean --manifest?"),
         ([*PREPARE, "--manifets=x"], "unknown flag --manifets; did you mean --manifest?"),

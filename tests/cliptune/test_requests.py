@@ -39,6 +39,7 @@ PLAIN = {
 VALUES = {
     "--bitrate": (["--audio_format=mp3"], ["--bitrate=32"]),
     "--audio_uri": (["--audio_part=uri"], ["--audio_uri=gs://b/audio"]),
+    "--merge_into": ([], ["--merge_into=o"]),
     "--sample_rate": ([], ["--sample_rate=8000"]),
     "--normalize_text": ([], ["--normalize_text=casefold"]),
     "--api_endpoint": ([], ["--api_endpoint=http://127.0.0.1:9"]),

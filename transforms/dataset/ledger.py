@@ -1,13 +1,11 @@
-"""The ledger, which has every manifest row once with its outcome, as Parquet; and the dead letters."""
+"""The ledger, which has every manifest row once with its outcome, as Parquet."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -94,27 +92,3 @@ def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None)
         with storage.open_read(uri) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(ROWS_PER_BATCH, columns=columns):
                 yield from batch.to_pylist()
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """What a line of `rejected.jsonl` holds beside the columns of its row.
-
-    The names begin with "reject_": they do not clash with those columns, and readers of manifests pass over them.
-
-    Attributes:
-      reject_reason: the name of a `Reason`.
-      reject_detail: what was found, for a person.
-      reject_source: "manifest:line" of the row.
-    """
-
-    reject_reason: str | None
-    reject_detail: str | None
-    reject_source: str
-
-
-def dead_letter(outcome: Outcome) -> bytes:
-    """A rejected row as a line of `rejected.jsonl`: the row as it was, and why it was refused."""
-    row = orjson.loads(outcome.row) if outcome.row else {}
-    why = DeadLetter(outcome.reason, outcome.detail, outcome.source)
-    return orjson.dumps({**row, **asdict(why)}, option=orjson.OPT_APPEND_NEWLINE)

@@ -13,6 +13,7 @@ from transforms.audio import builds
 from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.errors import UserError
+from transforms.manifests.dead_letters import NOWHERE, Origins
 from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
@@ -22,8 +23,13 @@ FORMAT_VERSION = 1
 RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
 CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
+# What the dataset was made from, and what was merged into it.
+MANIFESTS_FILE, MENDED_FILE, ADDED_FILE = "manifests.json", "mended.jsonl", "added.jsonl"
 # All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
-_FILES = (DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE, RUN_FILE)
+_FILES = (
+    *(DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE),
+    *(MANIFESTS_FILE, MENDED_FILE, ADDED_FILE, RUN_FILE),
+)
 _FOLDERS = ("train/", "validation/", "test/test-", "rejected/", "ledger/", "audio/")
 _CHOICES = "choose another --output, or pass --overwrite to replace it"
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -43,6 +49,8 @@ class Output:
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
+      unreachable: buckets that cannot be read, and why: the clips in them are rejected.
+      origins: where the rows come from, for `rejected.jsonl`.
     """
 
     folder: str
@@ -54,6 +62,8 @@ class Output:
     verify: bool = False
     audio_there: bool = False
     claim: str = ""
+    unreachable: tuple[tuple[str, str], ...] = ()
+    origins: Origins = NOWHERE
 
     def audio_folder(self) -> str:
         """Where audio files go, with `audio_part="uri"`."""
@@ -110,8 +120,8 @@ class Claim:
     resumed: bool
 
 
-def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
-    """Makes the output this run's: empty, begun by the same run, or cleared.
+def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> Claim:
+    """Makes the output this run's: empty, begun by the same run, cleared, or merged into.
 
     A killed run leaves `run.json` and perhaps shards; the same run goes on from there. Other files are never mixed
     with new shards.
@@ -125,9 +135,11 @@ def claim(output: Output, plan: Plan, overwrite: bool) -> Claim:
     content = run_file(plan, output.settings)
     mine = orjson.loads(content)
     earlier = _earlier(folder, storage)
-    resumed = earlier == mine
+    resumed = earlier == mine or (merge and earlier is not None)
     if resumed:
         storage.delete(uris.join(folder, DATASET_FILE))  # not complete again until the run has ended
+        if earlier != mine:
+            _clear_unplanned(output, plan)
     elif earlier is not None:
         if not overwrite:
             raise UserError(f"{folder} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
@@ -207,6 +219,16 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _clear_unplanned(output: Output, plan: Plan) -> None:
+    """Removes the shards and ledger files that the plan does not have; the others may be reused."""
+    keys = plan.shard_keys()
+    planned = {path for key in keys for path in (output.shard_path(key), output.sidecar_path(key))}
+    for uri in output.storage.list_files(output.folder):
+        path = uris.below(output.folder, uri)
+        if path.startswith(_FOLDERS) and not path.startswith("audio/") and path not in planned:
+            output.storage.delete(uri)
 
 
 def _clear(folder: str, storage: Storage) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from transforms import reasons, region, tasks, text
 from transforms.clip import Clip, Outcome, rejected
+from transforms.dataset import nearest
 from transforms.dataset.converted import Converted
 from transforms.dataset.output import Output
 from transforms.dataset.sources import Ahead, Source, Stored
@@ -52,6 +53,8 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
             wanted = _normalized(clip, output.settings)
         converted = convert(wanted, Stored(_uri(clip, output), output.storage, ahead))
     except ClipRejected as refusal:
+        if refusal.reason == reasons.NOT_FOUND:
+            refusal = nearest.refusal(clip, output)
         return Prepared(b"", rejected(clip, refusal.reason, refusal.detail))
     if converted.payload is not None:
         output.write_audio(converted.payload)
@@ -73,9 +76,12 @@ def _uri(clip: Clip, output: Output) -> str:
     """Where the clip's recording is.
 
     Raises:
-      ClipRejected: it lies in no folder that the manifest may name.
+      ClipRejected: it lies in no folder that the manifest may name, or in a bucket that cannot be read.
     """
     uri = uris.absolute(clip.uri, output.base)
+    why = dict(output.unreachable).get(uris.bucket_of(uri)) if uris.is_gcs(uri) else None
+    if why is not None:
+        raise ClipRejected(reasons.BUCKET_UNREACHABLE, why)
     if clip.confined:
-        allowed.check_allowed(uri, output.allowed)
+        allowed.check_allowed(uri, output.allowed, clip.uri)
     return uri

@@ -18,7 +18,12 @@ MAX_WAITING_BYTES = 4 << 20
 
 
 def begin(
-    clips: Iterable[Clip], base: str, storage: Storage, reader: Executor | None, window: int
+    clips: Iterable[Clip],
+    base: str,
+    storage: Storage,
+    reader: Executor | None,
+    window: int,
+    without: frozenset[str] = frozenset(),
 ) -> Generator[Future[bytes | None]]:
     """The read of each clip's source, in order, when it is done. At most `window` have begun and not been taken.
 
@@ -27,13 +32,14 @@ def begin(
       base: absolute folder that relative paths start from.
       storage: reads them.
       reader: runs the reads; None for none.
+      without: buckets of which nothing is read.
       window: bounds the requests at a time, and the memory to `window` times `MAX_WAITING_BYTES`.
     """
 
     def read_of(clip: Clip) -> Ahead:
         uri = uris.absolute(clip.uri, base)
         # Reading a local file ahead gains nothing, and of a recording only a segment is needed.
-        if reader is None or not uris.is_gcs(uri) or clip.offset is not None:
+        if reader is None or not uris.is_gcs(uri) or clip.offset is not None or uris.bucket_of(uri) in without:
             return _nothing()
         return reader.submit(_read_unless_long, uri, storage)
 

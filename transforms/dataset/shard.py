@@ -132,12 +132,13 @@ def _write_lines(
         clip, ahead = source
         return prepare_clip(clip, output, pool.convert, ahead)
 
+    without = frozenset(bucket for bucket, _ in output.unreachable)
     outcomes: list[Outcome] = []
     cpu_ns: list[tuple[int, ...]] = []
     line_index, written, file_hash = 0, 0, sha256()
     with (
         output.storage.write(output.shard_uri(key)) as stream,
-        closing(read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads)) as reads,
+        closing(read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads, without)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
         for clip, prepared in zip(clips, map_ordered(pool.executor, prepare, both, pool.window), strict=True):

@@ -21,7 +21,7 @@ def allowed_roots(manifests: Iterable[Manifest], settings: ManifestSettings, bas
     return tuple(sorted({os.path.realpath(path) for path in local}))
 
 
-def check_allowed(uri: str, roots: Sequence[str]) -> None:
+def check_allowed(uri: str, roots: Sequence[str], name: str = "") -> None:
     """Refuses a local file outside the allowed folders, links and ".." followed.
 
     A relative path leads to the manifest's folder, below --audio_root or below an --allow_path folder. A dataset from
@@ -30,6 +30,7 @@ def check_allowed(uri: str, roots: Sequence[str]) -> None:
     Args:
       uri: absolute path or gs:// URI.
       roots: from `allowed_roots`.
+      name: of the file as the user wrote it, for the message.
 
     Raises:
       ClipRejected: PATH_NOT_ALLOWED.
@@ -43,5 +44,5 @@ def check_allowed(uri: str, roots: Sequence[str]) -> None:
     if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
         raise ClipRejected(
             reasons.PATH_NOT_ALLOWED,
-            f"the path {uris.shown(uri)} lies outside the manifest's folder and the allowed ones",
+            f"the path {uris.shown(name or uri)} lies outside the manifest's folder and the allowed ones",
         )

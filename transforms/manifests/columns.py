@@ -55,6 +55,7 @@ class ManifestSettings:
       columns: names of columns, by their key in `ALIASES`; for the others their aliases are looked for.
       tasks: that rows may name; () for a dataset without a tasks file.
       layout: what `survey.survey` has found.
+      mended: URI of the rows that stand in the place of others; "" for none.
     """
 
     audio_root: str | None = None
@@ -62,6 +63,7 @@ class ManifestSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
     layout: Layout = Layout()
+    mended: str = ""
 
 
 def find_columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> dict[str, str]:

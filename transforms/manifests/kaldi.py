@@ -105,5 +105,5 @@ def _fault(fields: Fields) -> ClipRejected | None:
     if audio is None:
         return ClipRejected(reasons.MISSING_AUDIO, f"the recording {fields.get('recording')!r} is not in wav.scp")
     if str(audio).rstrip().endswith("|"):
-        return ClipRejected(reasons.PATH_NOT_ALLOWED, "a command, not a path: Cliptune runs no commands")
+        return ClipRejected(reasons.NOT_A_PATH, "a command, not a path: Cliptune runs none; write its output to a file")
     return None

@@ -11,9 +11,10 @@ from dataclasses import replace
 from transforms import reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
-from transforms.manifests import columns, embedded, headerless, original, segments
+from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments
 from transforms.manifests import survey as table
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.dead_letters import Opened
 from transforms.manifests.formats import read_rows
 from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
@@ -30,18 +31,26 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     Raises:
       UserError: the manifest as a whole cannot be used.
     """
-    if settings.audio_root is None:
-        settings = replace(settings, audio_root=manifest.folder())
     found: dict[str, str] | None = None
-    no_row: Row | None = None
+    first: Opened | None = None
+    for opened, source in _opened(manifest, settings, storage):
+        if opened.row.fault is None and found is None and not opened.is_letter:
+            found = columns.find_columns(opened.row.fields, manifest, opened.settings)
+        first = first or opened
+        yield _outcome(opened, source, manifest)
+    if found is None:
+        _refuse_rowless(manifest, first)
+
+
+def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Opened, str]]:
+    """The rows and their places: mended ones in the place of others, dead letters as what they were."""
+    read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
+    mended = dead_letters.mended(settings.mended, storage)
     for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
         source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
-        if row.fault is None and found is None:
-            found = columns.find_columns(row.fields, manifest, settings)
-        no_row = no_row or row
-        yield _outcome(row, source, manifest, settings)
-    if found is None:
-        _nothing_read(manifest, no_row)
+        now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
+        is_letter = dead_letters.is_one(now.fields)
+        yield dead_letters.opened(now, settings, read, manifest) if is_letter else Opened(now, read), source
 
 
 def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: Storage) -> ManifestSettings:
@@ -56,11 +65,11 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
 
 
 def _fields(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Fields, str]]:
-    """The fields of each row that may become a clip, and its place."""
-    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
-        if row.fault is None:
+    """The fields of each row that may become a clip, and its place. Dead letters know what their own table told."""
+    for opened, source in _opened(manifest, settings, storage):
+        if opened.row.fault is None and not opened.is_letter:
             with contextlib.suppress(ClipRejected):
-                yield embedded.with_path(row.fields, settings), f"{manifest.name}:{row.line}"
+                yield embedded.with_path(opened.row.fields, settings), source
 
 
 def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
@@ -78,20 +87,22 @@ def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
         raise UserError(f"{manifest.name}: cannot be read behind row {line} ({_raised(fault)})") from fault
 
 
-def _nothing_read(manifest: Manifest, first: Row | None) -> None:
+def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:
     """Refuses a manifest of which no line is a row. Rows that are none for another reason are reported one by one."""
     if first is None:
         raise UserError(f"{manifest.name}: the manifest has no rows")
-    if first.fault is not None and first.fault.reason == reasons.BAD_ROW:
-        raise UserError(f"{manifest.name}: no line of it is a row; in line {first.line} {first.fault.detail}")
+    fault = first.row.fault
+    if fault is not None and fault.reason == reasons.BAD_ROW and not first.is_letter:
+        raise UserError(f"{manifest.name}: no line of it is a row; in line {first.row.line} {fault.detail}")
 
 
-def _outcome(row: Row, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip | Outcome:
+def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     """What becomes of one row, in memory: no network and no disk can fail here, so any exception is the row's fate."""
+    row, settings = opened.row, opened.settings
     try:
         if row.fault is not None:
             raise row.fault
-        return _clip(embedded.with_path(row.fields, settings), source, manifest, settings)
+        return opened.confined(_clip(embedded.with_path(row.fields, settings), source, manifest, settings))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
     except CliptuneError:
@@ -163,15 +174,20 @@ def _recording(path: str, task_name: str, segment: Segment, channel: int | None,
 
 def _audio_uri(path: str, settings: ManifestSettings) -> str:
     """The audio as the user would name it: relative if the manifest's own name is relative."""
-    if uris.is_gcs(path) or path.startswith("/"):
-        return path
-    if scheme := uris.scheme_of(path):
-        raise ClipRejected(
-            reasons.PATH_NOT_ALLOWED,
-            f"unsupported scheme {scheme}://: nothing is fetched from there; copy the audio to a folder or to gs://",
-        )
+    scheme = uris.scheme_of(path)
+    if scheme and not uris.is_gcs(path):
+        raise ClipRejected(reasons.UNSUPPORTED_SCHEME, f"unsupported scheme {scheme}://: {uris.instead_of(path)}")
+    if scheme or path.startswith("/"):
+        return _possible(path)
     root = settings.audio_root
-    return f"{root.rstrip('/') or root}/{path}" if root else path
+    return _possible(f"{root.rstrip('/') or root}/{path}" if root else path)
+
+
+def _possible(uri: str) -> str:
+    """The URI, if a file can have it: the storage need not be asked for one that none can have."""
+    if fault := uris.impossible(uri):
+        raise ClipRejected(reasons.NOT_FOUND, f"{uris.shown(uri)} is not found: {fault}")
+    return uri
 
 
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:

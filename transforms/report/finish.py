@@ -29,6 +29,7 @@ from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.shard import ShardResult
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import AccountingError, UserError
+from transforms.manifests import dead_letters
 from transforms.ordered import map_ordered
 from transforms.report import page
 from transforms.report.counts import Count, SplitCount
@@ -64,7 +65,7 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     files = Recorder(output.folder, output.storage)
     files.note(uris.join(output.folder, RUN_FILE), output.claim)
     with files.write(uris.join(output.folder, REJECTED_FILE)) as letters:
-        outcomes = _count(_outcomes(plan, output, count, fingerprints, files), count, letters)
+        outcomes = _count(_outcomes(plan, output, count, fingerprints, files), count, letters, output.origins)
         written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, files)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
@@ -125,11 +126,13 @@ def _shard(path: str, sidecar: Sidecar) -> Shard:
     return Shard(path, examples, sidecar.bytes, sidecar.sha256)
 
 
-def _count(outcomes: Iterable[Outcome], count: Count, letters: BinaryIO) -> Iterator[Outcome]:
+def _count(
+    outcomes: Iterable[Outcome], count: Count, letters: BinaryIO, origins: dead_letters.Origins
+) -> Iterator[Outcome]:
     for outcome in outcomes:
         count.add(outcome)
         if outcome.status == "rejected":
-            letters.write(ledger.dead_letter(outcome))
+            letters.write(dead_letters.line(outcome, origins))
         yield outcome
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from transforms import reasons
-from transforms.errors import ClipRejected, NotARegularFileError, UserError
+from transforms.errors import ClipRejected, NotARegularFileError, UnreadableError, UserError
 from transforms.storage import local, uris
 from transforms.storage.base import Backend, ListedObject, crc32c
 
@@ -88,10 +88,13 @@ class Storage:
         """
         with _clip_faults():
             stream = self._backend(uri).open_range(uri)
-        if not stream.seek(0, os.SEEK_END):
+        try:
+            if not stream.seek(0, os.SEEK_END):
+                raise ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
+            stream.seek(0)
+        except BaseException:
             stream.close()
-            raise ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
-        stream.seek(0)
+            raise
         return stream
 
     def write(self, uri: str) -> AbstractContextManager[BinaryIO]:
@@ -212,5 +215,7 @@ def _clip_faults() -> Iterator[None]:
         raise ClipRejected(reasons.NOT_FOUND, "there is no such file: not found") from error
     except (IsADirectoryError, NotARegularFileError) as error:
         raise ClipRejected(reasons.NOT_A_FILE, f"the path names {error.strerror}") from error
+    except UnreadableError as error:
+        raise ClipRejected(reasons.UNREADABLE, error.fact) from error
     except PermissionError as error:
         raise ClipRejected(reasons.UNREADABLE, "no permission to read the file") from error

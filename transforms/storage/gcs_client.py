@@ -24,13 +24,12 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from transforms.errors import StorageError, UserError
-from transforms.storage.uris import GCS_SCHEME, shown
+from transforms.storage.uris import GCS_SCHEME, MAX_NAME_BYTES, shown
 
 TIMEOUT = (3.05, 30.0)  # seconds to connect, seconds between two bytes
 RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for one try: this bounds all of them
 # Connections kept open for later requests. The usual ten would make each further request begin with a handshake.
 CONNECTIONS = 64
-MAX_NAME_BYTES = 1_024  # https://cloud.google.com/storage/docs/objects#naming
 READER, WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
 BILLED = "roles/serviceusage.serviceUsageConsumer"
 
@@ -97,7 +96,7 @@ class GcsClient:
             pinned = _PINNED.fullmatch(exact.name)
             if len(exact.name.encode()) > MAX_NAME_BYTES or set(exact.name) & set("\r\n"):  # the service answers 400
                 raise FileNotFoundError(errno.ENOENT, "no such object", uri)
-            if pinned:
+            if pinned and int(pinned[2]) < 1 << 63:
                 name, generation = pinned.groups()
                 try:
                     blob = self.bucket_of(uri).blob(name, generation=int(generation))

@@ -5,51 +5,105 @@ from __future__ import annotations
 import errno
 import functools
 import glob
+import io
 import os
 import socket
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from transforms.errors import NotARegularFileError, StorageError, UserError
+from transforms import reasons
+from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
 from transforms.storage.uris import join, shown
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+T = TypeVar("T")
 
 PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may leave one behind
 # No file can have such a name: it is too long, or has a file where a folder should be.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
+# One damaged sector, or one file that a network drive has lost: asked again, it is that file's fault.
+_DAMAGED = {errno.EIO, errno.ESTALE, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
+_TRIES = 3
+_BUFFER_BYTES = 1 << 16
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def open_read(path: str) -> BinaryIO:
     """Opens a regular file. A folder, pipe, socket or device is refused at once."""
+    return os.fdopen(_descriptor(path), "rb")
+
+
+def _descriptor(path: str) -> int:
     with _faults(path):
         # Without O_NONBLOCK, opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb")
+        return descriptor
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "a folder, not a regular file", path)
     raise NotARegularFileError(errno.EINVAL, "a pipe or device, not a regular file", path)
 
 
-# A file on a disk is fetched as it is read.
-open_range = open_read
-
-
 def read_at_most(path: str, num_bytes: int) -> bytes:
     """The file's contents; `num_bytes` zeros instead if it has that many or more."""
-    with open_read(path) as file, _faults(path):
-        size = os.fstat(file.fileno()).st_size
-        if size >= num_bytes:
-            return b"\0" * num_bytes
-        # Python allocates what is asked for. Files such as those in /proc do not tell their size.
-        return file.read(size or num_bytes)
+
+    def read() -> bytes:
+        with open_read(path) as file, _faults(path):
+            size = os.fstat(file.fileno()).st_size
+            if size >= num_bytes:
+                return b"\0" * num_bytes
+            # Python allocates what is asked for. Files such as those in /proc do not tell their size.
+            return file.read(size or num_bytes)
+
+    return _again_if_damaged(read)
+
+
+def _again_if_damaged(call: Callable[[], T]) -> T:
+    for _ in range(_TRIES - 1):
+        with suppress(UnreadableError):
+            return call()
+    return call()
+
+
+def open_range(path: str) -> BinaryIO:
+    """The file, seekable. What it cannot read rejects the clip."""
+    return io.BufferedReader(_Range(path), _BUFFER_BYTES)
+
+
+class _Range(io.FileIO):
+    """A file of which parts are read, on a disk that may be damaged."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(_again_if_damaged(lambda: _descriptor(path)))
+        self._path = path
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            if whence != os.SEEK_END:
+                raise
+            # Such as those in /proc.
+            raise ClipRejected(reasons.NOT_A_FILE, "the path names a file without an end, not a regular one") from error
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        def read() -> int:
+            with _faults(self._path):
+                return super(_Range, self).readinto(buffer)
+
+        try:
+            return _again_if_damaged(read)
+        except UnreadableError as error:
+            raise ClipRejected(reasons.UNREADABLE, error.fact) from error
 
 
 @contextmanager
@@ -161,6 +215,9 @@ def _faults(path: str) -> Iterator[None]:
             raise NotARegularFileError(errno.ELOOP, "a loop of links, not a regular file", path) from error
         if error.errno in (errno.ENXIO, errno.EOPNOTSUPP):
             raise NotARegularFileError(errno.ENXIO, "a socket, not a regular file", path) from error
+        if error.errno in _DAMAGED:
+            name = errno.errorcode[error.errno or errno.EIO]
+            raise UnreadableError(f"the disk or network drive failed to read the file ({name})", shown(path)) from error
         raise StorageError(f"{shown(path)}: {error.strerror}") from error
 
 

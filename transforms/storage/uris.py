@@ -8,6 +8,20 @@ import re
 GCS_SCHEME = "gs://"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MAX_SHOWN_CHARS = 300
+# https://cloud.google.com/storage/docs/buckets#naming and https://cloud.google.com/storage/docs/objects#naming
+_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9_-]|\.(?!\.)){1,220}[a-z0-9]")
+MAX_NAME_BYTES = 1_024
+_COPY = {
+    "http": "download it (curl -O, wget)",
+    "https": "download it (curl -O, wget)",
+    "ftp": "download it (curl -O, wget)",
+    "s3": "copy it (gcloud storage cp, aws s3 cp)",
+    "az": "copy it (azcopy copy)",
+    "abfs": "copy it (azcopy copy)",
+    "abfss": "copy it (azcopy copy)",
+    "hdfs": "copy it (hdfs dfs -get)",
+    "hf": "download it (hf download)",
+}
 
 
 def is_gcs(uri: str) -> bool:
@@ -15,10 +29,44 @@ def is_gcs(uri: str) -> bool:
     return uri.startswith(GCS_SCHEME)
 
 
+def bucket_of(uri: str) -> str:
+    """The bucket of a gs:// URI."""
+    return uri.removeprefix(GCS_SCHEME).partition("/")[0]
+
+
 def scheme_of(uri: str) -> str:
     """The scheme before "://", in lower case; "" for a local path."""
     found = _SCHEME.match(uri)
     return found.group(1).lower() if found else ""
+
+
+def instead_of(uri: str) -> str:
+    """What to do with an address from which nothing is read."""
+    scheme, rest = scheme_of(uri), uri.partition("://")[2]
+    if scheme == "file":
+        return f"write the path itself, {shown('/' + rest.partition('/')[2])}"
+    if scheme == "gs":
+        return f"write it in small letters, {shown(GCS_SCHEME + rest)}"
+    return f"nothing is fetched from there; {_COPY.get(scheme, 'copy it')} to a folder or to gs://, and name the copy"
+
+
+def impossible(uri: str) -> str:
+    """Why no file or object can have this URI; "" if one can."""
+    if not is_gcs(uri):
+        return ""
+    bucket, _, name = uri.removeprefix(GCS_SCHEME).partition("/")
+    if "$" in bucket:
+        return "the bucket's name is a variable that was not expanded"
+    if not bucket:
+        return "the bucket's name is missing after gs://"
+    if not _BUCKET.fullmatch(bucket):
+        return f"no bucket can be named {shown(bucket)}"
+    if name in (".", "..") or set(name) & set("\r\n\0"):
+        return "no object can have this name"
+    size = len(without_generation(f"{GCS_SCHEME}b/{name}").encode(errors="replace")) - len(f"{GCS_SCHEME}b/")
+    return (
+        f"the object's name has {size:,} bytes, over the limit of {MAX_NAME_BYTES:,}" if size > MAX_NAME_BYTES else ""
+    )
 
 
 def without_generation(uri: str) -> str:

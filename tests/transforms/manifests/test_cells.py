@@ -115,8 +115,8 @@ def test_a_quoted_cell_of_a_csv_may_hold_anything_but_rows(tmp_path, cell, text,
         ),
         # Paths without an extension, in the first rows.
         (
-            CSV + '1,gs://b/x,"never\n2,gs://b/y,two\n',
-            [("m.csv:2", "bad_row"), ("2", "gs://b/y", "two")],
+            CSV + '1,gs://bucket/x,"never\n2,gs://bucket/y,two\n',
+            [("m.csv:2", "bad_row"), ("2", "gs://bucket/y", "two")],
             "closes only behind what look like further rows",
         ),
         # Too many lines for one cell.

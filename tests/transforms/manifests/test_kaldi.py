@@ -21,7 +21,7 @@ def test_a_kaldi_folder(tmp_path):
     )
     assert summary(rows) == [
         ("u1", "data/a.wav", "hello there"),
-        ("data/wav.scp:2", reasons.PATH_NOT_ALLOWED.name),
+        ("data/wav.scp:2", reasons.NOT_A_PATH.name),
         ("u3", "/data/c d.wav", "world"),
         ("data/wav.scp:4", reasons.MISSING_TEXT.name),
         ("data/text:4", reasons.MISSING_AUDIO.name),

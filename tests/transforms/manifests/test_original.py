@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from tests.transforms.manifests.written import GOOD, lines, rows_of, summary, written
 from transforms.clip import Clip, dump, pack, unpack
-from transforms.dataset.ledger import dead_letter
 from transforms.errors import UserError
-from transforms.manifests import formats, original, read
+from transforms.manifests import dead_letters, formats, original, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Row
@@ -83,11 +82,12 @@ keys = st.sampled_from(sorted(alias for aliases in ALIASES.values() for alias in
 @given(st.dictionaries(keys, values, max_size=6))
 def test_any_row_is_a_clip_or_a_rejected_row_that_can_be_written(fields):
     settings = ManifestSettings(audio_root="")
-    row = read._outcome(Row(1, fields), "m.jsonl:1", Manifest("m.jsonl", "/m.jsonl", is_folder=False), settings)
+    opened = dead_letters.Opened(Row(1, fields), settings)
+    row = read._outcome(opened, "m.jsonl:1", Manifest("m.jsonl", "/m.jsonl", is_folder=False))
     assert unpack(pack(dump(row))) == [row]
     assert isinstance(orjson.loads(row.row or ""), dict)
     if not isinstance(row, Clip):
-        assert orjson.loads(dead_letter(row))["reject_reason"] == row.reason
+        assert orjson.loads(dead_letters.line(row, dead_letters.NOWHERE))["reject_reason"] == row.reason
 
 
 class _Unwilling:

@@ -182,7 +182,7 @@ def test_what_was_trimmed_is_counted(report_of):
 def test_how_to_report_a_fault_of_cliptune_is_told(report_of):
     detail = "IndexError at transforms/audio/frames.py:1"
     fault = Outcome("x", "m:1", "a.wav", "rejected", reason=reasons.DECODER_FAULT.name, detail=detail)
-    rows = [replace(ACCEPTED, split=split, audio_sha256=split) for split in ("train", "validation")]
+    rows = [replace(ACCEPTED, split=split, audio_sha256=str(number)) for number, split in enumerate(USUAL)]
     assert report_of(*rows, replace(fault, reason="silent"))["warnings"] == []
     (told,) = report_of(*rows, fault, fault)["warnings"]
     assert told.startswith("2 × decoder_fault, which is a fault of Cliptune: please tell")

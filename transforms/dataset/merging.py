@@ -1,0 +1,269 @@
+"""Merging mended rows into a dataset: which manifests made it, and which of their rows have been replaced or added.
+
+`manifests.json` says what the dataset was made from. `mended.jsonl` has the rows that stand in the place of others,
+`added.jsonl` those that no manifest had. A later merge reads all three, so that merges add up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+
+import orjson
+
+from transforms import reasons, records
+from transforms.clip import Clip, Outcome
+from transforms.dataset.output import ADDED_FILE, FORMAT_VERSION, MANIFESTS_FILE, MENDED_FILE, RUN_FILE, Output
+from transforms.dataset.plan import Plan, ShardKey
+from transforms.dataset.sidecar import Sidecar
+from transforms.errors import UserError
+from transforms.manifests import dead_letters, locate
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.formats import read_rows
+from transforms.manifests.locate import Manifest
+from transforms.manifests.row import Fields
+from transforms.settings import Settings
+from transforms.storage import Storage, uris
+
+SIDECARS_AT_A_TIME = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a dataset was made from, as `manifests.json` holds it.
+
+    Attributes:
+      format_version: of this file.
+      base: the folder that relative names start from: relative to a dataset on the same machine, else absolute. "/" if
+        no name is relative.
+      manifests: their names, each a file or a folder; globs are resolved.
+      audio_root: as `ManifestSettings` has it.
+      allow_path: as `ManifestSettings` has it.
+      columns: as `ManifestSettings` has it.
+      rows: of the manifests.
+      digest: over the contents of these rows, as `Plan.rows_digest`.
+    """
+
+    format_version: int
+    base: str
+    manifests: tuple[str, ...]
+    audio_root: str | None
+    allow_path: tuple[str, ...]
+    columns: dict[str, str]
+    rows: int
+    digest: str
+
+    @staticmethod
+    def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
+        """What a run makes its dataset from; `base` and `folder`, of the dataset, are absolute."""
+        names = tuple(manifest.name for manifest in manifests)
+        named = [*names, *settings.allow_path, *filter(None, [settings.audio_root])]
+        if all(uris.absolute(name, base) == name for name in named):
+            base = "/"
+        elif not uris.is_gcs(folder):
+            base = os.path.relpath(base, folder)
+        return Made(
+            FORMAT_VERSION,
+            base,
+            names,
+            settings.audio_root,
+            settings.allow_path,
+            dict(settings.columns),
+            plan.rows,
+            plan.rows_digest,
+        )
+
+    def dump(self) -> bytes:
+        """The contents of `manifests.json`."""
+        return records.pretty(asdict(self))
+
+    def base_of(self, folder: str) -> str:
+        """The absolute folder that relative names start from."""
+        return self.base if uris.is_gcs(folder) else os.path.normpath(os.path.join(folder, self.base))  # noqa: PTH118
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A merge that has been read and not yet written.
+
+    Attributes:
+      made: what the dataset was made from.
+      settings: of the dataset.
+      rows: how its manifests are read.
+      mended: rows that stand in the place of others, by their "manifest:line", earlier merges included.
+      added: rows that no manifest had, as dead letters, earlier merges included.
+      again: sources of the rejected rows that are tried again, though nothing of them may have changed.
+    """
+
+    made: Made
+    settings: Settings
+    rows: ManifestSettings
+    mended: Mapping[str, Fields]
+    added: Sequence[Fields]
+    again: frozenset[str]
+
+    def write(self, folder: str, storage: Storage) -> None:
+        """Writes what a killed merge goes on from; nothing that is there already."""
+        mended = [{"source": source, "row": row} for source, row in sorted(self.mended.items())]
+        contents = {MENDED_FILE: _jsonl(mended), ADDED_FILE: _jsonl(self.added), MANIFESTS_FILE: self.made.dump()}
+        for name, content in contents.items():
+            if content != _content(name, folder, storage):  # which is empty for one that is not there
+                storage.write_bytes(uris.join(folder, name), content)
+
+    def manifests(self, folder: str, storage: Storage) -> list[Manifest]:
+        """What is read: the manifests of the dataset, and the rows that were added."""
+        return originals(self.made, folder, storage) + added(folder, storage)
+
+
+def added(folder: str, storage: Storage) -> list[Manifest]:
+    """The rows that merges have added to a dataset, as one more manifest of it."""
+    there = _content(ADDED_FILE, folder, storage)
+    return [Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False)] if there else []
+
+
+def originals(made: Made, folder: str, storage: Storage) -> list[Manifest]:
+    """The manifests that the dataset was made from.
+
+    Raises:
+      UserError: one of them is gone.
+    """
+    base = made.base_of(folder)
+    try:
+        return [manifest for name in made.manifests for manifest in locate.locate([name], base, storage)]
+    except UserError as fault:
+        raise UserError(f"{fault}; the dataset was made from it, and a merge reads it again") from None
+
+
+def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings]:
+    """What a dataset was made from, and its settings.
+
+    Raises:
+      UserError: there is no dataset that says so.
+    """
+    run, made = _content(RUN_FILE, folder, storage), _content(MANIFESTS_FILE, folder, storage)
+    if not run:
+        raise UserError(f"--merge_into {name}: there is no dataset")
+    if not made:
+        raise UserError(f"--merge_into {name}: it has no {MANIFESTS_FILE}; run the command that made it once more")
+    try:
+        settings = records.tree_of(run, FORMAT_VERSION).get("settings")
+        return records.load(made, Made, FORMAT_VERSION), records.convert(settings, Settings)
+    except ValueError as fault:
+        raise UserError(f"--merge_into {name}: {RUN_FILE} or {MANIFESTS_FILE} is damaged ({fault})") from None
+
+
+def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str, base: str, storage: Storage) -> Merge:
+    """The merge of the rows of some manifests. Nothing is checked against the dataset's own manifests yet.
+
+    Args:
+      given: manifests of mended rows: `rejected.jsonl`, or a copy of it.
+      made: what the dataset was made from.
+      settings: of the dataset.
+      folder: of the dataset, absolute.
+      base: absolute folder that the names of `given` start from.
+      storage: reads the files.
+
+    Raises:
+      UserError: a line is no row.
+    """
+    mended = dict(dead_letters.mended(uris.join(folder, MENDED_FILE), storage))
+    added = [orjson.loads(line) for line in _content(ADDED_FILE, folder, storage).splitlines()]
+    known = {dead_letters.digest(row) for row in added}
+    again = set()
+    for manifest, source, row in _given(given, storage):
+        if dead_letters.is_one(row):
+            again.add(str(row["reject_source"]))
+            mended[str(row["reject_source"])] = dead_letters.own(row)
+        elif dead_letters.digest(row) not in known:
+            known.add(dead_letters.digest(row))
+            root = uris.absolute(manifest.folder(), base).rstrip("/") or "/"
+            added.append({"reject_root": root, **row, "reject_reason": None, "reject_source": source})
+    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks)
+    return Merge(made, settings, rows, mended, added, frozenset(again))
+
+
+def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Manifest, str, Fields]]:
+    """Each row of the mended manifests, with its manifest and "manifest:line"."""
+    for manifest in manifests:
+        if not manifest.is_folder and not storage.size(manifest.uri):
+            continue  # nothing was rejected
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+            source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+            if row.fault is not None:
+                raise UserError(f"{source}: {row.fault.detail}; nothing is merged")
+            yield manifest, source, row.fields
+
+
+def checked(merge: Merge, as_made: Iterable[Clip | Outcome], name: str) -> Merge:
+    """The merge without the rows that are as they were, when its sources are known to be rows of the dataset.
+
+    Args:
+      merge: from `read`.
+      as_made: every row of the dataset's manifests as they are now, and of those that were added.
+      name: of the dataset, for messages.
+
+    Raises:
+      UserError: a mended row stands for none of them.
+    """
+    mended, unknown = dict(merge.mended), set(merge.mended)
+    for row in as_made:
+        unknown.discard(row.source)
+        if row.source in mended and dead_letters.own(orjson.loads(row.row or "{}")) == mended[row.source]:
+            del mended[row.source]
+    if unknown:
+        first = min(unknown)
+        raise UserError(
+            f"{first}: no row of {name} is from there ({len(unknown):,} such rows); merge the rejected.jsonl of this"
+            " dataset, or take reject_source out of rows that are to be added"
+        )
+    return replace(merge, mended=mended)
+
+
+def check_unchanged(made: Made, plan: Plan, name: str) -> None:
+    """Refuses to merge into a dataset whose manifests have changed; `plan` is of their rows as they are now.
+
+    Raises:
+      UserError: their rows are not those that the dataset was made from.
+    """
+    if plan.rows_digest != made.digest:
+        names = ", ".join(made.manifests[:3]) + (" …" if len(made.manifests) > 3 else "")
+        raise UserError(
+            f"{names}: changed since {name} was made ({made.rows:,} rows then, {plan.rows:,} now); a merge needs the"
+            " manifests as they were: restore them, or prepare the dataset anew from what they are now"
+        )
+
+
+def forget(output: Output, keys: Iterable[ShardKey], sources: frozenset[str]) -> None:
+    """Removes the sidecars of shards that hold rejected rows to be tried again, so that these are written again."""
+
+    def stale(key: ShardKey) -> bool:
+        try:
+            outcomes = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes
+        except (FileNotFoundError, ValueError):
+            return False
+        return any(_is_tried_again(outcome, sources) for outcome in outcomes)
+
+    keys = list(keys)
+    with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
+        for key, is_stale in zip(keys, executor.map(stale, keys), strict=True):
+            if is_stale:
+                output.storage.delete(output.sidecar_uri(key))
+
+
+def _is_tried_again(outcome: Outcome, sources: frozenset[str]) -> bool:
+    # The clip for which a duplicate was dropped may be another one now.
+    duplicate = outcome.reason == reasons.DUPLICATE_AUDIO.name
+    return outcome.status == "rejected" and (duplicate or outcome.source in sources)
+
+
+def _content(name: str, folder: str, storage: Storage) -> bytes:
+    try:
+        return storage.read_bytes(uris.join(folder, name))
+    except FileNotFoundError:
+        return b""
+
+
+def _jsonl(rows: Iterable[object]) -> bytes:
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
