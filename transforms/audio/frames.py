@@ -319,8 +319,13 @@ def adts_seconds(content: bytes) -> float | None:
 
 
 def adts_end(content: bytes) -> int | None:
-    """Where the last frame of an ADTS stream ends; None if it is none."""
-    return max((at + length for at, length in _adts_frames(content)), default=None)
+    """Where the last frame of an ADTS stream ends, be it one that is cut within its header; None if it is none."""
+    end = max((at + length for at, length in _adts_frames(content)), default=None)
+    if end is None:
+        return None
+    rest = content[end : end + _ADTS_HEADER_BYTES]
+    begun = 2 <= len(rest) < _ADTS_HEADER_BYTES and rest[0] == 0xFF and rest[1] & 0xF6 == 0xF0
+    return end + _ADTS_HEADER_BYTES if begun else end
 
 
 def _adts_frames(content: bytes) -> Iterator[tuple[int, int]]:

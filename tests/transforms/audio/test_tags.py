@@ -204,3 +204,10 @@ def test_an_mp3_whose_header_lies_of_its_bytes_is_whole_and_no_library_complains
     struct.pack_into(">I", head, max(head.find(b"Xing"), head.find(b"Info")) + 12, size)
     np.testing.assert_allclose(samples(bytes(head) + rest), samples(sound("mp3")), atol=1e-3)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("more", [2, 6, 7, 8])
+def test_an_adts_stream_that_ends_within_a_header_is_cut(more, sound):
+    content = sound("aac adts")
+    boundary = frames.adts_end(content[: len(content) // 2])
+    assert refusal(content[: boundary + more]) == reasons.TRUNCATED
