@@ -41,6 +41,7 @@ ORDER = {
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *(
             "audio",
+            "audio.tags",
             "audio.frames",
             "audio.chunks",
             "audio.plain",

@@ -35,7 +35,7 @@ LONG = "x" * 1_025
         ("hdfs://node/x.wav", "unsupported_scheme", "copy it (hdfs dfs -get) to a folder or to gs://"),
         ("file:///data/x.wav", "unsupported_scheme", "write the path itself, '/data/x.wav'"),
         ("sox x.wav -t wav - |", "not_a_path", "write its output to a file"),
-        ("data:audio/wav;base64,UklGRg==", "not_a_path", "write its contents to a file"),
+        ("data:audio/wav;base64,UklGRg==", "embedded_audio", "write it to a file"),
         ("a\0b.wav", "not_found", "not found: 'a\\x00b.wav'"),
         ("x" * 256 + ".wav", "not_found", "not found: "),
         ("loop.wav", "not_a_regular_file", "a loop of links"),

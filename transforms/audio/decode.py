@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff
+from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff, tags
 from transforms.audio.formats import Format
 from transforms.audio.waveform import Samples, Waveform, as_floats, check_stream
 from transforms.errors import ClipRejected
@@ -48,7 +48,7 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
     content = _unpacked(content)
     form = sniff.sniff(content, name_hint)
     # Decoders expect tags in front of MP3 only.
-    content = content[form.start(content) :]
+    content = _without_tags_behind(content[form.start(content) :], form)
     cap = max_duration + TRIMMABLE_SECONDS
     # Half a second more than the cap is decoded, so that a recording over the cap is known as such.
     wave = _decode_whole(content, form, cap + 0.5)
@@ -89,12 +89,33 @@ def decode_segment(
     return _bounded(wave, cap, max_duration)
 
 
+def _without_tags_behind(content: bytes, form: Format) -> bytes:
+    """The audio alone of formats whose decoders take all that follows for sound."""
+    if not form.tags_behind:
+        return content
+    content = content[: tags.audio_end(content)]
+    end = form.end(content) if form.end else None
+    if end is None or end >= len(content):
+        return content
+    if tags.is_filling(content[end:]):
+        return content[:end]
+    if form.stops:
+        joined.refuse_joined(content, form)
+        detail = f"the {form.name} contents are invalid: its frames end at byte {end:,} of {len(content):,}"
+        raise ClipRejected(reasons.DECODE_FAILED, detail)
+    return content
+
+
 def _head(recording: BinaryIO) -> bytes:
     """The recording's beginning, with some audio behind its tags, which may hold a picture."""
     recording.seek(0)
     head = recording.read(HEAD_BYTES)
-    tags = min(frames.id3_length(head), MAX_UNPACKED_BYTES)
-    return head + recording.read(tags) if tags else head
+    while (wanted := min(frames.id3_length(head), MAX_UNPACKED_BYTES) + HEAD_BYTES) > len(head):
+        more = recording.read(wanted - len(head))
+        if not more:
+            break
+        head += more
+    return head
 
 
 def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
@@ -175,6 +196,8 @@ def _decode_one(content: bytes, form: Format, seconds: float) -> Waveform:
         declared, held = claims.missing
         counts = f"{declared:,} frames are declared, {held:,} are there"
         raise ClipRejected(reasons.TRUNCATED, f"truncated: {counts}")
+    if claims and claims.mended is not None:
+        content, claims = claims.mended, None
     with_sndfile = form.sndfile and (claims is None or claims.right)
     wave = _whole_with_sndfile(content, form, seconds) if with_sndfile else None
     return wave or _whole_with_libav(content, form, seconds)

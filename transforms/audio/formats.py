@@ -32,6 +32,8 @@ class Format:
       start: where the audio begins; by default behind ID3v2 tags.
       delay: samples in front that are the decoder's delay, by codec and sample rate, where ffmpeg drops too many.
       end: where the file ends by its own headers or frames; None where they do not say.
+      tags_behind: whether tags and filling at the end must be cut off, for decoders would take them for sound.
+      stops: whether decoders go no further than `end`, whatever follows, so that only tags may follow.
       framed: whether `end` is exact. Writers of containers may count padding that they did not write.
       is_whole: whether its parts follow one another up to the end, and the last one is whole.
       links: where its streams begin that follow one another, to be decoded one by one; None where they cannot.
@@ -73,6 +75,8 @@ class Format:
     is_whole: Callable[[bytes], bool] | None = None
     links: Callable[[bytes], list[int]] | None = None
     is_chained: Callable[[BinaryIO], bool] | None = None
+    stops: bool = False
+    tags_behind: bool = False
     again: chunks.Again | None = None
     joins: bool = False
     parts: chunks.Parts | None = None
@@ -359,6 +363,8 @@ FORMATS: tuple[Format, ...] = (
         extensions=("amr",),
         magic=(b"#!AMR\n", b"#!AMR-WB\n"),
         end=lengths.amr_end,
+        tags_behind=True,
+        stops=True,
         framed=True,
         again=again(rb"#!AMR(?:-WB)?\n"),
     ),
@@ -369,6 +375,7 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"0&\xb2u\x8ef\xcf\x11",),
         delay=frames.wma_delay,
         end=lengths.asf_end,
+        tags_behind=True,
         again=again(rb"0&\xb2u\x8ef\xcf\x11"),
         unread=unread.asf_contents,
         exact_duration=True,
@@ -409,7 +416,15 @@ FORMATS: tuple[Format, ...] = (
     Format("rm", "rm", magic=(b".RMF",), again=again(rb"\.RMF\0\0\0.\0")),
     Format("mpeg", "mpeg", begins=evidence.mpegps_begins),
     Format("mpegts", "mpegts", begins=evidence.mpegts_begins),
-    Format("ac3", "ac3", ("ac3",), begins=evidence.ac3_begins, end=lengths.ac3_end, framed=True),
+    Format(
+        "ac3",
+        "ac3",
+        extensions=("ac3",),
+        begins=evidence.ac3_begins,
+        end=lengths.ac3_end,
+        framed=True,
+        tags_behind=True,
+    ),
     AAC,
     MP3,
     Format(

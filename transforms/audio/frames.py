@@ -9,23 +9,39 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from transforms.audio import tags
+
 _MARKS = (b"Xing", b"Info", b"VBRI")
 _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
+_ID3_HEADER_BYTES = 10
 _JUNK_BYTES = 1 << 16
 _FRAMES_IN_A_ROW = 8
+# A Xing header begins within so many bytes of its frame, and has all its counts within the shortest.
+_XING_END_BYTES = 48
+# libmpg123 complains of twice as much.
+_SIZE_TOLERANCE = 0.005
 _LEAST_RATE_OF_MPEG_1 = 32_000
 
 
 def id3_length(content: bytes) -> int:
-    """Bytes of the ID3v2 tags in front of the audio."""
+    """Bytes of the ID3v2 tags in front of the audio, and of APE tags, which some writers put there."""
     at = 0
-    while content[at : at + 3] == b"ID3" and len(content) >= at + 10:
-        size = 0
-        for byte in content[at + 6 : at + 10]:
-            size = size << 7 | byte & 0x7F
-        at += 10 + size + (10 if content[at + 5] & 0x10 else 0)
+    while size := _front_tag_bytes(content[at : at + _APE_HEADER_BYTES]):
+        at += size
     return at
+
+
+def _front_tag_bytes(head: bytes) -> int:
+    """The length of the tag that begins like this; 0 for none."""
+    if head[:3] == b"ID3" and len(head) >= _ID3_HEADER_BYTES:
+        size = 0
+        for byte in head[6:10]:
+            size = size << 7 | byte & 0x7F
+        return _ID3_HEADER_BYTES + size + (_ID3_HEADER_BYTES if head[5] & 0x10 else 0)
+    if head[:8] == b"APETAGEX" and len(head) == _APE_HEADER_BYTES:
+        return _APE_HEADER_BYTES + int.from_bytes(head[12:16], "little")
+    return 0
 
 
 def flac_total_samples(content: bytes) -> int | None:
@@ -104,7 +120,7 @@ def mpeg_start(content: bytes) -> int:
 
     Bytes of chance look like a frame now and then, never like many in a row.
     """
-    for found in re.finditer(rb"\xff[\xe2-\xff]", content[:_JUNK_BYTES]):
+    for found in re.finditer(rb"\xff(?=[\xe2-\xff])", content[:_JUNK_BYTES]):
         headers = mpeg_frames(content, found.start(), _FRAMES_IN_A_ROW).headers
         if len(headers) == _FRAMES_IN_A_ROW and len({header[:2] for header in headers}) == 1:
             return found.start()
@@ -122,8 +138,10 @@ def mpeg_begins_later(content: bytes) -> bool:
 
 
 def behind_junk(content: bytes) -> int:
-    """Where MPEG audio frames begin; 0 for nowhere."""
-    return max(0, mpeg_start(content))
+    """Where MPEG audio frames begin behind tags and junk; 0 for nowhere."""
+    begin = id3_length(content)  # may be further than is searched
+    start = mpeg_start(content[begin:])
+    return begin + start if start >= 0 else 0
 
 
 @functools.lru_cache(maxsize=4096)  # a recording has few different ones, and hundreds of frames
@@ -154,6 +172,8 @@ class Mp3Layout:
       audio_frames: how many of them hold sound.
       claimed_frames: how many the Xing, Info or VBRI header claims; None without one.
       tagged: whether there is such a header.
+      vbri: whether it is a VBRI header.
+      sized: whether the bytes that it claims are about those that are there; true where it claims none.
       cut: whether the file ends within a frame, or before the bytes that the header claims.
       one_stream: whether nothing else follows, no second header and no change of rate.
     """
@@ -163,13 +183,17 @@ class Mp3Layout:
     audio_frames: int
     claimed_frames: int | None
     tagged: bool
+    vbri: bool
+    sized: bool
     cut: bool
     one_stream: bool
 
 
 def mp3_layout(content: bytes) -> Mp3Layout:
-    """The layout of an MP3 file; its frames must begin at once, or behind ID3v2 tags."""
+    """The layout of an MP3 file; its frames begin at once, or behind tags and junk."""
     frames = mpeg_frames(content, id3_length(content))
+    if not frames.starts:
+        frames = mpeg_frames(content, behind_junk(content))
     start, end = frames.starts[0], frames.end
     head = content[start : start + frames.headers[0].num_bytes]
     tagged = _is_tag(head)
@@ -177,16 +201,30 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     rates = {header.sample_rate for header in frames.headers}
     # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
     later_marks = {content[start + 13 : start + 40].strip(b"\0")[:4] for start in frames.starts[1:]}
-    rest = without_tags(content[end:])
+    rest = without_tags(content[end : max(end, tags.audio_end(content))])
     return Mp3Layout(
         start=start,
         end=end,
         audio_frames=len(frames.starts) - tagged,
         claimed_frames=claimed_frames,
         tagged=tagged,
+        vbri=tagged and b"VBRI" in head,
+        sized=claimed_bytes is None or abs(len(content) - start - claimed_bytes) <= len(content) * _SIZE_TOLERANCE,
         cut=end > len(content) or (claimed_bytes or 0) > len(content) - start,
         one_stream=len(rates) == 1 and later_marks.isdisjoint(_MARKS) and not rest.strip(b"\0"),
     )
+
+
+def mp3_mended(content: bytes, layout: Mp3Layout) -> bytes | None:
+    """The frames of one stream of MP3, behind a Xing header whose counts are right; None where it has no counts."""
+    mended = bytearray(content[layout.start : layout.end])
+    at = max(mended.find(mark, 0, _XING_END_BYTES) for mark in (b"Xing", b"Info"))
+    if at < 0 or layout.vbri or layout.claimed_frames is None or not layout.one_stream or layout.cut:
+        return None
+    struct.pack_into(">I", mended, at + 8, layout.audio_frames)
+    if mended[at + 7] & 2:
+        struct.pack_into(">I", mended, at + 12, len(mended))
+    return bytes(mended)
 
 
 def mpeg_is_tagged(content: bytes) -> bool:
@@ -265,8 +303,13 @@ def adts_seconds(content: bytes) -> float | None:
 
 
 def adts_end(content: bytes) -> int | None:
-    """Where the last frame of an ADTS stream ends; None if it is none."""
-    return max((at + length for at, length in _adts_frames(content)), default=None)
+    """Where the last frame of an ADTS stream ends, be it one that is cut within its header; None if it is none."""
+    end = max((at + length for at, length in _adts_frames(content)), default=None)
+    if end is None:
+        return None
+    rest = content[end : end + _ADTS_HEADER_BYTES]
+    begun = 2 <= len(rest) < _ADTS_HEADER_BYTES and rest[0] == 0xFF and rest[1] & 0xF6 == 0xF0
+    return end + _ADTS_HEADER_BYTES if begun else end
 
 
 def _adts_frames(content: bytes) -> Iterator[tuple[int, int]]:

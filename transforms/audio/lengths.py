@@ -6,7 +6,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from transforms.audio import chunks, frames, plain
+from transforms.audio import chunks, frames, plain, tags
 
 # Data sizes that writers to a pipe leave in 32-bit headers, for "unknown".
 _UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
@@ -18,7 +18,13 @@ _FACT_BYTES = 4
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
 _MATROSKA_CLUSTER = b"\x1f\x43\xb6\x75"
+# That stand at the top of MP4 and QuickTime files.
+_MP4_BOXES = set(
+    b"ftyp styp moov moof mdat free skip wide uuid udta meta meco sidx ssix mfra prft emsg pdin pnot PICT junk".split()
+)
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+# Zeros, in the byte in front of an AMR frame.
+_AMR_PADDING_BITS = 0x83
 # Bytes of an AMR frame, its header byte included, by frame type (3GPP TS 26.101, 26.201).
 _AMR_BYTES = {
     b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1),
@@ -33,10 +39,12 @@ class Claims:
     Attributes:
       missing: frames declared and frames held, of a file that was cut; None for others.
       right: whether the header is right, so that libsndfile, which believes it, reads every sample.
+      mended: the file with a header that is right, where it can be mended.
     """
 
     missing: tuple[int, int] | None
     right: bool
+    mended: bytes | None = None
 
 
 def wav_fact(content: bytes) -> int | None:
@@ -51,8 +59,13 @@ def mp3_claims(content: bytes) -> Claims:
     """The claims of an MP3. Of several streams, libsndfile reads the first only."""
     layout = frames.mp3_layout(content)
     claimed, held = layout.claimed_frames, layout.audio_frames
-    missing = (claimed, held) if claimed is not None and layout.cut and held < claimed else None
-    return Claims(missing, right=layout.one_stream and layout.tagged and claimed == held)
+    # Some writers of VBRI count the frame of the header.
+    least = None if claimed is None else claimed - layout.vbri
+    missing = (claimed, held) if claimed is not None and least is not None and layout.cut and held < least else None
+    # libsndfile does not read VBRI, guesses the length and ends there; of sizes that are wrong it prints a complaint.
+    believed = layout.tagged and not layout.vbri and layout.sized and claimed == held
+    right = layout.one_stream and believed
+    return Claims(missing, right, None if right or missing else frames.mp3_mended(content, layout))
 
 
 def _known(size: int) -> bool:
@@ -142,8 +155,8 @@ def mp4_end(content: bytes) -> int | None:
         (size,) = struct.unpack_from(">I", content, at)
         if size == 1:
             (size,) = struct.unpack_from(">Q", content, at + 8)
-        if size < 8 or not content[at + 4 : at + 8].strip(b"\0"):
-            return None  # size 0 means up to the file's end; others are junk behind the boxes
+        if size < 8 or (content[at + 4 : at + 8] not in _MP4_BOXES and at + size > len(content)):
+            return None  # size 0 means up to the file's end; others are tags and trailers behind the boxes
         at += int(size)
     return at
 
@@ -160,18 +173,18 @@ def matroska_end(content: bytes) -> int | None:
 
 def matroska_is_whole(content: bytes) -> bool:
     """Whether elements follow one another to the end (RFC 8794), none cut and nothing else between them."""
-    at = 0
-    while at < len(content):
+    at, end = 0, tags.audio_end(content)
+    while at < end:
         id_bytes, size_bytes = 9 - content[at].bit_length(), 0
         if id_bytes <= 4 and at + id_bytes < len(content):
             size_bytes = 9 - content[at + id_bytes].bit_length()
         if not 0 < size_bytes <= 8:
-            return not content[at:].strip(b"\0")
+            return tags.is_filling(content[at:end])
         name, start = content[at : at + id_bytes], at + id_bytes + size_bytes
         size = int.from_bytes(content[at + id_bytes : start], "big") & ((1 << 7 * size_bytes) - 1)
         # What is within a segment and its clusters follows their heads, whatever sizes these state.
         at = start if name in (_MATROSKA_SEGMENT, _MATROSKA_CLUSTER) else start + size
-    return at == len(content)
+    return at == end
 
 
 def asf_end(content: bytes) -> int | None:
@@ -221,7 +234,8 @@ def amr_end(content: bytes) -> int | None:
     for magic, sizes in _AMR_BYTES.items():
         if content.startswith(magic):
             at = len(magic)
-            while at < len(content) and sizes[content[at] >> 3 & 15]:
+            filled = len(content.rstrip(b"\0"))
+            while at < filled and not content[at] & _AMR_PADDING_BITS and sizes[content[at] >> 3 & 15]:
                 at += sizes[content[at] >> 3 & 15]
             return at
     return None

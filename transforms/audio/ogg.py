@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import BinaryIO
 
+from transforms.audio import frames, tags
+
 MAGIC = b"OggS\x00"
 _BEGINNING = re.compile(rb"OggS\x00[\x02\x06]")
 _HEADER_BYTES = 27
@@ -18,8 +20,6 @@ _BEGINS = 0x02
 _ENDS = 0x04
 # Identification, comments and setup: what Vorbis has in front of its sound.
 _VORBIS_HEADERS = 3
-# What may stand behind the last page: tags of other formats, and zeros.
-_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ def is_whole(content: bytes) -> bool:
     last = next(iter(deque(pages(content), maxlen=1)), None)
     if last is None or last.end > len(content):
         return False
-    rest = content[last.end :].lstrip(b"\0")
-    return last.ends_stream or (not last.goes_on and (not rest or rest.startswith(_TAGS)))
+    rest = frames.without_tags(content[last.end : tags.audio_end(content)])
+    return last.ends_stream or (not last.goes_on and tags.is_filling(rest))
 
 
 def has_sound_beside_headers(content: bytes) -> bool:
