@@ -79,8 +79,10 @@ def test_each_row_keeps_its_own_root_and_columns(recordings, prepare):
 
 
 def test_a_line_that_was_no_row_is_mended_by_its_columns(recordings, prepare):
-    (recordings / "audio/m.jsonl").write_text('{"id": "a", "audio_path": "a.wav", "text": "x"\n')
-    prepare("../audio/m.jsonl", "out")
+    (recordings / "audio/m.jsonl").write_text(
+        '{"id": "a", "audio_path": "a.wav", "text": "x"\n{"id": "b", "audio_path": "b.wav", "text": "y"}\n'
+    )
+    prepare("../audio/m.jsonl", "out", "--max_rejected_fraction=1")
     (letter,) = letters(recordings / "elsewhere/out")
     again = prepare("out/rejected.jsonl", "again")
     assert again.json["reasons"] == {"bad_row": 1}

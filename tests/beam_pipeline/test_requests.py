@@ -56,7 +56,8 @@ def test_a_run_makes_the_requests_that_are_documented(
     assert prepare(names[0], f"{bucket}/out", *more).json["accepted"] == clips
     found = +requests
     shards = len(storage.match(f"{bucket}/out/*/*-of-*.jsonl"))
-    units = {"clip": clips, "shard": shards, "manifest": manifests, "run": 1}
+    held_out = len(storage.match(f"{bucket}/out/validation/*-of-*.jsonl"))
+    units = {"clip": clips, "shard": shards, "held-out shard": held_out, "manifest": manifests, "run": 1}
     expected: Counter[str] = Counter()
     for unit, count in units.items():
         expected.update({name: count * each for name, each in documented()[unit].items()})
@@ -73,5 +74,5 @@ def test_the_same_command_again_reads_every_file_once_and_writes_none(
     files = len(storage.list_files(f"{bucket}/out"))
     requests.clear()
     assert prepare(f"{bucket}/m.jsonl", f"{bucket}/out").json["reused"] == 5
-    # The manifest, and the report once more.
-    assert +requests == Counter(read=files + 2, metadata=1)
+    # The manifest twice, and the report once more.
+    assert +requests == Counter(read=files + 3, metadata=2)
