@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cliptune.main import main
-from tests.beam_pipeline.conftest import FEW, contents, examples, ledger, write_manifest
+from tests.beam_pipeline.conftest import FEW, SOME, contents, examples, ledger, write_manifest
 from transforms.dataset.description import DatasetDescription
 
 MARKS = ["train", "test", "dev-other", "test-clean", "train-clean-100"]
@@ -82,11 +82,9 @@ def test_without_marks_there_is_none(reference, capfd):
 
 
 def test_validation_is_chosen_of_what_is_not_held_out(folder, prepare):
-    rows = [{**FEW[index % 5], "id": f"clip-{index}", "speaker": f"s{index}"} for index in range(30)]
-    for row in rows[:10]:
-        row["split"] = "test"
+    rows = [{**clip, "speaker": "", "split": "test" if index < 4 else ""} for index, clip in enumerate(SOME)]
     splits = prepare(write_manifest(folder / "t.jsonl", rows), folder / "out").json["splits"]
-    assert splits["test"]["examples"] == 10
+    assert splits["test"]["examples"] == 4
     assert splits["validation"]["examples"] == 2  # a tenth of the other twenty
 
 
