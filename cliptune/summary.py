@@ -36,7 +36,7 @@ def _split_row(named: tuple[str, SplitReport]) -> tuple[str, ...]:
 
 def _show_trimmed(trimmed: TrimReport, console: Console) -> None:
     if trimmed.samples:
-        clips = f"{trimmed.mostly_trimmed:,} clips lost more than half"
+        clips = f"{trimmed.mostly_trimmed:,} {'clip' if trimmed.mostly_trimmed == 1 else 'clips'} lost more than half"
         console.say(f"{trimmed.share:.1%} of the audio was trimmed from the ends of clips; {clips}")
     for example in trimmed.examples[:1]:
         console.say(f"      {example}")

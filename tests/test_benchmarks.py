@@ -27,9 +27,9 @@ def sources_read(monkeypatch):
     """Whether sources were read ahead, shard by shard."""
     seen, begin = [], read_ahead.begin
 
-    def noted(clips, base, storage, reader, reads):
+    def noted(clips, base, storage, reader, reads, *more):
         seen.append((reader is not None, reads))
-        return begin(clips, base, storage, reader, reads)
+        return begin(clips, base, storage, reader, reads, *more)
 
     monkeypatch.setattr(read_ahead, "begin", noted)
     return seen

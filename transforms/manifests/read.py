@@ -195,7 +195,7 @@ def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipReje
     return Outcome(
         clip_id=_named(columns.value_of("id", row.fields, settings)),
         source=readable(source),
-        uri=_named(columns.value_of("audio", row.fields, settings)) or None,
+        uri=_named(columns.value_of("audio", row.fields, settings))[: embedded.MAX_PATH_CHARS] or None,
         status="rejected",
         reason=fault.reason.name,
         detail=readable(fault.detail),
@@ -204,4 +204,4 @@ def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipReje
 
 
 def _named(value: object) -> str:
-    return readable(value)[: embedded.MAX_PATH_CHARS] if isinstance(value, (str, int)) else ""
+    return readable(value) if isinstance(value, (str, int)) else ""
