@@ -77,7 +77,17 @@ ORDER = {
         *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *("emulator", "emulator.scenario", "emulator.training", "emulator.jobs", "emulator.model", "emulator.server"),
-        *("jobs", "jobs.clock", "service", "jobs.note", "jobs.dropped", "jobs.submit", "jobs.watch", "jobs.listing"),
+        *(
+            "jobs",
+            "jobs.clock",
+            "service",
+            "jobs.note",
+            "jobs.claims",
+            "jobs.dropped",
+            "jobs.submit",
+            "jobs.watch",
+            "jobs.listing",
+        ),
         *("jobs.cancel", "questions", "tune", "predict"),
     ],
     "cliptune": [

@@ -405,7 +405,9 @@ def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
 def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeypatch):
     waits: list[float] = []
     clock = Clock(lambda: 0.0, waits.append)
-    monkeypatch.setattr("tuning.tune.Patience", lambda quota, seconds, _: Patience(quota, seconds, clock))
+    monkeypatch.setattr(
+        "tuning.tune.Patience", lambda quota, seconds, _, second: Patience(quota, seconds, clock, second)
+    )
     url = playing(quota=1)
     first = only_json(run("tune", out, url, "--no_watch")[1])
     status, stdout, stderr = run("tune", out, url, "--epochs", 9)

@@ -48,6 +48,8 @@ class Jobs:
         self._state_uri = state_uri
         self._stage = stage or Stage()
         self._steps: dict[str, int] = {}  # position in the scenario's states, by job
+        self._lists = 0
+        self._lists_before: dict[str, int] = {}  # lists that were asked for before a job was created, by job
         self._jobs: dict[str, Tree] = _load(state_uri, storage) if state_uri is not None else {}
 
     def create(self, parent: str, body: Tree) -> Tree:
@@ -66,6 +68,7 @@ class Jobs:
             "createTime": now(),
             "updateTime": now(),
         }
+        self._lists_before[job["name"]] = self._lists
         return self._save(job)
 
     def get(self, name: str) -> Tree:
@@ -95,11 +98,23 @@ class Jobs:
             job.setdefault("startTime", now())
 
     def page(self, parent: str, size: int, token: str) -> Tree:
-        """A page of jobs, the newest first."""
-        jobs = [job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/")]
-        start = int(token or 0)
-        page: Tree = {"tuningJobs": jobs[start : start + size]}
-        return {**page, "nextPageToken": str(start + size)} if start + size < len(jobs) else page
+        """A page of jobs, the newest first. A token is the first job of its page, and the empty pages before it."""
+        if not token:
+            self._lists += 1
+        jobs = [
+            job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/") and self._listed(name)
+        ]
+        start, _, empty = token.partition("-")
+        first, shown = int(start or 0), int(empty or 0)
+        if shown < self._stage.scenario.empty_pages:
+            return {"nextPageToken": f"{first}-{shown + 1}"}
+        page: Tree = {"tuningJobs": jobs[first : first + size]}
+        return {**page, "nextPageToken": f"{first + size}"} if first + size < len(jobs) else page
+
+    def _listed(self, name: str) -> bool:
+        """Whether lists have a job already: the scenario may keep a new one out of some."""
+        lists = self._lists - self._lists_before.get(name, -self._stage.scenario.listed_after)
+        return lists > self._stage.scenario.listed_after
 
     def cancel(self, name: str) -> Tree:
         """Begins to cancel a job. Like the service, the emulator does not end it at once."""

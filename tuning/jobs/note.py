@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from transforms import records
-from transforms.errors import UserError
+from transforms.errors import StorageError, UserError
 from tuning.dataset import Dataset
 from tuning.providers.base import TuningJob, TuningRequest
 
@@ -52,8 +52,29 @@ def of(request: TuningRequest, job: TuningJob | None) -> Note:
 
 
 def write(prepared: Dataset, note: Note) -> None:
-    """Writes the dataset's note."""
-    prepared.storage.write_bytes(prepared.tuning_uri(JOB_FILE), dump(note))
+    """Writes the dataset's note.
+
+    Commands that follow one job may write at the same moment, which a bucket refuses all but one of: whichever of these
+    notes stays is true.
+    """
+    try:
+        prepared.storage.write_bytes(prepared.tuning_uri(JOB_FILE), dump(note))
+    except StorageError:
+        there = read(prepared)
+        if there is None or _subject(there) != _subject(note):
+            raise
+
+
+def _subject(note: Note) -> tuple[str, str | None]:
+    return note.digest, note.job.name if note.job else None
+
+
+def restore(prepared: Dataset, before: Note | None) -> None:
+    """Puts back what was noted before; None if nothing was."""
+    if before is not None:
+        write(prepared, before)
+    else:
+        prepared.storage.delete(prepared.tuning_uri(JOB_FILE))
 
 
 def read(prepared: Dataset) -> Note | None:
