@@ -76,7 +76,15 @@ ORDER = {
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),
         *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost"),
         *("check", "check.references", "check.files", "check.check", "join"),
-        *("emulator", "emulator.scenario", "emulator.training", "emulator.jobs", "emulator.model", "emulator.server"),
+        *(
+            "emulator",
+            "emulator.scenario",
+            "emulator.training",
+            "emulator.jobs",
+            "emulator.bodies",
+            "emulator.model",
+            "emulator.server",
+        ),
         *(
             "jobs",
             "jobs.clock",

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from transforms.errors import UserError
+from transforms.errors import NotARegularFileError, UserError
 from transforms.storage import Storage
 from tuning.emulator import training
 from tuning.emulator.scenario import Stage
@@ -104,6 +104,8 @@ class Jobs:
         jobs = [
             job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/") and self._listed(name)
         ]
+        if not re.fullmatch(r"(\d{1,9}(-\d{1,9})?)?", token, re.ASCII):
+            raise EmulatorError(400, "The page token is invalid.")
         start, _, empty = token.partition("-")
         first, shown = int(start or 0), int(empty or 0)
         if shown < self._stage.scenario.empty_pages:
@@ -197,11 +199,21 @@ def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:
         jobs = orjson.loads(storage.read_bytes(state_uri))
     except FileNotFoundError:
         return {}
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, IsADirectoryError, NotARegularFileError):
         jobs = None
-    if not isinstance(jobs, dict) or not all(isinstance(job, dict) and "state" in job for job in jobs.values()):
-        raise UserError(f"{state_uri}, the emulator's jobs, is damaged; delete it")
+    if not isinstance(jobs, dict) or not all(_is_job(name, job) for name, job in jobs.items()):
+        raise UserError(
+            f"{state_uri}, the emulator's jobs, is damaged; delete it, and the emulator begins without jobs"
+        )
     return jobs
+
+
+def _is_job(name: str, job: object) -> bool:
+    if not isinstance(job, dict) or job.get("name") != name or not str(job.get("state")).startswith("JOB_STATE_"):
+        return False
+    spec, tuned, labels = (job.get(field) or {} for field in ("supervisedTuningSpec", "tunedModel", "labels"))
+    trees = isinstance(spec, dict) and isinstance(tuned, dict) and isinstance(labels, dict)
+    return trees and isinstance(spec.get("trainingDatasetUri"), str) and isinstance(tuned.get("model", ""), str)
 
 
 def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
@@ -216,6 +228,8 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
             raise EmulatorError(400, "supervisedTuningSpec.trainingDatasetUri is required.")
         if uri and (not uri.endswith(".jsonl") or re.search(r"[*?]", uri)):
             raise EmulatorError(400, f"{field} must be a single .jsonl file, got {uri}")
+        if uri and uri.startswith("gs:") and not re.match(r"gs://[a-z0-9][a-z0-9._-]{0,221}/.", uri):
+            raise EmulatorError(400, f"{field} must be gs://BUCKET/OBJECT with the name of a bucket, got {uri}")
     parameters = spec.get("hyperParameters") or {}
     sizes = {f"ADAPTER_SIZE_{word}": size for word, size in _WORDS.items()}
     size = parameters.get("adapterSize")
@@ -223,8 +237,9 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
         raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
     if body.get("encryptionSpec") and not model.cmek:
         raise EmulatorError(400, f"CMEK is not supported by {model.name}.")
-    if int(parameters.get("epochCount", 1)) < 1:
-        raise EmulatorError(400, f"epochCount must be positive, got {parameters['epochCount']}.")
+    epochs = parameters.get("epochCount")
+    if epochs is not None and int(epochs) < 1:
+        raise EmulatorError(400, f"epochCount must be positive, got {epochs}.")
 
 
 _WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}

@@ -52,7 +52,7 @@ class Fault(_Strict):
     count: int = pydantic.Field(default=1, ge=1)
     status: int | None = None
     cut: str | None = None
-    delay: float = pydantic.Field(default=0.0, ge=0)
+    delay: float = pydantic.Field(default=0.0, ge=0, le=3_600, allow_inf_nan=False)
 
     @pydantic.model_validator(mode="after")
     def _known(self) -> Fault:
