@@ -16,7 +16,8 @@ def test_a_damaged_description_is_told_in_one_line(out):
     with pytest.raises(UserError) as fault:
         dataset.load(str(out), Storage())
     assert (
-        str(fault.value) == f"{out}/dataset.json is damaged (rows: expected int, got str); run cliptune prepare again"
+        str(fault.value)
+        == f"{out}/dataset.json is damaged (rows: expected int, got str): it lists the files of the dataset; run cliptune prepare again"
     )
 
 

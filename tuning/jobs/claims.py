@@ -20,8 +20,9 @@ import uuid
 from dataclasses import asdict, dataclass
 
 from transforms import records
-from transforms.errors import NotARegularFileError, UserError
+from transforms.errors import UserError
 from transforms.storage import Storage, uris
+from tuning.dataset import DAMAGES, damage
 from tuning.providers.base import TuningRequest
 
 CLAIMS_FOLDER = "claims"
@@ -84,8 +85,8 @@ class Claims:
                 return records.load(self._storage.read_bytes(self._uri(number)), Step, FORMAT_VERSION)
             except FileNotFoundError:  # a later step has been taken meanwhile, and this one removed
                 continue
-            except (ValueError, IsADirectoryError, NotARegularFileError) as fault:
-                raise self._damaged(number, fault) from None
+            except DAMAGES as fault:
+                raise self._damaged(number, damage(fault)) from None
         raise self._damaged(number, "listed, but not there")
 
     def age(self, step: Step) -> float:
@@ -127,6 +128,6 @@ class Claims:
     def _uri(self, number: int) -> str:
         return uris.join(self._folder, f"{number:06d}.json")
 
-    def _damaged(self, number: int, fault: object) -> UserError:
-        problem = f"{self._uri(number)} is damaged ({fault}): it told whether this request was sent"
+    def _damaged(self, number: int, what: str) -> UserError:
+        problem = f"{self._uri(number)} is damaged ({what}): it told whether this request was sent"
         return UserError(f"{problem}; delete it if cliptune jobs lists no running job of this dataset")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 
 from transforms import records
 from transforms.errors import StorageError, UserError
-from tuning.dataset import Dataset
+from tuning.dataset import DAMAGES, Dataset, damage
 from tuning.providers.base import TuningJob, TuningRequest
 
 JOB_FILE = "job.json"
@@ -28,6 +29,11 @@ class Note:
     request: TuningRequest
     job: TuningJob | None
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        # The name becomes a part of an address to which credentials are sent.
+        if self.job is not None and not re.fullmatch(r"projects/[\w:-][\w.:-]*(/\w[\w-]*){4}", self.job.name):
+            raise ValueError(f"job.name: must be projects/…/locations/…/tuningJobs/…, got {self.job.name!r:.60}")
 
 
 def dump(note: Note) -> bytes:
@@ -87,9 +93,10 @@ def read(prepared: Dataset) -> Note | None:
         return load(prepared.storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
     except FileNotFoundError:
         return None
-    except ValueError as fault:
-        problem = f"{prepared.name}/tuning/{JOB_FILE} is damaged ({fault})"
-        raise UserError(f"{problem}; delete it if no job of this dataset is running") from None
+    except DAMAGES as fault:
+        problem = f"{prepared.name}/tuning/{JOB_FILE} is damaged ({damage(fault)}): it names the dataset's tuning job"
+        remedy = "delete it if no job of this dataset is running, as cliptune jobs tells"
+        raise UserError(f"{problem}; {remedy}; cliptune tune finds a running one again") from None
 
 
 def submitted(prepared: Dataset) -> tuple[TuningRequest, TuningJob]:

@@ -48,7 +48,7 @@ def test_a_note_of_another_version_is_refused(tuner, request_, prepared, out, ve
     submit.submit_once(tuner, request_, prepared, ignore)
     path = out / "tuning/job.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": version}))
-    with pytest.raises(UserError, match=rf"job.json is damaged \(.*{told}\); delete it if no job"):
+    with pytest.raises(UserError, match=rf"job.json is damaged \(.*{told}\): it names .*; delete it if no job"):
         note.read(prepared)
 
 
