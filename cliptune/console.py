@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +19,25 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cliptune import ends
 from transforms.listener import Update
 
 LINE_SECONDS = 30.0
+
+
+class _Rich(rich.console.Console):
+    """Stays quiet when stderr is full or nobody reads it: there is no place left to say so, and the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program, and close stdout too."""
+        self.quiet = True
+
+    def print(self, *lines: Any, **options: Any) -> None:  # noqa: ANN401 -- as Rich has it
+        """Prints lines."""
+        try:
+            super().print(*lines, **options)
+        except OSError:
+            self.quiet = True
 
 
 class Console:
@@ -35,7 +50,7 @@ class Console:
     """
 
     def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
-        self.rich = rich.console.Console(
+        self.rich = _Rich(
             file=file,
             stderr=file is None,
             width=width,
@@ -104,5 +119,9 @@ class Report(Protocol):
 
 
 def print_json(report: Report) -> None:
-    """Prints a report as the one line of stdout."""
-    sys.stdout.write(orjson.dumps(report.as_dict()).decode() + "\n")
+    """Prints a report as the one line of stdout.
+
+    Raises:
+      UserError: stdout is closed or full, or nobody reads it.
+    """
+    ends.send(orjson.dumps(report.as_dict()).decode() + "\n")

@@ -99,7 +99,19 @@ ORDER = {
         *("jobs.cancel", "questions", "tune", "predict"),
     ],
     "cliptune": [
-        *("", "exits", "console", "summary", "flags", "importing", "interrupts", "schemas", "tables", "commands"),
+        *(
+            "",
+            "exits",
+            "ends",
+            "console",
+            "summary",
+            "flags",
+            "importing",
+            "interrupts",
+            "schemas",
+            "tables",
+            "commands",
+        ),
         *(
             f"commands.{name}"
             for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")
