@@ -1,8 +1,14 @@
 """`python -m beam_pipeline` is `cliptune prepare`."""
 
+import os
 import sys
 
-from cliptune.main import main
+# `-m` puts the current folder in front, and a random.py there would be taken for Python's own: imports come later.
+_here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 -- see above
+if sys.path and sys.path[0] == os.getcwd() != _here:  # noqa: PTH109
+    del sys.path[0]
+
+from cliptune.main import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(["prepare", *sys.argv[1:]]))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,10 +27,26 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from cliptune import ends
 from transforms import printable
 from transforms.listener import Update
 
 LINE_SECONDS = 30.0
+
+
+class _Rich(rich.console.Console):
+    """Stays quiet when stderr is full or nobody reads it: there is no place left to say so, and the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program, and close stdout too."""
+        self.quiet = True
+
+    def print(self, *lines: Any, **options: Any) -> None:  # noqa: ANN401 -- as Rich has it
+        """Prints lines."""
+        try:
+            super().print(*lines, **options)
+        except OSError:
+            self.quiet = True
 
 
 class Console:
@@ -44,7 +59,7 @@ class Console:
     """
 
     def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
-        self._rich = rich.console.Console(
+        self._rich = _Rich(
             file=file,
             stderr=file is None,
             width=width,
@@ -170,6 +185,9 @@ def print_json(report: Report) -> None:
     """Prints a report as the one line of stdout.
 
     Its texts are whole. What would drive a terminal that shows it is spelt as JSON's own escapes.
+
+    Raises:
+      UserError: stdout is closed or full, or nobody reads it.
     """
     line = orjson.dumps(report.as_dict()).decode()
-    sys.stdout.write(printable.json_escaped(line) + "\n")
+    ends.send(printable.json_escaped(line) + "\n")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
-from cliptune import VERSION, interrupts
+from cliptune import VERSION, ends, interrupts
 from cliptune.console import Console, Parser, logs_to
 from cliptune.exits import Exit
 from cliptune.flags import names_of
@@ -79,10 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       The exit status, one of `cliptune.exits.Exit`.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
+    with ends.streams():
+        return _main(sys.argv[1:] if argv is None else list(argv))
+
+
+def _main(words: list[str]) -> int:
     parser = build_parser(COMMANDS.keys() & set(words))
     for word in words:
         if word != word.encode(errors="replace").decode():
+            if sys.getfilesystemencoding() != "utf-8":
+                parser.error(f"this environment has no UTF-8, and {word!r} needs it; set PYTHONUTF8=1")
             parser.error(f"every argument must be valid UTF-8, got {word!r}; rename the file")
     args, others = parser.parse_known_args(words)
     command = command_of(args.command)
@@ -98,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence[str]) -> int:
     console = Console()
     try:
+        ends.require_temporary_folder()
         request = command.request(args, others)
         stopped = f"cliptune {name}: stopped{command.stopped(request)}"
         ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, stopped, command.INTERRUPTED)
@@ -109,6 +116,11 @@ def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence
         return Exit.USAGE
     except TOLD as fault:
         console.say(f"cliptune {name}: {fault}")
+        return Exit.FAILED
+    except ModuleNotFoundError as fault:
+        if not ends.missing_extra(fault):
+            raise
+        console.say(f"cliptune {name}: {ends.missing_extra(fault)}")
         return Exit.FAILED
 
 

@@ -29,7 +29,8 @@ from transforms.report.report import Report
 from tuning import predict, tune
 from tuning.check import check
 from tuning.check.check import CheckReport
-from tuning.jobs import listing, note, watch
+from tuning.jobs import claims, listing, note, watch
+from tuning.jobs.claims import Step
 from tuning.jobs.listing import JobList
 from tuning.jobs.note import Note
 from tuning.jobs.watch import JobReport
@@ -71,6 +72,7 @@ CONTRACTS = (
         sparse=frozenset({DeadLetter}),
     ),
     Contract("job", "`OUT/tuning/job.json`", Note, note.FORMAT_VERSION),
+    Contract("claim", "`OUT/tuning/claims/DIGEST/…json`", Step, claims.FORMAT_VERSION),
     Contract("predictions", "a line of `OUT/tuning/predictions-….jsonl`", Prediction),
     Contract("stdout-prepare", "stdout of `cliptune prepare`", DatasetReport, report.VERSION),
     Contract(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transforms.dataset import ledger
 from transforms.dataset.assign import HELD_OUT, TEST, TRAIN, VALIDATION
 from transforms.dataset.description import DatasetDescription, Shard
 from transforms.dataset.output import DATASET_FILE, RUN_FILE
-from transforms.errors import UserError
+from transforms.errors import NotARegularFileError, UserError
 from transforms.storage import Storage, uris
 
-__all__ = ["HELD_OUT", "TEST", "TRAIN", "VALIDATION", "Dataset", "Shard", "load"]
+__all__ = ["DAMAGES", "HELD_OUT", "TEST", "TRAIN", "VALIDATION", "Dataset", "Shard", "damage", "ledger_rows", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,28 @@ class Dataset:
         """The URI of a file in the dataset's `tuning` folder."""
         return uris.join(self.uri, "tuning", name)
 
+    def refuse_links(self) -> None:
+        """Refuses shards that a link leads out of the dataset's folder.
+
+        Raises:
+          UserError: there is one; it would be read, shown and sent.
+        """
+        if uris.is_gcs(self.uri):
+            return
+        top = os.path.join(os.path.realpath(self.uri), "")  # noqa: PTH118 -- text, as everywhere in storage
+        for shard in itertools.chain(*self.splits.values()):
+            if not os.path.realpath(uris.join(self.uri, shard.path)).startswith(top):
+                problem = f"{self.name}/{shard.path} is a link to a file outside of the dataset"
+                raise UserError(f"{problem}; put the file itself there, or run cliptune prepare again")
+
+    def ledger_rows(self, columns: list[str]) -> Iterator[dict[str, object]]:
+        """The rows of the ledger, in the dataset's order.
+
+        Raises:
+          UserError: a file of it is damaged.
+        """
+        return ledger_rows(uris.join(self.uri, "ledger"), self.storage, columns)
+
     def changed(self) -> UserError:
         """The error for a dataset whose files differ from its `dataset.json`."""
         return UserError(f"{self.name} differs from its dataset.json; cliptune check {self.name} tells more")
@@ -71,6 +95,24 @@ class Dataset:
     def shown(self, uri: str) -> str:
         """The name of a file of the dataset, beginning with the folder as the user wrote it."""
         return uri.replace(self.uri.rstrip("/"), self.name.rstrip("/"), 1)
+
+
+# What reading a file of state raises if the file is not what it should be.
+DAMAGES = (ValueError, IsADirectoryError, NotARegularFileError)
+
+
+def damage(fault: Exception) -> str:
+    """What is wrong with a damaged file, in a few words."""
+    return str(fault.strerror if isinstance(fault, OSError) else fault)
+
+
+def ledger_rows(folder: str, storage: Storage, columns: list[str]) -> Iterator[dict[str, object]]:
+    """The rows of the ledger in `folder`; raises what `Dataset.ledger_rows` raises."""
+    try:
+        yield from ledger.read_ledger(folder, storage, columns)
+    except DAMAGES as fault:
+        problem = f"{folder} is damaged ({damage(fault)}): it tells which clip each example is"
+        raise UserError(f"{problem}; run cliptune prepare again") from None
 
 
 def load(name: str, storage: Storage) -> Dataset:
@@ -82,11 +124,14 @@ def load(name: str, storage: Storage) -> Dataset:
     uri = uris.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     try:
         content = storage.read_bytes(uris.join(uri, DATASET_FILE))
-        return Dataset(name, uri, DatasetDescription.load(content), storage)
+        found = Dataset(name, uri, DatasetDescription.load(content), storage)
+        found.refuse_links()
+        return found
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(_why_missing(name, uri, storage)) from None
-    except ValueError as fault:
-        raise UserError(f"{name}/{DATASET_FILE} is damaged ({fault}); run cliptune prepare again") from None
+    except DAMAGES as fault:
+        problem = f"{name}/{DATASET_FILE} is damaged ({damage(fault)})"
+        raise UserError(f"{problem}: it lists the files of the dataset; run cliptune prepare again") from None
 
 
 def _why_missing(name: str, uri: str, storage: Storage) -> str:

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 import orjson
 
 from transforms import limits
+from transforms.errors import UserError
 from transforms.storage import uris
 from tuning.check.files import JsonlFile
-from tuning.dataset import TRAIN, VALIDATION, Dataset, Shard
+from tuning.dataset import DAMAGES, TRAIN, VALIDATION, Dataset, Shard, damage
 
 MAX_EXAMPLES = {TRAIN: limits.MAX_TRAIN_EXAMPLES, VALIDATION: limits.MAX_VALIDATION_EXAMPLES}
 
@@ -145,10 +146,15 @@ def _earlier_note(prepared: Dataset, uri: str) -> bytes | None:
         return prepared.storage.read_bytes(uri)
     except FileNotFoundError:
         return None
+    except DAMAGES as fault:
+        problem = (
+            f"{prepared.shown(uri)} is damaged ({damage(fault)}): it says from which dataset the files were joined"
+        )
+        raise UserError(f"{problem}; delete it, and cliptune tune joins them again") from None
 
 
 def _has_size(prepared: Dataset, joined: Joined) -> bool:
     try:
         return prepared.storage.size(joined.uri) == joined.bytes
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return False

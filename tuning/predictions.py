@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 import orjson
 
-from transforms.errors import StorageError
+from transforms import records
+from transforms.errors import NotARegularFileError, StorageError, UserError
 from transforms.storage import Storage, uris
 
 BUCKET_EVERY = 100
@@ -114,12 +115,14 @@ def read(uri: str, storage: Storage) -> list[Prediction]:
         content = storage.read_bytes(uri)
     except FileNotFoundError:
         return []
+    except (IsADirectoryError, NotARegularFileError) as fault:
+        problem = f"{uri} is damaged ({fault.strerror}): it keeps the answers of a model"
+        raise UserError(f"{problem}; remove it, and cliptune predict asks again") from None
     return [prediction for line in content.splitlines(keepends=True) if (prediction := _parsed(line))]
 
 
 def _parsed(line: bytes) -> Prediction | None:
     try:
-        tree = orjson.loads(line) if line.endswith(b"\n") else None
-        return Prediction(**tree) if isinstance(tree, dict) else None
-    except (orjson.JSONDecodeError, TypeError):
+        return records.convert(orjson.loads(line), Prediction) if line.endswith(b"\n") else None
+    except ValueError:
         return None

@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Any
 
 from transforms.clip import Clip
-from transforms.dataset import ledger
 from transforms.dataset.clip_workers import ClipWorkers
 from transforms.dataset.sources import Stored
 from transforms.errors import ClipRejected, ServiceError, UserError
@@ -137,7 +136,7 @@ def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset
         return []
     columns = ["clip_id", "split", "line_sha256"]
     try:
-        clips = ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, columns)
+        clips = prepared.ledger_rows(columns)
         questions = {(model, clip["clip_id"], clip["line_sha256"]) for clip in clips if clip["split"] == split}
     except (FileNotFoundError, ValueError):
         raise prepared.changed() from None
@@ -188,8 +187,9 @@ def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], b
 
 
 def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    ledger_rows = ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _LEDGER_COLUMNS)
-    clips = (row for row in ledger_rows if row["split"] == split and row["status"] == "accepted")
+    clips = (
+        row for row in prepared.ledger_rows(_LEDGER_COLUMNS) if row["split"] == split and row["status"] == "accepted"
+    )
     lines = (line for shard in prepared.splits[split] for line in _lines(prepared, shard))
     yield from zip(clips, lines, strict=True)
 

@@ -135,6 +135,8 @@ class TuneRequest(PricedRequest, ServiceRequest):
       dry_run: whether to return the exact request instead of sending it.
       no_watch: whether to return once the job is accepted.
       wait_for_quota: whether to wait while the quota is full.
+      allow_second_job: whether to send the request at once although an earlier one, whose answer was lost, may still
+        become a job. Then there may be two jobs, and both are paid for.
       timeout: seconds to wait for the end of the job; None for no limit.
       default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
@@ -159,6 +161,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
     dry_run: bool = False
     no_watch: bool = False
     wait_for_quota: bool = False
+    allow_second_job: bool = False
     timeout: float | None = None
     default_checkpoint: str | None = None
 

@@ -119,7 +119,7 @@ def _submit(
 ) -> JobReport:
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, job_request.project, job_request.location, url)
-        patience = Patience(request.wait_for_quota, request.timeout, clock)
+        patience = Patience(request.wait_for_quota, request.timeout, clock, request.allow_second_job)
         job = submit.submit_once(tuner, job_request, prepared, listener.say, patience)
         if request.no_watch and not job.ended:
             return JobReport.of(job)

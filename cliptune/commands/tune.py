@@ -45,6 +45,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     waiting.add_argument(
         "--wait_for_quota", action="store_true", help="wait while another job fills the quota (usually one a project)"
     )
+    waiting.add_argument(
+        "--allow_second_job",
+        action="store_true",
+        help="after a lost answer, send again at once instead of looking for the job for ten minutes; may pay twice",
+    )
     add_waiting(waiting)
     service = parser.add_argument_group("service")
     add_place(service)

@@ -213,7 +213,8 @@ def test_predict_does_not_ask_about_a_dataset_that_changed(run, out, change):
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] if what == "cut" else b"junk\n" * 2)
     status, stdout, stderr = run("predict", out, "--emulator")
     assert (status, stdout) == (1, "")
-    assert f"{out} differs from its dataset.json; cliptune check" in stderr
+    told = "is damaged" if change == "junk ledger" else f"{out} differs from its dataset.json; cliptune check"
+    assert told in stderr
 
 
 def test_check_of_something_that_is_no_file(run):
@@ -271,12 +272,12 @@ def test_a_service_that_is_away_does_not_cost_the_note_of_the_job(run, out):
 def test_a_refused_question_leaves_the_earlier_predictions(run, out):
     run("tune", out, "--emulator")
     run("predict", out, "--emulator", "--limit", 1)
-    before = {path.name: path.read_bytes() for path in (out / "tuning").iterdir()}
+    before = {path.name: path.read_bytes() for path in (out / "tuning").glob("*.*")}
     (out / "tuning/emulator.json").write_text("{}")  # the service has forgotten the endpoint
     status, stdout, stderr = run("predict", out, "--emulator")
     assert (status, stdout) == (1, "")
     assert "404 NOT_FOUND" in stderr
-    after = {path.name: path.read_bytes() for path in (out / "tuning").iterdir()}
+    after = {path.name: path.read_bytes() for path in (out / "tuning").glob("*.*")}
     assert {**after, "emulator.json": b""} == {**before, "emulator.json": b""}
 
 

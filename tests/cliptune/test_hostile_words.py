@@ -29,7 +29,12 @@ HOSTILE = "\x1b]0;owned\x07\x9b31m\x7f\u202etxt\u2028\u2029\x85\u200b\U000e0041[
 NAME = "\x1b[31m\u202e[bold]\nforged.jsonl"  # as much as the name of a file may hold
 ENDLESS = "x" * 1_000_000
 PACKAGES = ("cliptune", "beam_pipeline", "tuning", "transforms")
-SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path.name != "console.py"]
+SOURCES = [
+    path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.name not in ("console.py", "ends.py")
+]
 PLACE = "projects/p/locations/us-central1"
 
 
@@ -160,7 +165,7 @@ def service(monkeypatch):
                 }
                 return httpx.Response(200, json={"candidates": [candidate]})
             job = {
-                "name": f"{PLACE}/tuningJobs/1{HOSTILE}",
+                "name": f"{PLACE}/tuningJobs/1",
                 "state": "JOB_STATE_FAILED",
                 "error": {"code": 3, "message": HOSTILE},
                 "baseModel": HOSTILE,

@@ -408,10 +408,21 @@ def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
     assert "whose duration is not in the file" not in stderr
 
 
+def test_tune_sends_again_after_a_lost_answer_when_a_second_job_is_allowed(run, out, playing, monkeypatch):
+    clock = Clock(lambda: 0.0, lambda seconds: None)
+    monkeypatch.setattr("tuning.tune.Patience", lambda quota, seconds, _, second: Patience(quota, 1.0, clock, second))
+    url = playing(faults=(Fault(method="create", cut="after"),), listed_after=30)
+    assert [run("tune", out, url, "--no_watch")[0] for _ in range(2)] == [1, 1]
+    status, stdout, _ = run("tune", out, url, "--no_watch", "--allow_second_job")
+    assert (status, only_json(stdout)["name"][-1]) == (0, "2")
+
+
 def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeypatch):
     waits: list[float] = []
     clock = Clock(lambda: 0.0, waits.append)
-    monkeypatch.setattr("tuning.tune.Patience", lambda quota, seconds, _: Patience(quota, seconds, clock))
+    monkeypatch.setattr(
+        "tuning.tune.Patience", lambda quota, seconds, _, second: Patience(quota, seconds, clock, second)
+    )
     url = playing(quota=1)
     first = only_json(run("tune", out, url, "--no_watch")[1])
     status, stdout, stderr = run("tune", out, url, "--epochs", 9)

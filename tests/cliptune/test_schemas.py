@@ -46,6 +46,7 @@ FILES = {
     "sidecar": "out/*/*.outcomes.json",
     "rejected": "out/rejected.jsonl",
     "job": "out/tuning/job.json",
+    "claim": "out/tuning/claims/*/*.json",
     "predictions": "out/tuning/predictions-*.jsonl",
 }
 

@@ -1,7 +1,10 @@
 """A small finished dataset, made by the preparing half without Beam."""
 
+import contextlib
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -98,6 +101,21 @@ def request_(prepared):
         learning_rate_multiplier=0.5,
         display_name="ours",
     )
+
+
+def aging(prepared):
+    """A clock for which time passes at once: whoever sleeps finds the claims on a dataset older by as much."""
+    now = 1_000_000.0
+
+    def sleep(seconds):
+        nonlocal now
+        now += seconds
+        for path in (Path(prepared.uri) / "tuning/claims").rglob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # another command has taken a step meanwhile
+                then = path.stat().st_mtime - seconds
+                os.utime(path, (then, then))
+
+    return Clock(lambda: now, sleep)
 
 
 NO_TIME = Clock(lambda: 0.0, lambda seconds: None)

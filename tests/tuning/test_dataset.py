@@ -15,9 +15,8 @@ def test_a_damaged_description_is_told_in_one_line(out):
     path.write_text(json.dumps({**tree, "rows": "many"}))
     with pytest.raises(UserError) as fault:
         dataset.load(str(out), Storage())
-    assert (
-        str(fault.value) == f"{out}/dataset.json is damaged (rows: expected int, got str); run cliptune prepare again"
-    )
+    remedy = "it lists the files of the dataset; run cliptune prepare again"
+    assert str(fault.value) == f"{out}/dataset.json is damaged (rows: expected int, got str): {remedy}"
 
 
 def test_a_dataset_is_what_its_description_says(prepared):

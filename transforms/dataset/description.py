@@ -26,6 +26,18 @@ class Shard:
     bytes: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        parts = self.path.split("/")
+        if "\0" in self.path or {"", ".", ".."} & {*parts}:
+            raise ValueError(f"path: must be below the dataset's folder, got {self.path!r}")
+        if min(self.examples, self.bytes) < 0:
+            raise ValueError(f"{self.path}: examples and bytes must be 0 or more, got {self.examples}, {self.bytes}")
+
+
+def _is_task(task: object) -> bool:
+    names = ("name", "prompt", "system_instruction")
+    return isinstance(task, dict) and all(isinstance(task.get(name), str) for name in names)
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -77,6 +89,9 @@ class DatasetDescription:
         rate = self.settings.get("sample_rate")
         if not isinstance(rate, int) or rate <= 0:
             raise ValueError(f"settings.sample_rate: must be a positive integer, got {rate!r}")
+        tasks = self.settings.get("tasks") or ()
+        if not isinstance(tasks, list | tuple) or not all(map(_is_task, tasks)):
+            raise ValueError(f"settings.tasks: must be a list of tasks, got {tasks!r:.60}")
 
     def seconds(self, split: str) -> float:
         """How long the audio of a split lasts."""

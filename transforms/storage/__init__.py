@@ -127,6 +127,34 @@ class Storage:
         """
         self._backend(uri).write_once(uri, content, mime_type, look_first)
 
+    def create(self, uri: str, content: bytes) -> bool:
+        """Writes a file unless one of this name exists. Of all who try it at the same moment, one succeeds.
+
+        Args:
+          uri: local path or gs:// URI.
+          content: of the file. It must differ from that of all others who may try: a caller whose answer was lost
+            knows by it that the file is its own.
+
+        Returns:
+          Whether this call wrote the file.
+
+        Raises:
+          UserError, StorageError: as `write`.
+        """
+        return self._backend(uri).create(uri, content)
+
+    def age(self, uri: str) -> float:
+        """Seconds since the file was written, never negative.
+
+        Both moments are told by the clock of the storage, so that machines need not agree about the time. For that, a
+        file is written beside it and removed.
+
+        Raises:
+          FileNotFoundError: there is no file of this name.
+          UserError, StorageError: as `write`.
+        """
+        return self._backend(uri).age(uri)
+
     def exists(self, uri: str) -> bool:
         """Whether there is a file (not a folder) of exactly this name."""
         try:

@@ -28,6 +28,12 @@ class Backend(Protocol):
     def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool, /) -> None:
         """Writes a file that is named by its contents, unless it exists already."""
 
+    def create(self, uri: str, content: bytes, /) -> bool:
+        """Writes a file whose name nobody has taken; whether it was written."""
+
+    def age(self, uri: str, /) -> float:
+        """Seconds since the file was written, by the storage's own clock, or FileNotFoundError."""
+
     def size(self, uri: str, /) -> int:
         """The file's length in bytes, or FileNotFoundError."""
 

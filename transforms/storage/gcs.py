@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,7 @@ RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is rea
 UPLOAD_BYTES = 16 << 20  # of a larger file are sent at a time: what a broken connection costs
 COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
 _Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
+OCTETS = "application/octet-stream"
 _WILDCARD = re.compile(r"[*?\[]")
 
 T = TypeVar("T")
@@ -105,6 +107,23 @@ class Gcs:
             # An object may exist already. It is replaced if its contents differ.
             if not self._put(uri, content, mime_type, 0) and not self._has(uri, content, mime_type):
                 self._put(uri, content, mime_type, None)
+
+    def create(self, uri: str, content: bytes) -> bool:
+        """Uploads `content` if there is no object of this name. An object with these contents is an earlier try's."""
+        with self.client.faults(uri, writing=True):
+            return self._put(uri, content, OCTETS, 0) or self._has(uri, content, OCTETS)
+
+    def age(self, uri: str) -> float:
+        """Seconds since the object was written. A new object beside it tells the present time, by the same clock."""
+        then = self.client.read_blob(uri, _looked_at).updated
+        beside = f"{uri}.now-{uuid.uuid4().hex}"
+        try:
+            with self.client.faults(beside, writing=True):
+                self._put(beside, b"", OCTETS, 0)
+                now = again_if_damaged(lambda: _looked_at(self.client.blob_of(beside))).updated
+        finally:
+            self.delete(beside)
+        return max(0.0, float((now - then).total_seconds()))
 
     def size(self, uri: str) -> int:
         """The object's length in bytes, or FileNotFoundError."""
@@ -229,7 +248,7 @@ class Gcs:
 
     def _compose_once(self, sources: Sequence[str], destination: str) -> str:
         blob = self.client.blob_of(destination)
-        blob.content_type = "application/octet-stream"  # the server asks for one
+        blob.content_type = OCTETS  # the server asks for one
         parts = [self.client.blob_of(uri) for uri in sources]
         with self.client.faults(destination, writing=True):
             # No precondition is needed: a second try composes the same sources.

@@ -32,6 +32,8 @@ _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 _DAMAGED = {errno.EIO, errno.ESTALE, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
 _TRIES = 3
 _BUFFER_BYTES = 1 << 16
+# File systems without hard links say so in one of these ways.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -110,9 +112,7 @@ class _Range(io.FileIO):
 def write(path: str) -> Iterator[BinaryIO]:
     """A file that is flushed to the disk and moved to its name when the block ends."""
     with _write_faults(path):
-        folder = Path(path).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{PART_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}"
+        part = _part(path)
         file = open(part, "xb")  # noqa: SIM115 -- closed below, where other errors are meant
     try:
         with _write_faults(path, only=_DISK_FAULTS), file:
@@ -133,6 +133,65 @@ def write_once(path: str, content: bytes, mime_type: str, look_first: bool) -> N
             return
     with write(path) as file:
         file.write(content)
+
+
+def create(path: str, content: bytes) -> bool:
+    """Writes a file unless its name is taken. It appears whole, under its name, or not at all."""
+    with _write_faults(path):
+        part = _part(path)
+        try:
+            with open(part, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            return _named(part, path, content)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _named(part: Path, path: str, content: bytes) -> bool:
+    """Gives a written file its name, unless the name is taken. Of several who try, the file system lets one succeed."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    else:
+        return True
+    try:  # a file system without links: the name is taken at once all the same, and the contents follow
+        file = open(path, "xb")  # noqa: SIM115 -- closed below, where other errors are meant
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            file.write(content)
+    except OSError:
+        Path(path).unlink(missing_ok=True)
+        raise
+    return True
+
+
+def age(path: str) -> float:
+    """Seconds since the file was written. A new file beside it tells the present time, by the same clock."""
+    with _faults(path):
+        then = os.stat(path).st_mtime  # noqa: PTH116 -- the text as written
+    with _write_faults(path):
+        part = _part(path)
+        try:
+            with open(part, "xb") as file:
+                now = os.fstat(file.fileno()).st_mtime
+        finally:
+            part.unlink(missing_ok=True)
+    return max(0.0, now - then)
+
+
+def _part(path: str) -> Path:
+    """A name of one's own beside `path`, for a file that is still being written. Missing folders are made."""
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{PART_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
 def size(path: str) -> int:

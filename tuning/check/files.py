@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import Any, BinaryIO
 
 from transforms.dataset import sizes
-from transforms.dataset.ledger import read_ledger
 from transforms.errors import NotARegularFileError, UserError
 from transforms.storage import Storage, uris
 from tuning import dataset
@@ -269,7 +268,7 @@ def _groups_in_both(folder: str, storage: Storage) -> Iterator[Problem]:
 
 def _grouped(folder: str, splits: Sequence[str], storage: Storage) -> Iterator[dict[str, object]]:
     columns = ["source", "status", "split", "group"]
-    for row in read_ledger(folder, storage, columns):
+    for row in dataset.ledger_rows(folder, storage, columns):
         if row["status"] == "accepted" and row["split"] in splits and row.get("group"):
             yield row
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from transforms.errors import UserError
+from transforms.errors import NotARegularFileError, UserError
 from transforms.storage import Storage
 from tuning.emulator import training
 from tuning.emulator.scenario import Stage
@@ -48,6 +48,8 @@ class Jobs:
         self._state_uri = state_uri
         self._stage = stage or Stage()
         self._steps: dict[str, int] = {}  # position in the scenario's states, by job
+        self._lists = 0
+        self._lists_before: dict[str, int] = {}  # lists that were asked for before a job was created, by job
         self._jobs: dict[str, Tree] = _load(state_uri, storage) if state_uri is not None else {}
 
     def create(self, parent: str, body: Tree) -> Tree:
@@ -66,6 +68,7 @@ class Jobs:
             "createTime": now(),
             "updateTime": now(),
         }
+        self._lists_before[job["name"]] = self._lists
         return self._save(job)
 
     def get(self, name: str) -> Tree:
@@ -95,11 +98,25 @@ class Jobs:
             job.setdefault("startTime", now())
 
     def page(self, parent: str, size: int, token: str) -> Tree:
-        """A page of jobs, the newest first."""
-        jobs = [job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/")]
-        start = int(token or 0)
-        page: Tree = {"tuningJobs": jobs[start : start + size]}
-        return {**page, "nextPageToken": str(start + size)} if start + size < len(jobs) else page
+        """A page of jobs, the newest first. A token is the first job of its page, and the empty pages before it."""
+        if not token:
+            self._lists += 1
+        jobs = [
+            job for name, job in reversed(self._jobs.items()) if name.startswith(f"{parent}/") and self._listed(name)
+        ]
+        if not re.fullmatch(r"(\d{1,9}(-\d{1,9})?)?", token, re.ASCII):
+            raise EmulatorError(400, "The page token is invalid.")
+        start, _, empty = token.partition("-")
+        first, shown = int(start or 0), int(empty or 0)
+        if shown < self._stage.scenario.empty_pages:
+            return {"nextPageToken": f"{first}-{shown + 1}"}
+        page: Tree = {"tuningJobs": jobs[first : first + size]}
+        return {**page, "nextPageToken": f"{first + size}"} if first + size < len(jobs) else page
+
+    def _listed(self, name: str) -> bool:
+        """Whether lists have a job already: the scenario may keep a new one out of some."""
+        lists = self._lists - self._lists_before.get(name, -self._stage.scenario.listed_after)
+        return lists > self._stage.scenario.listed_after
 
     def cancel(self, name: str) -> Tree:
         """Begins to cancel a job. Like the service, the emulator does not end it at once."""
@@ -182,11 +199,21 @@ def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:
         jobs = orjson.loads(storage.read_bytes(state_uri))
     except FileNotFoundError:
         return {}
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, IsADirectoryError, NotARegularFileError):
         jobs = None
-    if not isinstance(jobs, dict) or not all(isinstance(job, dict) and "state" in job for job in jobs.values()):
-        raise UserError(f"{state_uri}, the emulator's jobs, is damaged; delete it")
+    if not isinstance(jobs, dict) or not all(_is_job(name, job) for name, job in jobs.items()):
+        raise UserError(
+            f"{state_uri}, the emulator's jobs, is damaged; delete it, and the emulator begins without jobs"
+        )
     return jobs
+
+
+def _is_job(name: str, job: object) -> bool:
+    if not isinstance(job, dict) or job.get("name") != name or not str(job.get("state")).startswith("JOB_STATE_"):
+        return False
+    spec, tuned, labels = (job.get(field) or {} for field in ("supervisedTuningSpec", "tunedModel", "labels"))
+    trees = isinstance(spec, dict) and isinstance(tuned, dict) and isinstance(labels, dict)
+    return trees and isinstance(spec.get("trainingDatasetUri"), str) and isinstance(tuned.get("model", ""), str)
 
 
 def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
@@ -201,6 +228,8 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
             raise EmulatorError(400, "supervisedTuningSpec.trainingDatasetUri is required.")
         if uri and (not uri.endswith(".jsonl") or re.search(r"[*?]", uri)):
             raise EmulatorError(400, f"{field} must be a single .jsonl file, got {uri}")
+        if uri and uri.startswith("gs:") and not re.match(r"gs://[a-z0-9][a-z0-9._-]{0,221}/.", uri):
+            raise EmulatorError(400, f"{field} must be gs://BUCKET/OBJECT with the name of a bucket, got {uri}")
     parameters = spec.get("hyperParameters") or {}
     sizes = {f"ADAPTER_SIZE_{word}": size for word, size in _WORDS.items()}
     size = parameters.get("adapterSize")
@@ -208,8 +237,9 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
         raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
     if body.get("encryptionSpec") and not model.cmek:
         raise EmulatorError(400, f"CMEK is not supported by {model.name}.")
-    if int(parameters.get("epochCount", 1)) < 1:
-        raise EmulatorError(400, f"epochCount must be positive, got {parameters['epochCount']}.")
+    epochs = parameters.get("epochCount")
+    if epochs is not None and int(epochs) < 1:
+        raise EmulatorError(400, f"epochCount must be positive, got {epochs}.")
 
 
 _WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}

@@ -48,11 +48,18 @@ def _audio(body: dict[str, Any]) -> tuple[tuple[bytes, str] | None, str | None]:
             blob = part.get("inlineData") or part.get("inline_data")
             if blob:
                 data = str(blob.get("data", "")).replace("-", "+").replace("_", "/")
-                return (pybase64.b64decode(data), str(blob.get("mimeType") or blob.get("mime_type"))), None
+                return (_decoded(data), str(blob.get("mimeType") or blob.get("mime_type"))), None
             file = part.get("fileData") or part.get("file_data")
             if file:
                 return None, str(file.get("fileUri") or file.get("file_uri"))
     return None, None
+
+
+def _decoded(data: str) -> bytes:
+    try:
+        return pybase64.b64decode(data)
+    except ValueError:
+        raise EmulatorError(400, "Base64 decoding failed for inline data.") from None
 
 
 def _heard(content: bytes, mime_type: str) -> str:

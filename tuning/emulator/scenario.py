@@ -52,7 +52,7 @@ class Fault(_Strict):
     count: int = pydantic.Field(default=1, ge=1)
     status: int | None = None
     cut: str | None = None
-    delay: float = pydantic.Field(default=0.0, ge=0)
+    delay: float = pydantic.Field(default=0.0, ge=0, le=3_600, allow_inf_nan=False)
 
     @pydantic.model_validator(mode="after")
     def _known(self) -> Fault:
@@ -76,6 +76,8 @@ class Scenario(_Strict):
         model but no endpoint); None if the training files decide.
       error: message of a job that ends with an error.
       drop: lines of the training file, from 1, that are left out of the tuning.
+      listed_after: a new job is in none of so many lists after it was created, as if the list were late.
+      empty_pages: empty pages, each with the token of the next, before every page of a list of jobs.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -84,6 +86,8 @@ class Scenario(_Strict):
     end: str | None = None
     error: str = "Internal error."
     drop: tuple[int, ...] = ()
+    listed_after: int = pydantic.Field(default=0, ge=0)
+    empty_pages: int = pydantic.Field(default=0, ge=0)
 
     @pydantic.model_validator(mode="after")
     def _known(self) -> Scenario:

@@ -15,6 +15,7 @@ for a result. A scenario (`tuning.emulator.scenario`) adds faults.
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -24,19 +25,23 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transforms.errors import UserError
+from transforms.errors import StorageError, UserError
 from transforms.storage import Storage
-from tuning.emulator import scenario
+from tuning.emulator import bodies, scenario
 from tuning.emulator.jobs import EmulatorError, Jobs
 from tuning.emulator.model import answer
 from tuning.emulator.scenario import STATUS_NAMES, Scenario, Stage
 
 NOTICE = "this is an emulator of the tuning service: it trains nothing, costs nothing and predicts nothing"
+_OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _PARENT = "/{version}/projects/{project}/locations/{location}"
 Tree = dict[str, Any]
 
@@ -65,9 +70,14 @@ def application(
     jobs = Jobs(state_uri, stage, storage)
     lock = threading.Lock()  # handlers run in threads and share the jobs
 
-    def guarded(method: str, handler: Callable[[Request, Tree], Tree]) -> Callable[[Request], Any]:
+    def guarded(
+        method: str, handler: Callable[[Request, Tree], Tree], kind: type[bodies.Body] = bodies.Body
+    ) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            body = await request.json() if await request.body() else {}
+            try:
+                body = bodies.parse(await _content(request), kind)
+            except EmulatorError as fault:
+                return _refusal(fault.code, fault.message)
             return await run_in_threadpool(_played, stage, method, lambda: _answered(handler, request, body, lock))
 
         return endpoint
@@ -77,7 +87,7 @@ def application(
 
     def list_jobs(request: Request, body: Tree) -> Tree:
         query = request.query_params
-        return jobs.page(_parent(request), int(query.get("pageSize") or 100), query.get("pageToken") or "")
+        return jobs.page(_parent(request), bodies.size_of_page(query.get("pageSize")), query.get("pageToken") or "")
 
     def get(request: Request, body: Tree) -> Tree:
         return jobs.get(f"{_parent(request)}/tuningJobs/{request.path_params['job']}")
@@ -95,22 +105,80 @@ def application(
     async def control(request: Request) -> Response:
         if request.method == "PUT":
             try:
-                stage.play(scenario.parse(await request.body(), "of the request"))
-            except UserError as fault:
+                stage.play(scenario.parse(await _content(request), "of the request"))
+            except (EmulatorError, UserError) as fault:
                 return _refusal(400, str(fault))
         return JSONResponse(stage.as_dict())
 
     return Starlette(
         routes=[
             Route("/emulator", control, methods=["GET", "PUT"]),
-            Route(f"{_PARENT}/tuningJobs", guarded("create", create), methods=["POST"]),
+            Route(f"{_PARENT}/tuningJobs", guarded("create", create, bodies.Create), methods=["POST"]),
             Route(f"{_PARENT}/tuningJobs", guarded("list", list_jobs), methods=["GET"]),
             Route(f"{_PARENT}/tuningJobs/{{job}}:cancel", guarded("cancel", cancel), methods=["POST"]),
             Route(f"{_PARENT}/tuningJobs/{{job}}", guarded("get", get), methods=["GET"]),
-            Route(f"{_PARENT}/models/{{model}}", guarded("update", update), methods=["PATCH"]),
-            Route(f"{_PARENT}/{{model:path}}:generateContent", guarded("generate", generate), methods=["POST"]),
-        ]
+            Route(f"{_PARENT}/models/{{model}}", guarded("update", update, bodies.Update), methods=["PATCH"]),
+            Route(
+                f"{_PARENT}/{{model:path}}:generateContent",
+                guarded("generate", generate, bodies.Generate),
+                methods=["POST"],
+            ),
+        ],
+        middleware=[Middleware(OwnRequests)],
+        exception_handlers={HTTPException: _no_such_route},
     )
+
+
+class OwnRequests:
+    """Refuses what a web page of a stranger makes a browser send: the emulator reads this machine's files.
+
+    A page of another site says so in Origin or Sec-Fetch-Site. A name of the page's that is made to lead to this
+    machine stays in Host.
+
+    Args:
+      app: what answers all other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 403, or hands the request on."""
+        problem = _foreign(scope) if scope["type"] == "http" else ""
+        await (_refusal(403, problem) if problem else self._app)(scope, receive, send)
+
+
+def _foreign(scope: Scope) -> str:
+    """Why a request is not of this machine's own; "" if it is."""
+    headers = Headers(scope=scope)
+    host = headers.get("host", "").lower()
+    # Whatever the port: a tunnel or a proxy on this machine has another one.
+    if re.sub(r":\d+$", "", host) not in _OWN_NAMES:
+        return "The emulator answers to no name but 127.0.0.1, [::1] and localhost."
+    if "origin" in headers and headers["origin"].lower() != f"http://{host}":
+        return "The emulator answers no pages of other sites."
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "The emulator answers no pages of other sites."
+    return ""
+
+
+async def _content(request: Request) -> bytes:
+    """The body of a request, which may not fill the memory.
+
+    Raises:
+      EmulatorError: 400: it is too long.
+    """
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > bodies.MAX_BYTES:
+            raise EmulatorError(400, f"Request payload size exceeds the limit: {bodies.MAX_BYTES} bytes.")
+    return bytes(content)
+
+
+async def _no_such_route(request: Request, fault: Exception) -> Response:
+    code = fault.status_code if isinstance(fault, HTTPException) else 404
+    return _refusal(code if code in STATUS_NAMES else 404, f"{request.method} {request.url.path} was not found")
 
 
 def _parent(request: Request) -> str:
@@ -137,6 +205,8 @@ def _answered(handler: Callable[[Request, Tree], Tree], request: Request, body: 
             return JSONResponse(handler(request, body))
     except EmulatorError as fault:
         return _refusal(fault.code, fault.message)
+    except (StorageError, UserError) as fault:  # its own jobs cannot be kept
+        return _refusal(503, str(fault))
 
 
 def _refusal(code: int, message: str) -> Response:

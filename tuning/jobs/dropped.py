@@ -11,8 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.dataset import ledger
-from transforms.storage import uris
+from transforms.errors import UserError
 from tuning.dataset import TRAIN, Dataset
 from tuning.providers.base import TuningJob
 
@@ -65,8 +64,8 @@ def _clips(prepared: Dataset, lines: set[int]) -> dict[int, tuple[str, str]]:
     numbered = enumerate(_places(prepared), 1)
     places = {place: line for line, place in numbered if line in lines}
     try:
-        rows = list(ledger.read_ledger(uris.join(prepared.uri, "ledger"), prepared.storage, _COLUMNS))
-    except (FileNotFoundError, ValueError):  # a missing or damaged ledger must not hide how the job ended
+        rows = list(prepared.ledger_rows(_COLUMNS))
+    except (FileNotFoundError, UserError):  # a missing or damaged ledger must not hide how the job ended
         return {}
     return {
         places[place]: (str(row["clip_id"]), str(row["source"]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 
 from transforms import records
-from transforms.errors import UserError
-from tuning.dataset import Dataset
+from transforms.errors import StorageError, UserError
+from tuning.dataset import DAMAGES, Dataset, damage
 from tuning.providers.base import TuningJob, TuningRequest
 
 JOB_FILE = "job.json"
@@ -28,6 +29,11 @@ class Note:
     request: TuningRequest
     job: TuningJob | None
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        # The name becomes a part of an address to which credentials are sent.
+        if self.job is not None and not re.fullmatch(r"projects/[\w:-][\w.:-]*(/\w[\w-]*){4}", self.job.name):
+            raise ValueError(f"job.name: must be projects/…/locations/…/tuningJobs/…, got {self.job.name!r:.60}")
 
 
 def dump(note: Note) -> bytes:
@@ -52,8 +58,29 @@ def of(request: TuningRequest, job: TuningJob | None) -> Note:
 
 
 def write(prepared: Dataset, note: Note) -> None:
-    """Writes the dataset's note."""
-    prepared.storage.write_bytes(prepared.tuning_uri(JOB_FILE), dump(note))
+    """Writes the dataset's note.
+
+    Commands that follow one job may write at the same moment, which a bucket refuses all but one of: whichever of these
+    notes stays is true.
+    """
+    try:
+        prepared.storage.write_bytes(prepared.tuning_uri(JOB_FILE), dump(note))
+    except StorageError:
+        there = read(prepared)
+        if there is None or _subject(there) != _subject(note):
+            raise
+
+
+def _subject(note: Note) -> tuple[str, str | None]:
+    return note.digest, note.job.name if note.job else None
+
+
+def restore(prepared: Dataset, before: Note | None) -> None:
+    """Puts back what was noted before; None if nothing was."""
+    if before is not None:
+        write(prepared, before)
+    else:
+        prepared.storage.delete(prepared.tuning_uri(JOB_FILE))
 
 
 def read(prepared: Dataset) -> Note | None:
@@ -66,9 +93,10 @@ def read(prepared: Dataset) -> Note | None:
         return load(prepared.storage.read_bytes(prepared.tuning_uri(JOB_FILE)))
     except FileNotFoundError:
         return None
-    except ValueError as fault:
-        problem = f"{prepared.name}/tuning/{JOB_FILE} is damaged ({fault})"
-        raise UserError(f"{problem}; delete it if no job of this dataset is running") from None
+    except DAMAGES as fault:
+        problem = f"{prepared.name}/tuning/{JOB_FILE} is damaged ({damage(fault)}): it names the dataset's tuning job"
+        remedy = "delete it if no job of this dataset is running, as cliptune jobs tells"
+        raise UserError(f"{problem}; {remedy}; cliptune tune finds a running one again") from None
 
 
 def submitted(prepared: Dataset) -> tuple[TuningRequest, TuningJob]:

@@ -1,19 +1,35 @@
-"""Submits a request at most once: an existing job of the request is looked for first."""
+"""Submits a request at most once: an existing job of the request is looked for first.
+
+    the job of `job.json` ─▶ the claim ─▶ the list of jobs ─▶ "sent" ─▶ the create request, once
+
+Each arrow is passed when what is before it has found no job. The claim (`tuning.jobs.claims`) lets one command at a
+time go further. What becomes of a request whose answer was lost, only time tells: until `SETTLE_SECONDS` after it was
+sent nobody sends another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from transforms.errors import ServiceError
+from transforms.errors import ServiceError, StorageError, UserError
 from tuning.dataset import Dataset
 from tuning.jobs import note
+from tuning.jobs.claims import ANSWERED, HELD, OVER, SENT, Claims, Step
 from tuning.jobs.clock import CLOCK, Clock, backoff, jittered
 from tuning.providers.base import GOOD_ENDS, REQUEST_LABEL, Tuner, TuningJob, TuningRequest
 
-# After a lost answer, the new job may take a moment to appear in the list of jobs.
-LOOKS = 3
+# After a lost answer, the new job may take a while to appear in the list of jobs: 40 s have been seen. These looks take
+# about a minute.
+LOOKS = 10
 MAX_LOOK_SECONDS = 10.0
+# From the create request to its job in the list. The client waits two minutes for an answer, and the list is late by
+# less than one; the rest is for proxies that hold a request.
+SETTLE_SECONDS = 600.0
+# A command looks for a job and then sends or gives up. Taking its claim after this time risks nothing but its turn.
+HOLD_SECONDS = 60.0
+MAX_TURN_SECONDS = 15.0
 # The job that fills the quota runs for hours: there is no hurry to try again.
 QUOTA_SECONDS = 120.0
 
@@ -26,11 +42,13 @@ class Patience:
       quota: whether to wait while the quota is full (429).
       seconds: the longest wait; None for no limit.
       clock: the clock that is used.
+      second_job: whether to send the request although an earlier one may still become a job.
     """
 
     quota: bool = False
     seconds: float | None = None
     clock: Clock = CLOCK
+    second_job: bool = False
 
 
 def submit_once(
@@ -51,89 +69,205 @@ def submit_once(
       request: what to tune.
       prepared: the dataset; its `tuning/job.json` is written.
       say: takes a line for people.
-      patience: whether and how long to wait for the quota.
+      patience: whether and how long to wait for the quota, and for other commands.
 
     Raises:
       ServiceError: the service refused or did not answer.
+      UserError: `job.json` or the claim is damaged or cannot be written.
     """
-    start = patience.clock.now()
+    submission = _Submission(tuner, request, prepared, say, patience)
     while True:
-        earlier = _find(tuner, request, prepared)
-        if earlier is not None:
-            say(f"attached to {earlier.name}, submitted before for the same request ({earlier.state})")
-            note.write(prepared, note.of(request, earlier))
-            return earlier
         try:
-            return _submit(tuner, request, prepared, say, patience.clock)
+            return submission.job()
         except ServiceError as fault:
             if fault.code != 429 or not patience.quota:
                 raise
             wait = jittered(QUOTA_SECONDS)
-            if patience.seconds is not None and patience.clock.now() - start + wait > patience.seconds:
+            if submission.over_in(wait):
                 raise
             say(f"{fault}; the quota is full, trying again in {wait:.0f} s")
         patience.clock.sleep(wait)
 
 
-def _submit(
-    tuner: Tuner, request: TuningRequest, prepared: Dataset, say: Callable[[str], None], clock: Clock
-) -> TuningJob:
-    before = note.read(prepared)
-    note.write(prepared, note.of(request, None))
-    try:
-        job = _create(tuner, request, say, clock)
-    except ServiceError as fault:
-        # After a refusal the earlier job still counts. Without an answer the new job may run; its label finds it.
-        if fault.code is not None and before is not None:
-            note.write(prepared, before)
-        raise
-    note.write(prepared, note.of(request, job))
-    return job
+class _Submission:
+    """One call of `submit_once`, whose arguments it takes."""
 
+    def __init__(
+        self,
+        tuner: Tuner,
+        request: TuningRequest,
+        prepared: Dataset,
+        say: Callable[[str], None],
+        patience: Patience,
+    ) -> None:
+        self.tuner = tuner
+        self.request = request
+        self.prepared = prepared
+        self.say = say
+        self.patience = patience
+        self.claims = Claims(request, prepared.storage)
+        self.start = patience.clock.now()
 
-def _create(tuner: Tuner, request: TuningRequest, say: Callable[[str], None], clock: Clock) -> TuningJob:
-    """Sends the create request once. If it is not known whether the job was created, looks for the job."""
-    try:
-        job = tuner.submit(request)
-    except ServiceError as fault:
-        if not fault.ambiguous:
-            raise
-        say(f"{fault}; looking whether the job was created")
-        job = _look(tuner, request, fault, clock)
-        say(f"found {job.name}: it was created")
+    def over_in(self, seconds: float) -> bool:
+        """Whether the longest wait would be over in so many seconds."""
+        longest = self.patience.seconds
+        return longest is not None and self.patience.clock.now() - self.start + seconds > longest
+
+    def job(self) -> TuningJob:
+        """The job that was submitted before, or a new one."""
+        while True:
+            held = self._noted() or self._claimed()
+            if isinstance(held, TuningJob):
+                return self._attached(held)
+            job = self._with_claim(held)
+            if job is not None:
+                return job
+
+    def _attached(self, job: TuningJob) -> TuningJob:
+        self.say(f"attached to {job.name}, submitted before for the same request ({job.state})")
+        note.write(self.prepared, note.of(self.request, job))
         return job
-    say(f"submitted {job.name}")
-    return job
 
+    def _noted(self) -> TuningJob | None:
+        """The job in `job.json`, if it belongs to this request and counts."""
+        saved = note.read(self.prepared)
+        if saved is None or saved.job is None or saved.digest != self.request.digest:
+            return None
+        return self._known(saved.job.name)
 
-def _look(tuner: Tuner, request: TuningRequest, fault: ServiceError, clock: Clock) -> TuningJob:
-    """The job of a create request whose answer was lost.
-
-    Raises:
-      ServiceError: no job is listed yet. One may appear later, so the create is not repeated.
-    """
-    for look in range(1, LOOKS + 1):
+    def _known(self, name: str) -> TuningJob | None:
+        """The job of this name, if the service still knows it and it counts."""
         try:
-            found = _labelled(tuner, request)
-        except ServiceError as list_fault:
-            if not list_fault.transient:
+            job = self.tuner.get(name)
+        except ServiceError as fault:
+            if not fault.missing:
                 raise
-            found = None
-        if found is not None:
-            return found
-        if look < LOOKS:
-            clock.sleep(backoff(look, MAX_LOOK_SECONDS))
-    hint = "it is not known whether the job was created; run the same command again, it looks for the job first"
-    raise ServiceError(f"{fault}; {hint}", True, fault.code) from fault
+            return None
+        return job if _counts(job) else None
+
+    def _claimed(self) -> TuningJob | Step:
+        """The claim, held by this command; or the job of whoever held it before.
+
+        Raises:
+          ServiceError: the claim is another's for longer than the patience.
+        """
+        turn, told = 0, None
+        while True:
+            turn += 1
+            last = self._last()
+            job = self._of_another(last)
+            if job is not None:
+                return job
+            left = self._seconds_left(last)
+            if left <= 0:
+                held = self.claims.take(last, HELD)
+                if held is not None:
+                    return held
+                continue  # another command was faster
+            if last != told:
+                told = last
+                self.say(_told(last, left))
+            self._wait(turn, left, last)
+
+    def _last(self) -> Step | None:
+        last = self.claims.last()
+        saved = note.read(self.prepared) if last is None else None
+        if saved is not None and saved.job is None and saved.digest == self.request.digest:
+            # Sent with another staging location, or before there were claims; nobody knows when.
+            return self.claims.take(None, SENT) or self.claims.last()
+        return last
+
+    def _of_another(self, last: Step | None) -> TuningJob | None:
+        """The job of whoever took the last step: the one it names, or one that has appeared since."""
+        if last is not None and last.state == ANSWERED and last.job is not None:
+            return self._known(last.job)
+        return _labelled(self.tuner, self.request) if last is not None and last.state == SENT else None
+
+    def _seconds_left(self, last: Step | None) -> float:
+        """How long the claim is still another's; 0 or less if it is free."""
+        if last is None or last.state not in (HELD, SENT) or (last.state == SENT and self.patience.second_job):
+            return 0.0
+        return (SETTLE_SECONDS if last.state == SENT else HOLD_SECONDS) - self.claims.age(last)
+
+    def _wait(self, turn: int, left: float, last: Step | None) -> None:
+        wait = min(backoff(turn, MAX_TURN_SECONDS), left)
+        if self.over_in(wait):
+            raise ServiceError(f"{_told(last, left)}; the time of --timeout is over, run the same command again", True)
+        self.patience.clock.sleep(wait)
+
+    def _with_claim(self, held: Step) -> TuningJob | None:
+        """The job that the list has, or a new one; None if another command has taken the claim."""
+        try:
+            # Another copy of the dataset may have submitted a job, which neither note nor claim know here.
+            listed = _labelled(self.tuner, self.request)
+            if listed is not None:
+                self.claims.take(held, ANSWERED, listed.name)
+                return self._attached(listed)
+            before = note.read(self.prepared)
+            note.write(self.prepared, note.of(self.request, None))
+            sent = self.claims.take(held, SENT)
+        except BaseException:  # Ctrl-C too: nothing was sent, and nobody need wait
+            with suppress(StorageError, UserError):
+                self.claims.take(held, OVER)
+            raise
+        return None if sent is None else self._sent(sent, before)
+
+    def _sent(self, sent: Step, before: note.Note | None) -> TuningJob:
+        """Sends the create request once. If it is not known whether the job was created, looks for the job."""
+        try:
+            job = self.tuner.submit(self.request)
+            self.say(f"submitted {job.name}")
+        except ServiceError as fault:
+            if not fault.ambiguous:
+                self._refused(sent, before)
+                raise
+            self.say(f"{fault}; looking whether the job was created")
+            job = self._look(fault, before)
+            self.say(f"found {job.name}: it was created")
+        except UserError:  # no credentials: nothing was created
+            self._refused(sent, before)
+            raise
+        # The claim first: others wait for it, and who finds it alone writes the note.
+        self.claims.take(sent, ANSWERED, job.name)
+        note.write(self.prepared, note.of(self.request, job))
+        return job
+
+    def _refused(self, sent: Step, before: note.Note | None) -> None:
+        """After a refusal the earlier job still counts, and the claim is free."""
+        note.restore(self.prepared, before)
+        self.claims.take(sent, OVER)
+
+    def _look(self, fault: ServiceError, before: note.Note | None) -> TuningJob:
+        """The job of a create request whose answer was lost.
+
+        Raises:
+          ServiceError: no job is listed yet. One may appear later, so the create is not repeated.
+        """
+        for look in range(1, LOOKS + 1):
+            try:
+                found = _labelled(self.tuner, self.request)
+            except ServiceError as list_fault:
+                if not list_fault.transient:
+                    raise
+                found = None
+            if found is not None:
+                return found
+            if look < LOOKS:
+                self.patience.clock.sleep(backoff(look, MAX_LOOK_SECONDS))
+        # Without an answer the new job may run; its label finds it. An answer of an error makes it less likely.
+        if fault.code is not None and before is not None:
+            note.write(self.prepared, before)
+        hint = "run the same command again, it looks for the job first"
+        raise ServiceError(f"{fault}; it is not known whether the job was created; {hint}", True, fault.code) from fault
 
 
-def _find(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
-    """A job of this request that is running or has succeeded. A failed job does not count: it may be tried again."""
-    noted = _noted(tuner, request, prepared)
-    if noted is not None and _counts(noted):
-        return noted
-    # Another copy of the dataset may have submitted a newer job, which this note does not know.
-    return _labelled(tuner, request)
+def _told(last: Step | None, left: float) -> str:
+    """What is waited for, in a line."""
+    if last is None or last.state == HELD:
+        return "another command is about to send this request"
+    rest = f"{left / 60:.0f} min" if left >= 120 else f"{left:.0f} s"
+    problem = "this request was sent before, and nobody knows yet whether a job was created"
+    return f"{problem}: looking for it for {rest} more, then sending again (--allow_second_job sends at once)"
 
 
 def _labelled(tuner: Tuner, request: TuningRequest) -> TuningJob | None:
@@ -142,17 +276,5 @@ def _labelled(tuner: Tuner, request: TuningRequest) -> TuningJob | None:
 
 
 def _counts(job: TuningJob) -> bool:
+    """Whether a job is running or has succeeded. A failed job does not count: it may be tried again."""
     return job.state in GOOD_ENDS or not (job.ended or job.state == "CANCELLING")
-
-
-def _noted(tuner: Tuner, request: TuningRequest, prepared: Dataset) -> TuningJob | None:
-    """The job in `job.json`, if it belongs to this request and the service still knows it."""
-    saved = note.read(prepared)
-    if saved is None or saved.job is None or saved.digest != request.digest:
-        return None
-    try:
-        return tuner.get(saved.job.name)
-    except ServiceError as fault:
-        if not fault.missing:
-            raise
-        return None

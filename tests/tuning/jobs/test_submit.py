@@ -48,7 +48,7 @@ def test_a_note_of_another_version_is_refused(tuner, request_, prepared, out, ve
     submit.submit_once(tuner, request_, prepared, ignore)
     path = out / "tuning/job.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": version}))
-    with pytest.raises(UserError, match=rf"job.json is damaged \(.*{told}\); delete it if no job"):
+    with pytest.raises(UserError, match=rf"job.json is damaged \(.*{told}\): it names .*; delete it if no job"):
         note.read(prepared)
 
 
@@ -173,15 +173,16 @@ def test_an_answer_that_is_lost_is_looked_for_and_both_are_said(tuner, request_,
     assert last == f"found {job.name}: it was created"
 
 
-def test_a_job_that_is_never_listed_is_looked_for_three_times(request_, prepared, monkeypatch):
+def test_a_job_that_is_never_listed_is_looked_for_for_about_a_minute(request_, prepared, monkeypatch):
     tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
     lost = httpx.Response(503, json={"error": {"message": "away"}})
     sent = answering(tuner, monkeypatch, lambda asked: lost if asked.method == "POST" else httpx.Response(200, json={}))
     slept: list[float] = []
     with pytest.raises(ServiceError) as fault:
         submit.submit_once(tuner, request_, prepared, ignore, Patience(clock=Clock(lambda: 0.0, slept.append)))
-    assert [request.method for request in sent] == ["GET", "POST", "GET", "GET", "GET"]
-    assert (len(slept), fault.value.transient, fault.value.code) == (2, True, 503)
+    assert [request.method for request in sent] == ["GET", "POST", *["GET"] * submit.LOOKS]
+    assert (len(slept), fault.value.transient, fault.value.code) == (submit.LOOKS - 1, True, 503)
+    assert 30 < sum(slept) < 80
     assert all(0 < seconds <= submit.MAX_LOOK_SECONDS for seconds in slept)
     assert str(fault.value).endswith(
         "; it is not known whether the job was created; run the same command again, it looks for the job first"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tuning.conftest import NO_TIME
+from tests.tuning.conftest import aging
 from tests.tuning.cutting import Cut, cutting
 from transforms.errors import ServiceError, UserError
 from tuning.emulator import server
@@ -15,7 +15,6 @@ from tuning.jobs.submit import Patience
 from tuning.providers.vertex.tuner import VertexTuner
 
 pytestmark = pytest.mark.timeout(20)  # whoever waits for a quota, or looks again for ever, is noticed
-PATIENT = Patience(clock=NO_TIME)
 
 
 def ignore(line):
@@ -30,12 +29,13 @@ def noted(prepared):
 
 def submitted_in_the_end(tuner, request_, prepared):
     """What a user does: the same command again, as the message says. How often it took, and the job."""
+    patience = Patience(clock=aging(prepared))
     try:
-        return 1, submit.submit_once(tuner, request_, prepared, ignore, PATIENT)
+        return 1, submit.submit_once(tuner, request_, prepared, ignore, patience)
     except ServiceError as fault:
         assert "run the same command again" in str(fault)
         assert noted(prepared).job is None
-    return 2, submit.submit_once(tuner, request_, prepared, ignore, PATIENT)
+    return 2, submit.submit_once(tuner, request_, prepared, ignore, patience)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,13 @@ def test_a_create_without_an_answer_takes_the_note_from_the_job_before(url, tune
     before = submit.submit_once(tuner, request_, prepared, ignore)
     other = replace(request_, epochs=9)
     with cutting(url, cut) as proxy, pytest.raises(ServiceError, match="not known whether the job was created"):
-        submit.submit_once(VertexTuner("p", "us-central1", proxy), other, prepared, ignore, PATIENT)
+        submit.submit_once(
+            VertexTuner("p", "us-central1", proxy), other, prepared, ignore, Patience(clock=aging(prepared))
+        )
     assert (noted(prepared).digest, noted(prepared).job) == (other.digest, None)
     with pytest.raises(UserError, match="has no tuning job yet"):
         note.submitted(prepared)
-    job = submit.submit_once(tuner, other, prepared, ignore)
+    job = submit.submit_once(tuner, other, prepared, ignore, Patience(clock=aging(prepared)))
     assert [each.name for each in tuner.jobs()] == [job.name, before.name]
 
 
@@ -75,11 +77,11 @@ def test_a_request_that_arrives_after_all_looking_is_one_job(url, tuner, request
     with cutting(url, cut) as proxy:
         behind = VertexTuner("p", "us-central1", proxy)
         with pytest.raises(ServiceError, match="not known whether the job was created; run the same command again"):
-            submit.submit_once(behind, request_, prepared, ignore, PATIENT)
+            submit.submit_once(behind, request_, prepared, ignore, Patience(clock=aging(prepared)))
         assert list(tuner.jobs()) == []
         cut.release.set()
         assert cut.delivered.wait(30)
-        job = submit.submit_once(behind, request_, prepared, ignore, PATIENT)
+        job = submit.submit_once(behind, request_, prepared, ignore, Patience(clock=aging(prepared)))
     assert [each.name for each in tuner.jobs()] == [job.name]
     assert cut.creates == 1
 

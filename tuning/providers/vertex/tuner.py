@@ -70,8 +70,18 @@ class VertexTuner:
     def jobs(self) -> Iterator[TuningJob]:
         """All jobs of the location. The service cannot filter by label, so the caller does."""
         with _faults("list the tuning jobs"):
-            for job in self._client(self.location).tunings.list(config={"page_size": 100}):
-                yield _job(job)
+            pager = self._client(self.location).tunings.list(config={"page_size": 100})
+            # Iterating over the pager would end at an empty page, though the next one may hold jobs.
+            seen = {None, ""}
+            while True:
+                yield from map(_job, pager.page)
+                token = pager.config.get("page_token")
+                if token in seen:
+                    break
+                seen.add(token)
+                pager.next_page()
+            if token:
+                raise ValueError("a page that comes round again")
 
     def get(self, name: str) -> TuningJob:
         """The job of this name."""
