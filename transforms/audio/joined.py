@@ -93,8 +93,23 @@ class _File:
 
 @functools.lru_cache(maxsize=256)
 def _following_in(file: _File, form: Format, start: int) -> tuple[int, str] | None:
-    with mmap.mmap(file.descriptor, 0, access=mmap.ACCESS_READ) as memory:
+    with _Mapped(file.descriptor, 0, access=mmap.ACCESS_READ) as memory:
         return following(cast(bytes, memory), form, start)
+
+
+class _Mapped(mmap.mmap):
+    """A map of a file in memory that can what those who read files' bytes ask of them, and `mmap` itself cannot."""
+
+    def startswith(self, prefix: bytes, start: int = 0, end: int | None = None) -> bool:
+        stop = len(self) if end is None else min(end, len(self))
+        return stop - start >= len(prefix) and self[start : start + len(prefix)] == prefix
+
+    def endswith(self, suffix: bytes, start: int = 0, end: int | None = None) -> bool:
+        stop = len(self) if end is None else min(end, len(self))
+        return stop - start >= len(suffix) and self[stop - len(suffix) : stop] == suffix
+
+    def rstrip(self, of: bytes) -> bytes:
+        return self[:].rstrip(of)
 
 
 def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] | None:

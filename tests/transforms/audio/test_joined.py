@@ -1,13 +1,17 @@
 """Whole files appended to one another: refused with the place, or both come out; what only looks like it stays."""
 
 import io
+import mmap
 import re
 import struct
+import tempfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.sounds import BY_NAME, FORMATS, encoded, level_db, run_ffmpeg, tone
 from transforms import reasons
@@ -153,3 +157,27 @@ def test_each_beginning_that_is_looked_for_is_that_of_its_own_format(form):
     found = {name for content, name in zip(own, names, strict=True) if form.again.at(content, 0)}
     assert found <= {form.name}
     assert found or form.name not in names
+
+
+METHODS = st.sampled_from(["startswith", "endswith"])
+
+
+@given(st.binary(min_size=1, max_size=12), METHODS, st.binary(max_size=4), st.integers(0, 14), st.integers(0, 14))
+def test_a_file_in_memory_answers_as_its_bytes_do(content, method, part, start, end):
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        with joined._Mapped(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+            assert getattr(memory, method)(part, start, end) == getattr(content, method)(part, start, end)
+            assert getattr(memory, method)(part) == getattr(content, method)(part)
+            assert memory.rstrip(b"\0") == content.rstrip(b"\0")
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_a_segment_of_any_recording_is_searched_without_a_fault(form, tmp_path):
+    path = tmp_path / f"whole.{form.extension}"
+    path.write_bytes(encoded(tone(440, form.rate, 1.0), form))
+    with path.open("rb") as recording:
+        head = recording.read(1 << 16)
+        found = sniff.sniff(head, path.name)
+        joined.refuse_joined_recording(recording, found, found.start(head))
