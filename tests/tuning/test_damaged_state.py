@@ -204,7 +204,7 @@ def test_links_within_a_dataset_and_to_it_are_no_harm(run, tuned, tmp_path):
 )
 def test_the_name_of_a_job_leads_nowhere_else(tuned, name):
     altered(tuned / "tuning/job.json", ("job", "name"), name)
-    with pytest.raises(UserError, match=r"job.json is damaged \(job.name: must be projects/…/locations/…/tuningJobs/…"):
+    with pytest.raises(UserError, match=r"job.json is damaged \(job.name: must be a resource's name"):
         note.read(dataset.load(str(tuned), Storage()))
 
 

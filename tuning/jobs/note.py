@@ -32,8 +32,8 @@ class Note:
 
     def __post_init__(self) -> None:
         # The name becomes a part of an address to which credentials are sent.
-        if self.job is not None and not re.fullmatch(r"projects/[\w:-][\w.:-]*(/\w[\w-]*){4}", self.job.name):
-            raise ValueError(f"job.name: must be projects/…/locations/…/tuningJobs/…, got {self.job.name!r:.60}")
+        if self.job is not None and not re.fullmatch(r"[\w:-][\w.:-]*(/[\w:-][\w.:-]*)+", self.job.name):
+            raise ValueError(f"job.name: must be a resource's name, words between slashes, got {self.job.name!r:.60}")
 
 
 def dump(note: Note) -> bytes:
