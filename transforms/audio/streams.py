@@ -62,6 +62,7 @@ class Remembering:
     """A stream, from its start on, that keeps its faults for `raise_fault`. libsndfile would also print them."""
 
     def __init__(self, stream: Seekable) -> None:
+        self._end = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         self._stream = stream
         self._fault: BaseException | None = None
@@ -69,7 +70,8 @@ class Remembering:
     def read(self, size: int = -1) -> bytes:
         """As the stream's own; b"" for a fault."""
         try:
-            return self._stream.read(size)
+            # A damaged header asks for gigabytes, and files make room for as much as is asked, not for what there is.
+            return self._stream.read(min(size, max(0, self._end - self._stream.tell())))
         except BaseException as fault:
             self._fault = fault
             return b""
