@@ -80,6 +80,9 @@ class Records:
       width: cells of a row; 0 while it is not known.
       spaced: whether a space follows each delimiter, as the header shows.
       is_row: whether cells look like a row of the table, which no cell of another row may hold.
+      _line: of the record that was read last.
+      _ahead: lines that have been looked at and not been read.
+      _opened: the line of a quote that is still to close; 0 for none.
     """
 
     text: TextIO
@@ -90,6 +93,7 @@ class Records:
     is_row: Callable[[list[str]], bool] = lambda cells: False
     _line: int = 0
     _ahead: deque[str] = field(default_factory=deque)
+    _opened: int = 0
 
     def __iter__(self) -> Iterator[Record]:
         """Every record; blank lines are none."""
@@ -149,6 +153,10 @@ class Records:
     def _strict(self, start: int, line: str) -> Record:
         """A record of a file in which a quote at a cell's beginning is syntax."""
         cells, is_open = self._parse(line)
+        if not is_open and self._opened and line.count('"') % 2:
+            opened, self._opened = self._opened, 0
+            why = f"the quote that opens in line {opened} may close here, so no cell is certain; double or remove it"
+            return Record(start, [], line, why)
         if cells is not None:
             return Record(start, cells, line)
         if not is_open:
@@ -158,6 +166,7 @@ class Records:
         text = "".join(lines)
         if cells is not None:
             return Record(start, cells, text)
+        self._opened = start
         follows = self._peek(0)
         why = "never closes" if not follows else f"does not close within {MAX_CELL_LINES:,} lines"
         if follows and self._looks_like_row(follows):

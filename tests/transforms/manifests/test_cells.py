@@ -101,6 +101,12 @@ def test_a_quoted_cell_of_a_csv_may_hold_anything_but_rows(tmp_path, cell, text,
             [("m.csv:2", "bad_row"), ("b", "b.wav", "two"), ("c", "c.wav", "x, y")],
             "opens in line 2",
         ),
+        # The line at which it does close is no row either: its own quote would be text. Behind it, a lone one is.
+        (
+            CSV + 'a,a.wav,"say\nb,b.wav,two\nc,c.wav,three"\nd,d.wav,5" wide\n',
+            [("m.csv:2", "bad_row"), ("b", "b.wav", "two"), ("m.csv:4", "bad_row"), ("d", "d.wav", '5" wide')],
+            "opens in line 2 closes only behind what look like further rows",
+        ),
         # No row is in what is swallowed: all of it is one rejected row.
         (
             CSV + 'a,a.wav,one\nb,b.wav,"never\nsome more\nand more\n',
@@ -148,6 +154,12 @@ def test_no_text_of_several_rows_is_a_target(tmp_path, content, clips, told):
     assert summary(rows) == clips
     rejected = next(row for row in rows if not isinstance(row, Clip))
     assert re.search(told, rejected.detail)
+
+
+def test_the_line_at_which_a_broken_quote_may_close_is_told_why(tmp_path):
+    content = CSV + 'a,a.wav,"say\nb,b.wav,two\nc,c.wav,three"\n'
+    last = rows_of(written(tmp_path, content, "m.csv"))[-1]
+    assert last.detail.startswith("the quote that opens in line 2 may close here, so no cell is certain")
 
 
 def test_a_line_that_is_too_long_costs_one_row(tmp_path):
