@@ -16,12 +16,8 @@ TASKS = """
 transcribe: {prompt: Transcribe this.}
 language: {prompt: Name the language., labels: [en, es]}
 """
-# Their remedies are about files and paths, not about rows: tried where paths are.
-OF_PATHS = {
-    "path_not_allowed", "not_found", "not_a_regular_file", "unreadable",
-    "decoder_fault", "embedded_audio", "joined_files", "not_a_path", "timed_text", "unsupported_scheme",
-    "bucket_unreachable",
-}  # fmt: skip
+# What a row and its file alone do not bring about: a user's rights, an own fault, a folder of pairs, a bucket.
+ELSEWHERE = {"unreadable", "decoder_fault", "timed_text", "bucket_unreachable"}
 
 
 def wav(samples, rate=RATE, subtype="PCM_16", form="WAV"):
@@ -73,6 +69,15 @@ CASES = [
      [{**ROW, "split": "train"}, {**GOOD, "audio": "a2.wav", "split": "train"}], None, None),
     ("audio_in_train", [{**ROW, "split": "dev"}, {**GOOD, "audio": "a2.wav", "split": "train"}], VOICE, [],
      changed(), None, None),
+    ("not_found", changed(audio="A.WAV"), VOICE, [], changed(), None, None),
+    ("not_found", changed(), VOICE, ["--audio_root=.."], None, None, ["--audio_root=."]),
+    ("path_not_allowed", changed(audio="../beyond/a.wav"), VOICE, [], changed(), None, None),
+    ("path_not_allowed", changed(audio="../beyond/a.wav"), VOICE, [], None, None, ["--allow_path=../beyond"]),
+    ("not_a_regular_file", changed(audio="."), VOICE, [], changed(), None, None),
+    ("not_a_path", changed(audio="sox a.wav -t wav - |"), VOICE, [], changed(), None, None),
+    ("unsupported_scheme", changed(audio="https://example.org/a.wav"), VOICE, [], changed(), None, None),
+    ("embedded_audio", changed(audio={"path": None, "bytes": "UklGRg=="}), VOICE, [], changed(), None, None),
+    ("joined_files", changed(), VOICE + VOICE, [], None, VOICE, None),
     ("empty_file", changed(), b"", [], None, VOICE, None),
     ("file_too_large", changed(), gzip.compress(bytes(140 << 20), 1), [], None, VOICE, None),
     ("not_audio", changed(), b"<!doctype html><html><body>Not found</body></html>", [], None, VOICE, None),
@@ -107,6 +112,8 @@ def outcome(folder, prepare, output, rows, audio, flags):
     """The reasons of a run, and how many rows were accepted."""
     (folder / "a.wav").write_bytes(audio)
     (folder / "a2.wav").write_bytes(audio)
+    (folder.parent / "beyond").mkdir(exist_ok=True)
+    (folder.parent / "beyond/a.wav").write_bytes(audio)
     (folder / "other.wav").write_bytes(wav(NOISE[RATE : 2 * RATE]))
     (folder / "tasks.yaml").write_text(TASKS)
     beside = {**GOOD, "task": "transcribe"} if any("--tasks" in flag for flag in flags) else GOOD
@@ -127,12 +134,14 @@ def outcome(folder, prepare, output, rows, audio, flags):
 def test_who_follows_the_remedy_is_accepted(
     tmp_path, prepare, monkeypatch, reason, rows, audio, flags, mended_rows, mended_audio, mended_flags
 ):
-    monkeypatch.chdir(tmp_path)
-    found, _ = outcome(tmp_path, prepare, "out", rows, audio, flags)
+    folder = tmp_path / "manifest's"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    found, _ = outcome(folder, prepare, "out", rows, audio, flags)
     assert found.keys() == {reason}
     rows, audio = mended_rows or rows, mended_audio or audio
     flags = flags if mended_flags is None else mended_flags
-    assert outcome(tmp_path, prepare, "out2", rows, audio, flags) == ({}, total_of(rows))
+    assert outcome(folder, prepare, "out2", rows, audio, flags) == ({}, total_of(rows))
 
 
 def total_of(rows):
@@ -141,4 +150,4 @@ def total_of(rows):
 
 
 def test_every_reason_has_a_remedy_that_was_followed():
-    assert {case[0] for case in CASES} == REASONS.keys() - OF_PATHS
+    assert {case[0] for case in CASES} == REASONS.keys() - ELSEWHERE
