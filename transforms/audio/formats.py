@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from transforms.audio import chunks, evidence, frames, lengths, ogg, plain, unread
+from transforms.audio import chunks, evidence, frames, lengths, ogg, plain, tags, unread
 from transforms.audio.chunks import again
 
 
@@ -68,7 +68,7 @@ class Format:
     sndfile: bool = False
     seekable: bool = False
     options: tuple[tuple[str, str], ...] = ()
-    start: Callable[[bytes], int] = frames.id3_length
+    start: Callable[[bytes], int] = tags.audio_start
     delay: Callable[[str, int], int] | None = None
     end: Callable[[bytes], int | None] | None = None
     framed: bool = False

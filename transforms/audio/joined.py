@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from transforms import reasons
-from transforms.audio import chunks, formats, frames
+from transforms.audio import chunks, formats, tags
 from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 
@@ -153,7 +153,7 @@ def _begun(content: bytes, at: int, form: Format) -> tuple[int, str] | None:
     zeros = len(rest) - len(rest.lstrip(b"\0"))
     for skipped in dict.fromkeys((0, *range(zeros, max(-1, zeros - _MOST_ZEROS), -1))):
         beginning = rest[skipped:]
-        found = formats.beginning(frames.without_tags(beginning))
+        found = formats.beginning(tags.without_tags(beginning))
         if found is not None and _is_another(found, beginning, form):
             return at + skipped, found.name
     return None

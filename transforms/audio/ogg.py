@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import BinaryIO
 
-from transforms.audio import frames, tags
+from transforms.audio import tags
 
 MAGIC = b"OggS\x00"
 _BEGINNING = re.compile(rb"OggS\x00[\x02\x06]")
@@ -107,7 +107,7 @@ def is_whole(content: bytes) -> bool:
     last = next(iter(deque(pages(content), maxlen=1)), None)
     if last is None or last.end > len(content):
         return False
-    rest = frames.without_tags(content[last.end : tags.audio_end(content)])
+    rest = tags.without_tags(content[last.end : tags.audio_end(content)])
     return last.ends_stream or (not last.goes_on and tags.is_filling(rest))
 
 
