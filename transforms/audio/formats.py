@@ -227,7 +227,7 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"FORM",),
         forms=(b"8SVX", b"16SV"),
         sndfile=True,
-        again=again(rb"(?:8S|16)(?:VX|SV)(?<=FORM.{8})", lead=8),
+        again=again(rb"8SVX(?<=FORM.{8})", lead=8) | again(rb"16SV(?<=FORM.{8})", lead=8),
         parts=chunks.form_parts,
         plain=plain.svx_plain,
     ),
@@ -326,13 +326,17 @@ FORMATS: tuple[Format, ...] = (
         begins=evidence.ircam_begins,
         sndfile=True,
         seekable=True,
-        again=again(
-            rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00|\x00[\x01-\x04]\xa3\x64.{4}\x00\x00\x00[\x01-\x08]"
-        ),
+        again=again(rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00")
+        | again(rb"\xa3\x64(?<=\x00[\x01-\x04]..).{4}\x00\x00\x00[\x01-\x08]", lead=2),
     ),
     Format("avr", "avr", magic=(b"2BIT",), sndfile=True, seekable=True, again=again(rb"2BIT.{8}(?:\0\0|\xff\xff)\0")),
     Format(
-        "paf", "epaf", magic=(b" paf", b"fap "), sndfile=True, seekable=True, again=again(rb"(?: paf|fap )\0\0\0\0")
+        "paf",
+        "epaf",
+        magic=(b" paf", b"fap "),
+        sndfile=True,
+        seekable=True,
+        again=again(rb" paf\0{4}") | again(rb"fap \0{4}"),
     ),
     Format("pvf", "pvf", magic=(b"PVF1\n",), sndfile=True, seekable=True, again=again(rb"PVF1\n\d+ \d+ \d+\n")),
     Format(

@@ -139,13 +139,13 @@ def nist_end(content: bytes) -> int | None:
 
 
 def voc_end(content: bytes) -> int | None:
-    """The end of the last block."""
+    """The end of the byte that says that no block follows."""
     if len(content) < 26:
         return None
     at = int.from_bytes(content[20:22], "little")
     while at + 4 <= len(content) and content[at] != 0:
         at += 4 + int.from_bytes(content[at + 1 : at + 4], "little")
-    return at
+    return at + 1
 
 
 def mp4_end(content: bytes) -> int | None:
