@@ -175,7 +175,8 @@ class _Memory(io.BytesIO):
 
     def left(self) -> int:
         """Bytes behind the place where it stands."""
-        return max(0, len(self.getbuffer()) - self.tell())
+        at = self.tell()  # not `getbuffer`, for which the whole would be copied
+        return max(0, self.seek(0, io.SEEK_END) - at)
 
     def raise_fault(self) -> None:
         """Raises nothing."""
