@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -79,7 +79,7 @@ class Format:
     tags_behind: bool = False
     again: chunks.Again | None = None
     joins: bool = False
-    parts: chunks.Parts | None = None
+    parts: Callable[[bytes], Iterator[int]] | None = None
     once: tuple[bytes, ...] = ()
     plain: Callable[[chunks.Read, int], plain.Plain | None] | None = None
     unread: Callable[[bytes], tuple[str, str] | None] | None = None
@@ -218,7 +218,7 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.aiff_end,
         again=again(rb"AIF[FC](?<=FORM.{8})", lead=8),
-        parts=chunks.form_parts,
+        parts=chunks.RIFX.parts,
         plain=plain.aiff_plain,
     ),
     Format(
@@ -228,7 +228,7 @@ FORMATS: tuple[Format, ...] = (
         forms=(b"8SVX", b"16SV"),
         sndfile=True,
         again=again(rb"8SVX(?<=FORM.{8})", lead=8) | again(rb"16SV(?<=FORM.{8})", lead=8),
-        parts=chunks.form_parts,
+        parts=chunks.RIFX.parts,
         plain=plain.svx_plain,
     ),
     Format(
@@ -242,7 +242,7 @@ FORMATS: tuple[Format, ...] = (
         links=ogg.links,
         is_chained=ogg.is_chained,
         again=again(rb"OggS\x00\x02"),
-        parts=chunks.ogg_parts,
+        parts=ogg.parts,
         joins=True,
         mime_types=("audio/ogg",),
     ),
@@ -285,7 +285,7 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.caf_end,
         again=again(rb"caff\x00\x01\x00.desc"),
-        parts=chunks.caf_parts,
+        parts=chunks.CAF.parts,
         plain=plain.caf_plain,
         exact_duration=True,
         lossless=("alac",),
@@ -299,7 +299,7 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.w64_end,
         again=again(rb"riff\x2e\x91\xcf\x11"),
-        parts=chunks.w64_parts,
+        parts=chunks.W64.parts,
         plain=plain.w64_plain,
     ),
     Format(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from transforms import reasons
-from transforms.audio import chunks, formats, tags
+from transforms.audio import formats, tags
 from transforms.audio.formats import Format
 from transforms.errors import ClipRejected
 
@@ -144,7 +144,7 @@ def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] |
 
 def _parts(content: bytes, form: Format) -> Iterator[int]:
     if form.parts is not None:
-        yield from form.parts(chunks.in_memory(content), len(content))
+        yield from form.parts(content)
     elif form.end is not None and (end := form.end(content)) is not None:
         yield end
 

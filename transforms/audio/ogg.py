@@ -59,6 +59,16 @@ def pages(content: bytes) -> Iterator[Page]:
         at = page.end if content[page.end : page.end + len(MAGIC)] == MAGIC else content.find(MAGIC, at + 1)
 
 
+def parts(content: bytes) -> Iterator[int]:
+    """Where the pages end that follow one another from the beginning on."""
+    end = 0
+    for page in pages(content):
+        if page.start != end:
+            break
+        end = page.end
+    yield min(end, len(content))
+
+
 def _page(content: bytes, at: int) -> Page | None:
     count = content[at + 26] if at + _HEADER_BYTES <= len(content) else None
     lacing = content[at + _HEADER_BYTES : at + _HEADER_BYTES + (count or 0)]
