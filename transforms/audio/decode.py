@@ -15,7 +15,7 @@ import numpy as np
 
 from transforms import reasons
 from transforms.audio import ffmpeg, joined, libav, scratch, sndfile, sniff, tags
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.audio.waveform import Samples, Waveform, as_floats, check_stream
 from transforms.errors import ClipRejected
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 from transforms import reasons
 from transforms.audio import formats, tags
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.errors import ClipRejected
 
 _MAX_FILLING_BYTES = 8

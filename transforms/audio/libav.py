@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from transforms import reasons
 from transforms.audio import formats, tracks
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.audio.streams import Remembering
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected

@@ -13,7 +13,7 @@ import soundfile
 
 from transforms import reasons
 from transforms.audio import chunks
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.audio.plain import Plain
 from transforms.audio.streams import Remembering, Spliced
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transforms import reasons
 from transforms.audio import formats, frames, tags, unread
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.errors import ClipRejected
 
 # What stands in place of audio, and what to call it.

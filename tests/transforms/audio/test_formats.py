@@ -17,7 +17,8 @@ from tests import sounds
 from tests.sounds import encoded, tone
 from transforms import limits, reasons
 from transforms.audio import builds, decode, ffmpeg, formats, frames, libav, sniff, tags
-from transforms.audio.formats import FORMATS, Format
+from transforms.audio.format import Format
+from transforms.audio.formats import FORMATS
 from transforms.errors import ClipRejected
 from transforms.manifests import formats as manifests
 from transforms.payloads import PAYLOADS
