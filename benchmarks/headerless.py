@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -144,7 +145,7 @@ def real(number: int) -> File:
 
 
 @functools.cache
-def _bundled() -> list:  # type: ignore[type-arg]
+def _bundled() -> list[Path]:
     return sorted(path for path in EXAMPLES.rglob("clips/*/*") if path.is_file())
 
 

@@ -16,7 +16,7 @@ from cliptune.exits import MEANINGS
 from cliptune.schemas import CONTRACTS
 from transforms import limits
 from transforms.audio import formats, unread
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.reasons import REASONS
 from tuning.providers import PROVIDERS
 from tuning.providers.base import BaseModel

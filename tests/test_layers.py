@@ -49,6 +49,7 @@ ORDER = {
             "audio.lengths",
             "audio.evidence",
             "audio.unread",
+            "audio.format",
             "audio.formats",
             "audio.joined",
             "audio.waveform",

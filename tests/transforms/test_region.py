@@ -13,7 +13,7 @@ import soundfile
 from tests.shards import output_of, prepared, write
 from tests.sounds import BY_NAME, encoded, tone
 from transforms import reasons, region
-from transforms.audio import conform, encode, frames, sndfile, sniff
+from transforms.audio import conform, encode, sndfile, sniff, tags
 from transforms.audio.streams import Remembering
 from transforms.clip import Clip, Outcome
 from transforms.dataset import conversion, example
@@ -24,7 +24,7 @@ from transforms.settings import Settings
 # Each step of the region, by where it is looked up.
 STEPS = [
     (sniff, "sniff"),
-    (frames, "id3_length"),
+    (tags, "audio_start"),
     (sndfile, "decode"),
     (conform, "conform"),
     (conform, "resample"),

@@ -1,4 +1,4 @@
-"""Chunks of containers, read without decoding: where they begin, and how another file would."""
+"""Chunks of containers, read without decoding: where they begin and end, and how another file would begin."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ Read = Callable[[int, int], bytes]
 
 # Sizes that writers to a pipe leave in 32-bit headers, for "unknown".
 STREAMED_FROM = 0x7FFF0000
+# The same of 64 bits.
+UNKNOWN_FROM = 1 << 62
 
 
 class Chunk(NamedTuple):
@@ -53,12 +55,22 @@ class Chunked:
                 return
             at += head_bytes + size + -size % self.align
 
+    def parts(self, content: bytes, first: int | None = None) -> Iterator[int]:
+        """Where the chunks of a file begin that are whole, from a place on, and at last where they end."""
+        at = self.first if first is None else first
+        at += -at % self.align
+        yield at
+        for chunk in self.chunks(in_memory(content), at):
+            end = chunk.start + chunk.size
+            if not 0 <= chunk.size < STREAMED_FROM or end > len(content):
+                return
+            yield end + -end % self.align
+
 
 RIFF = Chunked(12, 4, 4, "little", align=2)
 RIFX = Chunked(12, 4, 4, "big", align=2)
 CAF = Chunked(8, 4, 8, "big")
 _MP4_HEAD_BYTES = 8
-_OGG_HEAD_BYTES = 27
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 W64 = Chunked(40, 16, 8, "little", counts_head=True, align=8)
 
@@ -86,75 +98,49 @@ class Again(NamedTuple):
     """How another file of a format begins, certain enough to be looked for anywhere.
 
     Attributes:
-      pattern: begins with fixed bytes, so that the search is fast.
-      lead: bytes of the beginning before these.
+      marks: of which any one will do: a pattern, and how many bytes of the beginning are before it. It begins with
+        fixed bytes, without a choice of them, for then the search is ten times as fast.
     """
 
-    pattern: re.Pattern[bytes]
-    lead: int = 0
+    marks: tuple[tuple[re.Pattern[bytes], int], ...]
+
+    def __or__(self, other: Again) -> Again:
+        return Again(self.marks + other.marks)
 
     def at(self, content: bytes, start: int) -> bool:
         """Whether a file begins exactly here."""
-        return self.pattern.match(content, start + self.lead) is not None
+        return any(pattern.match(content, start + lead) for pattern, lead in self.marks)
 
     def search(self, content: bytes, start: int) -> int | None:
-        """Where one begins from `start` on."""
-        found = self.pattern.search(content, start + self.lead)
-        return found.start() - self.lead if found else None
+        """Where the first one begins from `start` on."""
+        found = ((pattern.search(content, start + lead), lead) for pattern, lead in self.marks)
+        return min((match.start() - lead for match, lead in found if match), default=None)
 
 
 def again(pattern: bytes, lead: int = 0) -> Again:
     """How another file begins, as a regular expression over bytes."""
-    return Again(re.compile(pattern, re.DOTALL), lead)
+    return Again(((re.compile(pattern, re.DOTALL), lead),))
 
 
-# Where the parts of a file begin, and at last where they end.
-Parts = Callable[[Read, int], Iterator[int]]
-
-
-def form_parts(read: Read, num_bytes: int) -> Iterator[int]:
-    """The parts of an AIFF or 8SVX file."""
-    return steps(RIFX.chunks(read), 2, num_bytes, 12)
-
-
-def caf_parts(read: Read, num_bytes: int) -> Iterator[int]:
-    """The parts of a CAF file."""
-    return steps(CAF.chunks(read), 1, num_bytes, 8)
-
-
-def w64_parts(read: Read, num_bytes: int) -> Iterator[int]:
-    """The parts of a Wave64 file."""
-    return steps(W64.chunks(read), 8, num_bytes, 40)
-
-
-def steps(chunks: Iterator[Chunk], align: int, num_bytes: int, at: int) -> Iterator[int]:
-    """Where these chunks end that lie within the file, the first beginning at `at`."""
-    yield at + -at % align
-    for chunk in chunks:
-        at = chunk.start + chunk.size
-        if not 0 <= chunk.size < STREAMED_FROM or at > num_bytes:
-            return
-        yield at + -at % align
-
-
-def ogg_parts(read: Read, num_bytes: int) -> Iterator[int]:
-    """Where the pages of an Ogg file end that follow one another (RFC 3533)."""
+def mp4_boxes(content: bytes) -> Iterator[Chunk]:
+    """The top-level boxes of an MP4 file (ISO 14496-12), to the first whose size is none."""
     at = 0
-    while (head := read(at, _OGG_HEAD_BYTES)).startswith(b"OggS") and len(head) == _OGG_HEAD_BYTES:
-        at += _OGG_HEAD_BYTES + head[-1] + sum(read(at + _OGG_HEAD_BYTES, head[-1]))
-    yield min(at, num_bytes)
-
-
-def mp4_parts(read: Read, num_bytes: int) -> Iterator[int]:
-    """The top-level boxes of an MP4 file (ISO 14496-12)."""
-    at = 0
-    while at < num_bytes:
-        yield at
-        head = read(at, 2 * _MP4_HEAD_BYTES)
-        size = int.from_bytes(head[:4], "big")
+    while len(head := content[at : at + 2 * _MP4_HEAD_BYTES]) >= _MP4_HEAD_BYTES:
+        size, start = int.from_bytes(head[:4], "big"), at + _MP4_HEAD_BYTES
         if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        if len(head) < _MP4_HEAD_BYTES or size < _MP4_HEAD_BYTES:
+            size, start = int.from_bytes(head[8:], "big"), at + 2 * _MP4_HEAD_BYTES
+        yield Chunk(head[4:8], at, start, at + size - start)
+        if at + size < start:  # of which 0 means that the box goes on to the file's end
             return
         at += size
+
+
+def mp4_parts(content: bytes) -> Iterator[int]:
+    """Where the boxes of an MP4 file begin, and at last where they end."""
+    at = 0
+    for box in mp4_boxes(content):
+        yield box.head
+        if box.size < 0:
+            return
+        at = box.start + box.size
     yield at

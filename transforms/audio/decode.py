@@ -14,8 +14,8 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from transforms import reasons
-from transforms.audio import ffmpeg, frames, joined, libav, scratch, sndfile, sniff, tags
-from transforms.audio.formats import Format
+from transforms.audio import ffmpeg, joined, libav, scratch, sndfile, sniff, tags
+from transforms.audio.format import Format
 from transforms.audio.waveform import Samples, Waveform, as_floats, check_stream
 from transforms.errors import ClipRejected
 
@@ -110,7 +110,7 @@ def _head(recording: BinaryIO) -> bytes:
     """The recording's beginning, with some audio behind its tags, which may hold a picture."""
     recording.seek(0)
     head = recording.read(HEAD_BYTES)
-    while (wanted := min(frames.id3_length(head), MAX_UNPACKED_BYTES) + HEAD_BYTES) > len(head):
+    while (wanted := min(tags.audio_start(head), MAX_UNPACKED_BYTES) + HEAD_BYTES) > len(head):
         more = recording.read(wanted - len(head))
         if not more:
             break

@@ -10,7 +10,7 @@ import math
 import struct
 from collections.abc import Callable
 
-from transforms.audio import frames, lengths
+from transforms.audio import frames, lengths, tags
 
 # So many frames in a row are none by chance; fewer must end where the file does.
 _IN_A_ROW = 5
@@ -36,7 +36,7 @@ def _chained(content: bytes, length: Callable[[bytes, int], int]) -> bool:
     at = found = 0
     while found < _IN_A_ROW and (size := length(content, at)):
         at, found = at + size, found + 1
-    ends = found >= 2 and at <= len(content) and not frames.without_tags(content[at:]).strip(b"\0")
+    ends = found >= 2 and at <= len(content) and not tags.without_tags(content[at:]).strip(b"\0")
     return found == _IN_A_ROW or ends
 
 

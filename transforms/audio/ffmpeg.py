@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from transforms import reasons
 from transforms.audio import builds, formats, libav, scratch
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
 

@@ -5,108 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from dataclasses import replace
 
 from transforms.audio import chunks, evidence, frames, lengths, ogg, plain, unread
 from transforms.audio.chunks import again
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A container or stream that can be decoded.
-
-    Attributes:
-      name: as it stands in `source_format`; a variant keeps it.
-      demuxer: ffmpeg's name of it. ffmpeg is given this one, so that it tries no other.
-      extensions: lower case, of the files that a folder of pairs takes for audio.
-      magic: beginnings that are enough by themselves, or together with `forms`.
-      forms: what must stand at byte 8 besides; () for anything.
-      begins: whether a file without a magic number begins like this format.
-      headerless: whether its extension decides where no bytes do.
-      variant: the row, or a variant of it that needs another decoder, by the whole file.
-      sndfile: whether libsndfile reads it, in-process.
-      seekable: whether libsndfile finds a segment exactly and reads little more than the segment.
-      options: ffmpeg's further input options.
-      start: where the audio begins; by default behind ID3v2 tags.
-      delay: samples in front that are the decoder's delay, by codec and sample rate, where ffmpeg drops too many.
-      end: where the file ends by its own headers or frames; None where they do not say.
-      tags_behind: whether tags and filling at the end must be cut off, for decoders would take them for sound.
-      stops: whether decoders go no further than `end`, whatever follows, so that only tags may follow.
-      framed: whether `end` is exact. Writers of containers may count padding that they did not write.
-      is_whole: whether its parts follow one another up to the end, and the last one is whole.
-      links: where its streams begin that follow one another, to be decoded one by one; None where they cannot.
-      is_chained: whether they do, told without reading the whole.
-      again: how another file of the format begins, that may stand behind the first; None where its bytes are weak.
-      joins: whether decoders go on with such a file, and give both.
-      parts: where its parts begin, and at last its end.
-      once: names of parts of which a file has one.
-      plain: what of it is sound, for libsndfile; None where its chunks lead nowhere, which libsndfile follows for ever.
-      unread: what its only sound is, and a remedy, if no decoder here reads it.
-      claims: what the header says of the samples, where headers may be wrong.
-      unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
-      exact_duration: whether the duration that ffmpeg finds is an index of what the file holds, not an estimate.
-      tracks_declare: whether each track has a duration of its own, by its index.
-      gaps: whether its clock is that of the recording: where no packet is, there was silence.
-      ends_by_duration: whether a track's duration ends within its last frame, and libav leaves that frame whole.
-      exact_samples: whether the header counts samples, so that not one may be missing.
-      lossless: ffmpeg's names of the lossless codecs that the format is for; no frame of these may fail to decode.
-      mime_types: types that the tuning service may know it by.
-      own_audio: the file without its tags, as a payload; None where it is not built as one.
-      seconds: its length by its frames, where libsndfile cannot say, or says things to the terminal.
-    """
-
-    name: str
-    demuxer: str
-    extensions: tuple[str, ...] = ()
-    magic: tuple[bytes, ...] = ()
-    forms: tuple[bytes, ...] = ()
-    begins: Callable[[bytes], bool] | None = None
-    headerless: bool = False
-    variant: Callable[[Format, bytes], Format] | None = None
-    sndfile: bool = False
-    seekable: bool = False
-    options: tuple[tuple[str, str], ...] = ()
-    start: Callable[[bytes], int] = frames.id3_length
-    delay: Callable[[str, int], int] | None = None
-    end: Callable[[bytes], int | None] | None = None
-    framed: bool = False
-    is_whole: Callable[[bytes], bool] | None = None
-    links: Callable[[bytes], list[int]] | None = None
-    is_chained: Callable[[BinaryIO], bool] | None = None
-    stops: bool = False
-    tags_behind: bool = False
-    again: chunks.Again | None = None
-    joins: bool = False
-    parts: chunks.Parts | None = None
-    once: tuple[bytes, ...] = ()
-    plain: Callable[[chunks.Read, int], plain.Plain | None] | None = None
-    unread: Callable[[bytes], tuple[str, str] | None] | None = None
-    claims: Callable[[bytes], lengths.Claims] | None = None
-    unpadded: Callable[[bytes], int | None] | None = None
-    exact_duration: bool = False
-    tracks_declare: bool = False
-    gaps: bool = False
-    ends_by_duration: bool = False
-    exact_samples: bool = False
-    lossless: tuple[str, ...] = ()
-    mime_types: tuple[str, ...] = ()
-    own_audio: Callable[[bytes], bytes | None] | None = None
-    seconds: Callable[[bytes], float | None] | None = None
-
-    def begins_like(self, content: bytes) -> bool:
-        """Whether the first bytes behind the tags are those of this format."""
-        if content.startswith(self.magic) and (not self.forms or content[8:12] in self.forms):
-            return True
-        return self.begins is not None and self.begins(content)
-
-    def shortfall(self, content: bytes) -> tuple[int, int] | None:
-        """Bytes that the file declares and bytes that it has, if these are fewer."""
-        declared = self.end(content) if self.end else None
-        slack = 0 if self.framed else lengths.SLACK_BYTES
-        return (declared, len(content)) if declared is not None and declared > len(content) + slack else None
-
+from transforms.audio.format import Format
 
 # A frame whose checksum is wrong does not decode.
 _CHECKED = (("err_detect", "crccheck+explode"),)
@@ -218,7 +121,7 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.aiff_end,
         again=again(rb"AIF[FC](?<=FORM.{8})", lead=8),
-        parts=chunks.form_parts,
+        parts=chunks.RIFX.parts,
         plain=plain.aiff_plain,
     ),
     Format(
@@ -227,8 +130,8 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"FORM",),
         forms=(b"8SVX", b"16SV"),
         sndfile=True,
-        again=again(rb"(?:8S|16)(?:VX|SV)(?<=FORM.{8})", lead=8),
-        parts=chunks.form_parts,
+        again=again(rb"8SVX(?<=FORM.{8})", lead=8) | again(rb"16SV(?<=FORM.{8})", lead=8),
+        parts=chunks.RIFX.parts,
         plain=plain.svx_plain,
     ),
     Format(
@@ -242,7 +145,7 @@ FORMATS: tuple[Format, ...] = (
         links=ogg.links,
         is_chained=ogg.is_chained,
         again=again(rb"OggS\x00\x02"),
-        parts=chunks.ogg_parts,
+        parts=ogg.parts,
         joins=True,
         mime_types=("audio/ogg",),
     ),
@@ -285,7 +188,7 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.caf_end,
         again=again(rb"caff\x00\x01\x00.desc"),
-        parts=chunks.caf_parts,
+        parts=chunks.CAF.parts,
         plain=plain.caf_plain,
         exact_duration=True,
         lossless=("alac",),
@@ -299,7 +202,7 @@ FORMATS: tuple[Format, ...] = (
         seekable=True,
         end=lengths.w64_end,
         again=again(rb"riff\x2e\x91\xcf\x11"),
-        parts=chunks.w64_parts,
+        parts=chunks.W64.parts,
         plain=plain.w64_plain,
     ),
     Format(
@@ -326,13 +229,17 @@ FORMATS: tuple[Format, ...] = (
         begins=evidence.ircam_begins,
         sndfile=True,
         seekable=True,
-        again=again(
-            rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00|\x00[\x01-\x04]\xa3\x64.{4}\x00\x00\x00[\x01-\x08]"
-        ),
+        again=again(rb"\x64\xa3[\x01-\x04]\x00.{4}[\x01-\x08]\x00\x00\x00")
+        | again(rb"\xa3\x64(?<=\x00[\x01-\x04]..).{4}\x00\x00\x00[\x01-\x08]", lead=2),
     ),
     Format("avr", "avr", magic=(b"2BIT",), sndfile=True, seekable=True, again=again(rb"2BIT.{8}(?:\0\0|\xff\xff)\0")),
     Format(
-        "paf", "epaf", magic=(b" paf", b"fap "), sndfile=True, seekable=True, again=again(rb"(?: paf|fap )\0\0\0\0")
+        "paf",
+        "epaf",
+        magic=(b" paf", b"fap "),
+        sndfile=True,
+        seekable=True,
+        again=again(rb" paf\0{4}") | again(rb"fap \0{4}"),
     ),
     Format("pvf", "pvf", magic=(b"PVF1\n",), sndfile=True, seekable=True, again=again(rb"PVF1\n\d+ \d+ \d+\n")),
     Format(

@@ -12,9 +12,6 @@ from typing import NamedTuple
 from transforms.audio import tags
 
 _MARKS = (b"Xing", b"Info", b"VBRI")
-_ID3V1_BYTES = 128
-_APE_HEADER_BYTES = 32
-_ID3_HEADER_BYTES = 10
 _JUNK_BYTES = 1 << 16
 _FRAMES_IN_A_ROW = 8
 # A Xing header begins within so many bytes of its frame, and has all its counts within the shortest.
@@ -22,26 +19,6 @@ _XING_END_BYTES = 48
 # libmpg123 complains of twice as much.
 _SIZE_TOLERANCE = 0.005
 _LEAST_RATE_OF_MPEG_1 = 32_000
-
-
-def id3_length(content: bytes) -> int:
-    """Bytes of the ID3v2 tags in front of the audio, and of APE tags, which some writers put there."""
-    at = 0
-    while size := _front_tag_bytes(content[at : at + _APE_HEADER_BYTES]):
-        at += size
-    return at
-
-
-def _front_tag_bytes(head: bytes) -> int:
-    """The length of the tag that begins like this; 0 for none."""
-    if head[:3] == b"ID3" and len(head) >= _ID3_HEADER_BYTES:
-        size = 0
-        for byte in head[6:10]:
-            size = size << 7 | byte & 0x7F
-        return _ID3_HEADER_BYTES + size + (_ID3_HEADER_BYTES if head[5] & 0x10 else 0)
-    if head[:8] == b"APETAGEX" and len(head) == _APE_HEADER_BYTES:
-        return _APE_HEADER_BYTES + int.from_bytes(head[12:16], "little")
-    return 0
 
 
 def flac_total_samples(content: bytes) -> int | None:
@@ -139,7 +116,7 @@ def mpeg_begins_later(content: bytes) -> bool:
 
 def behind_junk(content: bytes) -> int:
     """Where MPEG audio frames begin behind tags and junk; 0 for nowhere."""
-    begin = id3_length(content)  # may be further than is searched
+    begin = tags.audio_start(content)  # may be further than is searched
     start = mpeg_start(content[begin:])
     return begin + start if start >= 0 else 0
 
@@ -191,7 +168,7 @@ class Mp3Layout:
 
 def mp3_layout(content: bytes) -> Mp3Layout:
     """The layout of an MP3 file; its frames begin at once, or behind tags and junk."""
-    frames = mpeg_frames(content, id3_length(content))
+    frames = mpeg_frames(content, tags.audio_start(content))
     if not frames.starts:
         frames = mpeg_frames(content, behind_junk(content))
     start, end = frames.starts[0], frames.end
@@ -201,7 +178,7 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     rates = {header.sample_rate for header in frames.headers}
     # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
     later_marks = {content[start + 13 : start + 40].strip(b"\0")[:4] for start in frames.starts[1:]}
-    rest = without_tags(content[end : max(end, tags.audio_end(content))])
+    rest = tags.without_tags(content[end : max(end, tags.audio_end(content))])
     return Mp3Layout(
         start=start,
         end=end,
@@ -229,14 +206,14 @@ def mp3_mended(content: bytes, layout: Mp3Layout) -> bytes | None:
 
 def mpeg_is_tagged(content: bytes) -> bool:
     """Whether the first frame of MPEG audio is a header, which claims a length."""
-    start = id3_length(content)
+    start = tags.audio_start(content)
     header = _mpeg_header(content[start : start + 4])
     return header is not None and _is_tag(content[start : start + header.num_bytes])
 
 
 def mpeg_seconds(content: bytes) -> float | None:
     """The length of MPEG audio frames that follow one another, counted; None if there are none."""
-    start = id3_length(content)
+    start = tags.audio_start(content)
     headers = mpeg_frames(content, start).headers or mpeg_frames(content, behind_junk(content)).headers
     if not headers:
         return None
@@ -260,20 +237,6 @@ def _is_tag(frame: bytes) -> bool:
     return any(mark in frame for mark in _MARKS)
 
 
-def without_tags(rest: bytes) -> bytes:
-    """What follows the tags at the end of an MP3 file: another file that was joined to it, or nothing."""
-    while rest:
-        if rest.startswith(b"ID3"):
-            rest = rest[id3_length(rest) :]
-        elif rest.startswith(b"TAG"):
-            rest = rest[_ID3V1_BYTES:]
-        elif rest.startswith(b"APETAGEX") and len(rest) >= _APE_HEADER_BYTES:
-            rest = rest[_APE_HEADER_BYTES + int.from_bytes(rest[12:16], "little") :]
-        else:
-            return rest
-    return rest
-
-
 def _xing_claims(head: bytes) -> tuple[int | None, int | None]:
     """Frames and bytes that the first frame claims for the file."""
     if (at := head.find(b"VBRI")) >= 0 and len(head) >= at + 18:
@@ -289,7 +252,7 @@ def _xing_claims(head: bytes) -> tuple[int | None, int | None]:
 
 def adts_without_tags(content: bytes) -> bytes:
     """An ADTS stream without the tags in front."""
-    return content[id3_length(content) :]
+    return content[tags.audio_start(content) :]
 
 
 def adts_seconds(content: bytes) -> float | None:
@@ -314,7 +277,7 @@ def adts_end(content: bytes) -> int | None:
 
 def _adts_frames(content: bytes) -> Iterator[tuple[int, int]]:
     """Start and length of each frame."""
-    at = id3_length(content)
+    at = tags.audio_start(content)
     while at + _ADTS_HEADER_BYTES <= len(content) and content[at] == 0xFF and content[at + 1] & 0xF6 == 0xF0:
         length = (content[at + 3] & 3) << 11 | content[at + 4] << 3 | content[at + 5] >> 5
         if length < _ADTS_HEADER_BYTES:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from transforms import reasons
-from transforms.audio import chunks, formats, frames
-from transforms.audio.formats import Format
+from transforms.audio import formats, tags
+from transforms.audio.format import Format
 from transforms.errors import ClipRejected
 
 _MAX_FILLING_BYTES = 8
@@ -60,8 +60,9 @@ def refuse_behind(content: bytes, form: Format, at: int) -> None:
     Raises:
       ClipRejected: JOINED_FILES.
     """
+    searched = form.again is not None and not form.exact_samples  # by `following`
     # Containers whose decoders go on may hold the headers of other formats.
-    if not form.joins and next(_parts(content, form), None) is None:
+    if not searched and not form.joins and next(_parts(content, form), None) is None:
         _refuse(_anywhere(content, form, max(1, at - _READ_AHEAD_BYTES)), form)
 
 
@@ -131,8 +132,9 @@ def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] |
         if box in once:
             return end, form.name
         once.update({box}.intersection(form.once))
-    # A last part of odd length may lack the byte that fills it up.
-    if form.again is None or form.joins or len(content) <= end <= len(content) + _MAX_FILLING_BYTES:
+    # Behind the last part there may be tags; and if its length is odd, it may lack the byte that fills it up.
+    led = tags.audio_end(content) <= end <= len(content) + _MAX_FILLING_BYTES
+    if form.again is None or form.joins or led:
         return None
     if form.exact_samples:  # where the samples end, the decoder stops; what then is left is searched for other formats
         at = form.again.search(content, start + 1)
@@ -142,7 +144,7 @@ def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] |
 
 def _parts(content: bytes, form: Format) -> Iterator[int]:
     if form.parts is not None:
-        yield from form.parts(chunks.in_memory(content), len(content))
+        yield from form.parts(content)
     elif form.end is not None and (end := form.end(content)) is not None:
         yield end
 
@@ -150,10 +152,12 @@ def _parts(content: bytes, form: Format) -> Iterator[int]:
 def _begun(content: bytes, at: int, form: Format) -> tuple[int, str] | None:
     """Where another file begins here, or behind zeros or tags, and its format."""
     rest = content[at : at + _BEGINNING_BYTES]
+    if not rest:
+        return None
     zeros = len(rest) - len(rest.lstrip(b"\0"))
     for skipped in dict.fromkeys((0, *range(zeros, max(-1, zeros - _MOST_ZEROS), -1))):
         beginning = rest[skipped:]
-        found = formats.beginning(frames.without_tags(beginning))
+        found = formats.beginning(tags.without_tags(beginning))
         if found is not None and _is_another(found, beginning, form):
             return at + skipped, found.name
     return None

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 
 from transforms.audio import chunks, frames, plain, tags
 
-# Data sizes that writers to a pipe leave in 32-bit headers, for "unknown".
-_UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF}
-_STREAMED_FROM = 0x7FFF0000
-_UNKNOWN_FROM = 1 << 62
 # Padding that some writers of containers count and do not write.
 SLACK_BYTES = 16
 _FACT_BYTES = 4
@@ -69,7 +65,13 @@ def mp3_claims(content: bytes) -> Claims:
 
 
 def _known(size: int) -> bool:
-    return size not in _UNKNOWN_SIZES and size < _STREAMED_FROM
+    return 0 < size < chunks.STREAMED_FROM
+
+
+def _chunk_end(kind: chunks.Chunked, name: bytes, content: bytes, unknown_from: int) -> int | None:
+    """The end of the first chunk of a name, unless its size stands for an unknown one."""
+    found = (chunk for chunk in kind.chunks(chunks.in_memory(content)) if chunk.name == name)
+    return next((chunk.start + chunk.size for chunk in found if 0 < chunk.size < unknown_from), None)
 
 
 def wav_end(content: bytes) -> int | None:
@@ -86,26 +88,17 @@ def avi_end(content: bytes) -> int | None:
 
 def aiff_end(content: bytes) -> int | None:
     """The end of the sound data chunk."""
-    at = 12
-    while at + 8 <= len(content):
-        name, (size,) = content[at : at + 4], struct.unpack_from(">I", content, at + 4)
-        if name == b"SSND":
-            return at + 8 + size if _known(size) else None
-        at += 8 + size + size % 2
-    return None
+    return _chunk_end(chunks.RIFX, b"SSND", content, chunks.STREAMED_FROM)
 
 
 def caf_end(content: bytes) -> int | None:
     """The end of the data chunk."""
-    at = 8
-    while at + 12 <= len(content):
-        name, (size,) = content[at : at + 4], struct.unpack_from(">q", content, at + 4)
-        if size < 0 or size >= _UNKNOWN_FROM:
-            return None
-        if name == b"data":
-            return at + 12 + int(size)
-        at += 12 + int(size)
-    return None
+    return _chunk_end(chunks.CAF, b"data", content, chunks.UNKNOWN_FROM)
+
+
+def w64_end(content: bytes) -> int | None:
+    """The end of the data chunk."""
+    return _chunk_end(chunks.W64, chunks.W64_DATA, content, chunks.UNKNOWN_FROM)
 
 
 def au_end(content: bytes) -> int | None:
@@ -114,15 +107,6 @@ def au_end(content: bytes) -> int | None:
         return None
     start, size = struct.unpack_from(">II", content, 4)
     return start + size if _known(size) else None
-
-
-def w64_end(content: bytes) -> int | None:
-    """The end of the data chunk."""
-    at = content.find(chunks.W64_DATA)
-    if at < 0 or len(content) < at + 24:
-        return None
-    (size,) = struct.unpack_from("<Q", content, at + 16)
-    return at + int(size) if size < _UNKNOWN_FROM else None
 
 
 def nist_end(content: bytes) -> int | None:
@@ -139,52 +123,58 @@ def nist_end(content: bytes) -> int | None:
 
 
 def voc_end(content: bytes) -> int | None:
-    """The end of the last block."""
+    """The end of the byte that says that no block follows."""
     if len(content) < 26:
         return None
     at = int.from_bytes(content[20:22], "little")
     while at + 4 <= len(content) and content[at] != 0:
         at += 4 + int.from_bytes(content[at + 1 : at + 4], "little")
-    return at
+    return at + 1
 
 
 def mp4_end(content: bytes) -> int | None:
     """The end of the last top-level box (ISO 14496-12)."""
-    at = 0
-    while at + 16 <= len(content):
-        (size,) = struct.unpack_from(">I", content, at)
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", content, at + 8)
-        if size < 8 or (content[at + 4 : at + 8] not in _MP4_BOXES and at + size > len(content)):
-            return None  # size 0 means up to the file's end; others are tags and trailers behind the boxes
-        at += int(size)
-    return at
+    end = 0
+    for box in chunks.mp4_boxes(content):
+        end = box.start + box.size
+        if box.size < 0 or (box.name not in _MP4_BOXES and end > len(content)):
+            return None  # up to the file's end; others are tags and trailers behind the boxes
+    return end
 
 
 def matroska_end(content: bytes) -> int | None:
     """The end of the segment."""
-    at = content.find(_MATROSKA_SEGMENT, 0, 1 << 12) + len(_MATROSKA_SEGMENT)
-    if at < len(_MATROSKA_SEGMENT) or at >= len(content) or not content[at]:
-        return None
-    length = 9 - content[at].bit_length()
-    size = int.from_bytes(content[at : at + length], "big") & ((1 << 7 * length) - 1)
-    return None if size == (1 << 7 * length) - 1 else at + length + size
+    at = content.find(_MATROSKA_SEGMENT, 0, 1 << 12)
+    _, start, size = (_ebml_element(content, at) if at >= 0 else None) or (b"", 0, None)
+    return None if size is None else start + size
 
 
 def matroska_is_whole(content: bytes) -> bool:
-    """Whether elements follow one another to the end (RFC 8794), none cut and nothing else between them."""
+    """Whether elements follow one another to the end, none cut and nothing else between them."""
     at, end = 0, tags.audio_end(content)
     while at < end:
-        id_bytes, size_bytes = 9 - content[at].bit_length(), 0
-        if id_bytes <= 4 and at + id_bytes < len(content):
-            size_bytes = 9 - content[at + id_bytes].bit_length()
-        if not 0 < size_bytes <= 8:
+        element = _ebml_element(content, at)
+        if element is None:
             return tags.is_filling(content[at:end])
-        name, start = content[at : at + id_bytes], at + id_bytes + size_bytes
-        size = int.from_bytes(content[at + id_bytes : start], "big") & ((1 << 7 * size_bytes) - 1)
+        name, start, size = element
         # What is within a segment and its clusters follows their heads, whatever sizes these state.
-        at = start if name in (_MATROSKA_SEGMENT, _MATROSKA_CLUSTER) else start + size
+        within = name in (_MATROSKA_SEGMENT, _MATROSKA_CLUSTER)
+        if size is None and not within:
+            return False
+        at = start if within else start + (size or 0)
     return at == end
+
+
+def _ebml_element(content: bytes, at: int) -> tuple[bytes, int, int | None] | None:
+    """Name, start and size of the contents of an element (RFC 8794); no size for an unknown one, None for none."""
+    id_bytes, size_bytes = 9 - content[at].bit_length(), 0
+    if id_bytes <= 4 and at + id_bytes < len(content):
+        size_bytes = 9 - content[at + id_bytes].bit_length()
+    if not 0 < size_bytes <= 8:
+        return None
+    start, unknown = at + id_bytes + size_bytes, (1 << 7 * size_bytes) - 1
+    size = int.from_bytes(content[at + id_bytes : start], "big") & unknown
+    return content[at : at + id_bytes], start, None if size == unknown else size
 
 
 def asf_end(content: bytes) -> int | None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from transforms import reasons
 from transforms.audio import formats, tracks
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.audio.streams import Remembering
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
@@ -265,6 +265,7 @@ class _Joined:
         self._tick = tick
         self._channels = self._wanted = self._front = self._late = 0
         self._lost = False
+        self._tick_samples = 0.0
         self._end: int | None = None
         self._fifo = AudioFifo()
         self._last: AudioFrame | None = None
@@ -275,6 +276,7 @@ class _Joined:
             check_stream(sample_rate, channels)
             self.sample_rate, self._channels = sample_rate, channels
             self._wanted = round(self._max_seconds * sample_rate)
+            self._tick_samples = float(self._tick * sample_rate)
 
     def add(self, frame: AudioFrame) -> None:
         """Takes the next frame.
@@ -314,12 +316,16 @@ class _Joined:
         """Samples of silence in front of a frame, as many as are wanted."""
         if not self._form.gaps or self._lost or frame.pts is None:
             return 0
-        tick, wanted = self._tick * self.sample_rate, self._wanted + self._front - self._fifo.samples
+        least = _MIN_GAP_SECONDS * self.sample_rate
         if self._last is None or self._last.pts is None:
             pause = self._late
         else:
-            pause = round((frame.pts - self._last.pts) * tick) - self._last.samples
-        return min(pause, wanted) if pause > _MIN_GAP_SECONDS * self.sample_rate else 0
+            ticks = frame.pts - self._last.pts
+            if ticks * self._tick_samples - self._last.samples < least - 1:
+                return 0  # nearly every frame, for which exact fractions are slow
+            pause = round(ticks * self._tick * self.sample_rate) - self._last.samples
+        wanted = self._wanted + self._front - self._fifo.samples
+        return min(pause, wanted) if pause > least else 0
 
     def _is_before(self, frame: AudioFrame, start: float) -> bool:
         """Whether nothing of a frame is wanted. Of the first that is, the part in front is noted."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import BinaryIO
 
-from transforms.audio import frames, tags
+from transforms.audio import tags
 
 MAGIC = b"OggS\x00"
 _BEGINNING = re.compile(rb"OggS\x00[\x02\x06]")
@@ -57,6 +57,16 @@ def pages(content: bytes) -> Iterator[Page]:
     while at >= 0 and (page := _page(content, at)) is not None:
         yield page
         at = page.end if content[page.end : page.end + len(MAGIC)] == MAGIC else content.find(MAGIC, at + 1)
+
+
+def parts(content: bytes) -> Iterator[int]:
+    """Where the pages end that follow one another from the beginning on."""
+    end = 0
+    for page in pages(content):
+        if page.start != end:
+            break
+        end = page.end
+    yield min(end, len(content))
 
 
 def _page(content: bytes, at: int) -> Page | None:
@@ -107,7 +117,7 @@ def is_whole(content: bytes) -> bool:
     last = next(iter(deque(pages(content), maxlen=1)), None)
     if last is None or last.end > len(content):
         return False
-    rest = frames.without_tags(content[last.end : tags.audio_end(content)])
+    rest = tags.without_tags(content[last.end : tags.audio_end(content)])
     return last.ends_stream or (not last.goes_on and tags.is_filling(rest))
 
 

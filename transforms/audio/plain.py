@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from transforms.audio.chunks import CAF, RIFF, RIFX, STREAMED_FROM, W64, W64_DATA, Chunk, Chunked, Read, steps
+from transforms.audio.chunks import (
+    CAF,
+    RIFF,
+    RIFX,
+    STREAMED_FROM,
+    UNKNOWN_FROM,
+    W64,
+    W64_DATA,
+    Chunk,
+    Chunked,
+    Read,
+    in_memory,
+)
 
 # Names of chunks are printable. Samples behind a header that a killed recorder left are not, for long.
 _PRINTABLE = frozenset(range(32, 127))
@@ -18,7 +30,6 @@ _METADATA = {
     b"smpl", b"inst", b"PEAK", b"fact", b"cart", b"_PMX", b"DISP", b"acid", b"data", b"afsp", b"MEXT", b"umid", b"RIFF",
 }
 # fmt: on
-_UNKNOWN_FROM = 1 << 62
 _TAIL_BYTES = 1 << 20
 _MAX_DATA_BYTES = 0xFFFFFF00 - (1 << 16)
 _MIN_FMT_BYTES, _MAX_FMT_BYTES = 14, 1 << 12
@@ -95,12 +106,12 @@ def wav(read: Read, num_bytes: int) -> Wav | None:
     return Wav(family, fmt, fact, data.start, num_bytes if end is None else end, end is not None)
 
 
-def wav_parts(read: Read, num_bytes: int) -> Iterator[int]:
-    """The parts of a WAV, the samples being one; none where the header does not count them."""
-    found = wav(read, num_bytes)
+def wav_parts(content: bytes) -> Iterator[int]:
+    """Where the parts of a WAV end, the samples being the first; none where the header does not count them."""
+    read = in_memory(content)
+    found = wav(read, len(content))
     if found is not None and found.sized:
-        kind = _wav_kind(read)
-        yield from steps(kind.chunks(read, found.end + found.end % 2), kind.align, num_bytes, found.end)
+        yield from _wav_kind(read).parts(content, found.end)
 
 
 def _wav_kind(read: Read) -> Chunked:
@@ -111,7 +122,7 @@ def _samples(read: Read, data: Chunk, num_bytes: int, long_size: int | None) -> 
     """The chunk of the samples, and its end; None if the header was never finished, or is that of a stream."""
     size = data.size
     if size == 0xFFFFFFFF and long_size is not None:
-        return data, data.start + long_size if long_size < _UNKNOWN_FROM else None
+        return data, data.start + long_size if long_size < UNKNOWN_FROM else None
     if size == 0:
         behind = _chunks_alone(_wav_kind(read), read, data.start, num_bytes)
         data = next((chunk for chunk in behind if chunk.name == b"data"), data)

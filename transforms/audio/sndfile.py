@@ -13,7 +13,7 @@ import soundfile
 
 from transforms import reasons
 from transforms.audio import chunks
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.audio.plain import Plain
 from transforms.audio.streams import Remembering, Spliced
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
@@ -175,7 +175,8 @@ class _Memory(io.BytesIO):
 
     def left(self) -> int:
         """Bytes behind the place where it stands."""
-        return max(0, len(self.getbuffer()) - self.tell())
+        at = self.tell()  # not `getbuffer`, for which the whole would be copied
+        return max(0, self.seek(0, io.SEEK_END) - at)
 
     def raise_fault(self) -> None:
         """Raises nothing."""

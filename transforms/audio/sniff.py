@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from transforms import reasons
-from transforms.audio import formats, frames, unread
-from transforms.audio.formats import Format
+from transforms.audio import formats, frames, tags, unread
+from transforms.audio.format import Format
 from transforms.errors import ClipRejected
 
 # What stands in place of audio, and what to call it.
@@ -51,7 +51,7 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
     Raises:
       ClipRejected: NOT_AUDIO or UNSUPPORTED_FORMAT, with what was found instead.
     """
-    body = content[frames.id3_length(content) :]
+    body = content[tags.audio_start(content) :]
     form = _by_bytes(body)
     if form is not None and form.start is not frames.behind_junk:
         _refuse_unread(body, form)

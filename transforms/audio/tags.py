@@ -1,4 +1,4 @@
-"""Tags behind the audio, found from the file's end: what decoders of frames would take for sound."""
+"""Tags before and behind the audio, and what fills files up: what decoders of frames would take for sound."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ from __future__ import annotations
 _FILLING = b"\0\xff\r\n"
 _ID3V1_BYTES = 128
 _ID3V1_EXTENSION_BYTES = 227
-_ID3V2_ENDS_BYTES = 20
-_APE_END_BYTES = 32
+_ID3V2_HEADER_BYTES = 10
+_ID3V2_HAS_FOOTER = 0x10
+_APE_HEADER_BYTES = _APE_END_BYTES = 32
 _APE_HAS_HEADER = 0x80
 _LYRICS_END_BYTES = 15
 _MAX_OLD_LYRICS_BYTES = 5_120
+
+
+def audio_start(content: bytes) -> int:
+    """Where the tags at a file's beginning end: ID3v2, and APE, which some writers put there, as many as there are."""
+    at = 0
+    while size := _front_tag_bytes(content[at : at + _APE_HEADER_BYTES]):
+        at += size
+    return at
+
+
+def without_tags(rest: bytes) -> bytes:
+    """What follows the tags behind the audio, ID3v1 included: another file that was joined to it, or nothing."""
+    at = 0
+    while size := _front_tag_bytes(head := rest[at : at + _APE_HEADER_BYTES]) or _ID3V1_BYTES * head.startswith(b"TAG"):
+        at += size
+    return rest[at:]
 
 
 def audio_end(content: bytes) -> int:
@@ -26,6 +43,22 @@ def is_filling(rest: bytes) -> bool:
     return not rest.strip(_FILLING)
 
 
+def _front_tag_bytes(head: bytes) -> int:
+    """The length of the tag that begins like this; 0 for none, and for one whose header is cut off."""
+    if head[:3] == b"ID3" and len(head) >= _ID3V2_HEADER_BYTES:
+        ends = 2 if head[5] & _ID3V2_HAS_FOOTER else 1
+        return ends * _ID3V2_HEADER_BYTES + _seven_bits(head[6:10])
+    if head[:8] == b"APETAGEX" and len(head) == _APE_HEADER_BYTES:
+        return _APE_HEADER_BYTES + int.from_bytes(head[12:16], "little")
+    return 0
+
+
+def _seven_bits(size: bytes) -> int:
+    """A number of 7 bits a byte, as ID3v2 has sizes."""
+    first, second, third, fourth = (byte & 0x7F for byte in size)
+    return first << 21 | second << 14 | third << 7 | fourth
+
+
 def _tag_bytes(content: bytes, end: int) -> int:
     """The length of the tag that ends at a place; 0 for none."""
     tail = content[max(0, end - _APE_END_BYTES) : end]
@@ -37,7 +70,7 @@ def _tag_bytes(content: bytes, end: int) -> int:
         header = _APE_END_BYTES if tail[23] & _APE_HAS_HEADER else 0
         return int.from_bytes(tail[12:16], "little") + header
     if tail[-10:-7] == b"3DI":
-        return _ID3V2_ENDS_BYTES + (tail[-4] << 21 | tail[-3] << 14 | tail[-2] << 7 | tail[-1])
+        return 2 * _ID3V2_HEADER_BYTES + _seven_bits(tail[-4:])
     return _lyrics_bytes(content, end)
 
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 
 # As writers of Matroska state where a track ends: hours, minutes, seconds.
 _END = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)\s*")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 
@@ -128,10 +127,10 @@ def named(content: bytes) -> Unread | None:
 def mp4_contents(content: bytes) -> tuple[str, str] | None:
     """What the only sound of an MP4 file is, and the remedy, if it is not decoded."""
     found = set[bytes]()
-    parts = list(chunks.mp4_parts(chunks.in_memory(content), len(content)))
-    for at, end in itertools.pairwise([*parts, len(content)]):
-        if content[at + 4 : at + 8] == b"moov":
-            found.update(re.findall(rb"stsd.{12}(.{4})", content[at:end], re.DOTALL))
+    for box in chunks.mp4_boxes(content):
+        if box.name == b"moov":
+            end = box.start + box.size if box.size >= 0 else len(content)
+            found.update(re.findall(rb"stsd.{12}(.{4})", content[box.start : end], re.DOTALL))
     unread = [entry for entry in UNREAD_ENTRIES if entry in found]
     return UNREAD_ENTRIES[unread[0]] if unread and not found & _READ_ENTRIES else None
 

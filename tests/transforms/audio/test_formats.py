@@ -16,8 +16,9 @@ from cliptune import tables
 from tests import sounds
 from tests.sounds import encoded, tone
 from transforms import limits, reasons
-from transforms.audio import builds, decode, ffmpeg, formats, frames, libav, sniff
-from transforms.audio.formats import FORMATS, Format
+from transforms.audio import builds, decode, ffmpeg, formats, frames, libav, sniff, tags
+from transforms.audio.format import Format
+from transforms.audio.formats import FORMATS
 from transforms.errors import ClipRejected
 from transforms.manifests import formats as manifests
 from transforms.payloads import PAYLOADS
@@ -258,7 +259,7 @@ def test_an_mp3_that_lacks_a_frame_of_those_it_claims_is_cut():
     assert claims is not None
     assert (claims(content).missing, claims(content).right) == (None, True)
     held = frames.mp3_layout(content).audio_frames
-    last = frames.mpeg_frames(content, frames.id3_length(content)).starts[-1]
+    last = frames.mpeg_frames(content, tags.audio_start(content)).starts[-1]
     assert claims(content[:last]).missing == (held, held - 1)
 
 

@@ -1,5 +1,6 @@
 """Tags and junk before and behind the audio, MP3 headers that lie, and delays that nothing declares."""
 
+import contextlib
 import io
 import struct
 
@@ -137,6 +138,14 @@ def test_tags_begin_where_the_audio_ends_or_what_fills_it_up(tail):
     assert content[: tags.audio_end(content)].rstrip(b"\0\n") == audio
 
 
+@pytest.mark.parametrize("name", ["mp3", "mp3 without a header", "aac adts", "ac3", "wav 16-bit", "ogg vorbis"])
+@pytest.mark.parametrize("head", [id3(300)[:9], id3(300)[:3], ape(60)[:31], ID3V1[:3], b"T"])
+def test_a_tag_whose_header_is_cut_off_ends_the_tags(name, head, sound):
+    assert tags.without_tags(ID3V1 + id3(5) + head) == (b"" if head[:3] == b"TAG" else head)
+    with contextlib.suppress(ClipRejected):
+        assert samples(sound(name) + head).any()
+
+
 AAC = ("-c:a", "aac", "-f")
 UNDECLARED = {"adts": (*AAC, "adts"), "fragmented": ("-movflags", "frag_keyframe+empty_moov", *AAC, "mp4")}
 UNDECLARED |= {"mpegts": (*AAC, "mpegts"), "mp3": ("-c:a", "libmp3lame", "-write_xing", "0", "-f", "mp3")}
@@ -163,7 +172,7 @@ def test_a_delay_that_an_edit_list_of_a_fragmented_mp4_declares_is_left_out():
 
 def parts(content):
     """An MP3's first frame, which is its header, the others, and how many these are."""
-    found = frames.mpeg_frames(content, frames.id3_length(content)).starts
+    found = frames.mpeg_frames(content, tags.audio_start(content)).starts
     return bytearray(content[found[0] : found[1]]), content[found[1] :], len(found) - 1
 
 

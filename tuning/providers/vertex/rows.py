@@ -25,7 +25,7 @@ from pydantic.alias_generators import to_camel
 
 from transforms import limits
 from transforms.audio import sniff
-from transforms.audio.formats import Format
+from transforms.audio.format import Format
 from transforms.errors import ClipRejected
 from transforms.payloads import PAYLOADS
 from transforms.printable import printable
