@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -32,6 +33,7 @@ def speaks_of_splits(text: str) -> bool:
     return any(word in SPLITS for word in _words(text))
 
 
+@functools.lru_cache(maxsize=1024)  # the cells of a column come back
 def split_of(text: str) -> str | None:
     """The split that a cell such as "dev-other", "train-clean-100" or "en_test" names; None for none."""
     words = _words(text)
