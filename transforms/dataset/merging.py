@@ -190,7 +190,7 @@ def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Ma
         if not manifest.is_folder and not storage.size(manifest.uri):
             continue  # nothing was rejected
         for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
-            source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+            source = manifest.source(row)
             if row.fault is not None:
                 raise UserError(f"{source}: {row.fault.detail}; nothing is merged")
             yield manifest, source, row.fields

@@ -19,6 +19,7 @@ from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
+from transforms.printable import is_unicode
 from transforms.reasons import Reason
 from transforms.settings import Task
 
@@ -163,10 +164,8 @@ def text(column: str, row: Columns, reason: Reason, task: Task | None = None) ->
 
 
 def _encodable(value: str, word: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ClipRejected(reasons.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character") from None
+    if not is_unicode(value):
+        raise ClipRejected(reasons.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character")
     return value
 
 

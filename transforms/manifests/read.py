@@ -47,7 +47,7 @@ def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
     read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
     mended = dead_letters.mended(settings.mended, storage)
     for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
-        source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+        source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
         is_letter = dead_letters.is_one(now.fields)
         yield dead_letters.opened(now, settings, read, manifest) if is_letter else Opened(now, read), source

@@ -161,7 +161,7 @@ class _Table:
         """What the row's channel column says; "" for nothing."""
         names = row.names["channel"]
         text = _text(row.fields[names[0]]) if names else None
-        if text and words.channel_number(text) is None and text.lower() not in words.CHANNELS:
+        if text and not words.is_channel(text):
             other = self.several.setdefault(key, text)
             if other != text and not self.unclear_channel:
                 self.unclear_channel = f"{place}: column {names[0]!r} has {other!r} and {text!r} of one recording"
@@ -191,7 +191,7 @@ class _Table:
             raise UserError(f"{self.counted}; {remedy}")
         ignored = {*lengths, *self._no_splits(remarks), *self._no_channels(remarks), *self._no_times(remarks)}
         doubled = _doubled(self.wholes)
-        by_folder = self._folders_are_splits() and not any(name not in ignored for name in self.splits)
+        by_folder = words.are_splits(self.folders) and not any(name not in ignored for name in self.splits)
         if by_folder:
             remarks.append("all audio lies in folders named after splits, so each row's folder is its split")
         return Layout(
@@ -228,9 +228,7 @@ class _Table:
         for name, values in self.channels.items():
             if name == self.settings.columns.get("channel"):
                 continue
-            if not any(
-                words.channel_number(text) is not None or text.lower() in words.CHANNELS for text in values.seen
-            ):
+            if not any(map(words.is_channel, values.seen)):
                 if self.unclear_channel:
                     raise UserError(f"{self.unclear_channel}; write left or right, or 0 or 1, which Cliptune cuts out")
                 remarks.append(
@@ -245,11 +243,6 @@ class _Table:
             if name not in named and not kinds[True]:
                 remarks.append(f"the column {name!r} has dates, no times in a recording, and is passed over")
                 yield name
-
-    def _folders_are_splits(self) -> bool:
-        """Whether all audio lies in folders such as train/ and test/, and in more than one."""
-        found = {words.split_of(folder) for folder in self.folders}
-        return None not in found and len(found) > 1
 
 
 def _text(value: object) -> str | None:
