@@ -79,6 +79,10 @@ class Made:
         """The contents of `manifests.json`."""
         return records.pretty(asdict(self))
 
+    def is_recorded(self, folder: str, storage: Storage) -> bool:
+        """Whether the dataset in a folder says that it was made from just this."""
+        return _content(MANIFESTS_FILE, folder, storage) == self.dump()
+
     def base_of(self, folder: str) -> str:
         """The absolute folder that relative names start from."""
         return self.base if uris.is_gcs(folder) else os.path.normpath(os.path.join(folder, self.base))  # noqa: PTH118

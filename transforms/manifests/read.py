@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import traceback
 from collections.abc import Iterable, Iterator
@@ -68,8 +67,11 @@ def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -
     """The columns of each row that may become a clip, and its place. Dead letters know what their own table told."""
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and not opened.is_letter:
-            with contextlib.suppress(ClipRejected):
-                yield embedded.with_path(Columns.of(opened.row.fields, settings)), source
+            try:
+                row = embedded.with_path(Columns.of(opened.row.fields, settings))
+            except ClipRejected:
+                continue
+            yield row, source
 
 
 def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
