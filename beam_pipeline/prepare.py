@@ -146,20 +146,12 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     # Elsewhere the workers compare it: the dataset may be too large to be read by this machine.
     if request.verify or runners.find(request.runner).outlives:
         return None
-    same = _as_recorded(job) and not job.again  # what is to be tried again is not finished
+    recorded = job.made is not None and job.made.is_recorded(job.output.folder, job.output.storage)
+    same = recorded and not job.again  # what is to be tried again is not finished
     report = rerun.finished(job.plan, job.output, listener) if same else None
     if report is not None:
         job.output.storage.sweep(job.output.folder)
     return report
-
-
-def _as_recorded(job: Job) -> bool:
-    """Whether the dataset says that it was made from the same manifests."""
-    try:
-        content = job.output.storage.read_bytes(uris.join(job.output.folder, output.MANIFESTS_FILE))
-    except FileNotFoundError:
-        return False
-    return job.made is not None and content == job.made.dump()
 
 
 def _run_pipeline(

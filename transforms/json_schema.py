@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from transforms.printable import is_unicode
+
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from referencing import Resource
@@ -88,11 +90,8 @@ def check_tree(value: object) -> None:
 def _check_value(value: object) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise JsonError(f"it holds {value}, which JSON has not")
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise JsonError("it holds half a surrogate pair, which is no character") from None
+    if isinstance(value, str) and not is_unicode(value):
+        raise JsonError("it holds half a surrogate pair, which is no character")
 
 
 def _inside(value: dict[object, object] | Sequence[object]) -> Iterator[object]:

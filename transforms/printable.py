@@ -41,6 +41,15 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, which is no character and can be in no file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str) -> str:
     """One line for people: `escaped`, and without its middle if it is longer than `MAX_CHARS`. Twice is as once."""
     line = escaped(text)

@@ -7,11 +7,11 @@ from hashlib import blake2b
 
 from transforms import limits
 from transforms.clip import Clip, Outcome
+from transforms.manifests import words
 
-TRAIN = "train"
-VALIDATION = "validation"
+TRAIN, VALIDATION = words.TRAIN, words.VALIDATION
 # Held out: only of clips whose rows are marked so. Never sent to a tuning job.
-TEST = "test"
+TEST = words.TEST
 HELD_OUT = (VALIDATION, TEST)
 # Of rows without a clip; such shards are sidecars only.
 REJECTED = "rejected"

@@ -79,6 +79,10 @@ class Made:
         """The contents of `manifests.json`."""
         return records.pretty(asdict(self))
 
+    def is_recorded(self, folder: str, storage: Storage) -> bool:
+        """Whether the dataset in a folder says that it was made from just this."""
+        return _content(MANIFESTS_FILE, folder, storage) == self.dump()
+
     def base_of(self, folder: str) -> str:
         """The absolute folder that relative names start from."""
         return self.base if uris.is_gcs(folder) else os.path.normpath(os.path.join(folder, self.base))  # noqa: PTH118
@@ -190,7 +194,7 @@ def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Ma
         if not manifest.is_folder and not storage.size(manifest.uri):
             continue  # nothing was rejected
         for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
-            source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+            source = manifest.source(row)
             if row.fault is not None:
                 raise UserError(f"{source}: {row.fault.detail}; nothing is merged")
             yield manifest, source, row.fields

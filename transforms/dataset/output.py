@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from transforms import records
 from transforms.audio import builds
 from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
@@ -32,7 +33,6 @@ _FILES = (
 )
 _FOLDERS = ("train/", "validation/", "test/test-", "rejected/", "ledger/", "audio/")
 _CHOICES = "choose another --output, or pass --overwrite to replace it"
-_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
 
 def run_file(plan: Plan, settings: Settings) -> bytes:
     """The contents of `run.json`."""
-    return orjson.dumps(describe(plan, settings), option=_PRETTY)
+    return records.pretty(describe(plan, settings))
 
 
 def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from uuid import UUID
 
 from transforms import reasons, tasks
@@ -19,6 +19,7 @@ from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
+from transforms.printable import is_unicode
 from transforms.reasons import Reason
 from transforms.settings import Task
 
@@ -66,45 +67,51 @@ class ManifestSettings:
     mended: str = ""
 
 
-def find_columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> dict[str, str]:
-    """The columns found in a manifest's first row.
+class Columns(NamedTuple):
+    """The columns of one row. They are looked for once a row, for every column is asked for.
 
-    Raises:
-      UserError: there is none for the audio, or one named by a flag is missing.
+    Attributes:
+      fields: the row, by the names that it has for them.
+      settings: how it is read.
+      names: all names that each column of `ALIASES` has in this row, the one that counts first; only that of a flag
+        where there is one.
     """
-    found = {}
-    for column in dict.fromkeys(("audio", "text", *settings.columns)):  # rows may do without the others
-        name = name_of(column, fields, settings)
-        if name is None:
-            chosen = settings.columns.get(column)
-            wanted = repr(chosen) if chosen else f"{column}: {', '.join(ALIASES[column])}"
-            there = ", ".join(list(fields)[:12]) or "none"
-            raise UserError(f"{manifest.name}: missing column {wanted}; it has {there}. Name it with --{column}_column")
-        found[column] = name
-    return found
 
+    fields: Fields
+    settings: ManifestSettings
+    names: Mapping[str, tuple[str, ...]]
 
-def name_of(column: str, fields: Fields, settings: ManifestSettings) -> str | None:
-    """The name that `column` has in this row; None if it has none."""
-    return next(iter(names_of(column, fields, settings)), None)
+    @staticmethod
+    def of(fields: Fields, settings: ManifestSettings) -> Columns:
+        """The columns of a row that is read with `settings`."""
+        names = _names(tuple(fields), tuple(settings.columns.items()), settings.layout.ignored)
+        return Columns(fields, settings, names)
 
+    def name(self, column: str) -> str | None:
+        """The name that `column` has in this row; None if it has none."""
+        names = self.names[column]
+        return names[0] if names else None
 
-def names_of(column: str, fields: Fields, settings: ManifestSettings) -> tuple[str, ...]:
-    """All names that `column` has in this row, the one that counts first; only that of a flag where there is one."""
-    chosen = settings.columns.get(column)
-    if chosen is not None:
-        return (chosen,) if chosen in fields else ()
-    taken = settings.layout.ignored
-    # What a flag names is no other column.
-    return _usual_names(column, tuple(fields), taken.union(settings.columns.values()) if settings.columns else taken)
+    def value(self, column: str) -> object:
+        """What stands in `column`; None where the row has none, and for NaN, a table's way to say nothing."""
+        names = self.names[column]
+        value = self.fields[names[0]] if names else None
+        return None if isinstance(value, (float, Decimal)) and math.isnan(value) else value
 
 
 @functools.lru_cache(maxsize=256)  # rows of a manifest have the same fields
-def _usual_names(column: str, names: tuple[str, ...], taken: frozenset[str]) -> tuple[str, ...]:
-    free = [name for name in reversed(names) if name not in taken]
+def _names(
+    header: tuple[str, ...], chosen: tuple[tuple[str, str], ...], ignored: frozenset[str]
+) -> Mapping[str, tuple[str, ...]]:
+    named = dict(chosen)
+    # What a flag names is no other column.
+    free = [name for name in reversed(header) if name not in ignored and name not in named.values()]
     known = {canonical(name): name for name in free} | {name.lower(): name for name in free}
-    spelled = (spelling for alias in ALIASES[column] for spelling in (alias.lower(), canonical(alias)))
-    return tuple(dict.fromkeys(known[spelling] for spelling in spelled if spelling in known))
+    usual = {
+        column: tuple(dict.fromkeys(known[spelling] for spelling in spellings if spelling in known))
+        for column, spellings in _SPELLINGS.items()
+    }
+    return usual | {column: (name,) if name in header else () for column, name in chosen}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -114,20 +121,38 @@ def canonical(name: str) -> str:
     return re.sub(r"[\W_]+", "_", spaced.lower()).strip("_")
 
 
-def value_of(column: str, fields: Fields, settings: ManifestSettings) -> object:
-    """What stands in `column`; None where the row has no such column, and for NaN, a table's way to say nothing."""
-    name = name_of(column, fields, settings)
-    value = None if name is None else fields[name]
-    return None if isinstance(value, (float, Decimal)) and math.isnan(value) else value
+# What each column's names are compared with, in the order in which they count.
+_SPELLINGS = {
+    column: tuple(dict.fromkeys(spelling for alias in aliases for spelling in (alias.lower(), canonical(alias))))
+    for column, aliases in ALIASES.items()
+}
 
 
-def text(column: str, fields: Fields, settings: ManifestSettings, reason: Reason, task: Task | None = None) -> str:
+def find_columns(fields: Fields, manifest: Manifest, settings: ManifestSettings) -> dict[str, str]:
+    """The columns found in a manifest's first row.
+
+    Raises:
+      UserError: there is none for the audio, or one named by a flag is missing.
+    """
+    row, found = Columns.of(fields, settings), {}
+    for column in dict.fromkeys(("audio", "text", *settings.columns)):  # rows may do without the others
+        name = row.name(column)
+        if name is None:
+            chosen = settings.columns.get(column)
+            wanted = repr(chosen) if chosen else f"{column}: {', '.join(ALIASES[column])}"
+            there = ", ".join(list(fields)[:12]) or "none"
+            raise UserError(f"{manifest.name}: missing column {wanted}; it has {there}. Name it with --{column}_column")
+        found[column] = name
+    return found
+
+
+def text(column: str, row: Columns, reason: Reason, task: Task | None = None) -> str:
     """A text that a row must have: its audio path, or its target.
 
     Raises:
       ClipRejected: `reason` for none or an empty one; BAD_FIELD for another type.
     """
-    value = tasks.target_text(task, value_of(column, fields, settings))
+    value = tasks.target_text(task, row.value(column))
     word = {"audio": "the audio path", "text": "the text (transcript)"}[column]
     if value is None:
         raise ClipRejected(reason, f"{word} is missing: the row has no {column} field, or it is null")
@@ -139,14 +164,12 @@ def text(column: str, fields: Fields, settings: ManifestSettings, reason: Reason
 
 
 def _encodable(value: str, word: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ClipRejected(reasons.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character") from None
+    if not is_unicode(value):
+        raise ClipRejected(reasons.BAD_FIELD, f"{word} holds half a surrogate pair, which is no character")
     return value
 
 
-def optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
+def optional(column: str, row: Columns) -> str:
     """A text that a row may have; "" for none.
 
     A whole number is its digits, also where a table has made 3.0 of 3: all three are one speaker.
@@ -154,7 +177,7 @@ def optional(column: str, fields: Fields, settings: ManifestSettings) -> str:
     Raises:
       ClipRejected: BAD_FIELD for another type than a string, a whole number or a date.
     """
-    value = value_of(column, fields, settings)
+    value = row.value(column)
     if value is None:
         return ""
     if isinstance(value, (float, Decimal)) and -_MAX_WHOLE_FLOAT <= value <= _MAX_WHOLE_FLOAT and value == int(value):
@@ -186,35 +209,35 @@ def is_repeated(path: str, settings: ManifestSettings) -> bool:
     return repeated is None or (bool(repeated) and place_key(path) in repeated)
 
 
-def split(fields: Fields, settings: ManifestSettings) -> str:
+def split(row: Columns) -> str:
     """The split that a row names; "" for none.
 
     Raises:
       ClipRejected: BAD_FIELD for a word that names no split.
     """
-    value = optional("split", fields, settings).strip()
-    if not value and settings.layout.folders_are_splits:
-        value = top_folder(value_of("audio", fields, settings))
+    value = optional("split", row).strip()
+    if not value and row.settings.layout.folders_are_splits:
+        value = top_folder(row.value("audio"))
     if not value:
         return ""
     named = words.split_of(value)
-    for name in names_of("split", fields, settings)[1:]:
-        other = words.split_of(str(fields[name]))
+    for name in row.names["split"][1:]:
+        other = words.split_of(str(row.fields[name]))
         if named and other and named != other:
-            both = f"{name_of('split', fields, settings)} says {named}, {name} says {other}"
+            both = f"{row.name('split')} says {named}, {name} says {other}"
             raise ClipRejected(reasons.BAD_FIELD, f"columns contradict each other: {both}; name one by --split_column")
     if named is None:
         raise ClipRejected(reasons.BAD_FIELD, f"split must be one of {', '.join(words.SPLITS)}, got {value[:40]!r}")
     return named
 
 
-def channel(fields: Fields, settings: ManifestSettings) -> int | None:
+def channel(row: Columns) -> int | None:
     """The channel that a row names, from 0; None for all; `ONLY_CHANNEL` for a number that tells nothing.
 
     Raises:
       ClipRejected: BAD_FIELD for what names no channel.
     """
-    value = channel_cell(value_of("channel", fields, settings))
+    value = channel_cell(row.value("channel"))
     if value is None:
         return None
     number = words.channel_number(value)
@@ -222,7 +245,7 @@ def channel(fields: Fields, settings: ManifestSettings) -> int | None:
         if value.lower() not in words.CHANNELS:
             _refuse_channel(value)
         return words.CHANNELS[value.lower()]
-    first = settings.layout.first_channel
+    first = row.settings.layout.first_channel
     if first is None:
         return ONLY_CHANNEL if number else 0
     return number - first if number >= first else _refuse_channel(value)

@@ -15,11 +15,13 @@ from transforms.manifests import headerless
 from transforms.manifests.cells import LOOSE, Quoting, Record, Records, quoting_of
 from transforms.manifests.lines import MAX_LINE_BYTES, UNLIKE, Beginning, bad_row, encoding_of
 from transforms.manifests.row import ALIASES, Row
+from transforms.printable import is_unicode
 
 # Of equal ones, the delimiter that is rarer in texts wins.
 _RARITY = "\t|;,"
 _LINES_LOOKED_AT = 20
 _TO_UTF_8 = "a file saved as Windows-1252 becomes UTF-8 with: iconv -f WINDOWS-1252 -t UTF-8"
+_NOT_UTF_8 = f"the row is not valid UTF-8 (invalid encoding); {_TO_UTF_8}"
 
 
 def likeness(beginning: Beginning, delimiter: str) -> int:
@@ -27,8 +29,8 @@ def likeness(beginning: Beginning, delimiter: str) -> int:
 
     0 for a file without the delimiter in its first line, as one of a single column.
     """
-    if _declared(beginning.first_line()):
-        return 1 << 28 if _declared(beginning.first_line()) == delimiter else UNLIKE
+    if declared := _declared(beginning.first_line()):
+        return 1 << 28 if declared == delimiter else UNLIKE
     rows = [[cell.strip().strip('"') for cell in line.split(delimiter)] for line in beginning.lines(_LINES_LOOKED_AT)]
     if not rows or len(rows[0]) < 2:
         return 0
@@ -142,12 +144,12 @@ def _shape(cell: str) -> str:
 def _row_under(header: list[str], record: Record) -> Row:
     cells = record.cells
     if record.fault:
-        return bad_row(record.line, record.text.rstrip("\r\n"), record.fault)
+        return _bad(record, record.fault)
     if len(cells) > len(header):
         detail = f"the row has {len(cells)} cells, the header {len(header)} (invalid row: quote the text)"
-        return bad_row(record.line, record.text.rstrip("\r\n"), detail)
+        return _bad(record, detail)
     if not _is_unicode(cells):
-        return _not_utf_8(record)
+        return _bad(record, _NOT_UTF_8)
     return Row(record.line, dict(itertools.zip_longest(header, cells)))
 
 
@@ -162,25 +164,20 @@ def _alone(records: Records, found: Iterator[Record], delimiter: str) -> Iterato
     for record in itertools.chain(first, found):
         cells = record.cells
         if record.fault:
-            yield bad_row(record.line, record.text.rstrip("\r\n"), record.fault)
+            yield _bad(record, record.fault)
         elif not _is_unicode(cells):
-            yield _not_utf_8(record)
+            yield _bad(record, _NOT_UTF_8)
         elif len(cells) != records.width:
             detail = f"the row has {len(cells)} cells, the others of this list {records.width}"
-            yield bad_row(record.line, record.text.rstrip("\r\n"), detail)
+            yield _bad(record, detail)
         else:
             cells = [cells[0].removeprefix("\ufeff"), *cells[1:]]
             yield Row(record.line, layout(cells) if layout else {}, cells=tuple(cells))
 
 
-def _not_utf_8(record: Record) -> Row:
-    detail = f"the row is not valid UTF-8 (invalid encoding); {_TO_UTF_8}"
+def _bad(record: Record, detail: str) -> Row:
     return bad_row(record.line, record.text.rstrip("\r\n"), detail)
 
 
 def _is_unicode(cells: Sequence[str]) -> bool:
-    try:
-        "".join(cells).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return is_unicode("".join(cells))

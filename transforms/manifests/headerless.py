@@ -16,7 +16,6 @@ ROWS_LOOKED_AT = 500
 # From so many rows on, values that come back tell a speaker from texts.
 _ENOUGH_ROWS = 4
 _NAME = re.compile(r"(?:[A-Z][\w.'-]*\s+){1,2}[A-Z][\w'-]*")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 Layout = Callable[[Sequence[str]], Fields]
 _KNOWN = frozenset(alias.lower() for aliases in ALIASES.values() for alias in aliases)
@@ -107,7 +106,7 @@ def _may_be_names(column: Sequence[str]) -> bool:
     if sum(bool(_NAME.fullmatch(cell)) for cell in filled) * 2 >= len(filled):
         return True
     words = sum(len(cell.split()) for cell in filled)
-    return _comes_back(column) and words <= 3 * len(filled) and not any(map(_BEYOND_ASCII.search, filled))
+    return _comes_back(column) and words <= 3 * len(filled) and all(map(str.isascii, filled))
 
 
 def _comes_back(column: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from transforms import reasons
 from transforms.errors import ClipRejected
-from transforms.manifests.lines import CERTAIN, UNLIKE, bad_row
+from transforms.manifests.lines import CERTAIN, UNLIKE, bad_row, numbered
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
 
@@ -61,11 +61,11 @@ def _lines(folder: str, file: str, bad: list[Row], storage: Storage) -> Iterator
     if not storage.exists(uri):
         return
     with storage.open_read(uri) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in numbered(stream):
             try:
-                key, _, rest = line.decode("utf-8-sig").strip("\r\n").partition(" ")
+                key, _, rest = line.decode().partition(" ")
             except UnicodeDecodeError:
-                text = line.decode("utf-8", errors="replace").strip("\r\n")
+                text = line.decode(errors="replace")
                 bad.append(replace(bad_row(number, text, "the line is not valid UTF-8"), file=file))
                 continue
             if key.strip():

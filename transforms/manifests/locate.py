@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from transforms.errors import UserError
 from transforms.manifests import pairs
+from transforms.manifests.row import Row
 from transforms.storage import Storage, uris
 
 
@@ -29,6 +30,10 @@ class Manifest:
     def folder(self) -> str:
         """The folder that relative audio paths start from, as the user would write it."""
         return self.name if self.is_folder else uris.parent(self.name)
+
+    def source(self, row: Row) -> str:
+        """The place of one of its rows, as "name:line"; in a folder, the name is that of the row's file."""
+        return f"{uris.join(self.name, row.file) if row.file else self.name}:{row.line}"
 
 
 def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifest]:

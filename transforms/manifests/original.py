@@ -6,11 +6,10 @@ from typing import Any
 
 import orjson
 
-from transforms.manifests import columns
-from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.embedded import LEFT_OUT
 from transforms.manifests.lines import readable
-from transforms.manifests.row import ALIASES, Fields
+from transforms.manifests.row import Fields
 
 # A column that Cliptune does not use, such as an embedding, is not carried along when it is longer.
 MAX_UNUSED_BYTES = 10_000
@@ -36,8 +35,8 @@ def dump(fields: Fields, settings: ManifestSettings) -> str:
 
 def _cut(fields: Fields, settings: ManifestSettings) -> Fields:
     """The row without what is long in columns that are not used, or stands for a path."""
-    used = {columns.name_of(column, fields, settings) for column in ALIASES}
-    audio = columns.name_of("audio", fields, settings)
+    row = Columns.of(fields, settings)
+    used, audio = set(map(row.name, row.names)), row.name("audio")
     found: Fields = {}
     for name, value in fields.items():
         length = len(orjson.dumps(value, default=_text, option=_OPTIONS))

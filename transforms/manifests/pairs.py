@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UserError
 from transforms.manifests import timed
-from transforms.manifests.lines import encoding_of
+from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
-from transforms.manifests.words import split_of
+from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
 
 # Folders and files that systems make beside people's own.
@@ -46,16 +46,10 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
             stems.setdefault(stem, {}).setdefault(kind, relative)
     if not any("audio" in pair for pair in stems.values()):
         raise UserError(f"{name}: a folder must hold pairs such as NAME.wav and NAME.txt; there is no audio file in it")
-    by_split = _folders_are_splits(stems)
+    by_split = are_splits({folder if inside else "" for folder, inside, _ in (stem.partition("/") for stem in stems)})
     for number, (stem, pair) in enumerate(sorted(stems.items()), start=1):
         for row in _pair(number, stem, pair, folder, name, storage):
             yield replace(row, fields={**row.fields, "split": stem.partition("/")[0]}) if by_split else row
-
-
-def _folders_are_splits(stems: Iterable[str]) -> bool:
-    """Whether all pairs lie in folders such as train/ and test/, and in more than one."""
-    splits = {split_of(folder) if inside else None for folder, inside, _ in (stem.partition("/") for stem in stems)}
-    return None not in splits and len(splits) > 1
 
 
 def is_hidden(relative: str) -> bool:
@@ -87,9 +81,8 @@ def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, s
         return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
     try:
         # One final newline belongs to the file, not to the text.
-        content = storage.read_bytes(uris.join(folder, pair["text"]))
-        encoding = encoding_of(content[:4])
-        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding).removesuffix("\n").removesuffix("\r")
+        content = as_utf_8(storage.read_bytes(uris.join(folder, pair["text"])))
+        text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} is not valid UTF-8"))
     except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):

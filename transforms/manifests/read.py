@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import traceback
 from collections.abc import Iterable, Iterator
@@ -13,12 +12,12 @@ from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
 from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments
 from transforms.manifests import survey as table
-from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.dead_letters import Opened
 from transforms.manifests.formats import read_rows
 from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
-from transforms.manifests.row import Fields, Row
+from transforms.manifests.row import Row
 from transforms.manifests.segments import Segment
 from transforms.storage import Storage, uris
 
@@ -47,7 +46,7 @@ def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
     read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
     mended = dead_letters.mended(settings.mended, storage)
     for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
-        source = f"{uris.join(manifest.name, row.file) if row.file else manifest.name}:{row.line}"
+        source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
         is_letter = dead_letters.is_one(now.fields)
         yield dead_letters.opened(now, settings, read, manifest) if is_letter else Opened(now, read), source
@@ -60,16 +59,19 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
       UserError: as `rows`; or columns contradict each other, or tell too little.
     """
     files = (manifest for manifest in manifests if not manifest.is_folder)
-    looked_at = (pair for manifest in files for pair in _fields(manifest, settings, storage))
+    looked_at = (pair for manifest in files for pair in _columns(manifest, settings, storage))
     return replace(settings, layout=table.survey(looked_at, settings))
 
 
-def _fields(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Fields, str]]:
-    """The fields of each row that may become a clip, and its place. Dead letters know what their own table told."""
+def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Columns, str]]:
+    """The columns of each row that may become a clip, and its place. Dead letters know what their own table told."""
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and not opened.is_letter:
-            with contextlib.suppress(ClipRejected):
-                yield embedded.with_path(opened.row.fields, settings), source
+            try:
+                row = embedded.with_path(Columns.of(opened.row.fields, settings))
+            except ClipRejected:
+                continue
+            yield row, source
 
 
 def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
@@ -102,7 +104,7 @@ def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     try:
         if row.fault is not None:
             raise row.fault
-        return opened.confined(_clip(embedded.with_path(row.fields, settings), source, manifest, settings))
+        return opened.confined(_clip(embedded.with_path(Columns.of(row.fields, settings)), source, manifest))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
     except CliptuneError:
@@ -118,30 +120,30 @@ def _raised(fault: Exception) -> str:
     return f"{type(fault).__name__} in {os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 -- text
 
 
-def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSettings) -> Clip:
+def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
     """The clip that a row describes.
 
     Raises:
       ClipRejected: a field is missing or of the wrong type.
     """
-    path = columns.text("audio", fields, settings, reasons.MISSING_AUDIO)
-    task_name = columns.optional("task", fields, settings).strip()
+    settings = row.settings
+    path = columns.text("audio", row, reasons.MISSING_AUDIO)
+    task_name = columns.optional("task", row).strip()
     task = tasks.find(task_name, settings.tasks)
-    target = columns.text("text", fields, settings, reasons.MISSING_TEXT, task)
+    target = columns.text("text", row, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
-    segment, channel = segments.segment(fields, settings), columns.channel(fields, settings)
+    segment, channel = segments.segment(row), columns.channel(row)
     return Clip(
-        clip_id=_clip_id(fields, settings, _place(path, channel, segment)),
+        clip_id=_clip_id(row, _place(path, channel, segment)),
         uri=_audio_uri(path, settings),
         target=target,
         source=source,
-        row=original.dump(fields, settings),
-        prompt=columns.optional("prompt", fields, settings) or (task.prompt if task else ""),
-        system_instruction=columns.optional("system_instruction", fields, settings)
-        or (task.system_instruction if task else ""),
+        row=original.dump(row.fields, settings),
+        prompt=columns.optional("prompt", row) or (task.prompt if task else ""),
+        system_instruction=columns.optional("system_instruction", row) or (task.system_instruction if task else ""),
         task=task.name if task else task_name,
-        group=columns.optional("group", fields, settings) or _recording(path, task_name, segment, channel, settings),
-        split=columns.split(fields, settings),
+        group=columns.optional("group", row) or _recording(path, task_name, segment, channel, settings),
+        split=columns.split(row),
         offset=segment.offset,
         duration=segment.duration,
         # An absolute path in a manifest on this machine was written for this machine. A relative path, and any path in
@@ -151,9 +153,9 @@ def _clip(fields: Fields, source: str, manifest: Manifest, settings: ManifestSet
     )
 
 
-def _clip_id(fields: Fields, settings: ManifestSettings, place: str) -> str:
+def _clip_id(row: Columns, place: str) -> str:
     """The row's own id; else where its audio is. The whole path, for two folders may hold files of one name."""
-    clip_id = columns.optional("id", fields, settings)
+    clip_id = columns.optional("id", row)
     if not clip_id:
         return place
     if len(clip_id) > MAX_ID_CHARS:
@@ -192,10 +194,11 @@ def _possible(uri: str) -> str:
 
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
     """The outcome of a row that is no clip, with as much of the row as can be read."""
+    found = Columns.of(row.fields, settings)
     return Outcome(
-        clip_id=_named(columns.value_of("id", row.fields, settings)),
+        clip_id=_named(found.value("id")),
         source=readable(source),
-        uri=_named(columns.value_of("audio", row.fields, settings))[: embedded.MAX_PATH_CHARS] or None,
+        uri=_named(found.value("audio"))[: embedded.MAX_PATH_CHARS] or None,
         status="rejected",
         reason=fault.reason.name,
         detail=readable(fault.detail),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from transforms import reasons
 from transforms.errors import ClipRejected
 from transforms.manifests import times
-from transforms.manifests.columns import ManifestSettings, canonical, names_of
+from transforms.manifests.columns import Columns, canonical
 from transforms.manifests.row import UNITS, Fields
 
 # Spellings of one time may be rounded differently.
@@ -63,9 +63,11 @@ class ContradictionError(ClipRejected):
     """Columns of a row contradict each other."""
 
 
-def _names(fields: Fields, settings: ManifestSettings) -> _Names:
-    starts, ends, durations = (names_of(column, fields, settings) for column in ("offset", "end", "duration"))
-    return _paired(starts, ends, durations, frozenset(settings.columns)) if starts or ends else _NONE
+def _names(row: Columns) -> _Names:
+    starts, ends = row.names["offset"], row.names["end"]
+    if not starts and not ends:
+        return _NONE
+    return _paired(starts, ends, row.names["duration"], frozenset(row.settings.columns))
 
 
 @functools.lru_cache(maxsize=64)  # rows of a manifest have the same fields
@@ -86,9 +88,9 @@ def _paired(
     return _Names(starts, ends, durations)
 
 
-def columns_of(fields: Fields, settings: ManifestSettings) -> tuple[str, ...]:
+def columns_of(row: Columns) -> tuple[str, ...]:
     """The names of all columns of a row that tell a time."""
-    names = _names(fields, settings)
+    names = _names(row)
     return (*names.starts, *names.ends, *names.durations)
 
 
@@ -102,7 +104,7 @@ def _counted(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if _COUNTED.fullmatch(canonical(name)))
 
 
-def segment(fields: Fields, settings: ManifestSettings) -> Segment:
+def segment(row: Columns) -> Segment:
     """The part of its recording that a row means.
 
     In manifests of NeMo's style `duration` is that of the whole recording, so it counts only beside an offset.
@@ -111,10 +113,10 @@ def segment(fields: Fields, settings: ManifestSettings) -> Segment:
       ClipRejected: BAD_FIELD for what is no time, and for an end that is not behind its start.
       ContradictionError: BAD_FIELD for columns that contradict each other.
     """
-    names = _names(fields, settings)
+    names = _names(row)
     if names is _NONE:
         return WHOLE
-    start, end, duration = _agreed(names, fields)
+    start, end, duration = _agreed(names, row.fields)
     if start is None and end is None:
         return WHOLE
     if start is None and names.starts:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests import columns, segments, times, words
-from transforms.manifests.columns import Layout, ManifestSettings
-from transforms.manifests.row import Fields
+from transforms.manifests.columns import Columns, Layout, ManifestSettings
 
 # Different values of a column that are kept, to tell what it means and to show some.
 MAX_VALUES = 200
@@ -21,20 +20,20 @@ MAX_REPEATED = 100_000
 MAX_CONTRADICTIONS = 0.05
 
 
-def survey(rows: Iterable[tuple[Fields, str]], settings: ManifestSettings) -> Layout:
+def survey(rows: Iterable[tuple[Columns, str]], settings: ManifestSettings) -> Layout:
     """Looks at all rows as one table.
 
     Args:
-      rows: the fields of each, and its place for messages.
+      rows: the columns of each, and its place for messages.
       settings: without a layout yet.
 
     Raises:
       UserError: columns contradict each other, tell starts without ends, or name channels that cannot be understood.
     """
     table = _Table(settings)
-    for fields, place in rows:
+    for row, place in rows:
         try:
-            table.add(fields, place)
+            table.add(row, place)
         except Exception:
             continue
     return table.layout()
@@ -76,9 +75,9 @@ class _Table:
     """
 
     settings: ManifestSettings
-    splits: dict[str, _Values] = field(default_factory=dict)
-    channels: dict[str, _Values] = field(default_factory=dict)
-    times: dict[str, Counter[bool]] = field(default_factory=dict)
+    splits: defaultdict[str, _Values] = field(default_factory=lambda: defaultdict(_Values))
+    channels: defaultdict[str, _Values] = field(default_factory=lambda: defaultdict(_Values))
+    times: defaultdict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
     parts: int = 0
     contradictions: int = 0
     first_contradiction: str = ""
@@ -95,54 +94,53 @@ class _Table:
     with_length: int = 0
     length_columns: set[str] = field(default_factory=set)
 
-    def add(self, fields: Fields, place: str) -> None:
+    def add(self, row: Columns, place: str) -> None:
         """Looks at one row."""
-        path = columns.value_of("audio", fields, self.settings)
+        path = row.value("audio")
         if not isinstance(path, str):
             return
         for column, seen in (("split", self.splits), ("channel", self.channels)):
-            for name in columns.names_of(column, fields, self.settings):
-                if (text := _text(fields[name])) is not None:
-                    seen.setdefault(name, _Values()).add(text)
+            for name in row.names[column]:
+                if (text := _text(row.fields[name])) is not None:
+                    seen[name].add(text)
         if len(self.folders) < MAX_VALUES:
             self.folders[columns.top_folder(path)] = None
         key = columns.place_key(path)
-        segment = self._segment(fields, key, place)
-        channel = self._channel(fields, key, place)
+        segment = self._segment(row, key, place)
+        channel = self._channel(row, key, place)
         if segment.offset is not None:
             self._add_part(segment, key, place)
         elif not channel:
             self.wholes.append(key)
 
-    def _segment(self, fields: Fields, key: int, place: str) -> segments.Segment:
+    def _segment(self, row: Columns, key: int, place: str) -> segments.Segment:
         """The row's segment, as far as it can be told yet."""
-        names = segments.columns_of(fields, self.settings)
+        names = segments.columns_of(row)
         if not names:
-            counted = [name for name in segments.counted_in_samples(fields) if fields[name] not in (None, "")]
+            counted = [name for name in segments.counted_in_samples(row.fields) if row.fields[name] not in (None, "")]
             if counted and not self.counted:
                 self.counted = f"{place}: {', '.join(counted)} count samples"
             return segments.WHOLE
         for name in names:
-            value = fields[name]
+            value = row.fields[name]
             if value is not None and value != "":
-                self.times.setdefault(name, Counter())[not times.is_date(value)] += 1
+                self.times[name][not times.is_date(value)] += 1
         try:
-            return segments.segment(fields, self.settings)
+            return segments.segment(row)
         except segments.ContradictionError as fault:
             self.contradictions += 1
             self.first_contradiction = self.first_contradiction or f"{place}: {fault.detail}"
-            self._add_length(fields, key)
+            self._add_length(row, key)
             return segments.WHOLE
         except ClipRejected:
             return segments.WHOLE
 
-    def _add_length(self, fields: Fields, key: int) -> None:
+    def _add_length(self, row: Columns, key: int) -> None:
         """Notes a duration beside a start and an end that may be that of the whole recording."""
-        names = columns.names_of("duration", fields, self.settings)
-        ignored = self.settings.layout.ignored.union(names)
-        without = replace(self.settings, layout=Layout(ignored=ignored))
-        segment = segments.segment(fields, without)
-        length = segments.seconds(names[0], fields)
+        names = row.names["duration"]
+        without = Layout(ignored=self.settings.layout.ignored.union(names))
+        segment = segments.segment(Columns.of(row.fields, replace(self.settings, layout=without)))
+        length = segments.seconds(names[0], row.fields)
         end = (segment.offset or 0.0) + (segment.duration or 0.0)
         if segment.duration and length is not None and length >= end - segments.TOLERANCE_SECONDS:
             self.lengths.setdefault(key, set()).add(length)
@@ -159,11 +157,11 @@ class _Table:
         remarks.append(f"beside start and end, {names} is taken for the length of the whole recording")
         return self.length_columns
 
-    def _channel(self, fields: Fields, key: int, place: str) -> str:
+    def _channel(self, row: Columns, key: int, place: str) -> str:
         """What the row's channel column says; "" for nothing."""
-        names = columns.names_of("channel", fields, self.settings)
-        text = _text(fields[names[0]]) if names else None
-        if text and words.channel_number(text) is None and text.lower() not in words.CHANNELS:
+        names = row.names["channel"]
+        text = _text(row.fields[names[0]]) if names else None
+        if text and not words.is_channel(text):
             other = self.several.setdefault(key, text)
             if other != text and not self.unclear_channel:
                 self.unclear_channel = f"{place}: column {names[0]!r} has {other!r} and {text!r} of one recording"
@@ -193,7 +191,7 @@ class _Table:
             raise UserError(f"{self.counted}; {remedy}")
         ignored = {*lengths, *self._no_splits(remarks), *self._no_channels(remarks), *self._no_times(remarks)}
         doubled = _doubled(self.wholes)
-        by_folder = self._folders_are_splits() and not any(name not in ignored for name in self.splits)
+        by_folder = words.are_splits(self.folders) and not any(name not in ignored for name in self.splits)
         if by_folder:
             remarks.append("all audio lies in folders named after splits, so each row's folder is its split")
         return Layout(
@@ -230,9 +228,7 @@ class _Table:
         for name, values in self.channels.items():
             if name == self.settings.columns.get("channel"):
                 continue
-            if not any(
-                words.channel_number(text) is not None or text.lower() in words.CHANNELS for text in values.seen
-            ):
+            if not any(map(words.is_channel, values.seen)):
                 if self.unclear_channel:
                     raise UserError(f"{self.unclear_channel}; write left or right, or 0 or 1, which Cliptune cuts out")
                 remarks.append(
@@ -247,11 +243,6 @@ class _Table:
             if name not in named and not kinds[True]:
                 remarks.append(f"the column {name!r} has dates, no times in a recording, and is passed over")
                 yield name
-
-    def _folders_are_splits(self) -> bool:
-        """Whether all audio lies in folders such as train/ and test/, and in more than one."""
-        found = {words.split_of(folder) for folder in self.folders}
-        return None not in found and len(found) > 1
 
 
 def _text(value: object) -> str | None:

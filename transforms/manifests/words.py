@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterable
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = {
@@ -32,6 +34,7 @@ def speaks_of_splits(text: str) -> bool:
     return any(word in SPLITS for word in _words(text))
 
 
+@functools.lru_cache(maxsize=1024)  # the cells of a column come back
 def split_of(text: str) -> str | None:
     """The split that a cell such as "dev-other", "train-clean-100" or "en_test" names; None for none."""
     words = _words(text)
@@ -41,6 +44,17 @@ def split_of(text: str) -> str | None:
     if named == {VALIDATION, TEST}:  # "test_dev93"
         return TEST
     return named.pop() if len(named) == 1 else None
+
+
+def are_splits(folders: Iterable[str]) -> bool:
+    """Whether folders are named after splits, such as train/ and test/, and after more than one."""
+    found = set(map(split_of, folders))
+    return None not in found and len(found) > 1
+
+
+def is_channel(text: str) -> bool:
+    """Whether a cell names a channel, by a number or by a word."""
+    return channel_number(text) is not None or text.lower() in CHANNELS
 
 
 def channel_number(text: str) -> int | None:

@@ -1,5 +1,7 @@
 """Kaldi data folders: utterances, texts without one, segments and commands."""
 
+import pytest
+
 from tests.transforms.manifests.written import rows_of, summary
 from transforms import reasons
 
@@ -27,6 +29,22 @@ def test_a_kaldi_folder(tmp_path):
         ("data/text:4", reasons.MISSING_AUDIO.name),
     ]
     assert rows[0].group == "anna"
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+    ],
+)
+def test_files_as_other_systems_save_them(tmp_path, saved):
+    (tmp_path / "wav.scp").write_bytes(saved("u1 a.wav\nu2 b.wav\n"))
+    (tmp_path / "text").write_bytes(saved("u1 où\nu2 there\n"))
+    assert [row[::2] for row in summary(rows_of(tmp_path))] == [("u1", "où"), ("u2", "there")]
 
 
 def test_segments_of_a_kaldi_folder(tmp_path):

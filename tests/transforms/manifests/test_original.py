@@ -136,10 +136,10 @@ def test_audio_as_hubs_write_it(tmp_path, audio, found):
 def test_an_exception_is_the_fate_of_its_row_alone(tmp_path, monkeypatch):
     make = read._clip
 
-    def clip(fields, *others):
-        if fields["id"] == "a":
+    def clip(row, *others):
+        if row.fields["id"] == "a":
             raise KeyError("a bug")
-        return make(fields, *others)
+        return make(row, *others)
 
     monkeypatch.setattr(read, "_clip", clip)
     rejected, following = rows_of(written(tmp_path, lines(GOOD, NEXT)))

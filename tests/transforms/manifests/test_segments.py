@@ -12,7 +12,7 @@ from tests.transforms.manifests.written import lines, rows_of, written
 from transforms import reasons
 from transforms.clip import Outcome
 from transforms.manifests import segments
-from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.columns import Columns, ManifestSettings
 
 ROW = {"id": "a", "audio": "talk.wav", "text": "hello"}
 
@@ -155,4 +155,4 @@ def test_columns_that_count_samples_are_known(name, counted):
 
 
 def test_a_row_without_times_is_whole():
-    assert segments.segment(ROW, ManifestSettings()) == segments.WHOLE
+    assert segments.segment(Columns.of(ROW, ManifestSettings())) == segments.WHOLE
