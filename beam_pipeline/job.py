@@ -40,10 +40,9 @@ class Job:
     made: Made | None = None
     again: frozenset[str] | None = None
 
-    def claimed(self, claim: str, committed: frozenset[ShardKey], audio_there: bool) -> Job:
+    def claimed(self, output: Output, committed: frozenset[ShardKey]) -> Job:
         """The same job after it has claimed its output, with the shards that an earlier run has left there."""
-        ready = replace(self.output, claim=claim, audio_there=audio_there)
-        return replace(self, output=ready, committed=committed, again=None)
+        return replace(self, output=output, committed=committed, again=None)
 
     def on_this_machine(self, progress_path: str, spool: str) -> Job:
         """The same job, noting its progress in a local file and keeping rows in a local folder."""

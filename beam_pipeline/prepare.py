@@ -150,7 +150,7 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     same = recorded and not job.again  # what is to be tried again is not finished
     report = rerun.finished(job.plan, job.output, listener) if same else None
     if report is not None:
-        job.output.storage.sweep(job.output.folder)
+        job.output.sweep()
     return report
 
 
@@ -164,23 +164,26 @@ def _run_pipeline(
     """Claims the output and runs the pipeline."""
     runner = runners.find(request.runner)
     claim = output.claim(job.output, job.plan, request.overwrite, merge=job.again is not None)
-    _record(job, claim.resumed)
-    committed, audio_there = output.left_by_earlier_runs(job.output) if claim.resumed else (frozenset(), False)
+    for remark in claim.remarks:
+        listener.say(remark)
+    place = job.output.claimed(claim)
+    _record(job, place, claim.resumed)
+    committed, audio_there = output.left_by_earlier_runs(place) if claim.resumed else (frozenset(), False)
     # On this machine, the clip workers import what they need while this process imports Beam.
     with nullcontext() if runner.outlives else pool.running():
         import_beam()
         options, engine = options or _checked_options(request), runner.engine
-        ready = job.claimed(claim.digest, committed, audio_there)
+        ready = job.claimed(replace(place, audio_there=audio_there), committed)
         return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
 
 
-def _record(job: Job, resumed: bool) -> None:
+def _record(job: Job, place: Output, resumed: bool) -> None:
     """Notes what the dataset is made from. What is to be tried again is forgotten."""
-    folder, storage = job.output.folder, job.output.storage
+    folder, storage = place.folder, place.storage
     if job.made is None:
         return
     if job.again is not None:
-        merging.forget(job.output, job.plan.shard_keys(), job.again)
+        merging.forget(place, job.plan.shard_keys(), job.again)
         return
     for name in (output.MENDED_FILE, output.ADDED_FILE) if resumed else ():
         storage.delete(uris.join(folder, name))

@@ -87,6 +87,7 @@ ORDER = {
             "dataset.plan",
             "dataset.blocks",
             "dataset.example",
+            "dataset.earlier",
             "dataset.output",
         ),
         *("dataset.checksums", "dataset.description", "dataset.ledger", "dataset.sources", "dataset.read_ahead"),

@@ -75,6 +75,10 @@ def require(holds: bool, field: str, rule: str, value: object) -> None:
         raise UsageError(f"{field} must be {rule}, got {value!r}", field)
 
 
+class OvertakenError(UserError):
+    """Another run has taken the output over: nothing more is written into it."""
+
+
 class StorageError(CliptuneError):
     """The storage failed after the client's own retries. The runner may retry the whole bundle."""
 

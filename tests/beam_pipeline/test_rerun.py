@@ -192,12 +192,25 @@ def test_too_many_rejected_rows_are_told_again(folder, prepare):
     assert [prepare(folder / "m.jsonl", folder / "out").status for _ in range(2)] == [3, 3]
 
 
-def test_what_a_killed_process_has_left_is_swept(finished, prepare, pipelines):
-    dead = python("import os; from transforms.storage.local import _machine; print(f'{_machine()}-{os.getpid()}')")
-    left = finished / "out/train" / f"{PART_PREFIX}{dead.strip()}-0"
-    left.write_bytes(b"half a shard")
-    assert prepare("m.jsonl", "out").status == 0
-    assert (left.exists(), pipelines) == (False, [])
+@pytest.mark.parametrize("again", [[], ["--prompt=Another.", "--overwrite"]], ids=["the same command", "another"])
+def test_what_killed_processes_have_left_is_swept_wherever_they_ran(finished, prepare, again):
+    """Of this machine and others, of containers whose process ids are running ones here, of earlier versions."""
+    folders = [".", "train", "rejected", "ledger", "audio/ab", "tuning", "tuning/claims/x"]
+    names = [
+        "000000000000-1-0",
+        f"{'0' * 12}-{os.getpid()}-{'0' * 32}",
+        f"{'0' * 16}-{'1' * 32}",
+        f"{'a' * 16}-{'1' * 32}",
+    ]
+    left = [finished / "out" / folder / f"{PART_PREFIX}{name}" for folder in folders for name in names]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half a shard")
+    binned = finished / "out" / f"{PART_PREFIX}{'b' * 16}-{'1' * 32}"
+    binned.mkdir()
+    (binned / "0").write_bytes(b"to be removed")
+    assert prepare("m.jsonl", "out", *again).status == 0
+    assert list((finished / "out").rglob(f"{PART_PREFIX}*")) == []
 
 
 def test_elsewhere_the_workers_compare(finished, prepare):

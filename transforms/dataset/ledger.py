@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,11 +12,14 @@ import pyarrow.parquet as pq
 
 from transforms.clip import Outcome
 from transforms.dataset.checksums import Recorder
+from transforms.dataset.plan import LEDGER_ROWS_PER_FILE
 from transforms.storage import Storage, uris
 
-ROWS_PER_FILE = 50_000
+ROWS_PER_FILE = LEDGER_ROWS_PER_FILE
 ROWS_PER_GROUP = 10_000
 ROWS_PER_BATCH = 1_000  # of a reader: a row is a dictionary, of kilobytes
+
+_FILE = re.compile(r"/ledger-[0-9]{5,}-of-[0-9]{5,}\.parquet$")
 
 # Columns in the order of the contract; the original row is in rejected.jsonl.
 _COLUMNS: list[pa.Field[Any]] = [
@@ -88,7 +92,7 @@ def _table(outcomes: list[Outcome]) -> pa.Table:
 
 def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
     """The ledger's rows, as dictionaries, in the dataset's order."""
-    for uri in storage.list_files(folder):
+    for uri in filter(_FILE.search, storage.list_files(folder)):  # others may lie there, of whoever put them
         with storage.open_read(uri) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(ROWS_PER_BATCH, columns=columns):
                 yield from batch.to_pylist()

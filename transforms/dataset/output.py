@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from hashlib import sha256
-from typing import Any
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import file_digest, sha256
+from typing import Any, cast
 
 import orjson
 
 from transforms import records
 from transforms.audio import builds
-from transforms.dataset import example
+from transforms.dataset import earlier, example
 from transforms.dataset.plan import Plan, ShardKey
-from transforms.errors import UserError
+from transforms.errors import OvertakenError, UserError
 from transforms.manifests.dead_letters import NOWHERE, Origins
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import Storage, uris
+from transforms.storage import Guard, Storage, uris
 
 # Of shards, sidecars, `run.json` and `dataset.json` together: who changes one of them counts it up.
 FORMAT_VERSION = 1
@@ -26,13 +28,16 @@ CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
 # What the dataset was made from, and what was merged into it.
 MANIFESTS_FILE, MENDED_FILE, ADDED_FILE = "manifests.json", "mended.jsonl", "added.jsonl"
-# All that a run writes; `tuning/` is not ours to delete: it names jobs that cost money.
+# All that a run writes at the top of its folder; `earlier.FOLDERS` has the rest.
 _FILES = (
     *(DATASET_FILE, CHECKSUMS_FILE, REPORT_FILE, PAGE_FILE, REJECTED_FILE),
-    *(MANIFESTS_FILE, MENDED_FILE, ADDED_FILE, RUN_FILE),
+    *(MANIFESTS_FILE, MENDED_FILE, ADDED_FILE),
 )
-_FOLDERS = ("train/", "validation/", "test/test-", "rejected/", "ledger/", "audio/")
-_CHOICES = "choose another --output, or pass --overwrite to replace it"
+TUNING_FOLDER = "tuning"
+_CHOICE = "choose another --output"
+_CHOICES = f"{_CHOICE}, or pass --overwrite to replace it"
+# Other runs that begin at the same moment are looked at anew, so many times.
+_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +79,23 @@ class Output:
         uri = uris.join(self.audio_folder(), example.audio_path(payload, self.settings))
         self.storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
 
+    def claimed(self, claim: Claim, audio_there: bool = False) -> Output:
+        """The same output, once it is this run's: whatever is written is written while it is, or not at all."""
+        storage = replace(self.storage, guard=claim.guard)
+        return replace(self, storage=storage, claim=claim.digest, audio_there=audio_there)
+
     def check_claim(self) -> None:
-        """Refuses to write into an output that another run has taken over.
+        """Refuses to go on with an output that another run has taken over.
 
         Raises:
-          UserError: its `run.json` is not this run's.
+          OvertakenError: its `run.json` is not this run's.
         """
-        if not self.claim:
-            return
-        try:
-            found = sha256(self.storage.read_bytes(uris.join(self.folder, RUN_FILE))).hexdigest()
-        except FileNotFoundError:
-            found = ""
-        if found != self.claim:
-            raise UserError(f"another run has taken {self.folder} over while this one ran; nothing more is written")
+        self.storage.confirm()
+
+    def sweep(self) -> None:
+        """Removes what killed runs have left half-written, of any machine. In gs:// only joining files leaves any."""
+        bucket = uris.is_gcs(self.folder)
+        self.storage.sweep(uris.join(self.folder, TUNING_FOLDER) if bucket else self.folder)
 
     def shard_path(self, key: ShardKey) -> str:
         """The shard's path below the folder."""
@@ -114,39 +122,82 @@ class Claim:
     Attributes:
       digest: sha256 of `run.json`, hexadecimal. Two runs of the same description share it.
       resumed: whether an earlier run of the same description may have left shards there.
+      guard: holds while the folder is this run's.
+      remarks: what people should know of what was there, one sentence each.
     """
 
     digest: str
     resumed: bool
+    guard: Guard | None = field(default=None, compare=False)
+    remarks: tuple[str, ...] = ()
 
 
 def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> Claim:
     """Makes the output this run's: empty, begun by the same run, cleared, or merged into.
 
     A killed run leaves `run.json` and perhaps shards; the same run goes on from there. Other files are never mixed
-    with new shards.
+    with new shards. What no run has written stays, whatever it is.
 
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
+      OvertakenError: other runs keep taking the folder over.
     """
+    if output.storage.exists(output.folder):
+        raise UserError(f"{output.folder} is a file; --output names a folder")
+    for _ in range(_LOOKS - 1):
+        with suppress(OvertakenError):
+            return _claim(output, plan, overwrite, merge)
+    return _claim(output, plan, overwrite, merge)
+
+
+def _claim(output: Output, plan: Plan, overwrite: bool, merge: bool) -> Claim:
     folder, storage = output.folder, output.storage
-    if storage.exists(folder):
-        raise UserError(f"{folder} is a file; --output names a folder")
     content = run_file(plan, output.settings)
     mine = orjson.loads(content)
-    earlier = _earlier(folder, storage)
-    resumed = earlier == mine or (merge and earlier is not None)
-    if resumed:
-        storage.delete(uris.join(folder, DATASET_FILE))  # not complete again until the run has ended
-        if earlier != mine:
-            _clear_unplanned(output, plan)
-    elif earlier is not None:
-        if not overwrite:
-            raise UserError(f"{folder} holds a dataset with other {_differences(earlier, mine)}; {_CHOICES}")
-        _clear(folder, storage)
-    storage.sweep(folder)
-    storage.write_bytes(uris.join(folder, RUN_FILE), content)
-    return Claim(sha256(content).hexdigest(), resumed)
+    before = storage.version(uris.join(folder, RUN_FILE))
+    run = _earlier(folder, storage)
+    resumed = run == mine or (merge and run is not None)
+    if run is not None and not resumed and not overwrite:
+        raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
+    _refuse_links(folder, storage)
+    guard = _taken(folder, storage, content, before)
+    ours = replace(output, storage=replace(storage, guard=guard))
+    ours.storage.sweep(folder)  # first of all: it stops those that had the folder before
+    remarks = _clear(ours, plan, run, keep=resumed) if run is not None else ()
+    return Claim(sha256(content).hexdigest(), resumed, guard, remarks)
+
+
+def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
+    """Writes `run.json`, unless it is there already. Runs of one description share it: none takes it from the others.
+
+    Args:
+      folder: of the dataset.
+      storage: unguarded.
+      content: of `run.json`.
+      before: its version when it was decided to take the folder.
+
+    Raises:
+      OvertakenError: another run has come in between.
+    """
+    uri = uris.join(folder, RUN_FILE)
+    digest = sha256(content).hexdigest()
+    lost = f"another run has taken {folder} over while this one ran; nothing more is written"
+    guard = Guard(uri, before, digest[:16], lost)
+    if not before or storage.read_bytes(uri) != content:
+        replace(storage, guard=guard).write_bytes(uri, content)
+    version = storage.version(uri)
+    with suppress(FileNotFoundError):
+        if storage.read_bytes(uri) == content and storage.version(uri) == version:
+            return replace(guard, version=version)
+    raise OvertakenError(lost)
+
+
+def _refuse_links(folder: str, storage: Storage) -> None:
+    """Refuses an output whose folders are links: what lies behind them is nobody's to replace."""
+    for name in earlier.FOLDERS:
+        uri = uris.join(folder, name)
+        if storage.is_link(uri):
+            raise UserError(f"{uri} is a link, behind which nothing is written; remove the link, or {_CHOICE}")
 
 
 def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:
@@ -178,27 +229,29 @@ def run_file(plan: Plan, settings: Settings) -> bytes:
 
 def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
     """The description of the run that made the folder; None for an empty folder."""
-    earlier = _description_in(folder, storage)
-    strangers = storage.list_files(folder) if earlier is None else []
+    found = _description_in(folder, storage)
+    strangers = storage.list_files(folder) if found is None else []
     if not strangers:
-        return earlier
+        return found
     # Unless another run of the same command began between the two looks.
-    earlier = _description_in(folder, storage)
-    if earlier is None:
+    found = _description_in(folder, storage)
+    if found is None:
         raise UserError(
             f"{folder} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
         )
-    return earlier
+    return found
 
 
 def _description_in(folder: str, storage: Storage) -> dict[str, Any] | None:
     try:
         tree: dict[str, Any] = orjson.loads(storage.read_bytes(uris.join(folder, RUN_FILE)))
-        return tree
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError:
         raise UserError(f"{folder}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
+    if not earlier.is_run(tree):
+        raise UserError(f"{folder}/{RUN_FILE} is of another program, or damaged; {_CHOICE}")
+    return tree
 
 
 def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:
@@ -221,19 +274,58 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-def _clear_unplanned(output: Output, plan: Plan) -> None:
-    """Removes the shards and ledger files that the plan does not have; the others may be reused."""
-    keys = plan.shard_keys()
-    planned = {path for key in keys for path in (output.shard_path(key), output.sidecar_path(key))}
-    for uri in output.storage.list_files(output.folder):
-        path = uris.below(output.folder, uri)
-        if path.startswith(_FOLDERS) and not path.startswith("audio/") and path not in planned:
-            output.storage.delete(uri)
+def _clear(output: Output, plan: Plan, run: dict[str, Any], keep: bool) -> tuple[str, ...]:
+    """Removes what earlier runs have written, by their own records.
+
+    Args:
+      output: this run's.
+      plan: of this run.
+      run: the description of the earlier run.
+      keep: whether shards that the plan has, and all audio, stay, because they may be reused.
+
+    Returns:
+      What people should know of what stays.
+    """
+    folder, storage = output.folder, output.storage
+    listed = earlier.listed(*(_tree(name, output) for name in (DATASET_FILE, CHECKSUMS_FILE)))
+    storage.delete(uris.join(folder, DATASET_FILE))  # first: from then on nobody takes the rest for a dataset
+    folders = [name for name in earlier.FOLDERS if not (keep and name == "audio")]
+    there = [uri for name in folders for uri in storage.list_files(uris.join(folder, name))]
+    records = earlier.Records(
+        run,
+        listed,
+        lambda path: storage.read_bytes(uris.join(folder, path)),
+        lambda path: _sha256(uris.join(folder, path), storage),
+    )
+    ours = parted = records.part(uris.below(folder, uri) for uri in there)
+    if keep:
+        planned = {path for key in plan.shard_keys() for path in (output.shard_path(key), output.sidecar_path(key))}
+        ours = parted.without(planned, plan.rows)
+    else:
+        ours.shards[:0] = _FILES
+    for paths in (ours.audio, ours.shards, ours.sidecars):
+        storage.remove(folder, [uris.join(folder, path) for path in paths])
+    return () if keep else _remarks(output, parted.strangers)
 
 
-def _clear(folder: str, storage: Storage) -> None:
-    for name in _FILES:  # dataset.json first: from then on nobody takes the rest for a dataset
-        storage.delete(uris.join(folder, name))
-    for uri in storage.list_files(folder):
-        if uris.below(folder, uri).startswith(_FOLDERS):
-            storage.delete(uri)
+def _tree(name: str, output: Output) -> object:
+    try:
+        return orjson.loads(output.storage.read_bytes(uris.join(output.folder, name)))
+    except (OSError, ValueError):
+        return None
+
+
+def _sha256(uri: str, storage: Storage) -> str:
+    with storage.open_read(uri) as stream:
+        return file_digest(cast(io.BufferedIOBase, stream), "sha256").hexdigest()
+
+
+def _remarks(output: Output, strangers: Sequence[str]) -> tuple[str, ...]:
+    remarks = []
+    if strangers:
+        named = f"{len(strangers):,} files that no run has written" if len(strangers) > 1 else "a file of no run"
+        remarks.append(f"{output.folder} keeps {named}: {', '.join(strangers[:3])}{' …' if strangers[3:] else ''}")
+    tuning = output.storage.list_files(uris.join(output.folder, TUNING_FOLDER))
+    if any(uri.endswith("/job.json") for uri in tuning):
+        remarks.append(f"{output.folder}/{TUNING_FOLDER} stays: its job was made from the dataset that is replaced now")
+    return tuple(remarks)

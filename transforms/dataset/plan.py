@@ -20,6 +20,7 @@ from transforms.settings import Settings
 CLIPS_PER_SHARD = 64
 # Rows that are no clips only go to sidecars, which may be far larger.
 REJECTS_PER_SHARD = 4_096
+LEDGER_ROWS_PER_FILE = 50_000
 REJECTED = assign.REJECTED
 # The plan is sent to every worker.
 MAX_DOUBLED_IDS = 100_000

@@ -101,7 +101,6 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
         return ShardResult(key, len(sidecar.outcomes), True, digest)
     cpu_ns: tuple[tuple[int, ...], ...] = ()
     if key[0] == REJECTED:
-        output.check_claim()
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
     else:
@@ -154,7 +153,6 @@ def _write_lines(
                 cpu_ns.append((*prepared.cpu_ns, time.thread_time_ns() - begun))
             outcomes.append(placed)
             pool.on_outcome(placed)
-        output.check_claim()  # the file takes its name at the end of this block
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes)), tuple(cpu_ns)
 
 

@@ -73,6 +73,7 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     output.check_claim()
     files.write_bytes(uris.join(output.folder, REPORT_FILE), report.dump())
     files.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
+    output.sweep()
     _complete(_description(count, plan, output.settings), plan, output, files)
     return report
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, UnreadableError, UserError
 from transforms.storage import local, uris
-from transforms.storage.base import Backend, ListedObject, crc32c
+from transforms.storage.base import Backend, Guard, ListedObject, crc32c
 
 if TYPE_CHECKING:
     from transforms.storage.gcs import Gcs
 
-__all__ = ["ListedObject", "Storage", "crc32c"]
+__all__ = ["Guard", "ListedObject", "Storage", "crc32c"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,11 @@ class Storage:
 
     Attributes:
       billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
+      guard: of the one folder that is written; None for any. All writes and deletions ask it first.
     """
 
     billing_project: str = ""
+    guard: Guard | None = None
 
     def open_read(self, uri: str) -> BinaryIO:
         """Opens the file of exactly this name, never a pattern; seekable; use as a context manager.
@@ -104,9 +106,10 @@ class Storage:
 
         Raises:
           UserError: the place may not be written, or is a folder.
+          OvertakenError: the guard says so; the file is as it was.
           StorageError: the storage failed, or is full.
         """
-        return self._backend(uri).write(uri)
+        return self._backend(uri).write(uri, self.guard)
 
     def write_bytes(self, uri: str, content: bytes) -> None:
         """Writes a whole file; raises what `write` raises."""
@@ -125,7 +128,7 @@ class Storage:
         Raises:
           UserError, StorageError: as `write`.
         """
-        self._backend(uri).write_once(uri, content, mime_type, look_first)
+        self._backend(uri).write_once(uri, content, mime_type, look_first, self.guard)
 
     def create(self, uri: str, content: bytes) -> bool:
         """Writes a file unless one of this name exists. Of all who try it at the same moment, one succeeds.
@@ -167,6 +170,10 @@ class Storage:
         """Whether this is a local folder, or a gs:// prefix with at least one object below it."""
         return self._backend(uri).is_folder(uri)
 
+    def is_link(self, uri: str) -> bool:
+        """Whether this is a link to a file or folder, or to nothing; there are none in gs://."""
+        return not uris.is_gcs(uri) and os.path.islink(uri)  # noqa: PTH114 -- the text as written
+
     def size(self, uri: str) -> int:
         """The file's length in bytes.
 
@@ -193,17 +200,46 @@ class Storage:
         return self._backend(pattern).match(pattern)
 
     def delete(self, uri: str) -> None:
-        """Removes a file; no error when there is none."""
-        self._backend(uri).delete(uri)
+        """Removes a file; no error when there is none; raises what `remove` raises."""
+        if self.guard is None:
+            self._backend(uri).delete(uri)
+        else:
+            self.remove(uris.parent(self.guard.uri), [uri])
+
+    def remove(self, folder: str, files: Sequence[str]) -> None:
+        """Removes files below a folder; no error when one is not there. Folders stay, and links are not followed.
+
+        Raises:
+          OvertakenError: the guard says so; what is not removed yet stays.
+          UserError, StorageError: as `write`.
+        """
+        if self.guard is None:
+            for uri in files:
+                self._backend(uri).delete(uri)
+        elif files:
+            self._backend(folder).remove(folder, files, self.guard)
+
+    def version(self, uri: str) -> str:
+        """Another text for each time that the file is written; "" if there is none."""
+        return self._backend(uri).version(uri)
+
+    def confirm(self) -> None:
+        """Looks whether the guard still holds.
+
+        Raises:
+          OvertakenError: it does not.
+        """
+        if self.guard is not None:
+            self.guard.confirm(self.version)
 
     def sweep(self, folder: str) -> None:
-        """Removes half-written files below a local folder, if the process that wrote them is dead.
+        """Removes half-written files below a folder that dead processes have left, of this machine or of any other.
 
-        Files of running processes, and of other machines that share the folder, stay. In gs:// nothing is half-written:
-        an object appears when it is whole.
+        With a guard, those of other owners go, too, whether they live or not: that is what stops them. Where a file
+        system cannot tell whether a process holds a file open, files of unknown owners stay. In gs:// an object
+        appears when it is whole; intermediate objects of an hour ago are removed.
         """
-        if not uris.is_gcs(folder):
-            local.sweep(folder)
+        self._backend(folder).sweep(folder, self.guard)
 
     def concatenate(self, sources: Sequence[str], destination: str) -> None:
         """Writes the sources, one after the other, as one file.

@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 import google_crc32c
+
+from transforms.errors import OvertakenError
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Whose a folder is. A guarded write or deletion takes effect only while that is so.
+
+    On disk, a file that is being written, or is about to be removed, passes through a name that has its owner in it.
+    Whoever takes the folder over writes the file of `uri`, and then removes all such names of other owners
+    (`Backend.sweep`). A renaming that comes too late finds nothing to rename, or no place to put it: no clock and no
+    lock decides that. In gs://, what has changed since it was looked at stays as it is, by a precondition.
+
+    Attributes:
+      uri: of the file that says whose the folder is.
+      version: of that file, as `Storage.version` tells it.
+      owner: names the owner: 16 hexadecimal digits.
+      lost: what is said when the folder is somebody else's.
+    """
+
+    uri: str
+    version: str
+    owner: str
+    lost: str
+
+    def confirm(self, version: Callable[[str], str]) -> None:
+        """Looks whether the folder is still the owner's.
+
+        Raises:
+          OvertakenError: it is not.
+        """
+        if version(self.uri) != self.version:
+            raise OvertakenError(self.lost)
 
 
 class Backend(Protocol):
@@ -22,10 +56,10 @@ class Backend(Protocol):
     def open_range(self, uri: str, /) -> BinaryIO:
         """The file, seekable; only what is read need be fetched."""
 
-    def write(self, uri: str, /) -> AbstractContextManager[BinaryIO]:
+    def write(self, uri: str, guard: Guard | None, /) -> AbstractContextManager[BinaryIO]:
         """A file that appears under its name when the block ends."""
 
-    def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool, /) -> None:
+    def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool, guard: Guard | None, /) -> None:
         """Writes a file that is named by its contents, unless it exists already."""
 
     def create(self, uri: str, content: bytes, /) -> bool:
@@ -48,6 +82,15 @@ class Backend(Protocol):
 
     def delete(self, uri: str, /) -> None:
         """Removes a file; no error when there is none."""
+
+    def remove(self, folder: str, uris: Sequence[str], guard: Guard, /) -> None:
+        """Removes files of a folder; no error when one is not there."""
+
+    def version(self, uri: str, /) -> str:
+        """Another text for each time that the file is written; "" if there is none."""
+
+    def sweep(self, folder: str, guard: Guard | None, /) -> None:
+        """Removes what dead processes, and other owners than the guard's, have left half-written below `folder`."""
 
     def compose(self, sources: list[str], destination: str, /) -> bool:
         """Joins the sources without fetching them; False if this backend cannot."""

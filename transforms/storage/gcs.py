@@ -16,6 +16,7 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,9 +27,9 @@ from google.api_core import exceptions as api
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.errors import StorageError
+from transforms.errors import OvertakenError, StorageError
 from transforms.storage import gcs_client
-from transforms.storage.base import ListedObject, crc32c
+from transforms.storage.base import Guard, ListedObject, crc32c
 from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
 from transforms.storage.uris import GCS_SCHEME, is_gcs, shown
 
@@ -40,7 +41,10 @@ RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is rea
 UPLOAD_BYTES = 16 << 20  # of a larger file are sent at a time: what a broken connection costs
 COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
 _Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
+DELETIONS_AT_A_TIME = 16
+SWEPT_SECONDS = 3_600  # a request takes minutes at most
 OCTETS = "application/octet-stream"
+_INTERMEDIATE = re.compile(r"\.(compose-[0-9]{5}|now-[0-9a-f]{32})$")
 _WILDCARD = re.compile(r"[*?\[]")
 
 T = TypeVar("T")
@@ -87,20 +91,49 @@ class Gcs:
         return cast(BinaryIO, io.BufferedReader(_Range(self.client, uri, blob), RANGE_BYTES))
 
     @contextmanager
-    def write(self, uri: str) -> Iterator[BinaryIO]:
+    def write(self, uri: str, guard: Guard | None = None) -> Iterator[BinaryIO]:
         """A temporary file, uploaded under the name when the block ends well.
 
-        If another process has written the object since the block began, it keeps what it has written.
+        If another process has written the object since the block began, it keeps what it has written, unless the guard
+        says that the folder is not that process's.
         """
         with self.client.faults(uri, writing=True):
             before = self._generation(uri)
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
             yield cast(BinaryIO, file)
             with self.client.faults(uri, writing=True):
-                again_if_damaged(lambda: self._upload(uri, cast(BinaryIO, file), before))
+                self._upload_guarded(uri, cast(BinaryIO, file), before, guard)
 
-    def write_once(self, uri: str, content: bytes, mime_type: str, look_first: bool) -> None:
-        """Uploads `content`, unless an object of this name has the same contents."""
+    def _upload_guarded(self, uri: str, file: BinaryIO, before: int, guard: Guard | None) -> None:
+        if guard is None:
+            again_if_damaged(lambda: self._upload(uri, file, before))
+            return
+        # Looked at after the generation: who takes the folder over later changes what he finds, or finds this object.
+        guard.confirm(self.version)
+        try:
+            uploaded = again_if_damaged(lambda: self._upload(uri, file, before))
+        except StorageError:
+            guard.confirm(self.version)
+            again_if_damaged(lambda: self._upload(uri, file, self._generation(uri)))
+            return
+        if uri != guard.uri:
+            self._take_back_unless(uri, uploaded, guard)
+
+    def _take_back_unless(self, uri: str, generation: int, guard: Guard) -> None:
+        """Removes what was uploaded after the guard was asked, if by then the folder was somebody else's."""
+        try:
+            guard.confirm(self.version)
+        except OvertakenError:
+            self._delete(uri, generation)
+            raise
+
+    def write_once(
+        self, uri: str, content: bytes, mime_type: str, look_first: bool, guard: Guard | None = None
+    ) -> None:
+        """Uploads `content`, unless an object of this name has the same contents.
+
+        The guard is not asked, which would take as long as the upload: this object is nobody's to replace.
+        """
         with self.client.faults(uri, writing=True):
             if look_first and self._has(uri, content, mime_type):
                 return
@@ -163,6 +196,46 @@ class Gcs:
         with suppress(FileNotFoundError), self.client.faults(uri, writing=True):
             self.client.blob_of(uri).delete(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
 
+    def remove(self, folder: str, uris: Sequence[str], guard: Guard) -> None:
+        """Deletes objects, if they are still of the generation that they had when the guard was asked."""
+        if len(uris) == 1:
+            with self.client.faults(folder, writing=True):
+                generations = {uri: self._generation(uri) for uri in uris}
+        else:
+            listed = dict(self._listed(folder, "name,generation", self._generation_of(folder), None))
+            generations = {uri: listed.get(uri, 0) for uri in uris}
+        guard.confirm(self.version)
+        there = [uri for uri in uris if generations[uri]]
+        with ThreadPoolExecutor(DELETIONS_AT_A_TIME, thread_name_prefix="delete") as executor:
+            list(executor.map(lambda uri: self._delete(uri, generations[uri]), there))
+
+    def _generation_of(self, folder: str) -> Callable[[Blob], tuple[str, int]]:
+        bucket, _ = split(folder)
+        return lambda blob: (f"{GCS_SCHEME}{bucket}/{blob.name}", int(blob.generation))
+
+    def _delete(self, uri: str, generation: int) -> None:
+        """Deletes the object of this generation, if it is still there."""
+        with suppress(FileNotFoundError), self.client.faults(uri, writing=True):
+            try:
+                self.client.blob_of(uri).delete(
+                    if_generation_match=generation, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
+                )
+            except api.PreconditionFailed:
+                return
+
+    def version(self, uri: str) -> str:
+        """The object's generation; "" if there is none."""
+        with self.client.faults(uri):
+            generation = self._generation(uri)
+        return str(generation) if generation else ""
+
+    def sweep(self, folder: str, guard: Guard | None = None) -> None:
+        """Deletes the intermediate objects of processes that were killed an hour ago, or earlier."""
+        for uri in filter(_INTERMEDIATE.search, self.list_files(folder)):
+            with suppress(FileNotFoundError):
+                if self.age(uri) > SWEPT_SECONDS:
+                    self.delete(uri)
+
     def compose(self, sources: list[str], destination: str) -> bool:
         """Joins objects of one bucket on the server, in rounds of 32; intermediate objects are removed in any case."""
         if not _in_one_bucket([*sources, destination]):
@@ -188,8 +261,8 @@ class Gcs:
         except api.NotFound:
             return 0
 
-    def _upload(self, uri: str, file: BinaryIO, before: int) -> None:
-        """Uploads the file if the object is still of generation `before`.
+    def _upload(self, uri: str, file: BinaryIO, before: int) -> int:
+        """Uploads the file if the object is still of generation `before`; returns the new generation.
 
         Raises:
           DataCorruption: the service found another crc32c and has kept nothing.
@@ -214,10 +287,12 @@ class Gcs:
             there = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
             if (there.crc32c, int(there.size)) != (crc32c, length):
                 raise StorageError(f"{shown(uri)}: another process has written this object meanwhile") from error
+            return int(there.generation)
         except api.BadRequest as error:
             if "doesn't match calculated" not in str(error):
                 raise
             raise DataCorruption(None, "the service refused what came: another crc32c") from error
+        return int(blob.generation)
 
     def _put(self, uri: str, content: bytes, mime_type: str, generation: int | None) -> bool:
         """Uploads if the object is of this generation; returns whether it was."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import errno
-import functools
+import fcntl
 import glob
 import io
 import os
-import socket
+import re
+import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
-from transforms.storage.uris import join, shown
+from transforms.storage.base import Guard
+from transforms.storage.uris import join, parent, shown
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may leave one behind
+_NOBODY = "0" * 16  # the owner of a file that is written without a guard
+_OWNED = re.compile(rf"{re.escape(PART_PREFIX)}([0-9a-f]{{16}})-[0-9a-f]{{32}}")
 # No file can have such a name: it is too long, or has a file where a folder should be.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 # One damaged sector, or one file that a network drive has lost: asked again, it is that file's fault.
@@ -109,42 +113,52 @@ class _Range(io.FileIO):
 
 
 @contextmanager
-def write(path: str) -> Iterator[BinaryIO]:
+def write(path: str, guard: Guard | None = None) -> Iterator[BinaryIO]:
     """A file that is flushed to the disk and moved to its name when the block ends."""
     with _write_faults(path):
-        part = _part(path)
-        file = open(part, "xb")  # noqa: SIM115 -- closed below, where other errors are meant
+        part, file = _begin(path, guard)
     try:
         with _write_faults(path, only=_DISK_FAULTS), file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        with _write_faults(path):
-            part.replace(path)
+            if guard is not None:
+                guard.confirm(version)  # once the part is there: who takes the folder over later finds it
+            with _write_faults(path):
+                _rename(part, path, guard)  # still open, for a part that no process holds is swept
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def write_once(path: str, content: bytes, mime_type: str, look_first: bool) -> None:
+def _rename(part: Path, path: str, guard: Guard | None) -> None:
+    try:
+        part.replace(path)
+    except FileNotFoundError:
+        if guard is not None:
+            guard.confirm(version)
+        raise StorageError(f"cannot write {shown(path)}: what was written was removed meanwhile") from None
+
+
+def write_once(path: str, content: bytes, mime_type: str, look_first: bool, guard: Guard | None = None) -> None:
     """Writes a file that is named by its contents, unless it exists with these contents."""
     with suppress(FileNotFoundError, IsADirectoryError), open_read(path) as file:
         if file.read() == content:
             return
-    with write(path) as file:
+    with write(path, guard) as file:
         file.write(content)
 
 
 def create(path: str, content: bytes) -> bool:
     """Writes a file unless its name is taken. It appears whole, under its name, or not at all."""
     with _write_faults(path):
-        part = _part(path)
+        part, file = _begin(path)
         try:
-            with open(part, "xb") as file:
+            with file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            return _named(part, path, content)
+                return _named(part, path, content)
         finally:
             part.unlink(missing_ok=True)
 
@@ -178,20 +192,51 @@ def age(path: str) -> float:
     with _faults(path):
         then = os.stat(path).st_mtime  # noqa: PTH116 -- the text as written
     with _write_faults(path):
-        part = _part(path)
+        part, file = _begin(path)
         try:
-            with open(part, "xb") as file:
+            with file:
                 now = os.fstat(file.fileno()).st_mtime
         finally:
             part.unlink(missing_ok=True)
     return max(0.0, now - then)
 
 
-def _part(path: str) -> Path:
-    """A name of one's own beside `path`, for a file that is still being written. Missing folders are made."""
+def _begin(path: str, guard: Guard | None = None) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, under a name of its own, and held by this process. Missing folders are made."""
     folder = Path(path).parent
+    _refuse_links(path, guard)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{PART_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}"
+    while True:
+        part = folder / _part_name(guard)
+        file = open(part, "xb")  # noqa: SIM115 -- the caller's to close
+        if _held(file.fileno()) is not False and part.exists():
+            return part, file
+        file.close()  # swept before it was held
+
+
+def _part_name(guard: Guard | None) -> str:
+    return f"{PART_PREFIX}{guard.owner if guard else _NOBODY}-{uuid.uuid4().hex}"
+
+
+def _held(descriptor: int) -> bool | None:
+    """Whether this process now holds the file, until it closes it or ends; None on a disk that knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _refuse_links(path: str, guard: Guard | None) -> None:
+    """Refuses to write below a link: it would be another folder that is written, which is nobody's to take over."""
+    top = parent(guard.uri) if guard else ""
+    folder = parent(path)
+    while guard is not None and folder.startswith(f"{top.rstrip('/')}/") and folder.rstrip("/") != top.rstrip("/"):
+        if os.path.islink(folder):  # noqa: PTH114 -- the text as written
+            raise UserError(f"cannot write {shown(path)}: {shown(folder)} is a link to another folder; remove the link")
+        folder = parent(folder)
 
 
 def size(path: str) -> int:
@@ -233,29 +278,92 @@ def compose(sources: list[str], destination: str) -> bool:
     return False
 
 
-def sweep(folder: str) -> None:
-    """Removes half-written files below `folder` that dead processes of this machine have left."""
-    mine = f"{PART_PREFIX}{_machine()}-"
-    for top, _, names in os.walk(folder):
-        for name in names:
-            if name.startswith(mine) and not _is_running(name.removeprefix(mine).partition("-")[0]):
-                delete(join(top, name))
-
-
-def _is_running(pid: str) -> bool:
+def remove(folder: str, paths: Sequence[str], guard: Guard) -> None:
+    """Moves files to a bin, which is then emptied. Who has taken the folder over has removed the bin, too."""
+    with _write_faults(folder):
+        bin_, descriptor = _bin(folder, guard)
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
+        guard.confirm(version)
+        for number, path in enumerate(paths):
+            with _write_faults(path):
+                _refuse_links(path, guard)
+                _throw_away(Path(path), bin_ / str(number), guard)
+    finally:
+        shutil.rmtree(bin_, ignore_errors=True)
+        os.close(descriptor)
 
 
-@functools.cache
-def _machine() -> str:
-    """Tells machines apart without naming them."""
-    return blake2b(socket.gethostname().encode(), digest_size=6).hexdigest()
+def _bin(folder: str, guard: Guard) -> tuple[Path, int]:
+    """A new folder for what is to be removed, held by this process as `_begin` has it."""
+    while True:
+        bin_ = Path(folder) / _part_name(guard)
+        bin_.mkdir(parents=True)
+        descriptor = os.open(bin_, os.O_RDONLY | os.O_CLOEXEC)
+        if _held(descriptor) is not False and bin_.exists():
+            return bin_, descriptor
+        os.close(descriptor)
+
+
+def _throw_away(path: Path, to: Path, guard: Guard) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            return
+        path.replace(to)
+        return
+    if not to.parent.exists():
+        guard.confirm(version)
+        raise StorageError(f"cannot remove {shown(str(path))}: another process is cleaning up; run this command again")
+
+
+def version(path: str) -> str:
+    """The file's sha256 and the time when it was written; "" if there is none."""
+    try:
+        with open_read(path) as file, _faults(path):
+            return f"{sha256(file.read()).hexdigest()} {os.fstat(file.fileno()).st_mtime_ns}"
+    except FileNotFoundError:
+        return ""
+
+
+def sweep(folder: str, guard: Guard | None = None) -> None:
+    """Removes half-written files, and bins, that dead processes or other owners have left below `folder`."""
+    for top, folders, names in os.walk(folder):
+        if guard is not None and top != folder and Path(guard.uri).name in names:
+            folders.clear()  # somebody else's folder within this one
+            continue
+        for name in filter(_OWNED.fullmatch, list(folders)):
+            folders.remove(name)
+            if _is_anothers(name, guard) or _is_left(join(top, name), os.O_RDONLY):
+                _empty(Path(top, name), Path(top, _part_name(guard)))
+        for name in names:
+            if name.startswith(PART_PREFIX) and (_is_anothers(name, guard) or _is_left(join(top, name), os.O_RDWR)):
+                with suppress(OSError):  # not ours to remove
+                    os.unlink(join(top, name))  # noqa: PTH108 -- the text as written
+
+
+def _empty(bin_: Path, aside: Path) -> None:
+    with suppress(OSError):
+        if bin_.is_symlink():
+            bin_.unlink()
+            return
+        bin_.rename(aside)  # from now on nothing can be put into it
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_anothers(name: str, guard: Guard | None) -> bool:
+    found = _OWNED.fullmatch(name)
+    return bool(found and guard and found[1] not in (guard.owner, _NOBODY))
+
+
+def _is_left(path: str, mode: int) -> bool:
+    """Whether no process holds a half-written file or a bin. A dead one of any machine or container holds nothing."""
+    try:
+        descriptor = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno == errno.ELOOP  # a link is no file that is being written
+    try:
+        return bool(_held(descriptor))
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

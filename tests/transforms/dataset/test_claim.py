@@ -50,7 +50,7 @@ def output(tmp_path, plan):
     """An output that is this run's."""
     out = str(tmp_path / "out")
     unclaimed = Output(out, str(tmp_path), (str(tmp_path),), plan.num_shards, SETTINGS, storage)
-    return replace(unclaimed, claim=claim(unclaimed, plan, overwrite=False).digest)
+    return unclaimed.claimed(claim(unclaimed, plan, overwrite=False))
 
 
 def write(key, rows, output):
@@ -60,7 +60,7 @@ def write(key, rows, output):
 
 def take_over(output):
     """What `--overwrite` of another run does first."""
-    claim(replace(output, settings=Settings()), make_plan([], Settings()), overwrite=True)
+    claim(replace(output, settings=Settings(), storage=storage), make_plan([], Settings()), overwrite=True)
 
 
 def files(output):

@@ -141,21 +141,6 @@ def test_a_field_that_only_one_description_has_is_a_difference(tmp_path):
         claim(output, plan, overwrite=False)
 
 
-def test_what_is_cleared_is_all_that_a_run_writes_and_nothing_else(tmp_path):
-    output, plan = output_of(tmp_path), make_plan([], Settings())
-    claim(output_of(tmp_path, sample_rate=8_000), plan, overwrite=False)
-    ours = [
-        *("dataset.json", "report.json", "report.html", "rejected.jsonl"),
-        *("train/a.jsonl", "validation/b.jsonl", "rejected/c.json", "ledger/d.parquet", "audio/ab/e.flac"),
-    ]
-    theirs = ["tuning/job.json", "notes.txt", "trained/x", "x/train/y"]
-    for name in (*ours, *theirs):
-        storage.write_bytes(f"{output.folder}/{name}", b"")
-    claim(replace(output, folder=f"{output.folder}/"), plan, overwrite=True)
-    left = [uri.removeprefix(f"{output.folder}/") for uri in storage.list_files(output.folder)]
-    assert sorted(left) == sorted(["run.json", *theirs])
-
-
 def test_a_description_is_what_is_read_back():
     """Tuples are lists in JSON: else no run would ever be resumed."""
     described = describe(make_plan([], Settings()), Settings(normalize_text=("nfc",)))

@@ -145,19 +145,6 @@ def test_a_part_left_by_a_killed_run_is_not_listed(tmp_path):
     assert storage.list_files(str(tmp_path)) == []
 
 
-def test_parts_of_dead_processes_are_swept_and_no_others(tmp_path):
-    with processes.running(["true"]) as dead:
-        dead.wait(processes.LIMIT_SECONDS)
-    machine = local._machine()
-    parts = {pid: f"{local.PART_PREFIX}{machine}-{pid}-x" for pid in (dead.pid, os.getpid(), 1)}
-    elsewhere = f"{local.PART_PREFIX}000000000000-{dead.pid}-x"
-    (tmp_path / "deep").mkdir()
-    for name in [*parts.values(), elsewhere, "file"]:
-        (tmp_path / "deep" / name).touch()
-    storage.sweep(str(tmp_path))
-    assert {path.name for path in (tmp_path / "deep").iterdir()} == {parts[os.getpid()], parts[1], elsewhere, "file"}
-
-
 def test_a_written_file_has_the_usual_permissions(tmp_path):
     storage.write_bytes(str(tmp_path / "ours"), b"")
     (tmp_path / "usual").write_bytes(b"")
