@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,6 +15,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from beam_pipeline import faults, progress
 from beam_pipeline.job import Job, Ran
 from beam_pipeline.pipeline import build
+from transforms import temporary
 from transforms.listener import Listener
 
 
@@ -34,7 +34,7 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Runs the pipeline in this process; raises as `runners.Engine` says."""
     # A failure is raised as an exception. Beam would also log its traceback.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="cliptune-") as folder, faults.of_workers():
+    with temporary.folder() as folder, faults.of_workers():
         path = Path(folder, "progress")
         with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)

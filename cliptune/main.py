@@ -13,6 +13,7 @@ from cliptune import VERSION, ends, interrupts
 from cliptune.console import Console, Parser, logs_to
 from cliptune.exits import Exit
 from cliptune.flags import names_of
+from transforms import temporary
 from transforms.errors import TOLD, UsageError
 
 DESCRIPTION = """\
@@ -108,7 +109,7 @@ def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence
         request = command.request(args, others)
         stopped = f"cliptune {name}: stopped{command.stopped(request)}"
         ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, stopped, command.INTERRUPTED)
-        with ending, logs_to(console):
+        with temporary.folder(), ending, logs_to(console):
             return command.run(request, console)
         return command.INTERRUPTED
     except UsageError as fault:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import io
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
+from transforms.locks import held
 from transforms.storage.base import Guard
 from transforms.storage.uris import join, parent, shown
 
@@ -209,24 +209,13 @@ def _begin(path: str, guard: Guard | None = None) -> tuple[Path, BinaryIO]:
     while True:
         part = folder / _part_name(guard)
         file = open(part, "xb")  # noqa: SIM115 -- the caller's to close
-        if _held(file.fileno()) is not False and part.exists():
+        if held(file.fileno()) is not False and part.exists():
             return part, file
         file.close()  # swept before it was held
 
 
 def _part_name(guard: Guard | None) -> str:
     return f"{PART_PREFIX}{guard.owner if guard else _NOBODY}-{uuid.uuid4().hex}"
-
-
-def _held(descriptor: int) -> bool | None:
-    """Whether this process now holds the file, until it closes it or ends; None on a disk that knows no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _refuse_links(path: str, guard: Guard | None) -> None:
@@ -299,7 +288,7 @@ def _bin(folder: str, guard: Guard) -> tuple[Path, int]:
         bin_ = Path(folder) / _part_name(guard)
         bin_.mkdir(parents=True)
         descriptor = os.open(bin_, os.O_RDONLY | os.O_CLOEXEC)
-        if _held(descriptor) is not False and bin_.exists():
+        if held(descriptor) is not False and bin_.exists():
             return bin_, descriptor
         os.close(descriptor)
 
@@ -361,7 +350,7 @@ def _is_left(path: str, mode: int) -> bool:
     except OSError as error:
         return error.errno == errno.ELOOP  # a link is no file that is being written
     try:
-        return bool(_held(descriptor))
+        return bool(held(descriptor))
     finally:
         os.close(descriptor)
 

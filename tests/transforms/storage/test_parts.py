@@ -9,6 +9,7 @@ import pytest
 
 from tests import processes
 from transforms.errors import OvertakenError, StorageError, UserError
+from transforms.locks import held
 from transforms.storage import Guard, Storage, local, uris
 
 storage = Storage()
@@ -65,7 +66,7 @@ def test_a_guard_removes_what_other_owners_are_writing_and_nothing_else(tmp_path
         (deep / part(owner, 1) / "0").touch()
     descriptors = [os.open(deep / part(owner), os.O_RDWR) for owner in (ME, OTHER)]
     descriptors.append(os.open(deep / part(ME, 1), os.O_RDONLY))
-    assert all(map(local._held, descriptors))
+    assert all(map(held, descriptors))
     (deep / ".cliptune-partner").touch()
     mine.sweep(str(tmp_path))
     assert sorted(path.name for path in deep.iterdir()) == [part(ME), part(ME, 1), ".cliptune-partner"]
