@@ -3,7 +3,8 @@
     CliptuneError
     ├── ClipRejected             the clip's fault: an outcome in the ledger; the run goes on
     ├── UserError                the user can fix it: one line, exit status 1
-    │   └── UsageError           the request breaks a rule: one line, exit status 2
+    │   ├── UsageError           the request breaks a rule: one line, exit status 2
+    │   └── OvertakenError       another run has taken the output: one line, exit status 1
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
     │   └── UnreadableError      the disk failed on one file: of a clip, the clip's fault
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import file_digest, sha256
@@ -14,7 +14,7 @@ import orjson
 from transforms import records
 from transforms.audio import builds
 from transforms.dataset import earlier, example
-from transforms.dataset.plan import Plan, ShardKey
+from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.errors import OvertakenError, UserError
 from transforms.manifests.dead_letters import NOWHERE, Origins
 from transforms.payloads import Payload
@@ -53,6 +53,7 @@ class Output:
       storage: reads the audio and writes the dataset.
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
+      inherits: whether shards of a run of another description may be reused.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
       unreachable: buckets that cannot be read, and why: the clips in them are rejected.
       origins: where the rows come from, for `rejected.jsonl`.
@@ -66,6 +67,7 @@ class Output:
     storage: Storage
     verify: bool = False
     audio_there: bool = False
+    inherits: bool = False
     claim: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
     origins: Origins = NOWHERE
@@ -82,7 +84,18 @@ class Output:
     def claimed(self, claim: Claim, audio_there: bool = False) -> Output:
         """The same output, once it is this run's: whatever is written is written while it is, or not at all."""
         storage = replace(self.storage, guard=claim.guard)
-        return replace(self, storage=storage, claim=claim.digest, audio_there=audio_there)
+        return replace(self, storage=storage, claim=claim.digest, audio_there=audio_there, inherits=claim.inherits)
+
+    def versions(self, key: ShardKey) -> dict[str, str]:
+        """The versions of a shard and its sidecar, if they are to be told `renew` before they are reused."""
+        return {uri: self.storage.version(uri) for uri in self._files(key)} if self.inherits else {}
+
+    def renew(self, versions: Mapping[str, str]) -> bool:
+        """Whether what was looked at is still there, and stays, whatever the run that wrote it still does."""
+        return all(self.storage.renew(uri, version) for uri, version in versions.items())
+
+    def _files(self, key: ShardKey) -> list[str]:
+        return [self.sidecar_uri(key), *([self.shard_uri(key)] if key[0] != REJECTED else [])]
 
     def check_claim(self) -> None:
         """Refuses to go on with an output that another run has taken over.
@@ -122,12 +135,14 @@ class Claim:
     Attributes:
       digest: sha256 of `run.json`, hexadecimal. Two runs of the same description share it.
       resumed: whether an earlier run of the same description may have left shards there.
+      inherits: whether these may be of a run of another description.
       guard: holds while the folder is this run's.
       remarks: what people should know of what was there, one sentence each.
     """
 
     digest: str
     resumed: bool
+    inherits: bool = False
     guard: Guard | None = field(default=None, compare=False)
     remarks: tuple[str, ...] = ()
 
@@ -159,12 +174,13 @@ def _claim(output: Output, plan: Plan, overwrite: bool, merge: bool) -> Claim:
     resumed = run == mine or (merge and run is not None)
     if run is not None and not resumed and not overwrite:
         raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
-    _refuse_links(folder, storage)
+    _refuse_no_folders(folder, storage)
     guard = _taken(folder, storage, content, before)
     ours = replace(output, storage=replace(storage, guard=guard))
-    ours.storage.sweep(folder)  # first of all: it stops those that had the folder before
+    if not uris.is_gcs(folder):
+        ours.sweep()  # first of all: it stops those that had the folder before
     remarks = _clear(ours, plan, run, keep=resumed) if run is not None else ()
-    return Claim(sha256(content).hexdigest(), resumed, guard, remarks)
+    return Claim(sha256(content).hexdigest(), resumed, merge, guard, remarks)
 
 
 def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
@@ -192,12 +208,14 @@ def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
     raise OvertakenError(lost)
 
 
-def _refuse_links(folder: str, storage: Storage) -> None:
-    """Refuses an output whose folders are links: what lies behind them is nobody's to replace."""
+def _refuse_no_folders(folder: str, storage: Storage) -> None:
+    """Refuses an output whose folders are links, or files: what lies behind a link is nobody's to replace."""
     for name in earlier.FOLDERS:
         uri = uris.join(folder, name)
         if storage.is_link(uri):
             raise UserError(f"{uri} is a link, behind which nothing is written; remove the link, or {_CHOICE}")
+        if not uris.is_gcs(uri) and storage.exists(uri):
+            raise UserError(f"{uri} is a file where a folder must be; move it away, or {_CHOICE}")
 
 
 def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:

@@ -94,8 +94,10 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
     ordered = sorted(rows, key=_place)
     _refuse_doubled_ids(key, ordered)
     digest = fingerprint(ordered, output.settings)
+    versions = output.versions(key)
     sidecar = _committed(key, digest, output)
-    if sidecar is not None and (not output.verify or _verified(key, sidecar, output)):
+    reused = sidecar is not None and (not output.verify or _verified(key, sidecar, output))
+    if sidecar is not None and reused and output.renew(versions):
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)

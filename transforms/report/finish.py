@@ -70,7 +70,6 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = report_of(count, plan, _repeated_audio(count, output))
-    output.check_claim()
     files.write_bytes(uris.join(output.folder, REPORT_FILE), report.dump())
     files.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
     output.sweep()

@@ -223,6 +223,23 @@ class Storage:
         """Another text for each time that the file is written; "" if there is none."""
         return self._backend(uri).version(uri)
 
+    def renew(self, uri: str, version: str) -> bool:
+        """Keeps a file from being written or removed by those who had the folder before, and have looked at it already.
+
+        In gs:// the object becomes one of another generation, with the same contents. On disk there is nothing to do.
+
+        Args:
+          uri: of a file that somebody else may have written, and that is to stay as it is.
+          version: of the file, before its contents were looked at.
+
+        Returns:
+          False if the file has changed since.
+
+        Raises:
+          UserError, StorageError: as `write`.
+        """
+        return self._backend(uri).renew(uri, version)
+
     def confirm(self) -> None:
         """Looks whether the guard still holds.
 

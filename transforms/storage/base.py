@@ -89,6 +89,9 @@ class Backend(Protocol):
     def version(self, uri: str, /) -> str:
         """Another text for each time that the file is written; "" if there is none."""
 
+    def renew(self, uri: str, version: str, /) -> bool:
+        """Has whoever looked at a file before find it changed; False if it is not of this version."""
+
     def sweep(self, folder: str, guard: Guard | None, /) -> None:
         """Removes what dead processes, and other owners than the guard's, have left half-written below `folder`."""
 

@@ -229,6 +229,22 @@ class Gcs:
             generation = self._generation(uri)
         return str(generation) if generation else ""
 
+    def renew(self, uri: str, version: str) -> bool:
+        """Composes an object of itself, if it is of this generation: its contents stay, and its generation is new."""
+        blob = self.client.blob_of(uri)
+        blob.content_type = OCTETS  # the server asks for one
+        with self.client.faults(uri, writing=True):
+            try:
+                blob.compose(
+                    [self.client.blob_of(uri)],
+                    if_generation_match=int(version or 0),
+                    timeout=gcs_client.TIMEOUT,
+                    retry=gcs_client.RETRY,
+                )
+            except (api.PreconditionFailed, api.NotFound):
+                return False
+        return True
+
     def sweep(self, folder: str, guard: Guard | None = None) -> None:
         """Deletes the intermediate objects of processes that were killed an hour ago, or earlier."""
         for uri in filter(_INTERMEDIATE.search, self.list_files(folder)):

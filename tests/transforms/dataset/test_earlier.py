@@ -1,6 +1,7 @@
 """--overwrite removes what earlier runs have written, by their own records, and nothing else."""
 
 import json
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 
@@ -239,6 +240,16 @@ def test_a_folder_that_is_a_link_is_neither_cleared_nor_written(tmp_path, name, 
     with pytest.raises(UserError, match=f"{name} is a link, behind which nothing is written"):
         claim(other(place), OTHERS, overwrite=True)
     assert [path.read_text() for path in (tmp_path / "elsewhere").iterdir()] == ["my only copy"]
+
+
+@pytest.mark.parametrize("name", earlier.FOLDERS)
+def test_a_file_in_the_place_of_a_folder_is_told_before_anything_is_removed(output, tmp_path, name):
+    shutil.rmtree(tmp_path / "out" / name, ignore_errors=True)
+    (tmp_path / "out" / name).write_text("my only copy")
+    before = storage.list_files(output.folder)
+    with pytest.raises(UserError, match=f"{name} is a file where a folder must be; move it away"):
+        overwritten(output)
+    assert storage.list_files(output.folder) == before
 
 
 def test_a_shard_that_is_a_link_is_removed_as_a_link(tmp_path):
