@@ -300,10 +300,11 @@ class Gcs:
             )
         except api.PreconditionFailed as error:
             # The object is ours if an earlier try succeeded and its answer was lost.
-            there = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
-            if (there.crc32c, int(there.size)) != (crc32c, length):
-                raise StorageError(f"{shown(uri)}: another process has written this object meanwhile") from error
-            return int(there.generation)
+            with suppress(api.NotFound):
+                there = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
+                if (there.crc32c, int(there.size)) == (crc32c, length):
+                    return int(there.generation)
+            raise StorageError(f"{shown(uri)}: another process has written or removed this object meanwhile") from error
         except api.BadRequest as error:
             if "doesn't match calculated" not in str(error):
                 raise

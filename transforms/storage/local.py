@@ -11,7 +11,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -269,17 +269,16 @@ def compose(sources: list[str], destination: str) -> bool:
 
 def remove(folder: str, paths: Sequence[str], guard: Guard) -> None:
     """Moves files to a bin, which is then emptied. Who has taken the folder over has removed the bin, too."""
-    with _write_faults(folder):
-        bin_, descriptor = _bin(folder, guard)
-    try:
+    with ExitStack() as stack:
+        with _write_faults(folder):
+            bin_, descriptor = _bin(folder, guard)
+        stack.callback(os.close, descriptor)
+        stack.callback(shutil.rmtree, bin_, ignore_errors=True)
         guard.confirm(version)
         for number, path in enumerate(paths):
             with _write_faults(path):
                 _refuse_links(path, guard)
                 _throw_away(Path(path), bin_ / str(number), guard)
-    finally:
-        shutil.rmtree(bin_, ignore_errors=True)
-        os.close(descriptor)
 
 
 def _bin(folder: str, guard: Guard) -> tuple[Path, int]:

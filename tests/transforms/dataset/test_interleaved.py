@@ -97,6 +97,10 @@ CASES = {
 }
 
 
+class KilledError(BaseException):
+    """The process ends here: nothing of it happens any more."""
+
+
 @dataclass
 class Schedule:
     """Counts operations, and holds one of them up for something else."""
@@ -106,8 +110,11 @@ class Schedule:
     meanwhile: Callable[[], object]
     count: int = 0
     busy: bool = False
+    dead: bool = False
 
     def step(self):
+        if self.dead:
+            raise KilledError
         if self.busy:
             return
         self.busy = True
@@ -115,6 +122,9 @@ class Schedule:
             self.check()
             if self.count == self.at:
                 self.meanwhile()
+        except KilledError:
+            self.dead = True
+            raise
         finally:
             self.busy = False
             self.count += 1
@@ -233,3 +243,75 @@ def test_in_a_bucket(case, clips, gcs, schedules):
     while tried(case, at, clips, f"gs://cliptune-test/{case}/{at}".replace(" ", "-"), schedules):
         at += int(os.environ.get("STEP", "19"))
     assert at > 20
+
+
+def kill():
+    raise KilledError
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("root", ["disk", "bucket"])
+def test_killed_and_followed_by_another(case, root, clips, tmp_path, schedules, request):
+    bucket = request.getfixturevalue("gcs") and "gs://cliptune-test" if root == "bucket" else ""
+    before, killed, next_one = CASES[case]
+    ended_by_itself, at = False, 0
+    while not ended_by_itself:
+        folder = f"{bucket or tmp_path}/out-{at}"
+        schedules.clear()
+        if before is not None:
+            before.into(folder, clips)
+        schedules.append(Schedule(functools.partial(is_described, folder), at, kill))
+        try:
+            ended(killed, folder, clips)
+            ended_by_itself = True
+        except KilledError:
+            pass
+        schedules.clear()
+        said = ended(next_one, folder, clips)
+        assert is_described(folder) or said is not None
+        if said is None:
+            is_whole(folder)
+            assert left_half_written(folder) == []
+        at += int(os.environ.get("STEP", "29" if bucket else "5"))
+
+
+THREE = {
+    "each overwrites": (FIRST, OTHER, THIRD),
+    "the third is the first": (FIRST, OTHER, AGAIN),
+    "the second is the first": (FIRST, FIRST, OTHER),
+    "two merges and one that overwrites": (MENDED, MENDED_TOO, OTHER),
+    "one that overwrites and two merges": (OTHER, MENDED, MENDED_TOO),
+}
+
+
+@pytest.mark.parametrize("case", THREE)
+@pytest.mark.parametrize("at", [4, 13, 22, 31, 40, 49, 58])
+def test_three_at_once(case, at, clips, tmp_path, schedules):
+    """The first is held up for the second, and that one, at each of its operations, for the third."""
+    inner = 0
+    while three(THREE[case], at, inner, clips, str(tmp_path / f"out-{inner}"), schedules):
+        inner += int(os.environ.get("STEP", "13"))
+
+
+def three(runs, at, inner, clips, folder, schedules):
+    first, second, third = runs
+    said: list[str | None] = []
+    FIRST.into(folder, clips)
+    held = Schedule(nothing, inner, lambda: said.append(ended(third, folder, clips)))
+
+    def meanwhile():
+        schedules.append(held)
+        said.append(ended(second, folder, clips))
+        schedules.remove(held)
+
+    schedules.append(Schedule(lambda: is_described(folder), at, meanwhile))
+    said.append(ended(first, folder, clips))
+    schedules.clear()
+    assert None in said, said
+    is_whole(folder)
+    assert left_half_written(folder) == []
+    return held.count > inner
+
+
+def nothing():
+    pass
