@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import apache_beam as beam
@@ -38,10 +39,17 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
         path = Path(folder, "progress")
         with progress.shown(path, job.plan.rows, job.output.settings.sample_rate, listener):
             pipeline = beam.Pipeline(runner=_runner(options), options=options)
+            _move_temporary_folder(pipeline, folder)
             build(pipeline, job.on_this_machine(str(path), folder))
             result = pipeline.run()
             result.wait_until_finish()
             return faults.counted(result)
+
+
+def _move_temporary_folder(pipeline: beam.Pipeline, folder: str) -> None:
+    """Has Beam's own temporary folder lie in ours, which goes at the end, or after it."""
+    Path(pipeline.local_tempdir).rmdir()
+    pipeline.local_tempdir = tempfile.mkdtemp(dir=folder)
 
 
 def _runner(options: PipelineOptions) -> FnApiRunner:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from beam_pipeline import progress, runners
 from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
-from transforms import tasks
+from transforms import tasks, temporary
 from transforms.clip import Clip, Outcome
 from transforms.dataset import buckets, merging, output
 from transforms.dataset.buckets import Named
@@ -151,6 +151,7 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
     report = rerun.finished(job.plan, job.output, listener) if same else None
     if report is not None:
         job.output.sweep()
+        temporary.sweep()
     return report
 
 

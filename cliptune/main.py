@@ -7,6 +7,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, cast
 
 from cliptune import VERSION, ends, interrupts
@@ -81,10 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit status, one of `cliptune.exits.Exit`.
     """
     with ends.streams():
-        return _main(sys.argv[1:] if argv is None else list(argv))
+        return _main(sys.argv[1:], temporary.everything()) if argv is None else _main(list(argv), nullcontext())
 
 
-def _main(words: list[str]) -> int:
+def _main(words: list[str], place: AbstractContextManager[None]) -> int:
     parser = build_parser(COMMANDS.keys() & set(words))
     for word in words:
         if word != word.encode(errors="replace").decode():
@@ -96,20 +97,27 @@ def _main(words: list[str]) -> int:
     if others and not command.TAKES_OTHERS:
         parser.error(_unknown(args.command, others[0].partition("=")[0]))
     try:
-        return _run(args.command, command, args, others)
+        return _run(args.command, command, args, others, place)
     except KeyboardInterrupt:  # while modules are imported; later, `interrupts` handles Ctrl-C
         Console().say(f"cliptune {args.command}: stopped")
         return Exit.INTERRUPTED
 
 
-def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence[str]) -> int:
+def _run(
+    name: str,
+    command: Command,
+    args: argparse.Namespace,
+    others: Sequence[str],
+    place: AbstractContextManager[None],
+) -> int:
+    """Runs a command, with its temporary files in `place`."""
     console = Console()
     try:
         ends.require_temporary_folder()
         request = command.request(args, others)
         stopped = f"cliptune {name}: stopped{command.stopped(request)}"
         ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, stopped, command.INTERRUPTED)
-        with temporary.folder(), ending, logs_to(console):
+        with place, ending, logs_to(console):
             return command.run(request, console)
         return command.INTERRUPTED
     except UsageError as fault:

@@ -1,4 +1,4 @@
-"""One folder for all temporary files of a run. What a killed run has left, the next one removes."""
+"""One folder for the temporary files of a run. What a killed run has left, the next one removes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,26 @@ _NAME = re.compile(r"cliptune-run-[0-9a-f]{16}")
 
 
 @contextmanager
+def everything() -> Iterator[None]:
+    """Has all temporary files of this process lie in one folder, which goes at the end of the block.
+
+    For a process that is a run and nothing else: files that its other threads make at the time go, too.
+
+    Raises:
+      UserError: no folder can be made.
+    """
+    before = tempfile.tempdir
+    with folder() as path:
+        tempfile.tempdir = path
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+@contextmanager
 def folder() -> Iterator[str]:
-    """A folder of one's own, in which all temporary files of this process lie while the block runs.
+    """A folder of one's own among the temporary files, which goes at the end of the block.
 
     The process holds it by a lock, which ends with the process, however that ends, and whatever other processes and
     containers share the temporary folder. Folders that nobody holds are removed, before and after.
@@ -27,21 +45,19 @@ def folder() -> Iterator[str]:
     Raises:
       UserError: no folder can be made.
     """
-    top, before = tempfile.gettempdir(), tempfile.tempdir
-    _sweep(top)
+    top = tempfile.gettempdir()
+    sweep()
     try:
         path, descriptor = _made(top)
     except OSError as fault:
         told = f"no folder for temporary files can be made in {top}: {fault.strerror}"
         raise UserError(f"{told}; name another one in TMPDIR") from None
-    tempfile.tempdir = path
     try:
         yield path
     finally:
-        tempfile.tempdir = before
         shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
-        _sweep(top)
+        sweep()
 
 
 def _made(top: str) -> tuple[str, int]:
@@ -59,9 +75,9 @@ def _opened(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def _sweep(top: str) -> None:
+def sweep() -> None:
     """Removes the folders of dead runs of this user; no other user's, and nothing behind a link."""
-    with suppress(OSError), os.scandir(top) as entries:
+    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for path in [entry.path for entry in entries if _NAME.fullmatch(entry.name)]:
             with suppress(OSError):
                 _remove_if_left(path)

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -91,3 +92,30 @@ def test_a_run_that_is_overtaken_stops_and_leaves_the_others_dataset_alone(
     calm = prepare("m.jsonl", "calm", "--sample_rate=8000")
     assert calm.status == 0
     assert contents(folder / "out") == contents(folder / "calm")
+
+
+@pytest.mark.parametrize(
+    "name", [r"train-00000.*\d\.jsonl", r"train-00001.*\.outcomes\.json", r"\.parquet", "report.json", "dataset.json"]
+)
+def test_a_run_that_is_overtaken_on_a_slow_disk_changes_nothing_however_late(
+    folder, prepare, small_shards, monkeypatch, name
+):
+    """All looks have been taken, and the disk is about to give a file its name."""
+    other = [*FLAGS, "--overwrite", "--sample_rate=8000"]
+    write_manifest(folder / "m.jsonl", SOME)
+    replace = Path.replace
+    overtaken: list[int | None] = []
+
+    def late(self, target):
+        if re.search(name, str(target)) and not overtaken:
+            overtaken.append(forked.run(prepare_in_small_shards, *other, folder=folder).returncode)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    monkeypatch.chdir(folder)
+    run = prepare("m.jsonl", "out")
+    assert (overtaken, run.status, run.stdout, run.stderr.count("\n")) == ([0], 1, "", 1)
+    assert run.stderr.startswith("cliptune prepare: another run has taken ")
+    assert prepare("m.jsonl", "calm", "--sample_rate=8000").status == 0
+    assert contents(folder / "out") == contents(folder / "calm")
+    assert list((folder / "out").rglob(".cliptune-part-*")) == []

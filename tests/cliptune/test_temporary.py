@@ -2,12 +2,14 @@
 
 import os
 import signal
+import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
 from cliptune.main import main
-from tests import forked
+from tests import forked, processes
 from tests.beam_pipeline.conftest import FEW, fill
 from tests.beam_pipeline.test_killed import killed_at
 from transforms import temporary
@@ -15,6 +17,7 @@ from transforms.dataset import plan
 from transforms.errors import UserError
 from transforms.locks import held
 
+PATHS = {"PYTHONPATH": str(Path(__file__).parents[2])}
 PREPARE = ["--manifest", "m.jsonl", "--output", "out"]
 
 
@@ -61,34 +64,57 @@ def test_after_a_killed_run_and_the_next_nothing_is_left(tmp_path, top, capfd, m
     monkeypatch.setattr(plan, "CLIPS_PER_SHARD", 4)
     folder = fill(tmp_path, FEW)
     assert forked.run(killed, moment, name, count, folder=folder).returncode == -signal.SIGKILL
-    assert len(left(top)) == 1  # all that a run makes lies in one folder
+    assert [path.name for path in left(top) if not temporary._NAME.fullmatch(path.name)] == []
     monkeypatch.chdir(folder)
     assert main(["prepare", *PREPARE]) == 0
     assert left(top) == []
 
 
-@pytest.mark.parametrize("words", [["check", "nowhere"], ["jobs", "nowhere"], ["predict", "nowhere"]])
-def test_every_command_cleans_up(top, tmp_path, monkeypatch, capfd, words):
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+replace, name, sys.argv = Path.replace, sys.argv[1], ["cliptune", *sys.argv[2:]]
+def killed(self, target):
+    if str(target).endswith(name):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+Path.replace = killed
+from cliptune.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("name", ["run.json", "dataset.json"])
+def test_of_a_program_of_its_own_everything_lies_in_one_folder(tmp_path, top, name):
+    folder = fill(tmp_path, FEW)
+    words = [sys.executable, "-c", KILLED, name, "prepare", *PREPARE]
+    assert processes.run(words, cwd=folder, env=PATHS | dict(os.environ)).returncode == -signal.SIGKILL
+    assert len(list(top.iterdir())) == 1
+    again = processes.run(
+        [sys.executable, "-m", "cliptune", "prepare", *PREPARE], cwd=folder, env=PATHS | dict(os.environ)
+    )
+    assert (again.returncode, list(top.iterdir())) == (0, [])
+
+
+@pytest.mark.parametrize("command", ["check", "jobs", "predict", "watch"])
+def test_every_command_cleans_up(top, tmp_path, command):
     made(top)
-    monkeypatch.chdir(tmp_path)
-    assert main(words) == 1
-    assert list(top.iterdir()) == []
+    ended = processes.run([sys.executable, "-m", "cliptune", command, "nowhere"], env=PATHS | dict(os.environ))
+    assert (ended.returncode, ended.stderr.count("\n"), list(top.iterdir())) == (1, 1, [])
 
 
-def test_temporary_files_lie_in_the_folder_while_the_block_runs(top):
-    with temporary.folder() as outer:
-        assert tempfile.gettempdir() == outer
-        with temporary.folder() as inner, tempfile.NamedTemporaryFile() as file:
-            assert os.path.dirname(file.name) == inner  # noqa: PTH120
+def test_temporary_files_of_a_program_lie_in_the_folder_while_it_runs(top):
+    with temporary.everything():
+        outer = tempfile.gettempdir()
+        with temporary.folder() as inner:
             assert os.path.dirname(inner) == outer  # noqa: PTH120
             assert os.stat(inner).st_mode & 0o777 == 0o700  # noqa: PTH116
-        assert tempfile.gettempdir() == outer
+            assert tempfile.gettempdir() == outer
     assert (tempfile.gettempdir(), list(top.iterdir())) == (str(top), [])
 
 
 def test_a_living_run_keeps_its_folder(top):
     with temporary.folder() as living:
-        tempfile.tempdir = str(top)  # as another process sees it
         with temporary.folder():
             pass
         assert [str(path) for path in top.iterdir()] == [living]
