@@ -159,28 +159,35 @@ def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> C
     """
     if output.storage.exists(output.folder):
         raise UserError(f"{output.folder} is a file; --output names a folder")
-    for _ in range(_LOOKS - 1):
-        with suppress(OvertakenError):
-            return _claim(output, plan, overwrite, merge)
-    return _claim(output, plan, overwrite, merge)
-
-
-def _claim(output: Output, plan: Plan, overwrite: bool, merge: bool) -> Claim:
-    folder, storage = output.folder, output.storage
     content = run_file(plan, output.settings)
-    mine = orjson.loads(content)
-    before = storage.version(uris.join(folder, RUN_FILE))
-    run = _earlier(folder, storage)
-    resumed = run == mine or (merge and run is not None)
-    if run is not None and not resumed and not overwrite:
-        raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
-    _refuse_no_folders(folder, storage)
-    guard = _taken(folder, storage, content, before)
-    ours = replace(output, storage=replace(storage, guard=guard))
-    if not uris.is_gcs(folder):
+    run, guard = _looked_at(output, content, overwrite, merge)
+    ours = replace(output, storage=replace(output.storage, guard=guard))
+    if not uris.is_gcs(output.folder):
         ours.sweep()  # first of all: it stops those that had the folder before
+    resumed = run is not None and (merge or run == orjson.loads(content))
     remarks = _clear(ours, plan, run, keep=resumed) if run is not None else ()
     return Claim(sha256(content).hexdigest(), resumed, merge, guard, remarks)
+
+
+def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
+    """The description of the run that had the folder, None for an empty one; and the guard of what is now this run's.
+
+    If another run takes the folder between the look and the claim, it is looked at anew.
+    """
+    for _ in range(_LOOKS - 1):
+        with suppress(OvertakenError):
+            return _look(output, content, overwrite, merge)
+    return _look(output, content, overwrite, merge)
+
+
+def _look(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
+    folder, storage = output.folder, output.storage
+    before = storage.version(uris.join(folder, RUN_FILE))
+    run, mine = _earlier(folder, storage), orjson.loads(content)
+    if run is not None and run != mine and not merge and not overwrite:
+        raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
+    _refuse_no_folders(folder, storage)
+    return run, _taken(folder, storage, content, before)
 
 
 def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
