@@ -234,7 +234,7 @@ def tried(case, at, clips, folder, schedules):
 def test_on_disk(case, clips, tmp_path, schedules):
     at = 0
     while tried(case, at, clips, str(tmp_path / f"out-{at}"), schedules):
-        at += int(os.environ.get("STEP", "11"))
+        at += int(os.environ.get("STEP", "17"))
     assert at > 20
 
 
@@ -242,7 +242,7 @@ def test_on_disk(case, clips, tmp_path, schedules):
 def test_in_a_bucket(case, clips, gcs, schedules):
     at = 0
     while tried(case, at, clips, f"gs://cliptune-test/{case}/{at}".replace(" ", "-"), schedules):
-        at += int(os.environ.get("STEP", "47"))
+        at += int(os.environ.get("STEP", "83"))
     assert at > 20
 
 
@@ -273,7 +273,7 @@ def test_killed_and_followed_by_another(case, root, clips, tmp_path, schedules, 
         if said is None:
             is_whole(folder)
             assert left_half_written(folder) == []
-        at += int(os.environ.get("STEP", "61" if bucket else "17"))
+        at += int(os.environ.get("STEP", "127" if bucket else "23"))
 
 
 THREE = {
@@ -286,12 +286,12 @@ THREE = {
 
 
 @pytest.mark.parametrize("case", THREE)
-@pytest.mark.parametrize("at", [5, 23, 41])
+@pytest.mark.parametrize("at", [5, 41])
 def test_three_at_once(case, at, clips, tmp_path, schedules):
     """The first is held up for the second, and that one, at each of its operations, for the third."""
     inner = 0
     while three(THREE[case], at, inner, clips, str(tmp_path / f"out-{inner}"), schedules):
-        inner += int(os.environ.get("STEP", "23"))
+        inner += int(os.environ.get("STEP", "37"))
 
 
 def three(runs, at, inner, clips, folder, schedules):
