@@ -171,7 +171,13 @@ def _run_pipeline(
         import_beam()
         options, engine = options or _checked_options(request), runner.engine
         ready = job.claimed(claim.digest, committed, audio_there)
-        return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
+        ready = replace(ready, clip_workers=job.clip_workers or engine.threads())
+        ran = engine.run(ready, options, listener)
+        # A recording has changed for which a clip of another shard was left out: that shard is written again, too.
+        while output.is_forgotten(job.output, job.plan):
+            again = engine.run(ready, options, listener)
+            ran = Ran(min(ran.reused, again.reused), ran.cpu or again.cpu)
+        return ran
 
 
 def _record(job: Job, resumed: bool) -> None:

@@ -20,11 +20,11 @@ import orjson
 from transforms import reasons, region
 from transforms.clip import Clip, Outcome
 from transforms.dataset.converted import Converted
-from transforms.dataset.sources import Source, Stored
+from transforms.dataset.sources import MAX_AUDIO_BYTES, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, Version, uris
 from transforms.workers import bounds
 from transforms.workers.bounds import Bounds
 from transforms.workers.pool import Pool, WorkerDied
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _READ, _SIZE, _RANGE = b"read", b"size", b"rang"
+_LOOK, _NOTE = b"look", b"note"
 _SPAN = struct.Struct("<QQ")
 # One question fetches as much as a decoder reads in a while.
 _BUFFER_BYTES = 1 << 17
@@ -54,7 +55,7 @@ class ClipWorkers:
         """
         self._pool = Pool(_Work(settings, verify), size, limits)
 
-    def convert(self, clip: Clip, source: Source) -> Converted:
+    def convert(self, clip: Clip, source: Stored) -> Converted:
         """As `conversion.convert`, which a worker does; whatever happens there, this process is not harmed.
 
         Raises:
@@ -77,7 +78,7 @@ class ClipWorkers:
 class _Desk:
     """Answers what a worker asks about a recording."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Stored) -> None:
         self._source = source
         self._file: BinaryIO | None = None
         self._stack = ExitStack()
@@ -89,13 +90,19 @@ class _Desk:
         self._stack.close()
 
     def answer(self, question: bytes) -> bytes:
-        """The whole recording, its size, or a part of it.
+        """The whole recording, its size, or a part of it; b"" if the question tells which version was read.
 
         Raises:
           ClipRejected, StorageError, UserError: as `Storage.read_audio`.
         """
         if question == _READ:
             return self._source.read()
+        if question == _LOOK:
+            self._source.look()
+            return b""
+        if question.startswith(_NOTE):
+            self._source.note(Version(*orjson.loads(question.removeprefix(_NOTE))))
+            return b""
         if self._file is None:
             self._file = self._stack.enter_context(self._source.open())
         if question == _SIZE:
@@ -145,13 +152,17 @@ class _Asked:
         if uris.is_gcs(self.uri):
             return self.parent.ask(_READ)
         with self.parent.clock.paused():
-            return Stored(self.uri, Storage()).read()
+            content = Storage().read_audio(self.uri, MAX_AUDIO_BYTES)
+        # Before it is decoded: this process may die of it.
+        self.parent.ask(_NOTE + orjson.dumps([*Version.of(content)]))
+        return content
 
     def open(self) -> BinaryIO:
         if uris.is_gcs(self.uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
+        self.parent.ask(_LOOK)
         with self.parent.clock.paused():
-            return Stored(self.uri, Storage()).open()
+            return Storage().open_audio(self.uri)
 
 
 class _Parts(io.RawIOBase):

@@ -19,8 +19,9 @@ from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
 
-# Of shards, sidecars, `run.json` and `dataset.json` together: who changes one of them counts it up.
-FORMAT_VERSION = 1
+# Of shards, sidecars, `run.json` and what else a rerun goes on from, together: who changes one of them, or what a
+# recording is decoded to, counts it up. `dataset.json` and `report.json`, which others read, have their own versions.
+FORMAT_VERSION = 2
 RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
 CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -156,6 +157,14 @@ def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:
     keys = ((split, index) for split, count in output.num_shards.items() for index in range(count))
     finished = frozenset(key for key in keys if output.sidecar_uri(key) in there)
     return finished, output.storage.is_folder(output.audio_folder())
+
+
+def is_forgotten(output: Output, plan: Plan) -> bool:
+    """Whether the end of a run has left no dataset, but forgotten a shard that must be written again."""
+    if output.storage.exists(uris.join(output.folder, DATASET_FILE)):
+        return False
+    finished, _ = left_by_earlier_runs(output)
+    return len(finished) < len(plan.shard_keys())
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:

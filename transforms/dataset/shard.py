@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from transforms import region
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, converted, example, read_ahead
+from transforms.dataset import assign, checksums, converted, example, look, read_ahead
+from transforms.dataset.look import Watch, Written
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
@@ -38,6 +39,7 @@ class ShardResult:
       rows: clips that were assigned to the shard.
       reused: whether an earlier run had written it.
       fingerprint: of its sidecar.
+      stale: whether it must be written again: a clip of it that was left out for its audio no longer is to be.
       cpu_ns: processor time of each of `STAGES`, of each clip that was converted; to be counted, and left out of the
         shuffle.
     """
@@ -46,6 +48,7 @@ class ShardResult:
     rows: int
     reused: bool
     fingerprint: str
+    stale: bool = False
     cpu_ns: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
 
 
@@ -79,7 +82,8 @@ class ClipPool:
 def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, pool: ClipPool) -> ShardResult:
     """Writes one shard and, when it is whole, its sidecar.
 
-    A shard is reused, without decoding, if its sidecar has the same fingerprint and its file is as the sidecar says.
+    A shard is reused, without decoding, if its sidecar has the same fingerprint, its file is as the sidecar says, and
+    so are the recordings.
 
     Args:
       key: split and index. Split "rejected" has sidecars only.
@@ -94,7 +98,8 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
     ordered = sorted(rows, key=_place)
     _refuse_doubled_ids(key, ordered)
     digest = fingerprint(ordered, output.settings)
-    sidecar = _committed(key, digest, output)
+    clips = [row for row in ordered if isinstance(row, Clip)]
+    sidecar = _committed(key, digest, clips, output, pool)
     if sidecar is not None and (not output.verify or _verified(key, sidecar, output)):
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
@@ -104,11 +109,15 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
         output.check_claim()
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
+        output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
     else:
-        clips = [row for row in ordered if isinstance(row, Clip)]
+        watch = Watch.begin(clips, output)
         sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
-    output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
-    return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns)
+        sidecar = replace(sidecar, outcomes=watch.certain(sidecar.outcomes))
+        content = sidecar.dump()
+        output.storage.write_bytes(output.sidecar_uri(key), content)
+        watch.mark(Written(output.sidecar_uri(key), content, sidecar.outcomes))
+    return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns=cpu_ns)
 
 
 def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> None:
@@ -169,15 +178,21 @@ def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
         yield from chain(first, values)
 
 
-def _committed(key: ShardKey, digest: str, output: Output) -> Sidecar | None:
+def _committed(key: ShardKey, digest: str, clips: Sequence[Clip], output: Output, pool: ClipPool) -> Sidecar | None:
     """The sidecar of an earlier run, if sidecar and shard are what this run would write."""
+    uri = output.sidecar_uri(key)
     try:
-        sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
+        content = output.storage.read_bytes(uri)
+        sidecar = Sidecar.load(content)
     except (FileNotFoundError, ValueError):
         return None
-    if sidecar.fingerprint != digest:
+    if sidecar.fingerprint != digest or key[0] == REJECTED:
+        return sidecar if sidecar.fingerprint == digest else None
+    # An altered sidecar may have lost an outcome.
+    if len(sidecar.outcomes) != len(clips) or not _intact(key, sidecar, output):
         return None
-    return sidecar if key[0] == REJECTED or _intact(key, sidecar, output) else None
+    found = Written(uri, content, sidecar.outcomes, clips)
+    return sidecar if look.unchanged([found], output, pool.reader or pool.executor) else None
 
 
 def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, UnreadableError, UserError
 from transforms.storage import local, uris
-from transforms.storage.base import Backend, ListedObject, crc32c
+from transforms.storage.base import MARKS, Backend, ListedObject, Status, Version, crc32c
 
 if TYPE_CHECKING:
     from transforms.storage.gcs import Gcs
 
-__all__ = ["ListedObject", "Storage", "crc32c"]
+__all__ = ["MARKS", "ListedObject", "Status", "Storage", "Version", "crc32c"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,33 @@ class Storage:
           UserError, StorageError: as `open_read`.
         """
         return self._gcs().list_objects(folder, at_most)
+
+    def version(self, uri: str) -> Version | None:
+        """The length and crc32c of an object in gs://, which need not be fetched for it.
+
+        Returns:
+          None where only reading tells: of local files, and of objects stored with Content-Encoding: gzip.
+
+        Raises:
+          FileNotFoundError, IsADirectoryError: there is no such object.
+          StorageError, UserError: as `open_read`.
+        """
+        return self._backend(uri).version(uri)
+
+    def status(self, uri: str) -> Status | None:
+        """What the system tells of a local file, at the cost of a look; None of all else."""
+        return self._backend(uri).status(uri)
+
+    def mark(self, uri: str, number: int) -> None:
+        """Notes a number below `MARKS` at a local file, in a place that changes no byte of it.
+
+        It is gone when the file is written, touched or copied without its time. In gs:// nothing is noted.
+        """
+        self._backend(uri).mark(uri, number)
+
+    def marked(self, uri: str) -> int | None:
+        """The number that `mark` has noted; any other number, or None, if there is none."""
+        return self._backend(uri).marked(uri)
 
     def match(self, pattern: str) -> list[str]:
         """The files that a glob matches, sorted. * and ? match within a name, ** matches folders at any depth."""

@@ -28,7 +28,7 @@ from google.cloud.storage.exceptions import DataCorruption
 
 from transforms.errors import StorageError
 from transforms.storage import gcs_client
-from transforms.storage.base import ListedObject, crc32c
+from transforms.storage.base import ListedObject, Status, Version, crc32c
 from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
 from transforms.storage.uris import GCS_SCHEME, is_gcs, shown
 
@@ -144,9 +144,10 @@ class Gcs:
 
         def listed(blob: Blob) -> ListedObject:
             uri = f"{GCS_SCHEME}{bucket}/{blob.name}"
-            return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
+            encoding = str(blob.content_encoding or "")
+            return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type), encoding)
 
-        return self._listed(folder, "name,size,crc32c,contentType", listed, at_most)
+        return self._listed(folder, "name,size,crc32c,contentType,contentEncoding", listed, at_most)
 
     def match(self, pattern: str) -> list[str]:
         """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""
@@ -162,6 +163,21 @@ class Gcs:
         """Deletes the object; no error when there is none."""
         with suppress(FileNotFoundError), self.client.faults(uri, writing=True):
             self.client.blob_of(uri).delete(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
+
+    def version(self, uri: str) -> Version | None:
+        """As the service tells it; None for an object that is unpacked when it is read."""
+        return _version(self.client.read_blob(uri, _looked_at))
+
+    def status(self, uri: str) -> Status | None:
+        """Nothing that costs less than `version`."""
+        return None
+
+    def mark(self, uri: str, number: int) -> None:
+        """There is no place for it."""
+
+    def marked(self, uri: str) -> int | None:
+        """Nothing was noted."""
+        return None
 
     def compose(self, sources: list[str], destination: str) -> bool:
         """Joins objects of one bucket on the server, in rounds of 32; intermediate objects are removed in any case."""
@@ -195,7 +211,7 @@ class Gcs:
           DataCorruption: the service found another crc32c and has kept nothing.
           StorageError: another process has written the object meanwhile.
         """
-        length, crc32c = _measured(file)
+        length, crc32c = Version.of_file(file)
         blob = self.client.blob_of(uri)
         blob.chunk_size = UPLOAD_BYTES
         try:
@@ -342,6 +358,10 @@ def _decompress(into: _Checked) -> None:
         shutil.copyfileobj(plain, into.file, 1 << 20)
 
 
+def _version(blob: Blob) -> Version | None:
+    return None if blob.content_encoding else Version(int(blob.size), str(blob.crc32c))
+
+
 def _looked_at(blob: Blob) -> Blob:
     blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
     return blob
@@ -358,6 +378,7 @@ class _Range(io.RawIOBase):
         self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
         self._size = int(blob.size)
         self._at = 0
+        self.version = _version(blob)
 
     def readable(self) -> bool:
         return True
@@ -393,16 +414,6 @@ class _Range(io.RawIOBase):
         if len(content) != end - self._at:
             raise DataCorruption(None, f"{len(content)} bytes came instead of {end - self._at}")
         return content
-
-
-def _measured(file: BinaryIO) -> tuple[int, str]:
-    """The file's length in bytes and its crc32c, as the service writes it."""
-    checksum, length = _Crc32c(), 0
-    file.seek(0)
-    while block := file.read(1 << 20):
-        checksum.update(block)
-        length += len(block)
-    return length, base64.b64encode(checksum.digest()).decode()
 
 
 def _in_one_bucket(uris: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
+from transforms.storage.base import MARKS, Status, Version
 from transforms.storage.uris import join, shown
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 _DAMAGED = {errno.EIO, errno.ESTALE, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
 _TRIES = 3
 _BUFFER_BYTES = 1 << 16
+SECOND_NS = 1_000_000_000
 # File systems without hard links say so in one of these ways.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -226,6 +228,41 @@ def delete(path: str) -> None:
     """Removes a file; no error when there is none."""
     with suppress(FileNotFoundError), _faults(path):
         Path(path).unlink()
+
+
+def version(path: str) -> Version | None:
+    """Only reading a file tells."""
+    return None
+
+
+def status(path: str) -> Status | None:
+    """What the system tells of a file; None for what is no regular file, or cannot be looked at."""
+    try:
+        found = os.lstat(path)
+        linked = stat.S_ISLNK(found.st_mode)
+        found = os.stat(path) if linked else found  # noqa: PTH116 -- the text as written
+        place = os.path.realpath(path if linked else os.path.dirname(path))  # noqa: PTH120
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return Status(place, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def mark(path: str, number: int) -> None:
+    """Sets the fraction of the second of the file's time: it goes when the file is written, touched or copied."""
+    with suppress(OSError):  # of somebody else: it is not marked, then
+        second = int(os.stat(path).st_mtime)  # noqa: PTH116
+        os.utime(path, ns=(second * SECOND_NS, second * SECOND_NS + number * SECOND_NS // MARKS))
+
+
+def marked(path: str) -> int | None:
+    """The fraction of the second of the file's time."""
+    try:
+        fraction = os.stat(path).st_mtime_ns % SECOND_NS  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return None if fraction * MARKS % SECOND_NS else fraction * MARKS // SECOND_NS
 
 
 def compose(sources: list[str], destination: str) -> bool:
