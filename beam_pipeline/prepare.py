@@ -13,7 +13,7 @@ from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.clip import Clip, Outcome
-from transforms.dataset import buckets, merging, output
+from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
@@ -120,6 +120,7 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
+    look.forget()
     # Flags of Beam are checked before anything is read.
     options = _checked_options(request) if request.beam_options else None
     job = make_job(request, listener)

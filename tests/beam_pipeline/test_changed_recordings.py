@@ -43,7 +43,7 @@ def place(tmp_path, small_shards, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number, name in enumerate([*NAMES, "held.wav"]):
         sound(tmp_path / "a" / name, 300 + 50 * number)
-    parts = [tone(hertz, RATE, 1) for hertz in (250, 700, 750, 800)]
+    parts = [tone(hertz, RATE, 1) for hertz in (2_000, 2_100, 2_200, 2_300)]
     soundfile.write(tmp_path / "a" / LONG, np.concatenate(parts), RATE, "PCM_16")
     write_manifest(tmp_path / "m.jsonl", rows())
     return tmp_path

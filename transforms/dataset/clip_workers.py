@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _READ, _SIZE, _RANGE = b"read", b"size", b"rang"
-_LOOK, _NOTE = b"look", b"note"
 _SPAN = struct.Struct("<QQ")
 # One question fetches as much as a decoder reads in a while.
 _BUFFER_BYTES = 1 << 17
@@ -61,18 +60,33 @@ class ClipWorkers:
         Raises:
           ClipRejected: DECODER_FAULT also for a clip that a worker has died of.
         """
+        if clip.offset is not None and not uris.is_gcs(source.uri):
+            source.look()
         with _Desk(source) as desk:
             try:
                 parts = self._pool.run(pickle.dumps((clip, source.uri)), desk.answer)
             except WorkerDied as death:
+                if source.version is None:
+                    source.look()
                 raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
-        outcome, mime_type, cpu_ns = orjson.loads(parts[0])
-        payload = Payload(parts[2], mime_type) if mime_type else None
-        return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
+        version, *told = orjson.loads(parts[0])
+        if version is not None:
+            source.note(Version(*version))
+        return _result(told, parts)
 
     def close(self) -> None:
         """Ends the workers; conversions that are under way raise CancelledError."""
         self._pool.close()
+
+
+def _result(told: Sequence[Any], parts: Sequence[bytes]) -> Converted:
+    """The inverse of `packed` and `_refused`."""
+    if not parts[1]:
+        reason, detail = told
+        raise ClipRejected(reasons.REASONS[reason], detail)
+    outcome, mime_type, cpu_ns = told
+    payload = Payload(parts[2], mime_type) if mime_type else None
+    return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
 
 
 class _Desk:
@@ -90,19 +104,13 @@ class _Desk:
         self._stack.close()
 
     def answer(self, question: bytes) -> bytes:
-        """The whole recording, its size, or a part of it; b"" if the question tells which version was read.
+        """The whole recording, its size, or a part of it.
 
         Raises:
           ClipRejected, StorageError, UserError: as `Storage.read_audio`.
         """
         if question == _READ:
             return self._source.read()
-        if question == _LOOK:
-            self._source.look()
-            return b""
-        if question.startswith(_NOTE):
-            self._source.note(Version(*orjson.loads(question.removeprefix(_NOTE))))
-            return b""
         if self._file is None:
             self._file = self._stack.enter_context(self._source.open())
         if question == _SIZE:
@@ -112,11 +120,16 @@ class _Desk:
         return self._file.read(size)
 
 
-def packed(converted: Converted) -> Sequence[bytes]:
-    """A result, as the parts of a message."""
+def packed(converted: Converted, version: Version | None = None) -> Sequence[bytes]:
+    """A result, as the parts of a message, with the version of the file that the worker has read itself."""
     payload = converted.payload
     told = [_OUTCOME_VALUES(converted.outcome), payload.mime_type if payload else "", converted.cpu_ns]
-    return orjson.dumps(told), converted.line, payload.content if payload else b""
+    return orjson.dumps([version and [*version], *told]), converted.line, payload.content if payload else b""
+
+
+def _refused(refusal: ClipRejected, version: Version) -> Sequence[bytes]:
+    """A refusal as a message, with the version of the file that the worker has read itself."""
+    return (orjson.dumps([[*version], refusal.reason.name, refusal.detail]),)
 
 
 def unpacked(task: bytes) -> tuple[Clip, str]:
@@ -136,31 +149,43 @@ class _Work:
         from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
 
         clip, uri = unpacked(task)
-        converted = conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify)
+        source = _Asked(uri, parent)
+        try:
+            converted = conversion.convert(clip, source, self.settings, self.verify)
+        except ClipRejected as refusal:
+            # Whether memory was short the worker itself asks of what is raised.
+            if source.version is None or isinstance(refusal.__cause__, MemoryError):
+                raise
+            return _refused(refusal, source.version)
         with region.closed():
-            return packed(converted)
+            return packed(converted, source.version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked:
-    """A recording as a worker has it: a file of this machine, or one that its parent reads for it."""
+    """A recording as a worker has it: a file of this machine, or one that its parent reads for it.
+
+    Attributes:
+      uri: absolute path or gs:// URI.
+      parent: reads what this process may not.
+      version: of a file that this process has read whole.
+    """
 
     uri: str
     parent: Parent
+    version: Version | None = None
 
     def read(self) -> bytes:
         if uris.is_gcs(self.uri):
             return self.parent.ask(_READ)
         with self.parent.clock.paused():
             content = Storage().read_audio(self.uri, MAX_AUDIO_BYTES)
-        # Before it is decoded: this process may die of it.
-        self.parent.ask(_NOTE + orjson.dumps([*Version.of(content)]))
+        self.version = Version.of(content)
         return content
 
     def open(self) -> BinaryIO:
         if uris.is_gcs(self.uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
-        self.parent.ask(_LOOK)
         with self.parent.clock.paused():
             return Storage().open_audio(self.uri)
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from transforms import reasons
 from transforms.clip import Clip, Outcome
-from transforms.dataset import sources
+from transforms.dataset import nearest, sources
 from transforms.dataset.output import Output
 from transforms.dataset.prepare_clip import in_words, uri_of
 from transforms.dataset.sources import MAX_AUDIO_BYTES
@@ -53,17 +53,17 @@ class Written:
     outcomes: Sequence[Outcome]
     clips: Sequence[Clip] | None = None
 
-    def pairs(self) -> Iterator[tuple[Clip, Outcome]]:
-        """Each clip with its outcome."""
-        clips = map(_clip_of, self.outcomes) if self.clips is None else self.clips
-        return zip(clips, self.outcomes, strict=True)
+    def pairs(self, wanted: Callable[[Outcome], bool]) -> Iterator[tuple[Clip, Outcome]]:
+        """Each clip that is wanted, with its outcome."""
+        for number, outcome in enumerate(self.outcomes):
+            if wanted(outcome):
+                yield (_clip_of(outcome) if self.clips is None else self.clips[number]), outcome
 
 
 def _clip_of(outcome: Outcome) -> Clip:
     """What a sidecar tells of a clip. Of an absolute path that was read it does not tell whether it is confined."""
     uri, refused = outcome.uri or "", outcome.reason == reasons.PATH_NOT_ALLOWED.name
-    was_read = outcome.source_crc32c is not None
-    confined = not uri.startswith("/") or refused or was_read or uris.is_gcs(outcome.source)
+    confined = not uri.startswith("/") or refused or _was_read(outcome) or uris.is_gcs(outcome.source)
     return Clip(outcome.clip_id, uri, "", outcome.source, outcome.row or "", confined=confined)
 
 
@@ -80,25 +80,45 @@ def unchanged(shards: Sequence[Written], output: Output, executor: Executor) -> 
     """
     there: set[tuple[str, Version]] = set()
     for shard in shards:
-        expected = _expected(shard.outcomes, output)
-        refused = map_ordered(executor, lambda pair: _refused_as_before(*pair, output), shard.pairs(), AT_A_TIME)
-        if expected is None or not all(refused):
+        if any(map(_is_unknown, shard.outcomes)):
             return False
-        if not _unchanged_here(shard, [each for each in expected if not uris.is_gcs(each[0])], output, executor):
+        refused = map_ordered(
+            executor, lambda pair: _refused_as_before(*pair, output), shard.pairs(_was_refused), AT_A_TIME
+        )
+        if not all(refused) or not _unchanged_here(shard, output, executor):
             return False
-        there |= {each for each in expected if uris.is_gcs(each[0])}
+        there |= _expected(filter(_is_remote, shard.outcomes), output)
     return _unchanged_there(there, output.storage, executor)
 
 
-def _expected(outcomes: Iterable[Outcome], output: Output) -> set[tuple[str, Version]] | None:
-    """The sources of outcomes, and their versions; None if one of these is not known."""
-    expected = set()
-    for outcome in outcomes:
-        if outcome.source_bytes is not None and outcome.source_crc32c is not None:
-            expected.add((_uri(outcome, output), Version(outcome.source_bytes, outcome.source_crc32c)))
-        elif outcome.status == "accepted":
-            return None
-    return expected
+def forget() -> None:
+    """Forgets what this process has seen of recordings and their folders: a run sees what is there when it runs."""
+    sources.forget()
+    nearest.forget()
+
+
+def _was_read(outcome: Outcome) -> bool:
+    return outcome.source_crc32c is not None
+
+
+def _is_remote(outcome: Outcome) -> bool:
+    return _was_read(outcome) and uris.is_gcs(outcome.uri or "")
+
+
+def _is_unknown(outcome: Outcome) -> bool:
+    return outcome.source_crc32c is None and outcome.status == "accepted"
+
+
+def _was_refused(outcome: Outcome) -> bool:
+    """Whether a clip was refused before its recording could be read; its text was looked at before."""
+    return outcome.source_crc32c is None and outcome.reason != reasons.MISSING_TEXT.name
+
+
+def _expected(outcomes: Iterable[Outcome], output: Output) -> set[tuple[str, Version]]:
+    """The sources of outcomes, and their versions."""
+    return {
+        (_uri(outcome, output), Version(outcome.source_bytes or 0, outcome.source_crc32c or "")) for outcome in outcomes
+    }
 
 
 def _uri(row: Clip | Outcome, output: Output) -> str:
@@ -106,10 +126,7 @@ def _uri(row: Clip | Outcome, output: Output) -> str:
 
 
 def _refused_as_before(clip: Clip, outcome: Outcome, output: Output) -> bool:
-    """Whether a clip of whose source no version is known would be refused in the same words; True for other clips."""
-    # The text is looked at before the recording.
-    if outcome.source_crc32c is not None or outcome.reason == reasons.MISSING_TEXT.name:
-        return True
+    """Whether a clip of whose source no version is known would be refused in the same words."""
     try:
         uri = uri_of(clip, output)
         if clip.offset is None:
@@ -122,15 +139,16 @@ def _refused_as_before(clip: Clip, outcome: Outcome, output: Output) -> bool:
     return False
 
 
-def _unchanged_here(
-    shard: Written, expected: Sequence[tuple[str, Version]], output: Output, executor: Executor
-) -> bool:
-    """Whether the local files of a shard have the versions that are expected."""
+def _unchanged_here(shard: Written, output: Output, executor: Executor) -> bool:
+    """Whether the local files of a shard are as they were, and all paths lead where they may."""
     statuses = statuses_of(shard, output)
-    if not output.verify and is_marked(shard, statuses, output):
-        return all(_may_be_read(*pair, output) for pair in shard.pairs() if uris.is_gcs(pair[0].uri))
-    if not all(_may_be_read(*pair, output) for pair in shard.pairs()):
+    # The mark holds for what local paths lead to.
+    is_known = not output.verify and is_marked(shard, statuses, output)
+    wanted = _is_remote if is_known else _was_read
+    if not all(_may_be_read(clip, output) for clip, _ in shard.pairs(wanted)):
         return False
+    if is_known:
+        return True
 
     def same(each: tuple[str, Version]) -> bool:
         uri, version = each
@@ -139,17 +157,16 @@ def _unchanged_here(
             return False
         return sources.version_of(uri, status, output.storage) == version
 
-    if not all(map_ordered(executor, same, expected, AT_A_TIME)):
+    here = _expected((outcome for outcome in shard.outcomes if _was_read(outcome) and not _is_remote(outcome)), output)
+    if not all(map_ordered(executor, same, here, AT_A_TIME)):
         return False
     if shard.clips is not None and statuses == statuses_of(shard, output):
         mark(shard, statuses, output)
     return True
 
 
-def _may_be_read(clip: Clip, outcome: Outcome, output: Output) -> bool:
-    """Whether a clip's path leads where it may; True if its outcome has nothing to do with it."""
-    if outcome.source_crc32c is None:
-        return True
+def _may_be_read(clip: Clip, output: Output) -> bool:
+    """Whether a clip's path leads where it may."""
     try:
         uri_of(clip, output)
     except ClipRejected:
@@ -194,12 +211,18 @@ def _listed(wanted: Sequence[str], storage: Storage) -> dict[str, Version]:
 
 def statuses_of(shard: Written, output: Output) -> Statuses:
     """What the system tells of the local sources that were read for a shard."""
-    read = (_uri(outcome, output) for outcome in shard.outcomes if outcome.source_crc32c is not None)
-    return _statuses((uri for uri in read if not uris.is_gcs(uri)), output.storage)
+    return _statuses(_sources(shard, output), output.storage)
+
+
+def _sources(shard: Written, output: Output) -> Iterator[str]:
+    """The local sources of which a shard knows the version."""
+    read = (outcome for outcome in shard.outcomes if _was_read(outcome) and not _is_remote(outcome))
+    return (_uri(outcome, output) for outcome in read)
 
 
 def _statuses(wanted: Iterable[str], storage: Storage) -> Statuses:
-    return {uri: storage.status(uri) for uri in wanted}
+    places: dict[str, str] = {}
+    return {uri: storage.status(uri, places) for uri in wanted}
 
 
 def is_marked(shard: Written, statuses: Statuses, output: Output) -> bool:
@@ -222,41 +245,43 @@ def _number(shard: Written, statuses: Statuses, output: Output) -> int | None:
     """The mark of a sidecar; None if nothing is told of one of its files."""
     if None in statuses.values():  # no mark holds for a file of which nothing is told
         return None
-    told = repr([os.geteuid(), output.allowed, sorted(statuses.items())]).encode()
+    told = repr(
+        [os.geteuid(), output.allowed, sorted((uri, *(status or ())) for uri, status in statuses.items())]
+    ).encode()
     digest = blake2b(told, digest_size=8, key=blake2b(shard.content, digest_size=32).digest()).digest()
     return 1 + int.from_bytes(digest, "big") % (MARKS - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The local sources of a shard that is being written, as they were before the first of them was read."""
+    """The local sources of a shard that is being written.
+
+    Attributes:
+      output: what the shard belongs to.
+      before: their statuses before the first of them was read.
+    """
 
     output: Output
-    clips: Sequence[Clip]
     before: Statuses
 
     @staticmethod
-    def begin(clips: Sequence[Clip], output: Output) -> Watch:
+    def begin(clips: Iterable[Clip], output: Output) -> Watch:
         """Looks at the sources of some clips."""
-        named = (uris.absolute(clip.uri, output.base) for clip in clips)
-        return Watch(output, clips, _statuses((uri for uri in named if not uris.scheme_of(uri)), output.storage))
+        named = (_uri(clip, output) for clip in clips)
+        return Watch(output, _statuses((uri for uri in named if not uris.scheme_of(uri)), output.storage))
 
-    def certain(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
-        """The outcomes without versions of recordings that were replaced while segments of them were read."""
+    def end(self, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+        """The outcomes, without the versions of sources that were touched meanwhile: it is not known what was read."""
         now = _statuses(self.before, self.output.storage)
+        touched = {uri for uri, status in self.before.items() if now[uri] != status}
         return tuple(
             replace(outcome, source_bytes=None, source_crc32c=None)
-            if clip.offset is not None and self._moved(outcome, now)
+            if _uri(outcome, self.output) in touched
             else outcome
-            for clip, outcome in zip(self.clips, outcomes, strict=True)
+            for outcome in outcomes
         )
 
-    def _moved(self, outcome: Outcome, now: Statuses) -> bool:
-        uri = _uri(outcome, self.output)
-        return self.before.get(uri) != now.get(uri)
-
     def mark(self, shard: Written) -> None:
-        """Marks the sidecar that has just been written, unless a source has changed since the beginning."""
-        statuses = statuses_of(shard, self.output)
-        if statuses.items() <= self.before.items():
-            mark(shard, statuses, self.output)
+        """Marks the sidecar, which has just been written, with what was known at the beginning."""
+        wanted = _sources(shard, self.output)
+        mark(shard, {uri: self.before[uri] for uri in wanted}, self.output)

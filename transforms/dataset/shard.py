@@ -113,7 +113,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
     else:
         watch = Watch.begin(clips, output)
         sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
-        sidecar = replace(sidecar, outcomes=watch.certain(sidecar.outcomes))
+        sidecar = replace(sidecar, outcomes=watch.end(sidecar.outcomes))
         content = sidecar.dump()
         output.storage.write_bytes(output.sidecar_uri(key), content)
         watch.mark(Written(output.sidecar_uri(key), content, sidecar.outcomes))

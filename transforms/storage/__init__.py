@@ -200,9 +200,14 @@ class Storage:
         """
         return self._backend(uri).version(uri)
 
-    def status(self, uri: str) -> Status | None:
-        """What the system tells of a local file, at the cost of a look; None of all else."""
-        return self._backend(uri).status(uri)
+    def status(self, uri: str, places: dict[str, str] | None = None) -> Status | None:
+        """What the system tells of a local file, at the cost of a look; None of all else.
+
+        Args:
+          uri: local path or gs:// URI.
+          places: folders without their links, which one look at many files need find only once.
+        """
+        return self._backend(uri).status(uri, {} if places is None else places)
 
     def mark(self, uri: str, number: int) -> None:
         """Notes a number below `MARKS` at a local file, in a place that changes no byte of it.

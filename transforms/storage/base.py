@@ -55,7 +55,7 @@ class Backend(Protocol):
     def version(self, uri: str, /) -> Version | None:
         """Of the file's contents, if they need not be fetched for it; None if they must. Or FileNotFoundError."""
 
-    def status(self, uri: str, /) -> Status | None:
+    def status(self, uri: str, places: dict[str, str], /) -> Status | None:
         """What the system tells of a file without reading it; None where that says nothing of its contents."""
 
     def mark(self, uri: str, number: int, /) -> None:

@@ -168,7 +168,7 @@ class Gcs:
         """As the service tells it; None for an object that is unpacked when it is read."""
         return _version(self.client.read_blob(uri, _looked_at))
 
-    def status(self, uri: str) -> Status | None:
+    def status(self, uri: str, places: dict[str, str]) -> Status | None:
         """Nothing that costs less than `version`."""
         return None
 

@@ -235,13 +235,15 @@ def version(path: str) -> Version | None:
     return None
 
 
-def status(path: str) -> Status | None:
+def status(path: str, places: dict[str, str]) -> Status | None:
     """What the system tells of a file; None for what is no regular file, or cannot be looked at."""
     try:
         found = os.lstat(path)
-        linked = stat.S_ISLNK(found.st_mode)
-        found = os.stat(path) if linked else found  # noqa: PTH116 -- the text as written
-        place = os.path.realpath(path if linked else os.path.dirname(path))  # noqa: PTH120
+        if stat.S_ISLNK(found.st_mode):
+            place, found = os.path.realpath(path), os.stat(path)  # noqa: PTH116 -- the text as written
+        else:
+            folder = os.path.dirname(path)  # noqa: PTH120
+            place = places.get(folder) or places.setdefault(folder, os.path.realpath(folder))
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(found.st_mode):
