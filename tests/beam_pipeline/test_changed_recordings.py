@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 import soundfile
 
 from cliptune.main import main
-from tests.beam_pipeline.conftest import contents, write_manifest
+from tests.beam_pipeline.conftest import contents, ledger, write_manifest
 from tests.sounds import tone
 from transforms.dataset import look
 from transforms.dataset.clip_workers import ClipWorkers
-from transforms.storage import Storage
+from transforms.storage import Storage, crc32c
+from transforms.workers.pool import Pool, WorkerDied
 
 RATE = 16_000
 NAMES = [f"{number}.wav" for number in range(8)]
@@ -355,3 +357,72 @@ def test_any_changes(place, prepare, seed):
             except OSError:
                 continue  # the recording, or another one, is away
         assert is_as_new(place, prepare, *flags)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", ["0.wav", LONG])
+def test_a_recording_that_is_replaced_while_it_is_read_is_read_again(place, prepare, monkeypatch, name, moment):
+    """Between the look at a shard's recordings and its sidecar: what the sidecar says is not what is there."""
+    convert, path = ClipWorkers.convert, place / "a" / name
+    seen: list[str] = []
+
+    def meanwhile(self, clip, source):
+        first = source.uri.endswith(f"/{name}") and not seen
+        seen.extend([name] * first)
+        if first and moment == "before":
+            replaced(path)
+        try:
+            return convert(self, clip, source)
+        finally:
+            if first and moment == "after":
+                replaced(path)
+
+    monkeypatch.setattr(look, "UNSETTLED_NS", -(10**18))
+    monkeypatch.setattr(ClipWorkers, "convert", meanwhile)
+    assert prepare("m.jsonl", "out", *FLAGS).status == 0
+    assert seen
+    assert is_as_new(place, prepare)
+
+
+def test_a_clip_that_a_worker_died_of_is_not_tried_again_until_it_is_another(place, prepare, monkeypatch):
+    run, fatal = Pool.run, b"0.wav"
+
+    def dying(self, task, answer):
+        if fatal in task:
+            raise WorkerDied("it crashed", hopeless=True)
+        return run(self, task, answer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "run", dying)
+        assert prepare("m.jsonl", "out", *FLAGS).json["reasons"] == {"decoder_fault": 1}
+        assert prepare("m.jsonl", "out", *FLAGS).json["reused"] == len(rows())
+    replaced(place / "a/0.wav")
+    assert prepare("m.jsonl", "out", *FLAGS).json["rejected"] == 0
+
+
+@pytest.mark.parametrize("name", ["0.wav", LONG])
+def test_the_ledger_tells_length_and_crc32c_of_what_was_read(place, prepare, name):
+    cut(place / "a/1.wav")
+    (place / "a/2.wav").unlink()
+    assert prepare("m.jsonl", "out", *FLAGS).status == 0
+    versions = {row["uri"]: (row["source_bytes"], row["source_crc32c"]) for row in ledger(place / "out")}
+    for each in (name, "1.wav"):
+        content = (place / "a" / each).read_bytes()
+        assert versions[f"a/{each}"] == (len(content), crc32c(content))
+    assert versions["a/2.wav"] == (None, None)
+
+
+def test_shards_of_an_earlier_version_are_not_reused(place, prepare, capfd):
+    assert prepare("m.jsonl", "out", *FLAGS).status == 0
+    path = place / "out/run.json"
+    path.write_bytes(path.read_bytes().replace(b'"format_version": 2', b'"format_version": 1'))
+    again = prepare("m.jsonl", "out", *FLAGS)
+    assert (again.status, again.stdout) == (1, "")
+    assert "holds a dataset with other format_version (1, now 2); choose another --output, or" in again.stderr
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(["prepare", "--merge_into=out", "--manifest=out/rejected.jsonl", *FLAGS]))
+    told = capfd.readouterr().err
+    assert (ended.value.code, told.count("\n")) == (1, 1)
+    assert "--merge_into out: it was made with format_version 1, now 2; prepare it anew" in told
+    assert main(["check", "out"]) == 0  # whoever only uses the dataset is not concerned
+    assert prepare("m.jsonl", "out", "--overwrite", *FLAGS).json["reused"] == 0
