@@ -426,3 +426,17 @@ def test_shards_of_an_earlier_version_are_not_reused(place, prepare, capfd):
     assert "--merge_into out: it was made with format_version 1, now 2; prepare it anew" in told
     assert main(["check", "out"]) == 0  # whoever only uses the dataset is not concerned
     assert prepare("m.jsonl", "out", "--overwrite", *FLAGS).json["reused"] == 0
+
+
+def test_the_audio_file_of_what_was_replaced_goes_with_it(place, prepare):
+    """But not that of another clip with the same audio, nor a stranger's."""
+    flags = ("--audio_part=uri", "--audio_uri=gs://bucket/audio")
+    shutil.copyfile(place / "a/0.wav", place / "a/7.wav")
+    assert prepare("m.jsonl", "out", *FLAGS, *flags).status == 0
+    for name in ("1.wav", "0.wav", "7.wav"):
+        sound(place / "a" / name, 1_000 + int(name[0]))
+        assert is_as_new(place, prepare, *flags)
+    (place / "out/audio/mine.flac").write_bytes(b"mine")
+    replaced(place / "a/2.wav")
+    assert prepare("m.jsonl", "out", *FLAGS, *flags).status == 0
+    assert (place / "out/audio/mine.flac").exists()

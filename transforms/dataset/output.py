@@ -75,6 +75,10 @@ class Output:
         uri = uris.join(self.audio_folder(), example.audio_path(payload, self.settings))
         self.storage.write_once(uri, payload.content, payload.mime_type, self.audio_there)
 
+    def delete_audio(self, audio_sha256: str) -> None:
+        """Removes the file of a payload that no clip has any more."""
+        self.storage.delete(uris.join(self.audio_folder(), example.path_of(audio_sha256, self.settings)))
+
     def check_claim(self) -> None:
         """Refuses to write into an output that another run has taken over.
 

@@ -40,6 +40,7 @@ class ShardResult:
       reused: whether an earlier run had written it.
       fingerprint: of its sidecar.
       stale: whether it must be written again: a clip of it that was left out for its audio no longer is to be.
+      left: sha256 of the audio files that an earlier sidecar of the shard names, and this one does not.
       cpu_ns: processor time of each of `STAGES`, of each clip that was converted; to be counted, and left out of the
         shuffle.
     """
@@ -49,6 +50,7 @@ class ShardResult:
     reused: bool
     fingerprint: str
     stale: bool = False
+    left: tuple[str, ...] = ()
     cpu_ns: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
 
 
@@ -105,19 +107,22 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
     cpu_ns: tuple[tuple[int, ...], ...] = ()
+    left: tuple[str, ...] = ()
     if key[0] == REJECTED:
         output.check_claim()
         outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
         sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
         output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
     else:
+        earlier = _audio_files(key, output)
         watch = Watch.begin(clips, output)
         sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
         sidecar = replace(sidecar, outcomes=watch.end(sidecar.outcomes))
         content = sidecar.dump()
         output.storage.write_bytes(output.sidecar_uri(key), content)
         watch.mark(Written(output.sidecar_uri(key), content, sidecar.outcomes))
-    return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns=cpu_ns)
+        left = tuple(sorted(earlier - {outcome.audio_sha256 or "" for outcome in sidecar.outcomes}))
+    return ShardResult(key, len(sidecar.outcomes), False, digest, left=left, cpu_ns=cpu_ns)
 
 
 def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> None:
@@ -165,6 +170,17 @@ def _write_lines(
             pool.on_outcome(placed)
         output.check_claim()  # the file takes its name at the end of this block
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes)), tuple(cpu_ns)
+
+
+def _audio_files(key: ShardKey, output: Output) -> set[str]:
+    """The sha256 of the audio files that an earlier run has written for a shard."""
+    if output.settings.audio_part != "uri":
+        return set()
+    try:
+        outcomes = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes
+    except (FileNotFoundError, ValueError):
+        return set()
+    return {outcome.audio_sha256 for outcome in outcomes if outcome.audio_sha256 and outcome.audio_crc32c}
 
 
 def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:

@@ -66,13 +66,17 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     files = Recorder(output.folder, output.storage)
     files.note(uris.join(output.folder, RUN_FILE), output.claim)
     stale = [result.key for result in results if result.stale]
+    left = {audio for result in results for audio in result.left}
     with files.write(uris.join(output.folder, REJECTED_FILE)) as letters:
         outcomes = _count(_outcomes(plan, output, count, fingerprints, files, stale), count, letters, output.origins)
+        outcomes = _without_audio_of(outcomes, left)
         written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, files)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = report_of(count, plan, _repeated_audio(count, output))
     output.check_claim()
+    for audio in left:  # of recordings that are others now
+        output.delete_audio(audio)
     if stale:
         for key in stale:
             output.storage.delete(output.sidecar_uri(key))
@@ -149,6 +153,13 @@ def _count(
         count.add(outcome)
         if outcome.status == "rejected":
             letters.write(dead_letters.line(outcome, origins))
+        yield outcome
+
+
+def _without_audio_of(outcomes: Iterable[Outcome], left: set[str]) -> Iterator[Outcome]:
+    """The outcomes as they come; audio files that one of them names stay."""
+    for outcome in outcomes:
+        left.discard(outcome.audio_sha256 or "")
         yield outcome
 
 
