@@ -106,23 +106,30 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
-    cpu_ns: tuple[tuple[int, ...], ...] = ()
-    left: tuple[str, ...] = ()
     if key[0] == REJECTED:
-        output.check_claim()
-        outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
-        sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
-        output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
-    else:
-        earlier = _audio_files(key, output)
-        watch = Watch.begin(clips, output)
-        sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
-        sidecar = replace(sidecar, outcomes=watch.end(sidecar.outcomes))
-        content = sidecar.dump()
-        output.storage.write_bytes(output.sidecar_uri(key), content)
-        watch.mark(Written(output.sidecar_uri(key), content, sidecar.outcomes))
-        left = tuple(sorted(earlier - {outcome.audio_sha256 or "" for outcome in sidecar.outcomes}))
-    return ShardResult(key, len(sidecar.outcomes), False, digest, left=left, cpu_ns=cpu_ns)
+        return _write_rejected(key, [row for row in ordered if isinstance(row, Outcome)], digest, output)
+    return _write_clips(key, clips, digest, output, pool)
+
+
+def _write_rejected(key: ShardKey, outcomes: Sequence[Outcome], digest: str, output: Output) -> ShardResult:
+    """Writes the sidecar of rows that are no clips."""
+    output.check_claim()
+    sidecar = Sidecar(digest, 0, sha256().hexdigest(), tuple(outcomes))
+    output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
+    return ShardResult(key, len(outcomes), False, digest)
+
+
+def _write_clips(key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool) -> ShardResult:
+    """Writes the shard's file and its sidecar, with what was known of the recordings before the first was read."""
+    uri, earlier = output.sidecar_uri(key), _audio_files(key, output)
+    watch = Watch.begin(clips, output)
+    sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
+    outcomes = watch.end(sidecar.outcomes)
+    content = replace(sidecar, outcomes=outcomes).dump()
+    output.storage.write_bytes(uri, content)
+    watch.mark(Written(uri, content, outcomes))
+    left = tuple(sorted(earlier - {outcome.audio_sha256 or "" for outcome in outcomes}))
+    return ShardResult(key, len(outcomes), False, digest, left=left, cpu_ns=cpu_ns)
 
 
 def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> None:

@@ -254,8 +254,8 @@ def status(path: str, places: dict[str, str]) -> Status | None:
 def mark(path: str, number: int) -> None:
     """Sets the fraction of the second of the file's time: it goes when the file is written, touched or copied."""
     with suppress(OSError):  # of somebody else: it is not marked, then
-        second = int(os.stat(path).st_mtime)  # noqa: PTH116
-        os.utime(path, ns=(second * SECOND_NS, second * SECOND_NS + number * SECOND_NS // MARKS))
+        begun = os.stat(path).st_mtime_ns // SECOND_NS * SECOND_NS  # noqa: PTH116
+        os.utime(path, ns=(begun, begun + number * SECOND_NS // MARKS))
 
 
 def marked(path: str) -> int | None:
