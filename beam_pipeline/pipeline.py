@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import apache_beam as beam
@@ -19,7 +20,7 @@ from transforms.clip import Clip, Outcome, dump, pack, rejected, unpack
 from transforms.dataset import assign, duplicates
 from transforms.dataset.blocks import Blocks
 from transforms.dataset.duplicates import Use
-from transforms.dataset.plan import Plan, ShardKey
+from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.shard import ShardResult
 from transforms.manifests import read
 from transforms.manifests.columns import ManifestSettings
@@ -40,7 +41,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     """The whole pipeline.
 
     Returns:
-      One element, the report, when the dataset is complete.
+      One element, the report, when the dataset is complete; None if some shards must be written again.
     """
     # Several manifests are spread over the workers.
     manifests = pipeline | "Manifests" >> beam.Create(job.manifests, reshuffle=len(job.manifests) > 1)
@@ -181,9 +182,11 @@ class DropDuplicateAudio(beam.PTransform):
 
     def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
         key, found = element
-        duplicates.drop(key, dict(found["dropped"]), self.job.output)
         result: ShardResult = found["results"][0]
-        return result
+        dropped = dict(found["dropped"])
+        # Only a shard of an earlier run may hold clips that were dropped before.
+        is_due = dropped or (result.reused and key[0] != REJECTED)
+        return replace(result, stale=not duplicates.drop(key, dropped, self.job.output)) if is_due else result
 
     def expand(self, results: PCollection) -> PCollection:
         uses = results | beam.FlatMap(self._uses).with_output_types(tuple[str, Use]) | "SameAudio" >> beam.GroupByKey()
@@ -204,7 +207,7 @@ class FinishDataset(beam.PTransform):
     def _with_one_key(result: ShardResult) -> tuple[str, ShardResult]:
         return "", result
 
-    def _finish(self, element: tuple[str, Iterable[ShardResult]]) -> Report:
+    def _finish(self, element: tuple[str, Iterable[ShardResult]]) -> Report | None:
         return finish.finish(list(element[1]), self.job.plan, self.job.output)
 
     def expand(self, results: PCollection) -> PCollection:

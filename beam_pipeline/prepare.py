@@ -13,7 +13,7 @@ from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
 from transforms import tasks, temporary
 from transforms.clip import Clip, Outcome
-from transforms.dataset import buckets, merging, output
+from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
@@ -120,6 +120,7 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
+    look.forget()
     # Flags of Beam are checked before anything is read.
     options = _checked_options(request) if request.beam_options else None
     job = make_job(request, listener)
@@ -175,7 +176,13 @@ def _run_pipeline(
         import_beam()
         options, engine = options or _checked_options(request), runner.engine
         ready = job.claimed(replace(place, audio_there=audio_there), committed)
-        return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
+        ready = replace(ready, clip_workers=job.clip_workers or engine.threads())
+        ran = engine.run(ready, options, listener)
+        # A recording has changed for which a clip of another shard was left out: that shard is written again, too.
+        while output.is_forgotten(ready.output, job.plan):
+            again = engine.run(ready, options, listener)
+            ran = Ran(min(ran.reused, again.reused), ran.cpu or again.cpu)
+        return ran
 
 
 def _record(job: Job, place: Output, resumed: bool) -> None:

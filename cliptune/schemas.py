@@ -19,7 +19,7 @@ import msgspec
 from beam_pipeline.prepare import DatasetReport
 from transforms import records
 from transforms.clip import Outcome
-from transforms.dataset import output
+from transforms.dataset import description, output
 from transforms.dataset.checksums import Checksums
 from transforms.dataset.description import DatasetDescription
 from transforms.dataset.sidecar import Sidecar
@@ -61,7 +61,7 @@ class Contract:
 
 
 CONTRACTS = (
-    Contract("dataset", "`OUT/dataset.json`", DatasetDescription, output.FORMAT_VERSION),
+    Contract("dataset", "`OUT/dataset.json`", DatasetDescription, description.VERSION),
     Contract("checksums", "`OUT/checksums.json`", Checksums, output.FORMAT_VERSION),
     Contract("report", "`OUT/report.json`", Report, report.VERSION),
     Contract("sidecar", "`OUT/SPLIT/….outcomes.json`", Sidecar, output.FORMAT_VERSION, frozenset({Outcome})),

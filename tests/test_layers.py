@@ -101,6 +101,7 @@ ORDER = {
             "dataset.clip_workers",
             "dataset.nearest",
             "dataset.prepare_clip",
+            "dataset.look",
         ),
         *("dataset.shard", "dataset.duplicates"),
         *("report", "report.counts", "report.report", "report.page", "report.rerun", "report.finish"),

@@ -75,6 +75,8 @@ class Outcome:
       audio_bytes: size of the payload before base64.
       audio_sha256: of the payload, hexadecimal.
       audio_crc32c: of the payload, base64 as in gs:// metadata; None unless it is a file of its own.
+      source_bytes: length of the source file as it was read; None if it was not read, or was replaced meanwhile.
+      source_crc32c: of the source file as it was read, base64 as in gs:// metadata; None as `source_bytes`.
       source_format: what the source bytes are, e.g. "wav/pcm_16", "mp4/aac".
       source_sample_rate: Hz.
       source_channels: channels before the downmix.
@@ -103,6 +105,8 @@ class Outcome:
     audio_bytes: int | None = None
     audio_sha256: str | None = None
     audio_crc32c: str | None = None
+    source_bytes: int | None = None
+    source_crc32c: str | None = None
     source_format: str | None = None
     source_sample_rate: int | None = None
     source_channels: int | None = None
@@ -130,7 +134,11 @@ def sorted_fields(row: Clip | Outcome) -> dict[str, Any]:
         if row.channel is None:
             del named["channel"]  # digests of datasets without channels are as they were before there were any
         return named
-    return dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))
+    named = dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))
+    for name in ("source_bytes", "source_crc32c"):
+        if named[name] is None:
+            del named[name]  # digests of rows are as they were before these were noted
+    return named
 
 
 def known_fields(outcome: Outcome) -> dict[str, Any]:

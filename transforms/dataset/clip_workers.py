@@ -13,18 +13,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
 from transforms import reasons, region
 from transforms.clip import Clip, Outcome
 from transforms.dataset.converted import Converted
-from transforms.dataset.sources import Source, Stored
+from transforms.dataset.sources import MAX_AUDIO_BYTES, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, Version, uris
 from transforms.workers import bounds
 from transforms.workers.bounds import Bounds
 from transforms.workers.pool import Pool, WorkerDied
@@ -54,30 +54,45 @@ class ClipWorkers:
         """
         self._pool = Pool(_Work(settings, verify), size, limits)
 
-    def convert(self, clip: Clip, source: Source) -> Converted:
+    def convert(self, clip: Clip, source: Stored) -> Converted:
         """As `conversion.convert`, which a worker does; whatever happens there, this process is not harmed.
 
         Raises:
           ClipRejected: DECODER_FAULT also for a clip that a worker has died of.
         """
+        if clip.offset is not None and not uris.is_gcs(source.uri):
+            source.look()
         with _Desk(source) as desk:
             try:
                 parts = self._pool.run(pickle.dumps((clip, source.uri)), desk.answer)
             except WorkerDied as death:
+                if source.version is None:
+                    source.look()
                 raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
-        outcome, mime_type, cpu_ns = orjson.loads(parts[0])
-        payload = Payload(parts[2], mime_type) if mime_type else None
-        return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
+        version, *told = orjson.loads(parts[0])
+        if version is not None:
+            source.note(Version(*version))
+        return _result(told, parts)
 
     def close(self) -> None:
         """Ends the workers; conversions that are under way raise CancelledError."""
         self._pool.close()
 
 
+def _result(told: Sequence[Any], parts: Sequence[bytes]) -> Converted:
+    """The inverse of `packed` and `_refused`."""
+    if not parts[1]:
+        reason, detail = told
+        raise ClipRejected(reasons.REASONS[reason], detail)
+    outcome, mime_type, cpu_ns = told
+    payload = Payload(parts[2], mime_type) if mime_type else None
+    return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
+
+
 class _Desk:
     """Answers what a worker asks about a recording."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Stored) -> None:
         self._source = source
         self._file: BinaryIO | None = None
         self._stack = ExitStack()
@@ -105,11 +120,16 @@ class _Desk:
         return self._file.read(size)
 
 
-def packed(converted: Converted) -> Sequence[bytes]:
-    """A result, as the parts of a message."""
+def packed(converted: Converted, version: Version | None = None) -> Sequence[bytes]:
+    """A result, as the parts of a message, with the version of the file that the worker has read itself."""
     payload = converted.payload
     told = [_OUTCOME_VALUES(converted.outcome), payload.mime_type if payload else "", converted.cpu_ns]
-    return orjson.dumps(told), converted.line, payload.content if payload else b""
+    return orjson.dumps([version and [*version], *told]), converted.line, payload.content if payload else b""
+
+
+def _refused(refusal: ClipRejected, version: Version) -> Sequence[bytes]:
+    """A refusal as a message, with the version of the file that the worker has read itself."""
+    return (orjson.dumps([[*version], refusal.reason.name, refusal.detail]),)
 
 
 def unpacked(task: bytes) -> tuple[Clip, str]:
@@ -129,29 +149,45 @@ class _Work:
         from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
 
         clip, uri = unpacked(task)
-        converted = conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify)
+        source = _Asked(uri, parent)
+        try:
+            converted = conversion.convert(clip, source, self.settings, self.verify)
+        except ClipRejected as refusal:
+            # Whether memory was short the worker itself asks of what is raised.
+            if source.version is None or isinstance(refusal.__cause__, MemoryError):
+                raise
+            return _refused(refusal, source.version)
         with region.closed():
-            return packed(converted)
+            return packed(converted, source.version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked:
-    """A recording as a worker has it: a file of this machine, or one that its parent reads for it."""
+    """A recording as a worker has it: a file of this machine, or one that its parent reads for it.
+
+    Attributes:
+      uri: absolute path or gs:// URI.
+      parent: reads what this process may not.
+      version: of a file that this process has read whole.
+    """
 
     uri: str
     parent: Parent
+    version: Version | None = None
 
     def read(self) -> bytes:
         if uris.is_gcs(self.uri):
             return self.parent.ask(_READ)
         with self.parent.clock.paused():
-            return Stored(self.uri, Storage()).read()
+            content = Storage().read_audio(self.uri, MAX_AUDIO_BYTES)
+        self.version = Version.of(content)
+        return content
 
     def open(self) -> BinaryIO:
         if uris.is_gcs(self.uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
         with self.parent.clock.paused():
-            return Stored(self.uri, Storage()).open()
+            return Storage().open_audio(self.uri)
 
 
 class _Parts(io.RawIOBase):

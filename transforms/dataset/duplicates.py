@@ -8,11 +8,15 @@ from hashlib import sha256
 
 from transforms import reasons
 from transforms.clip import Outcome
-from transforms.dataset import assign
+from transforms.dataset import assign, look
+from transforms.dataset.look import Written
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.sidecar import Sidecar
 from transforms.reasons import Reason
+
+# Why clips are left out that were accepted at first.
+_FOR_AUDIO = (reasons.DUPLICATE_AUDIO.name, reasons.AUDIO_IN_TRAIN.name)
 
 # The clip_id, source and shard of a clip.
 Use = tuple[str, str, ShardKey]
@@ -21,12 +25,12 @@ Use = tuple[str, str, ShardKey]
 def uses_of(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
     """The audio that a shard's clips use, by its sha256 and task: one recording may serve several tasks.
 
-    Clips that an earlier run has dropped for their audio count too: so this run keeps the same one.
+    Clips that an earlier run has left out for their audio count too: so this run keeps the same one.
     """
     if key[0] == REJECTED:
         return
     for outcome in Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes:
-        if outcome.status == "accepted" or outcome.reason == reasons.DUPLICATE_AUDIO.name:
+        if outcome.status == "accepted" or outcome.reason in _FOR_AUDIO:
             yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
 
 
@@ -62,11 +66,12 @@ class Leaks:
         return Leaks(frozenset(str(outcome.audio_sha256) for each in sidecars for outcome in each.outcomes))
 
     def add(self, split: str, outcomes: Iterable[Outcome]) -> dict[str, str]:
-        """Goes through a shard: why clips of it are to be dropped, by clip_id."""
+        """Goes through a shard: why clips of it are to be dropped, or were in an earlier run, by clip_id."""
         dropped: dict[str, str] = {}
         for outcome in outcomes:
             audio = str(outcome.audio_sha256)
-            if outcome.status == "accepted" and audio in self.held_out:
+            counts = outcome.status == "accepted" or outcome.reason == reasons.AUDIO_IN_TRAIN.name
+            if counts and audio in self.held_out:
                 clip = f"{outcome.clip_id!r} ({outcome.source})"
                 other, first = self.seen.setdefault(audio, (split, clip))
                 if other != split:
@@ -74,26 +79,54 @@ class Leaks:
         return dropped
 
 
-def drop(key: ShardKey, dropped: Mapping[str, str], output: Output, reason: Reason = reasons.DUPLICATE_AUDIO) -> None:
+def has_leaks(sidecar: Sidecar) -> bool:
+    """Whether a clip of a shard has been dropped for audio that is trained on."""
+    return any(outcome.reason == reasons.AUDIO_IN_TRAIN.name for outcome in sidecar.outcomes)
+
+
+def drop(key: ShardKey, dropped: Mapping[str, str], output: Output, reason: Reason = reasons.DUPLICATE_AUDIO) -> bool:
     """Takes the lines of some clips out of a written shard; a second call changes nothing.
 
     Args:
       key: split and index.
-      dropped: why each clip is dropped, by clip_id.
+      dropped: why each clip is dropped, by clip_id: all those of the shard that are to be dropped for `reason`.
       output: where the shard is.
       reason: of all of them.
+
+    Returns:
+      False if an earlier run has dropped another one, whose line is gone: then nothing is changed.
 
     Raises:
       StorageError: the world's fault, after retries.
     """
-    if not dropped:
-        return
-    sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
-    leaving = {outcome.clip_id for outcome in sidecar.outcomes if outcome.status == "accepted"} & dropped.keys()
+    uri = output.sidecar_uri(key)
+    content = output.storage.read_bytes(uri)
+    sidecar = Sidecar.load(content)
+    if any(outcome.reason == reason.name and outcome.clip_id not in dropped for outcome in sidecar.outcomes):
+        return False
+    leaving = {outcome.clip_id for outcome in sidecar.outcomes if _leaves(outcome, dropped, reason)}
     if leaving:
+        before = Written(uri, content, sidecar.outcomes)
+        statuses = look.statuses_of(before, output)
+        is_marked = look.is_marked(before, statuses, output)
         # Until the sidecar is rewritten, the shard counts as missing: their hashes differ, so a rerun writes it again.
-        lean = _rewrite(key, sidecar, dropped, output, reason)
-        output.storage.write_bytes(output.sidecar_uri(key), lean.dump())
+        lean = _rewrite(key, sidecar, {clip_id: dropped[clip_id] for clip_id in leaving}, output, reason)
+        content = lean.dump()
+        output.storage.write_bytes(uri, content)
+        if is_marked:
+            look.mark(Written(uri, content, lean.outcomes), statuses, output)
+    return True
+
+
+def _leaves(outcome: Outcome, dropped: Mapping[str, str], reason: Reason) -> bool:
+    """Whether a clip is to be dropped that is not yet, or was for another reason or another clip."""
+    if outcome.clip_id not in dropped:
+        return False
+    was_dropped = outcome.reason in _FOR_AUDIO and (outcome.reason, outcome.detail) != (
+        reason.name,
+        dropped[outcome.clip_id],
+    )
+    return outcome.status == "accepted" or was_dropped
 
 
 def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output: Output, reason: Reason) -> Sidecar:
@@ -103,7 +136,7 @@ def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output
     with output.storage.open_read(uri) as lines, output.storage.write(uri) as stream:
         for outcome in sidecar.outcomes:
             line = lines.readline() if outcome.status == "accepted" else b""
-            if line and outcome.clip_id in dropped:
+            if outcome.clip_id in dropped:
                 outcomes.append(_dropped(outcome, reason, dropped[outcome.clip_id]))
                 continue
             size += stream.write(line)

@@ -68,7 +68,12 @@ def payload(line: bytes, mime_type: str) -> Payload:
 
 def audio_path(payload: Payload, settings: Settings) -> str:
     """The payload's file, below the dataset's `audio/`. Its contents name it, so equal payloads are one file."""
-    return f"{payload.sha256[:2]}/{payload.sha256}.{settings.audio_format}"
+    return path_of(payload.sha256, settings)
+
+
+def path_of(audio_sha256: str, settings: Settings) -> str:
+    """The file of a payload with this sha256, as `audio_path`."""
+    return f"{audio_sha256[:2]}/{audio_sha256}.{settings.audio_format}"
 
 
 def _audio_part(payload: Payload, settings: Settings) -> tuple[bytes, bytes]:

@@ -38,6 +38,8 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("audio_bytes", pa.int64()),
     pa.field("audio_sha256", pa.string()),
     pa.field("audio_crc32c", pa.string()),
+    pa.field("source_bytes", pa.int64()),
+    pa.field("source_crc32c", pa.string()),
     pa.field("source_format", pa.string()),
     pa.field("source_sample_rate", pa.int32()),
     pa.field("source_channels", pa.int32()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 import orjson
@@ -152,10 +153,20 @@ def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings]:
     if not made:
         raise UserError(f"--merge_into {name}: it has no {MANIFESTS_FILE}; run the command that made it once more")
     try:
+        _refuse_earlier(run, name)
         settings = records.tree_of(run, FORMAT_VERSION).get("settings")
         return records.load(made, Made, FORMAT_VERSION), records.convert(settings, Settings)
     except ValueError as fault:
         raise UserError(f"--merge_into {name}: {RUN_FILE} or {MANIFESTS_FILE} is damaged ({fault})") from None
+
+
+def _refuse_earlier(run: bytes, name: str) -> None:
+    """Refuses a dataset whose shards an earlier version has written: none of them could be reused."""
+    for version in range(1, FORMAT_VERSION):
+        with suppress(ValueError):
+            records.tree_of(run, version)
+            fact = f"it was made with format_version {version}, now {FORMAT_VERSION}"
+            raise UserError(f"--merge_into {name}: {fact}; prepare it anew from its manifests, with --overwrite")
 
 
 def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str, base: str, storage: Storage) -> Merge:

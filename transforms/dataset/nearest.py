@@ -185,3 +185,9 @@ def _objects(folder: str, storage: Storage) -> _Names:
     except (UserError, StorageError, OSError):  # may not be listed: then nothing is known of it
         return _Names.of([])
     return _Names.of([uris.below(folder, each.uri) for each in listed])
+
+
+def forget() -> None:
+    """Has every folder looked into again."""
+    _files.cache_clear()
+    _objects.cache_clear()

@@ -21,8 +21,9 @@ from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Guard, Storage, uris
 
-# Of shards, sidecars, `run.json` and `dataset.json` together: who changes one of them counts it up.
-FORMAT_VERSION = 1
+# Of shards, sidecars, `run.json` and what else a rerun goes on from, together: who changes one of them, or what a
+# recording is decoded to, counts it up. `dataset.json` and `report.json`, which others read, have their own versions.
+FORMAT_VERSION = 2
 RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
 CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -86,16 +87,20 @@ class Output:
         storage = replace(self.storage, guard=claim.guard)
         return replace(self, storage=storage, claim=claim.digest, audio_there=audio_there, inherits=claim.inherits)
 
-    def versions(self, key: ShardKey) -> dict[str, str]:
-        """The versions of a shard and its sidecar, if they are to be told `renew` before they are reused."""
-        return {uri: self.storage.version(uri) for uri in self._files(key)} if self.inherits else {}
+    def generations(self, key: ShardKey) -> dict[str, str]:
+        """The generations of a shard and its sidecar, if they are to be told `renew` before they are reused."""
+        return {uri: self.storage.generation(uri) for uri in self._files(key)} if self.inherits else {}
 
-    def renew(self, versions: Mapping[str, str]) -> bool:
+    def renew(self, generations: Mapping[str, str]) -> bool:
         """Whether what was looked at is still there, and stays, whatever the run that wrote it still does."""
-        return all(self.storage.renew(uri, version) for uri, version in versions.items())
+        return all(self.storage.renew(uri, found) for uri, found in generations.items())
 
     def _files(self, key: ShardKey) -> list[str]:
         return [self.sidecar_uri(key), *([self.shard_uri(key)] if key[0] != REJECTED else [])]
+
+    def delete_audio(self, audio_sha256: str) -> None:
+        """Removes the file of a payload that no clip has any more."""
+        self.storage.delete(uris.join(self.audio_folder(), example.path_of(audio_sha256, self.settings)))
 
     def check_claim(self) -> None:
         """Refuses to go on with an output that another run has taken over.
@@ -182,7 +187,7 @@ def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> 
 
 def _look(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
     folder, storage = output.folder, output.storage
-    before = storage.version(uris.join(folder, RUN_FILE))
+    before = storage.generation(uris.join(folder, RUN_FILE))
     run, mine = _earlier(folder, storage), orjson.loads(content)
     if run is not None and run != mine and not merge and not overwrite:
         raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
@@ -197,7 +202,7 @@ def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
       folder: of the dataset.
       storage: unguarded.
       content: of `run.json`.
-      before: its version when it was decided to take the folder.
+      before: its generation when it was decided to take the folder.
 
     Raises:
       OvertakenError: another run has come in between.
@@ -208,10 +213,10 @@ def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
     guard = Guard(uri, before, digest[:16], lost)
     if not before or storage.read_bytes(uri) != content:
         replace(storage, guard=guard).write_bytes(uri, content)
-    version = storage.version(uri)
+    generation = storage.generation(uri)
     with suppress(FileNotFoundError):
-        if storage.read_bytes(uri) == content and storage.version(uri) == version:
-            return replace(guard, version=version)
+        if storage.read_bytes(uri) == content and storage.generation(uri) == generation:
+            return replace(guard, generation=generation)
     raise OvertakenError(lost)
 
 
@@ -232,6 +237,14 @@ def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:
     keys = ((split, index) for split, count in output.num_shards.items() for index in range(count))
     finished = frozenset(key for key in keys if output.sidecar_uri(key) in there)
     return finished, output.storage.is_folder(output.audio_folder())
+
+
+def is_forgotten(output: Output, plan: Plan) -> bool:
+    """Whether the end of a run has left no dataset, but forgotten a shard that must be written again."""
+    if output.storage.exists(uris.join(output.folder, DATASET_FILE)):
+        return False
+    finished, _ = left_by_earlier_runs(output)
+    return len(finished) < len(plan.shard_keys())
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from transforms.clip import Clip, Outcome, rejected
 from transforms.dataset import nearest
 from transforms.dataset.converted import Converted
 from transforms.dataset.output import Output
-from transforms.dataset.sources import Ahead, Source, Stored
+from transforms.dataset.sources import Ahead, Stored
 from transforms.errors import ClipRejected
 from transforms.manifests import allowed
 from transforms.settings import TEXT, Settings
 from transforms.storage import uris
 
 # `conversion.convert` with the dataset's settings, in this process or in a worker.
-Convert = Callable[[Clip, Source], Converted]
+Convert = Callable[[Clip, Stored], Converted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,29 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
       StorageError: the storage failed; the runner may retry.
       UserError: the run cannot go on, for example because a bucket is forbidden.
     """
+    source: Stored | None = None
     try:
         with region.closed():
             wanted = _normalized(clip, output.settings)
-        converted = convert(wanted, Stored(_uri(clip, output), output.storage, ahead))
-    except ClipRejected as refusal:
-        if refusal.reason == reasons.NOT_FOUND:
-            refusal = nearest.refusal(clip, output)
-        return Prepared(b"", rejected(clip, refusal.reason, refusal.detail))
+        source = Stored(uri_of(clip, output), output.storage, ahead)
+        converted = convert(wanted, source)
+    except ClipRejected as fault:
+        refusal = in_words(fault, clip, output)
+        return Prepared(b"", _of_version(rejected(clip, refusal.reason, refusal.detail), source))
     if converted.payload is not None:
         output.write_audio(converted.payload)
-    return Prepared(converted.line, converted.outcome, converted.cpu_ns)
+    return Prepared(converted.line, _of_version(converted.outcome, source), converted.cpu_ns)
+
+
+def _of_version(outcome: Outcome, source: Stored | None) -> Outcome:
+    """The outcome, with the version of the source that it is of."""
+    version = source.version if source is not None else None
+    return outcome if version is None else replace(outcome, source_bytes=version.bytes, source_crc32c=version.crc32c)
+
+
+def in_words(refusal: ClipRejected, clip: Clip, output: Output) -> ClipRejected:
+    """The refusal as the clip's outcome has it: of a file that is not there, it says what is."""
+    return nearest.refusal(clip, output) if refusal.reason == reasons.NOT_FOUND else refusal
 
 
 def _normalized(clip: Clip, settings: Settings) -> Clip:
@@ -72,7 +84,7 @@ def _normalized(clip: Clip, settings: Settings) -> Clip:
     return replace(clip, target=normalized)
 
 
-def _uri(clip: Clip, output: Output) -> str:
+def uri_of(clip: Clip, output: Output) -> str:
     """Where the clip's recording is.
 
     Raises:

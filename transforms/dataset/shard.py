@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from transforms import region
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, converted, example, read_ahead
+from transforms.dataset import assign, checksums, converted, example, look, read_ahead
+from transforms.dataset.look import Watch, Written
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
@@ -38,6 +39,8 @@ class ShardResult:
       rows: clips that were assigned to the shard.
       reused: whether an earlier run had written it.
       fingerprint: of its sidecar.
+      stale: whether it must be written again: a clip of it that was left out for its audio no longer is to be.
+      left: sha256 of the audio files that an earlier sidecar of the shard names, and this one does not.
       cpu_ns: processor time of each of `STAGES`, of each clip that was converted; to be counted, and left out of the
         shuffle.
     """
@@ -46,6 +49,8 @@ class ShardResult:
     rows: int
     reused: bool
     fingerprint: str
+    stale: bool = False
+    left: tuple[str, ...] = ()
     cpu_ns: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
 
 
@@ -79,7 +84,8 @@ class ClipPool:
 def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, pool: ClipPool) -> ShardResult:
     """Writes one shard and, when it is whole, its sidecar.
 
-    A shard is reused, without decoding, if its sidecar has the same fingerprint and its file is as the sidecar says.
+    A shard is reused, without decoding, if its sidecar has the same fingerprint, its file is as the sidecar says, and
+    so are the recordings.
 
     Args:
       key: split and index. Split "rejected" has sidecars only.
@@ -94,22 +100,37 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
     ordered = sorted(rows, key=_place)
     _refuse_doubled_ids(key, ordered)
     digest = fingerprint(ordered, output.settings)
-    versions = output.versions(key)
-    sidecar = _committed(key, digest, output)
+    clips = [row for row in ordered if isinstance(row, Clip)]
+    generations = output.generations(key)
+    sidecar = _committed(key, digest, clips, output, pool)
     reused = sidecar is not None and (not output.verify or _verified(key, sidecar, output))
-    if sidecar is not None and reused and output.renew(versions):
+    if sidecar is not None and reused and output.renew(generations):
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
-    cpu_ns: tuple[tuple[int, ...], ...] = ()
     if key[0] == REJECTED:
-        outcomes = tuple(row for row in ordered if isinstance(row, Outcome))
-        sidecar = Sidecar(digest, 0, sha256().hexdigest(), outcomes)
-    else:
-        clips = [row for row in ordered if isinstance(row, Clip)]
-        sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
+        return _write_rejected(key, [row for row in ordered if isinstance(row, Outcome)], digest, output)
+    return _write_clips(key, clips, digest, output, pool)
+
+
+def _write_rejected(key: ShardKey, outcomes: Sequence[Outcome], digest: str, output: Output) -> ShardResult:
+    """Writes the sidecar of rows that are no clips."""
+    sidecar = Sidecar(digest, 0, sha256().hexdigest(), tuple(outcomes))
     output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
-    return ShardResult(key, len(sidecar.outcomes), False, digest, cpu_ns)
+    return ShardResult(key, len(outcomes), False, digest)
+
+
+def _write_clips(key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool) -> ShardResult:
+    """Writes the shard's file and its sidecar, with what was known of the recordings before the first was read."""
+    uri, earlier = output.sidecar_uri(key), _audio_files(key, output)
+    watch = Watch.begin(clips, output)
+    sidecar, cpu_ns = _write_lines(key, clips, digest, output, pool)
+    outcomes = watch.end(sidecar.outcomes)
+    content = replace(sidecar, outcomes=outcomes).dump()
+    output.storage.write_bytes(uri, content)
+    watch.mark(Written(uri, content, outcomes))
+    left = tuple(sorted(earlier - {outcome.audio_sha256 or "" for outcome in outcomes}))
+    return ShardResult(key, len(outcomes), False, digest, left=left, cpu_ns=cpu_ns)
 
 
 def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> None:
@@ -158,6 +179,17 @@ def _write_lines(
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes)), tuple(cpu_ns)
 
 
+def _audio_files(key: ShardKey, output: Output) -> set[str]:
+    """The sha256 of the audio files that an earlier run has written for a shard."""
+    if output.settings.audio_part != "uri":
+        return set()
+    try:
+        outcomes = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes
+    except (FileNotFoundError, ValueError):
+        return set()
+    return {outcome.audio_sha256 for outcome in outcomes if outcome.audio_sha256 and outcome.audio_crc32c}
+
+
 def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
     """The values of one shard after the other. While one shard is uploaded, the next one keeps the threads busy.
 
@@ -169,15 +201,21 @@ def _in_turn(values: Iterable[T], turn: Lock) -> Generator[T]:
         yield from chain(first, values)
 
 
-def _committed(key: ShardKey, digest: str, output: Output) -> Sidecar | None:
+def _committed(key: ShardKey, digest: str, clips: Sequence[Clip], output: Output, pool: ClipPool) -> Sidecar | None:
     """The sidecar of an earlier run, if sidecar and shard are what this run would write."""
+    uri = output.sidecar_uri(key)
     try:
-        sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
+        content = output.storage.read_bytes(uri)
+        sidecar = Sidecar.load(content)
     except (FileNotFoundError, ValueError):
         return None
-    if sidecar.fingerprint != digest:
+    if sidecar.fingerprint != digest or key[0] == REJECTED:
+        return sidecar if sidecar.fingerprint == digest else None
+    # An altered sidecar may have lost an outcome.
+    if len(sidecar.outcomes) != len(clips) or not _intact(key, sidecar, output):
         return None
-    return sidecar if key[0] == REJECTED or _intact(key, sidecar, output) else None
+    found = Written(uri, content, sidecar.outcomes, clips)
+    return sidecar if look.unchanged([found], output, pool.reader or pool.executor) else None
 
 
 def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:

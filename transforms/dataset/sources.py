@@ -1,15 +1,20 @@
-"""Where the bytes of one clip come from."""
+"""Where the bytes of one clip come from, and which version of them it was."""
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import BinaryIO, Protocol, TypeAlias
 
-from transforms.storage import Storage
+from transforms.errors import ClipRejected
+from transforms.storage import Status, Storage, Version, uris
 
 # The cap bounds the memory of a few clips. A longer recording should be cut first.
 MAX_AUDIO_BYTES = 512 << 20
+# Many clips are segments of one recording, and shards take theirs from many recordings.
+_VERSIONS = 1 << 14
 
 # The file's contents, or the exception of reading them; None for a file that is read when it is decoded.
 Ahead: TypeAlias = "Future[bytes | None]"
@@ -37,17 +42,93 @@ class Stored:
       uri: absolute path or gs:// URI.
       storage: reads it.
       ahead: its read, if that was begun before.
+      versions: what was read of it, the last read last.
     """
 
     uri: str
     storage: Storage
     ahead: Ahead | None = None
+    versions: list[Version | None] = field(default_factory=list, compare=False)
 
     def read(self) -> bytes:
         """The whole file."""
         content = self.ahead.result() if self.ahead is not None else None
-        return self.storage.read_audio(self.uri, MAX_AUDIO_BYTES) if content is None else content
+        content = self.storage.read_audio(self.uri, MAX_AUDIO_BYTES) if content is None else content
+        self.note(Version.of(content))
+        return content
 
     def open(self) -> BinaryIO:
         """The file, seekable, to read parts of it."""
-        return self.storage.open_audio(self.uri)
+        stream = self.storage.open_audio(self.uri)
+        if uris.is_gcs(self.uri):
+            self.note(_of_stream(stream))
+        else:
+            self.look()
+        return stream
+
+    def note(self, version: Version | None) -> None:
+        """Notes the version that was read."""
+        self.versions.append(version)
+
+    def look(self) -> None:
+        """Notes the version of the whole file, of which parts are about to be read."""
+        status = self.storage.status(self.uri)
+        self.note(None if status is None else version_of(self.uri, status, self.storage))
+
+    @property
+    def version(self) -> Version | None:
+        """The version that was read; None if nothing was, or it is not known."""
+        return self.versions[-1] if self.versions else None
+
+
+def _of_stream(stream: BinaryIO) -> Version:
+    """Of an object in gs:// that has been opened: as the service tells it, or of what has been fetched."""
+    told: Version | None = getattr(getattr(stream, "raw", None), "version", None)
+    if told is not None:
+        return told
+    version = Version.of_file(stream)
+    stream.seek(0)
+    return version
+
+
+def version_of(uri: str, status: Status | None, storage: Storage) -> Version | None:
+    """The version of a whole file, which is read unless one of this status has been read before.
+
+    Args:
+      uri: absolute path or gs:// URI.
+      status: of a local file, now; None for an object, which is read in any case.
+      storage: reads it.
+
+    Returns:
+      None if the file cannot be read, or has another status after it.
+
+    Raises:
+      StorageError, UserError: as `Storage.open_audio`.
+    """
+    if status is None:
+        return _read(uri, storage)
+    # Threads that ask for one recording at the same moment must not all read it.
+    with _LOCKS[status.inode % len(_LOCKS)]:
+        return _read_once(uri, status, storage)
+
+
+def forget() -> None:
+    """Has every file read again."""
+    _read_once.cache_clear()
+
+
+_LOCKS = tuple(Lock() for _ in range(64))
+
+
+@functools.lru_cache(maxsize=_VERSIONS)
+def _read_once(path: str, status: Status, storage: Storage) -> Version | None:
+    version = _read(path, storage)
+    return version if storage.status(path) == status else None
+
+
+def _read(uri: str, storage: Storage) -> Version | None:
+    try:
+        with storage.open_audio(uri) as stream:
+            return Version.of_file(stream)
+    except ClipRejected:
+        return None

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from transforms import reasons
 from transforms.audio import builds
 from transforms.clip import Outcome
-from transforms.dataset import assign, duplicates, ledger
+from transforms.dataset import assign, description, duplicates, ledger
 from transforms.dataset.checksums import Checksums, Recorder
 from transforms.dataset.description import DatasetDescription, Shard, Split
 from transforms.dataset.duplicates import Leaks, audio_of
@@ -41,14 +41,15 @@ from transforms.storage import uris
 SIDECARS_AT_A_TIME = 16
 
 
-def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report:
+def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report | None:
     """Writes all that describes the dataset as a whole, `dataset.json` last.
 
     Every sidecar is read once, in the dataset's order; a few are in memory at a time. A second call writes the same
     bytes.
 
     Returns:
-      What `report.json` holds.
+      What `report.json` holds; None if a clip that an earlier run has left out for its audio no longer is to be, since
+      another recording has changed. Its shard is then forgotten, and the dataset not complete until it is written.
 
     Raises:
       AccountingError: accepted and rejected rows are not the manifest's rows.
@@ -64,12 +65,21 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     output.check_claim()
     files = Recorder(output.folder, output.storage)
     files.note(uris.join(output.folder, RUN_FILE), output.claim)
+    stale = [result.key for result in results if result.stale]
+    left = {audio for result in results for audio in result.left}
     with files.write(uris.join(output.folder, REJECTED_FILE)) as letters:
-        outcomes = _count(_outcomes(plan, output, count, fingerprints, files), count, letters, output.origins)
+        outcomes = _count(_outcomes(plan, output, count, fingerprints, files, stale), count, letters, output.origins)
+        outcomes = _without_audio_of(outcomes, left)
         written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, files)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = report_of(count, plan, _repeated_audio(count, output))
+    for audio in left:  # of recordings that are others now
+        output.delete_audio(audio)
+    if stale:
+        for key in stale:
+            output.storage.delete(output.sidecar_uri(key))
+        return None
     files.write_bytes(uris.join(output.folder, REPORT_FILE), report.dump())
     files.write_bytes(uris.join(output.folder, PAGE_FILE), page.page(report).encode())
     output.sweep()
@@ -87,9 +97,17 @@ def _complete(description: DatasetDescription, plan: Plan, output: Output, files
 
 
 def _outcomes(
-    plan: Plan, output: Output, count: Count, fingerprints: Mapping[ShardKey, str], files: Recorder
+    plan: Plan,
+    output: Output,
+    count: Count,
+    fingerprints: Mapping[ShardKey, str],
+    files: Recorder,
+    stale: list[ShardKey],
 ) -> Iterator[Outcome]:
-    """Every outcome, shard by shard; adds each shard to its split, and shard and sidecar to the files."""
+    """Every outcome, shard by shard.
+
+    Adds each shard to its split, shard and sidecar to the files, and those that must be written again to `stale`.
+    """
 
     def read(key: ShardKey) -> tuple[ShardKey, Sidecar, str]:
         return key, *_sidecar(key, output, fingerprints[key])
@@ -99,8 +117,10 @@ def _outcomes(
         leaks = Leaks.of(sidecar for _, sidecar, _ in map_ordered(executor, read, held_out, SIDECARS_AT_A_TIME))
         for key, found, digest in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
             sidecar, checksum = found, digest
-            if dropped := leaks.add(key[0], found.outcomes):
-                duplicates.drop(key, dropped, output, reasons.AUDIO_IN_TRAIN)
+            dropped = leaks.add(key[0], found.outcomes)
+            if dropped or duplicates.has_leaks(found):
+                if not duplicates.drop(key, dropped, output, reasons.AUDIO_IN_TRAIN):
+                    stale.append(key)
                 _, sidecar, checksum = read(key)
             files.note(output.sidecar_uri(key), checksum)
             if key[0] != REJECTED:
@@ -136,6 +156,13 @@ def _count(
         yield outcome
 
 
+def _without_audio_of(outcomes: Iterable[Outcome], left: set[str]) -> Iterator[Outcome]:
+    """The outcomes as they come; audio files that one of them names stay."""
+    for outcome in outcomes:
+        left.discard(outcome.audio_sha256 or "")
+        yield outcome
+
+
 def _description(count: Count, plan: Plan, settings: Settings) -> DatasetDescription:
     """The contract with the tuning half."""
     splits = {
@@ -143,7 +170,7 @@ def _description(count: Count, plan: Plan, settings: Settings) -> DatasetDescrip
         for name, split in count.splits.items()
     }
     return DatasetDescription(
-        FORMAT_VERSION,
+        description.VERSION,
         fingerprint=count.digest.hexdigest(),
         settings=asdict(settings),
         decoders=builds.builds(),

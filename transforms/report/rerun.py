@@ -5,10 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
-from transforms.dataset import checksums
+from transforms.dataset import checksums, look
 from transforms.dataset.checksums import Checksums
+from transforms.dataset.look import Written
 from transforms.dataset.output import CHECKSUMS_FILE, DATASET_FILE, REPORT_FILE, RUN_FILE, Output, run_file
-from transforms.dataset.plan import REJECTED, Plan
+from transforms.dataset.plan import REJECTED, Plan, ShardKey
+from transforms.dataset.sidecar import Sidecar
 from transforms.errors import NotARegularFileError
 from transforms.listener import Listener
 from transforms.ordered import map_ordered
@@ -17,13 +19,16 @@ from transforms.storage import uris
 
 # Files that are hashed at a time: a few for each core, and enough to hide the delay of a bucket.
 FILES_AT_A_TIME = 16
+# Recordings that are asked for at a time, and shards whose recordings are looked at together: a listing of a folder in
+# gs:// then tells of many of them.
+LOOKS_AT_A_TIME, SHARDS_AT_A_TIME = 64, 256
 
 
 def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
     """The report of the dataset that an earlier run has finished, if nothing of it would be different now.
 
-    Every file is read and compared with its checksum, and nothing is written. Whatever else decides a run's result must
-    be compared here, too.
+    Every file is read and compared with its checksum, every recording is looked at, and nothing is written. Whatever
+    else decides a run's result must be compared here, too.
 
     Args:
       plan: what the manifests hold now.
@@ -38,7 +43,12 @@ def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
     """
     try:
         known = Checksums.load(output.storage.read_bytes(uris.join(output.folder, CHECKSUMS_FILE)))
-        same = _same_run(known, plan, output) and _all_there(known, plan, output) and _intact(known, output, listener)
+        same = (
+            _same_run(known, plan, output)
+            and _all_there(known, plan, output)
+            and _intact(known, output, listener)
+            and _same_recordings(plan, output, listener)
+        )
         return Report.load(output.storage.read_bytes(uris.join(output.folder, REPORT_FILE))) if same else None
     except (FileNotFoundError, IsADirectoryError, NotARegularFileError, PermissionError, ValueError):
         return None
@@ -72,4 +82,25 @@ def _intact(known: Checksums, output: Output, listener: Listener) -> bool:
             update(number, "")
             if not is_same:
                 return False
+    return True
+
+
+def _same_recordings(plan: Plan, output: Output, listener: Listener) -> bool:
+    """Whether every recording is as the earlier run found it."""
+    keys = [key for key in plan.shard_keys() if key[0] != REJECTED]
+
+    def written(key: ShardKey) -> Written:
+        uri = output.sidecar_uri(key)
+        content = output.storage.read_bytes(uri)
+        return Written(uri, content, Sidecar.load(content).outcomes)
+
+    with (
+        ThreadPoolExecutor(LOOKS_AT_A_TIME, thread_name_prefix="look") as executor,
+        listener.progress("looking at the recordings", len(keys), "shards") as update,
+    ):
+        for start in range(0, len(keys), SHARDS_AT_A_TIME):
+            some = list(map_ordered(executor, written, keys[start : start + SHARDS_AT_A_TIME], 4 * FILES_AT_A_TIME))
+            if not look.unchanged(some, output, executor):
+                return False
+            update(start + len(some), "")
     return True

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, UnreadableError, UserError
 from transforms.storage import local, uris
-from transforms.storage.base import Backend, Guard, ListedObject, crc32c
+from transforms.storage.base import MARKS, Backend, Guard, ListedObject, Status, Version, crc32c
 
 if TYPE_CHECKING:
     from transforms.storage.gcs import Gcs
 
-__all__ = ["Guard", "ListedObject", "Storage", "crc32c"]
+__all__ = ["MARKS", "Guard", "ListedObject", "Status", "Storage", "Version", "crc32c"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,38 @@ class Storage:
         """
         return self._gcs().list_objects(folder, at_most)
 
+    def version(self, uri: str) -> Version | None:
+        """The length and crc32c of an object in gs://, which need not be fetched for it.
+
+        Returns:
+          None where only reading tells: of local files, and of objects stored with Content-Encoding: gzip.
+
+        Raises:
+          FileNotFoundError, IsADirectoryError: there is no such object.
+          StorageError, UserError: as `open_read`.
+        """
+        return self._backend(uri).version(uri)
+
+    def status(self, uri: str, places: dict[str, str] | None = None) -> Status | None:
+        """What the system tells of a local file, at the cost of a look; None of all else.
+
+        Args:
+          uri: local path or gs:// URI.
+          places: folders without their links, which one look at many files need find only once.
+        """
+        return self._backend(uri).status(uri, {} if places is None else places)
+
+    def mark(self, uri: str, number: int) -> None:
+        """Notes a number below `MARKS` at a local file, in a place that changes no byte of it.
+
+        It is gone when the file is written, touched or copied without its time. In gs:// nothing is noted.
+        """
+        self._backend(uri).mark(uri, number)
+
+    def marked(self, uri: str) -> int | None:
+        """The number that `mark` has noted; any other number, or None, if there is none."""
+        return self._backend(uri).marked(uri)
+
     def match(self, pattern: str) -> list[str]:
         """The files that a glob matches, sorted. * and ? match within a name, ** matches folders at any depth."""
         return self._backend(pattern).match(pattern)
@@ -219,18 +251,18 @@ class Storage:
         elif files:
             self._backend(folder).remove(folder, files, self.guard)
 
-    def version(self, uri: str) -> str:
+    def generation(self, uri: str) -> str:
         """Another text for each time that the file is written; "" if there is none."""
-        return self._backend(uri).version(uri)
+        return self._backend(uri).generation(uri)
 
-    def renew(self, uri: str, version: str) -> bool:
+    def renew(self, uri: str, generation: str) -> bool:
         """Keeps a file from being written or removed by those who had the folder before, and have looked at it already.
 
         In gs:// the object becomes one of another generation, with the same contents. On disk there is nothing to do.
 
         Args:
           uri: of a file that somebody else may have written, and that is to stay as it is.
-          version: of the file, before its contents were looked at.
+          generation: of the file, before its contents were looked at.
 
         Returns:
           False if the file has changed since.
@@ -238,7 +270,7 @@ class Storage:
         Raises:
           UserError, StorageError: as `write`.
         """
-        return self._backend(uri).renew(uri, version)
+        return self._backend(uri).renew(uri, generation)
 
     def confirm(self) -> None:
         """Looks whether the guard still holds.
@@ -247,7 +279,7 @@ class Storage:
           OvertakenError: it does not.
         """
         if self.guard is not None:
-            self.guard.confirm(self.version)
+            self.guard.confirm(self.generation)
 
     def sweep(self, folder: str) -> None:
         """Removes half-written files below a folder that dead processes have left, of this machine or of any other.

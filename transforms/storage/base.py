@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import builtins  # a record has a field of the name `bytes`
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import google_crc32c
 
 from transforms.errors import OvertakenError
+
+_Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +27,23 @@ class Guard:
 
     Attributes:
       uri: of the file that says whose the folder is.
-      version: of that file, as `Storage.version` tells it.
+      generation: of that file, as `Storage.generation` tells it.
       owner: names the owner: 16 hexadecimal digits.
       lost: what is said when the folder is somebody else's.
     """
 
     uri: str
-    version: str
+    generation: str
     owner: str
     lost: str
 
-    def confirm(self, version: Callable[[str], str]) -> None:
+    def confirm(self, generation: Callable[[str], str]) -> None:
         """Looks whether the folder is still the owner's.
 
         Raises:
           OvertakenError: it is not.
         """
-        if version(self.uri) != self.version:
+        if generation(self.uri) != self.generation:
             raise OvertakenError(self.lost)
 
 
@@ -86,17 +89,80 @@ class Backend(Protocol):
     def remove(self, folder: str, uris: Sequence[str], guard: Guard, /) -> None:
         """Removes files of a folder; no error when one is not there."""
 
-    def version(self, uri: str, /) -> str:
+    def generation(self, uri: str, /) -> str:
         """Another text for each time that the file is written; "" if there is none."""
 
-    def renew(self, uri: str, version: str, /) -> bool:
-        """Has whoever looked at a file before find it changed; False if it is not of this version."""
+    def renew(self, uri: str, generation: str, /) -> bool:
+        """Has whoever looked at a file before find it changed; False if it is not of this generation."""
 
     def sweep(self, folder: str, guard: Guard | None, /) -> None:
         """Removes what dead processes, and other owners than the guard's, have left half-written below `folder`."""
 
+    def version(self, uri: str, /) -> Version | None:
+        """Of the file's contents, if they need not be fetched for it; None if they must. Or FileNotFoundError."""
+
+    def status(self, uri: str, places: dict[str, str], /) -> Status | None:
+        """What the system tells of a file without reading it; None where that says nothing of its contents."""
+
+    def mark(self, uri: str, number: int, /) -> None:
+        """Notes a number at a file, beside its contents, where this backend has a place for it."""
+
+    def marked(self, uri: str, /) -> int | None:
+        """The number that was noted, unless the file was touched or copied since; another number then, or None."""
+
     def compose(self, sources: list[str], destination: str, /) -> bool:
         """Joins the sources without fetching them; False if this backend cannot."""
+
+
+# The length of a mark in decimal digits, and so one in ten million that a file has a number by chance.
+MARKS = 10**7
+
+
+class Status(NamedTuple):
+    """What changes when a file is written to, replaced, moved or given other rights, on one machine.
+
+    Attributes:
+      place: its folder without links; of a link, the file that it leads to.
+      inode: its number in the file system.
+      mode: kind and rights.
+      bytes: its length.
+      modified_ns: when its contents were set, as the writer says.
+      changed_ns: when anything of it was changed, as the system says.
+    """
+
+    place: str
+    inode: int
+    mode: int
+    bytes: int
+    modified_ns: int
+    changed_ns: int
+
+
+class Version(NamedTuple):
+    """What tells the contents of a file from those of another; the same on every machine.
+
+    Attributes:
+      bytes: its length.
+      crc32c: of its contents, as `crc32c` has it.
+    """
+
+    bytes: int
+    crc32c: str
+
+    @staticmethod
+    def of(content: builtins.bytes) -> Version:
+        """Of a file with these contents."""
+        return Version(len(content), crc32c(content))
+
+    @staticmethod
+    def of_file(file: BinaryIO) -> Version:
+        """Of all that can be read of a file from its beginning; it then stands at its end."""
+        checksum, length = _Crc32c(), 0
+        file.seek(0)
+        while block := file.read(1 << 20):
+            checksum.update(block)
+            length += len(block)
+        return Version(length, base64.b64encode(checksum.digest()).decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +174,14 @@ class ListedObject:
       size: bytes.
       crc32c: of its contents, as `crc32c` has it.
       content_type: as it was uploaded with.
+      content_encoding: "gzip" for an object that is unpacked when it is read; else "".
     """
 
     uri: str
     size: int
     crc32c: str
     content_type: str
+    content_encoding: str = ""
 
 
 def crc32c(content: bytes) -> str:

@@ -29,7 +29,7 @@ from google.cloud.storage.exceptions import DataCorruption
 
 from transforms.errors import OvertakenError, StorageError
 from transforms.storage import gcs_client
-from transforms.storage.base import Guard, ListedObject, crc32c
+from transforms.storage.base import Guard, ListedObject, Status, Version, crc32c
 from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
 from transforms.storage.uris import GCS_SCHEME, is_gcs, shown
 
@@ -109,11 +109,11 @@ class Gcs:
             again_if_damaged(lambda: self._upload(uri, file, before))
             return
         # Looked at after the generation: who takes the folder over later changes what he finds, or finds this object.
-        guard.confirm(self.version)
+        guard.confirm(self.generation)
         try:
             uploaded = again_if_damaged(lambda: self._upload(uri, file, before))
         except StorageError:
-            guard.confirm(self.version)
+            guard.confirm(self.generation)
             again_if_damaged(lambda: self._upload(uri, file, self._generation(uri)))
             return
         if uri != guard.uri:
@@ -122,7 +122,7 @@ class Gcs:
     def _take_back_unless(self, uri: str, generation: int, guard: Guard) -> None:
         """Removes what was uploaded after the guard was asked, if by then the folder was somebody else's."""
         try:
-            guard.confirm(self.version)
+            guard.confirm(self.generation)
         except OvertakenError:
             self._delete(uri, generation)
             raise
@@ -177,9 +177,10 @@ class Gcs:
 
         def listed(blob: Blob) -> ListedObject:
             uri = f"{GCS_SCHEME}{bucket}/{blob.name}"
-            return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type))
+            encoding = str(blob.content_encoding or "")
+            return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type), encoding)
 
-        return self._listed(folder, "name,size,crc32c,contentType", listed, at_most)
+        return self._listed(folder, "name,size,crc32c,contentType,contentEncoding", listed, at_most)
 
     def match(self, pattern: str) -> list[str]:
         """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""
@@ -204,7 +205,7 @@ class Gcs:
         else:
             listed = dict(self._listed(folder, "name,generation", self._generation_of(folder), None))
             generations = {uri: listed.get(uri, 0) for uri in uris}
-        guard.confirm(self.version)
+        guard.confirm(self.generation)
         there = [uri for uri in uris if generations[uri]]
         with ThreadPoolExecutor(DELETIONS_AT_A_TIME, thread_name_prefix="delete") as executor:
             list(executor.map(lambda uri: self._delete(uri, generations[uri]), there))
@@ -223,13 +224,13 @@ class Gcs:
             except api.PreconditionFailed:
                 return
 
-    def version(self, uri: str) -> str:
+    def generation(self, uri: str) -> str:
         """The object's generation; "" if there is none."""
         with self.client.faults(uri):
             generation = self._generation(uri)
         return str(generation) if generation else ""
 
-    def renew(self, uri: str, version: str) -> bool:
+    def renew(self, uri: str, generation: str) -> bool:
         """Composes an object of itself, if it is of this generation: its contents stay, and its generation is new."""
         blob = self.client.blob_of(uri)
         blob.content_type = OCTETS  # the server asks for one
@@ -237,7 +238,7 @@ class Gcs:
             try:
                 blob.compose(
                     [self.client.blob_of(uri)],
-                    if_generation_match=int(version or 0),
+                    if_generation_match=int(generation or 0),
                     timeout=gcs_client.TIMEOUT,
                     retry=gcs_client.RETRY,
                 )
@@ -251,6 +252,21 @@ class Gcs:
             with suppress(FileNotFoundError):
                 if self.age(uri) > SWEPT_SECONDS:
                     self.delete(uri)
+
+    def version(self, uri: str) -> Version | None:
+        """As the service tells it; None for an object that is unpacked when it is read."""
+        return _version(self.client.read_blob(uri, _looked_at))
+
+    def status(self, uri: str, places: dict[str, str]) -> Status | None:
+        """Nothing that costs less than `version`."""
+        return None
+
+    def mark(self, uri: str, number: int) -> None:
+        """There is no place for it."""
+
+    def marked(self, uri: str) -> int | None:
+        """Nothing was noted."""
+        return None
 
     def compose(self, sources: list[str], destination: str) -> bool:
         """Joins objects of one bucket on the server, in rounds of 32; intermediate objects are removed in any case."""
@@ -284,7 +300,7 @@ class Gcs:
           DataCorruption: the service found another crc32c and has kept nothing.
           StorageError: another process has written the object meanwhile.
         """
-        length, crc32c = _measured(file)
+        length, crc32c = Version.of_file(file)
         blob = self.client.blob_of(uri)
         blob.chunk_size = UPLOAD_BYTES
         try:
@@ -434,6 +450,10 @@ def _decompress(into: _Checked) -> None:
         shutil.copyfileobj(plain, into.file, 1 << 20)
 
 
+def _version(blob: Blob) -> Version | None:
+    return None if blob.content_encoding else Version(int(blob.size), str(blob.crc32c))
+
+
 def _looked_at(blob: Blob) -> Blob:
     blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
     return blob
@@ -450,6 +470,7 @@ class _Range(io.RawIOBase):
         self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
         self._size = int(blob.size)
         self._at = 0
+        self.version = _version(blob)
 
     def readable(self) -> bool:
         return True
@@ -485,16 +506,6 @@ class _Range(io.RawIOBase):
         if len(content) != end - self._at:
             raise DataCorruption(None, f"{len(content)} bytes came instead of {end - self._at}")
         return content
-
-
-def _measured(file: BinaryIO) -> tuple[int, str]:
-    """The file's length in bytes and its crc32c, as the service writes it."""
-    checksum, length = _Crc32c(), 0
-    file.seek(0)
-    while block := file.read(1 << 20):
-        checksum.update(block)
-        length += len(block)
-    return length, base64.b64encode(checksum.digest()).decode()
 
 
 def _in_one_bucket(uris: Sequence[str]) -> bool:

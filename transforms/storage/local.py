@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
 from transforms.locks import held
-from transforms.storage.base import Guard
+from transforms.storage.base import MARKS, Guard, Status, Version
 from transforms.storage.uris import join, parent, shown
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 _DAMAGED = {errno.EIO, errno.ESTALE, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
 _TRIES = 3
 _BUFFER_BYTES = 1 << 16
+SECOND_NS = 1_000_000_000
 # File systems without hard links say so in one of these ways.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -123,7 +124,7 @@ def write(path: str, guard: Guard | None = None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             if guard is not None:
-                guard.confirm(version)  # once the part is there: who takes the folder over later finds it
+                guard.confirm(generation)  # once the part is there: who takes the folder over later finds it
             with _write_faults(path):
                 _rename(part, path, guard)  # still open, for a part that no process holds is swept
     except BaseException:
@@ -136,7 +137,7 @@ def _rename(part: Path, path: str, guard: Guard | None) -> None:
         part.replace(path)
     except FileNotFoundError:
         if guard is not None:
-            guard.confirm(version)
+            guard.confirm(generation)
         raise StorageError(f"cannot write {shown(path)}: what was written was removed meanwhile") from None
 
 
@@ -262,6 +263,43 @@ def delete(path: str) -> None:
         Path(path).unlink()
 
 
+def version(path: str) -> Version | None:
+    """Only reading a file tells."""
+    return None
+
+
+def status(path: str, places: dict[str, str]) -> Status | None:
+    """What the system tells of a file; None for what is no regular file, or cannot be looked at."""
+    try:
+        found = os.lstat(path)
+        if stat.S_ISLNK(found.st_mode):
+            place, found = os.path.realpath(path), os.stat(path)  # noqa: PTH116 -- the text as written
+        else:
+            folder = os.path.dirname(path)  # noqa: PTH120
+            place = places.get(folder) or places.setdefault(folder, os.path.realpath(folder))
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return Status(place, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def mark(path: str, number: int) -> None:
+    """Sets the fraction of the second of the file's time: it goes when the file is written, touched or copied."""
+    with suppress(OSError):  # of somebody else: it is not marked, then
+        begun = os.stat(path).st_mtime_ns // SECOND_NS * SECOND_NS  # noqa: PTH116
+        os.utime(path, ns=(begun, begun + number * SECOND_NS // MARKS))
+
+
+def marked(path: str) -> int | None:
+    """The fraction of the second of the file's time."""
+    try:
+        fraction = os.stat(path).st_mtime_ns % SECOND_NS  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return None if fraction * MARKS % SECOND_NS else fraction * MARKS // SECOND_NS
+
+
 def compose(sources: list[str], destination: str) -> bool:
     """Files on a disk are joined by copying them."""
     return False
@@ -274,7 +312,7 @@ def remove(folder: str, paths: Sequence[str], guard: Guard) -> None:
             bin_, descriptor = _bin(folder, guard)
         stack.callback(os.close, descriptor)
         stack.callback(shutil.rmtree, bin_, ignore_errors=True)
-        guard.confirm(version)
+        guard.confirm(generation)
         for number, path in enumerate(paths):
             with _write_faults(path):
                 _refuse_links(path, guard)
@@ -299,11 +337,11 @@ def _throw_away(path: Path, to: Path, guard: Guard) -> None:
         path.replace(to)
         return
     if not to.parent.exists():
-        guard.confirm(version)
+        guard.confirm(generation)
         raise StorageError(f"cannot remove {shown(str(path))}: another process is cleaning up; run this command again")
 
 
-def version(path: str) -> str:
+def generation(path: str) -> str:
     """The file's sha256 and the time when it was written; "" if there is none."""
     try:
         with open_read(path) as file, _faults(path):
@@ -312,7 +350,7 @@ def version(path: str) -> str:
         return ""
 
 
-def renew(path: str, version: str) -> bool:
+def renew(path: str, generation: str) -> bool:
     """Who had the folder before has nothing left to rename."""
     return True
 

@@ -146,7 +146,7 @@ def test_a_description_is_what_is_read_back():
     described = describe(make_plan([], Settings()), Settings(normalize_text=("nfc",)))
     assert described["settings"]["normalize_text"] == ["nfc"]
     assert described["manifest"] == {"rows": 0, "digest": "0" * 64}
-    assert (described["format_version"], described["num_shards"]["rejected"]) == (1, 1)
+    assert (described["format_version"], described["num_shards"]["rejected"]) == (2, 1)
     assert described["decoders"] == builds()
 
 

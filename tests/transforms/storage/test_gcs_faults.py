@@ -194,7 +194,7 @@ def test_parts_are_of_one_generation(bucket):
 
 
 def test_two_writers_do_not_interleave(bucket):
-    with pytest.raises(StorageError, match="another process has written this object"):  # noqa: SIM117
+    with pytest.raises(StorageError, match="another process has written or removed this object"):  # noqa: SIM117
         with storage.write(f"{ROOT}/new") as late:
             late.write(b"late")
             storage.write_bytes(f"{ROOT}/new", b"early")

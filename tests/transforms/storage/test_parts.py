@@ -24,7 +24,7 @@ def guarded(root, owner=ME):
     """A storage that writes into a folder as long as `own` says that it is `owner`'s."""
     uri = uris.join(root, "own")
     storage.write_bytes(uri, owner.encode())
-    return replace(storage, guard=Guard(uri, storage.version(uri), owner, "it is another's"))
+    return replace(storage, guard=Guard(uri, storage.generation(uri), owner, "it is another's"))
 
 
 def parts(folder):
@@ -159,10 +159,10 @@ def test_the_same_contents_written_anew_are_another_version(root):
 
 
 def test_a_file_without_a_version_is_none(root):
-    assert storage.version(uris.join(root, "own")) == ""
+    assert storage.generation(uris.join(root, "own")) == ""
     guarded(root)
     storage.delete(uris.join(root, "own"))
-    assert storage.version(uris.join(root, "own")) == ""
+    assert storage.generation(uris.join(root, "own")) == ""
 
 
 def test_what_was_removed_before_it_got_its_name_is_told(tmp_path):
