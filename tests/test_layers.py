@@ -37,7 +37,8 @@ ORDER = {
     "transforms": [
         *("", "limits", "printable", "reasons", "errors", "region", "records", "listener", "ordered", "text", "clip"),
         *("payloads", "settings", "json_schema", "tasks"),
-        *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
+        *("storage.uris", "storage.base", "storage.opening", "storage.local", "storage.confined"),
+        *("storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *(
             "audio",

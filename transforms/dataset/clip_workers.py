@@ -62,7 +62,7 @@ class ClipWorkers:
         """
         with _Desk(source) as desk:
             try:
-                parts = self._pool.run(pickle.dumps((clip, source.uri)), desk.answer)
+                parts = self._pool.run(pickle.dumps((clip, source.uri, source.folders)), desk.answer)
             except WorkerDied as death:
                 raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
         outcome, mime_type, cpu_ns = orjson.loads(parts[0])
@@ -112,10 +112,10 @@ def packed(converted: Converted) -> Sequence[bytes]:
     return orjson.dumps(told), converted.line, payload.content if payload else b""
 
 
-def unpacked(task: bytes) -> tuple[Clip, str]:
-    """The clip of a task, and the URI of its recording."""
-    clip, uri = pickle.loads(task)
-    return clip, uri
+def unpacked(task: bytes) -> tuple[Clip, str, tuple[str, ...] | None]:
+    """The clip of a task, the URI of its recording, and the folders in which that must lie."""
+    clip, uri, folders = pickle.loads(task)
+    return clip, uri, folders
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class _Work:
     def __call__(self, task: bytes, parent: Parent) -> Sequence[bytes]:
         from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
 
-        clip, uri = unpacked(task)
-        converted = conversion.convert(clip, _Asked(uri, parent), self.settings, self.verify)
+        clip, uri, folders = unpacked(task)
+        converted = conversion.convert(clip, _Asked(uri, folders, parent), self.settings, self.verify)
         with region.closed():
             return packed(converted)
 
@@ -139,19 +139,23 @@ class _Asked:
     """A recording as a worker has it: a file of this machine, or one that its parent reads for it."""
 
     uri: str
+    folders: tuple[str, ...] | None
     parent: Parent
 
     def read(self) -> bytes:
         if uris.is_gcs(self.uri):
             return self.parent.ask(_READ)
         with self.parent.clock.paused():
-            return Stored(self.uri, Storage()).read()
+            return self._stored().read()
 
     def open(self) -> BinaryIO:
         if uris.is_gcs(self.uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
         with self.parent.clock.paused():
-            return Stored(self.uri, Storage()).open()
+            return self._stored().open()
+
+    def _stored(self) -> Stored:
+        return Stored(self.uri, Storage(folders=self.folders))
 
 
 class _Parts(io.RawIOBase):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -11,6 +11,7 @@ import orjson
 
 from transforms import records
 from transforms.audio import builds
+from transforms.clip import Clip
 from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.errors import UserError
@@ -45,7 +46,7 @@ class Output:
       allowed: folders, besides the manifests' own, that local audio may lie in.
       num_shards: shards of each split.
       settings: what decides the bytes.
-      storage: reads the audio and writes the dataset.
+      storage: reads and writes the dataset, and is confined to its folder.
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
@@ -64,6 +65,11 @@ class Output:
     claim: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
     origins: Origins = NOWHERE
+
+    def storage_of(self, clip: Clip) -> Storage:
+        """What reads the clip's recording, and nothing outside of the folders that it may lie in."""
+        folders = self.allowed if clip.folders is None else tuple(clip.folders)  # a list, behind a shuffle
+        return replace(self.storage, folders=folders if clip.confined else None)
 
     def audio_folder(self) -> str:
         """Where audio files go, with `audio_part="uri"`."""

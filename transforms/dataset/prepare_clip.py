@@ -16,6 +16,7 @@ from transforms.manifests import allowed
 from transforms.settings import TEXT, Settings
 from transforms.storage import uris
 
+_OF_OPENING = (reasons.PATH_NOT_ALLOWED, reasons.NOT_FOUND, reasons.UNREADABLE, reasons.NOT_A_FILE)
 # `conversion.convert` with the dataset's settings, in this process or in a worker.
 Convert = Callable[[Clip, Source], Converted]
 
@@ -51,8 +52,9 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
     try:
         with region.closed():
             wanted = _normalized(clip, output.settings)
-        converted = convert(wanted, Stored(_uri(clip, output), output.storage, ahead))
+        converted = convert(wanted, Stored(_uri(clip, output), output.storage_of(clip), ahead))
     except ClipRejected as refusal:
+        refusal = _in_its_folders(refusal, clip, output)
         if refusal.reason == reasons.NOT_FOUND:
             refusal = nearest.refusal(clip, output)
         return Prepared(b"", rejected(clip, refusal.reason, refusal.detail))
@@ -76,12 +78,19 @@ def _uri(clip: Clip, output: Output) -> str:
     """Where the clip's recording is.
 
     Raises:
-      ClipRejected: it lies in no folder that the manifest may name, or in a bucket that cannot be read.
+      ClipRejected: it lies in a bucket that cannot be read.
     """
     uri = uris.absolute(clip.uri, output.base)
     why = dict(output.unreachable).get(uris.bucket_of(uri)) if uris.is_gcs(uri) else None
     if why is not None:
         raise ClipRejected(reasons.BUCKET_UNREACHABLE, why)
-    if clip.confined:
-        allowed.check_allowed(uri, output.allowed, clip.uri)
     return uri
+
+
+def _in_its_folders(refusal: ClipRejected, clip: Clip, output: Output) -> ClipRejected:
+    """The refusal of a file in the clip's folders. Of what lies outside of them nothing is told."""
+    if refusal.reason not in _OF_OPENING:
+        return refusal
+    if refusal.reason == reasons.PATH_NOT_ALLOWED or output.storage_of(clip).leads_out(_uri(clip, output)):
+        return allowed.refusal(clip.uri)
+    return refusal

@@ -22,6 +22,10 @@ class Source(Protocol):
     def uri(self) -> str:
         """Absolute path or gs:// URI."""
 
+    @property
+    def folders(self) -> tuple[str, ...] | None:
+        """In which a file of this machine must lie, as `Storage` has them."""
+
     def read(self) -> bytes:
         """The whole file."""
 
@@ -42,6 +46,11 @@ class Stored:
     uri: str
     storage: Storage
     ahead: Ahead | None = None
+
+    @property
+    def folders(self) -> tuple[str, ...] | None:
+        """In which a file of this machine must lie: those of the storage."""
+        return self.storage.folders
 
     def read(self) -> bytes:
         """The whole file."""

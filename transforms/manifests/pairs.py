@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
-from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UserError
+from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, UserError
 from transforms.manifests import timed
 from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
@@ -85,6 +85,9 @@ def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, s
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} is not valid UTF-8"))
+    except OutsideError:
+        detail = f"{pair['text']} is a link that leads out of the manifest's folder and the allowed ones"
+        return Row(number, fields, ClipRejected(reasons.PATH_NOT_ALLOWED, detail))
     except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
         return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} cannot be read"))
     except OSError as fault:
