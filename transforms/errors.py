@@ -142,7 +142,7 @@ class OutsideError(UserError, NotARegularFileError):
     def __str__(self) -> str:
         if self.filename is None:
             return str(self.args[0])
-        return f"{self.filename!r} is {self.strerror}; put the file itself there"
+        return f"{self.filename!r} is, or lies behind, {self.strerror}; put the file itself there"
 
 
 # The errors that a command prints in one line.

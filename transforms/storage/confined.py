@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from transforms.errors import OutsideError
+from transforms.errors import NotARegularFileError
 from transforms.storage import local, opening, uris
 
 
@@ -48,7 +48,7 @@ class Confined:
 
     def write_once(self, path: str, content: bytes, mime_type: str, look_first: bool) -> None:
         """As `local.write_once`. A link to a file outside is replaced."""
-        with suppress(FileNotFoundError, IsADirectoryError, OutsideError), self.open_read(path) as file:
+        with suppress(FileNotFoundError, IsADirectoryError, NotARegularFileError), self.open_read(path) as file:
             if file.read() == content:
                 return
         with self.write(path) as file:
@@ -95,7 +95,9 @@ class Confined:
         """Refuses `path` if `place`, which is it or its folder, lies outside as links are now."""
         try:
             real = os.path.realpath(place)
-        except (OSError, ValueError):
+        except ValueError:  # a NUL
             return  # whatever is done with it will say what is wrong
+        except OSError:  # a link that came or went meanwhile
+            raise opening.outside(path) from None
         if not opening.lies_in(real, self.folders):
             raise opening.outside(path)

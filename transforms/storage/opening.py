@@ -20,7 +20,8 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 # A handle names a file and does not open it: no device starts, no pipe gets a reader. Other systems have none.
 _HANDLE = getattr(os, "O_PATH", 0)
 _IN_FOLDER = (_HANDLE or os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SWAPPED = {errno.ELOOP, errno.ENOTDIR}  # a link where there was none when the path was resolved
+# A link where there was none when the path was resolved, or the other way round.
+_SWAPPED = {errno.ELOOP, errno.ENOTDIR, errno.EINVAL}
 _TRIES = 3
 
 
@@ -58,7 +59,7 @@ def name_of(descriptor: int) -> str | None:
 
 def outside(path: str) -> OutsideError:
     """The error for a path that leads out of the folders."""
-    return OutsideError(errno.ELOOP, "a link to a file outside of the folder", path)
+    return OutsideError(errno.ELOOP, "a link that leads out of the folder", path)
 
 
 @functools.cache
@@ -82,15 +83,20 @@ def _by_handle(path: str, folders: Sequence[str] | None) -> int:
 def _by_walking(path: str, folders: Sequence[str]) -> int:
     """Opens each folder from within the one above, without following links: for systems that tell no names."""
     for left in reversed(range(_TRIES)):
-        real = os.path.realpath(path)
-        top = _top(real, folders)
-        if top is None:
-            raise outside(path)
         try:
+            real = os.path.realpath(path)
+            top = _top(real, folders)
+            if top is None:
+                raise outside(path)
             return _checked(_walked(top, real.removeprefix(top).strip("/").split("/")), path)
+        except NotARegularFileError:
+            raise
         except OSError as error:
-            if error.errno not in _SWAPPED or not left:
-                raise
+            if error.errno in _SWAPPED and left:
+                continue
+            if error.errno == errno.EINVAL:
+                raise outside(path) from error
+            raise
     raise AssertionError
 
 
