@@ -90,7 +90,10 @@ class PredictionsFile:
         if not uris.is_gcs(self._uri):
             # It has just been written in its place: a link there now is somebody else's.
             flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._stream = os.fdopen(os.open(self._uri, flags), "ab")
+            try:
+                self._stream = os.fdopen(os.open(self._uri, flags), "ab")
+            except OSError as fault:
+                raise StorageError(f"{self._uri}: {fault.strerror}") from fault
         return self
 
     def __exit__(self, *fault: object) -> None:
