@@ -53,13 +53,25 @@ def read_at_most(path: str, num_bytes: int, folders: Sequence[str] | None = None
 
     def read() -> bytes:
         with open_read(path, folders) as file, _faults(path):
-            size = os.fstat(file.fileno()).st_size
-            if size >= num_bytes:
+            before = os.fstat(file.fileno())
+            if before.st_size >= num_bytes:
                 return b"\0" * num_bytes
-            # Python allocates what is asked for. Files such as those in /proc do not tell their size.
-            return file.read(size or num_bytes)
+            # Python allocates what is asked for.
+            content = file.read(before.st_size) if before.st_size else _of_unknown_size(file, num_bytes)
+            after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UnreadableError("the file changed while it was read", shown(path))
+        return content
 
     return _again_if_damaged(read)
+
+
+def _of_unknown_size(file: BinaryIO, num_bytes: int) -> bytes:
+    """The contents of a file such as those in /proc, of which some refuse to be read in large parts."""
+    content = b""
+    while len(content) < num_bytes and (part := file.read(min(_BUFFER_BYTES, num_bytes - len(content)))):
+        content += part
+    return content
 
 
 def _again_if_damaged(call: Callable[[], T]) -> T:

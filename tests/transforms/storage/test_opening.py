@@ -1,8 +1,10 @@
 """A file is read if what was opened lies in the allowed folders, whatever its name leads to before and after."""
 
 import errno
+import fcntl
 import os
 import socket
+import stat
 import threading
 from pathlib import Path
 
@@ -258,6 +260,39 @@ def test_no_descriptor_is_left_open(root):
             except OSError as fault:
                 assert fault.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENOENT)
     assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("size", [3, 5, 4])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_file_that_changes_while_it_is_read_is_read_again_and_then_refused(root, monkeypatch, size, times):
+    real, left = os.fstat, [False, True] * times  # after the look before each read
+
+    def fstat(descriptor):
+        status = real(descriptor)
+        if stat.S_ISREG(status.st_mode) and _is_read(descriptor) and left and left.pop():
+            (root / "a").write_bytes(b"x" * size)
+            os.utime(root / "a", ns=(0, len(left)))
+        return status
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    if times == 3:
+        with pytest.raises(ClipRejected, match="changed while it was read") as refusal:
+            Storage().read_audio(str(root / "a"), 99)
+        assert refusal.value.reason == reasons.UNREADABLE
+    else:
+        assert Storage().read_audio(str(root / "a"), 99) == b"x" * size
+
+
+def _is_read(descriptor):
+    return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_PATH
+
+
+@pytest.mark.skipif(not Path("/proc/sys/kernel/random/uuid").exists(), reason="no such file on this system")
+def test_a_file_that_does_not_tell_its_size_is_read_in_parts():
+    """Asked for 512 MiB at once, this one would say that there is no memory."""
+    assert len(Storage().read_audio("/proc/sys/kernel/random/uuid", 1 << 29)) == 37
+    with pytest.raises(ClipRejected, match="longer than the limit of 36 bytes"):
+        Storage().read_audio("/proc/sys/kernel/random/uuid", 36)
 
 
 WRITES = {
