@@ -230,7 +230,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         allowed=allowed.allowed_roots(inputs.manifests, inputs.rows, inputs.base),
         num_shards=plan.num_shards,
         settings=inputs.settings,
-        storage=storage,
+        storage=storage.within([folder]),
         verify=request.verify,
         unreachable=_unreachable(request, named, known, plan.rows, storage, listener),
         origins=Origins.of(inputs.manifests, inputs.rows, inputs.base),
@@ -274,8 +274,8 @@ def _every_row(
 def _inputs(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
     """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
-    manifests = locate.locate(request.manifest, base, storage)
     rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
+    manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
     return _Inputs(manifests, read.survey(manifests, rows, storage), base, settings)
 
@@ -289,18 +289,20 @@ def _merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -
     made, settings = merging.load(request.output, folder, storage)
     _refuse_contradictions(request, made, settings, base, storage)
     made = replace(made, allow_path=(*made.allow_path, *_new_folders(request, made, base, folder)))
-    given = locate.locate(request.manifest, base, storage)
+    also_allowed = ManifestSettings(allow_path=request.allow_path)
+    given = allowed.confined(locate.locate(request.manifest, base, storage), also_allowed, base)
     merge = merging.read(given, made, settings, folder, base, storage)
-    as_made = merging.originals(made, folder, storage)
+    base_then = made.base_of(folder)
+    as_made = allowed.confined(merging.originals(made, folder, storage), merge.rows, base_then)
     rows = read.survey(as_made, merge.rows, storage)
     plan = make_plan(_every_row(as_made, rows, storage), settings)
     merging.check_unchanged(made, plan, request.output)
     added = merging.added(folder, storage)
     merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
     merge.write(folder, storage)
-    manifests = merge.manifests(folder, storage)
+    manifests = allowed.confined(merge.manifests(folder, storage), merge.rows, base_then)
     rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
-    return _Inputs(manifests, read.survey(manifests, rows, storage), made.base_of(folder), settings, merge)
+    return _Inputs(manifests, read.survey(manifests, rows, storage), base_then, settings, merge)
 
 
 def _new_folders(request: PrepareRequest, made: merging.Made, base: str, folder: str) -> list[str]:

@@ -26,7 +26,7 @@ class Canned:
 
     def __call__(self, task: bytes, parent: Parent) -> Sequence[bytes]:
         """The parts of the same result for every clip but for its texts."""
-        clip, _ = clip_workers.unpacked(task)
+        clip, *_ = clip_workers.unpacked(task)
         line = example.line(clip, self._payload, self._settings)
         outcome = Outcome(
             clip_id=clip.clip_id,

@@ -95,7 +95,7 @@ class Saboteur(clip_workers._Work):
     """Converts clips, but for those whose id names a deed: "crash-17"."""
 
     def __call__(self, task, parent):
-        clip, _ = clip_workers.unpacked(task)
+        clip, *_ = clip_workers.unpacked(task)
         deed = DEEDS.get(clip.clip_id.rpartition("-")[0])
         if deed is not None:
             deed()

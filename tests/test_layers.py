@@ -38,7 +38,8 @@ ORDER = {
         *("", "limits", "printable", "reasons", "errors", "locks", "temporary", "region", "records", "listener"),
         *("ordered", "text", "clip"),
         *("payloads", "settings", "json_schema", "tasks"),
-        *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
+        *("storage.uris", "storage.base", "storage.opening", "storage.local", "storage.confined"),
+        *("storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *(
             "audio",

@@ -4,7 +4,8 @@
     ├── ClipRejected             the clip's fault: an outcome in the ledger; the run goes on
     ├── UserError                the user can fix it: one line, exit status 1
     │   ├── UsageError           the request breaks a rule: one line, exit status 2
-    │   └── OvertakenError       another run has taken the output: one line, exit status 1
+    │   ├── OvertakenError       another run has taken the output: one line, exit status 1
+    │   └── OutsideError         a path leads out of the folders that may be read: one line, exit status 1
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
     │   └── UnreadableError      the disk failed on one file: of a clip, the clip's fault
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
@@ -138,6 +139,15 @@ class PayloadError(BrokenPromiseError):
 
 class NotARegularFileError(OSError):
     """The path names a pipe, socket or device, whose contents may never end."""
+
+
+class OutsideError(UserError, NotARegularFileError):
+    """The path leads out of the folders in which files may be read or written, by a link or by ".."."""
+
+    def __str__(self) -> str:
+        if self.filename is None:
+            return str(self.args[0])
+        return f"{self.filename!r} is, or lies behind, {self.strerror}; put the file itself there"
 
 
 # The errors that a command prints in one line.

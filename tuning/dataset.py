@@ -26,7 +26,7 @@ class Dataset:
       name: the folder as the user wrote it.
       uri: the folder as an absolute path or gs:// URI.
       description: the contents of `dataset.json`.
-      storage: reads the dataset's files, and writes the files below `tuning/`.
+      storage: reads the dataset's files, and writes the files below `tuning/`; confined to the folder.
     """
 
     name: str
@@ -122,6 +122,7 @@ def load(name: str, storage: Storage) -> Dataset:
       UserError: there is no dataset, it is not finished, or its `dataset.json` cannot be used.
     """
     uri = uris.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
+    storage = storage.within([uri])
     try:
         content = storage.read_bytes(uris.join(uri, DATASET_FILE))
         found = Dataset(name, uri, DatasetDescription.load(content), storage)

@@ -7,8 +7,8 @@ and at the end.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import orjson
@@ -88,7 +88,12 @@ class PredictionsFile:
         # The file is first rewritten, because a killed run may have left half a line.
         self._write()
         if not uris.is_gcs(self._uri):
-            self._stream = Path(self._uri).open("ab")
+            # It has just been written in its place: a link there now is somebody else's.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                self._stream = os.fdopen(os.open(self._uri, flags), "ab")
+            except OSError as fault:
+                raise StorageError(f"{self._uri}: {fault.strerror}") from fault
         return self
 
     def __exit__(self, *fault: object) -> None:

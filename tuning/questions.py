@@ -162,7 +162,7 @@ def question_about(
     clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
     with closing(ClipWorkers(_settings(prepared), verify=False, size=1)) as workers:
         try:
-            line = workers.convert(clip, Stored(uri, prepared.storage)).line
+            line = workers.convert(clip, Stored(uri, prepared.storage.anywhere())).line
         except ClipRejected as refusal:
             raise UserError(f"{file}: {refusal}") from None
     example = asked.provider.parse(line)

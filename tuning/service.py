@@ -34,7 +34,8 @@ def api_endpoint(request: ServiceRequest, prepared: Dataset | None, listener: Li
 
     listener.say(server.NOTICE)
     state_uri = prepared.tuning_uri("emulator.json") if prepared else None
-    with server.running(state_uri, storage=Storage(request.billing_project)) as url:
+    storage = prepared.storage if prepared else Storage(request.billing_project)
+    with server.running(state_uri, storage=storage) as url:
         yield url
 
 

@@ -32,7 +32,7 @@ class Run:
     @property
     def json(self) -> dict[str, Any]:
         """The one line that stdout is."""
-        assert (self.stdout.count("\n"), self.stdout[-1]) == (1, "\n")
+        assert (self.stdout.count("\n"), self.stdout[-1:]) == (1, "\n"), self.stderr
         tree: dict[str, Any] = json.loads(self.stdout)
         return tree
 

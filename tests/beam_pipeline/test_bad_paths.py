@@ -87,7 +87,7 @@ def test_a_file_that_the_disk_cannot_read_is_that_rows_fault(tmp_path, monkeypat
 
 
 def _with_faults(faults, call):
-    def opened(path):
+    def opened(path, folders):
         with faults(path):
             return call()
 
@@ -98,11 +98,11 @@ def test_a_fault_that_passes_is_none(tmp_path, monkeypatch):
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     real, left = local._descriptor, [errno.EIO, errno.EIO]
 
-    def flaky(path):
+    def flaky(path, folders):
         with local._faults(path):
             if left:
                 raise OSError(left.pop(), "x")
-        return real(path)
+        return real(path, folders)
 
     monkeypatch.setattr(local, "_descriptor", flaky)
     assert Storage().read_audio(str(tmp_path / "a.wav"), 99) == b"RIFF"

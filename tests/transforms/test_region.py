@@ -152,6 +152,8 @@ def test_what_the_world_did_to_a_stream_goes_first(inside):
 class Failing(io.BytesIO):
     """A recording of which the world gives a part only."""
 
+    folders = None
+
     def __init__(self, content, good, fault):
         super().__init__(content)
         self.good, self.fault = good, fault

@@ -1,5 +1,6 @@
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,12 @@ from tuning import dataset, join
 from tuning.check import files
 
 storage = Storage()
+
+
+@pytest.fixture
+def prepared(out):
+    """A dataset that may write anywhere, for each test joins into a folder of its own."""
+    return replace(dataset.load(str(out), storage), storage=storage)
 
 
 def shards(prepared, split):
@@ -154,9 +161,10 @@ def test_a_run_that_died_while_it_wrote_is_not_believed(prepared, tmp_path, monk
 
 def test_a_split_without_examples_has_no_file(tmp_path):
     prepared = dataset.load(str(prepare(tmp_path, 4, validation_fraction=0.0)), Storage())
-    files, _ = joined(prepared, str(tmp_path / "tuning"))
+    folder = uris.join(prepared.uri, "tuning")
+    files, _ = joined(prepared, folder)
     assert files.keys() == {"train"}
-    assert sorted(path.name for path in (tmp_path / "tuning").iterdir()) == ["joined.json", "train.jsonl"]
+    assert sorted(path.name for path in Path(folder).iterdir()) == ["joined.json", "train.jsonl"]
 
 
 def test_a_shard_to_be_cut_that_is_not_there_is_one_line(prepared, out, monkeypatch):

@@ -64,7 +64,7 @@ class ClipWorkers:
             source.look()
         with _Desk(source) as desk:
             try:
-                parts = self._pool.run(pickle.dumps((clip, source.uri)), desk.answer)
+                parts = self._pool.run(pickle.dumps((clip, source.uri, source.folders)), desk.answer)
             except WorkerDied as death:
                 if source.version is None:
                     source.look()
@@ -132,10 +132,10 @@ def _refused(refusal: ClipRejected, version: Version) -> Sequence[bytes]:
     return (orjson.dumps([[*version], refusal.reason.name, refusal.detail]),)
 
 
-def unpacked(task: bytes) -> tuple[Clip, str]:
-    """The clip of a task, and the URI of its recording."""
-    clip, uri = pickle.loads(task)
-    return clip, uri
+def unpacked(task: bytes) -> tuple[Clip, str, tuple[str, ...] | None]:
+    """The clip of a task, the URI of its recording, and the folders in which that must lie."""
+    clip, uri, folders = pickle.loads(task)
+    return clip, uri, folders
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ class _Work:
     def __call__(self, task: bytes, parent: Parent) -> Sequence[bytes]:
         from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
 
-        clip, uri = unpacked(task)
-        source = _Asked(uri, parent)
+        clip, uri, folders = unpacked(task)
+        source = _Asked(uri, folders, parent)
         try:
             converted = conversion.convert(clip, source, self.settings, self.verify)
         except ClipRejected as refusal:
@@ -167,11 +167,13 @@ class _Asked:
 
     Attributes:
       uri: absolute path or gs:// URI.
+      folders: in which a file of this machine must lie, as `Storage` has them.
       parent: reads what this process may not.
       version: of a file that this process has read whole.
     """
 
     uri: str
+    folders: tuple[str, ...] | None
     parent: Parent
     version: Version | None = None
 
@@ -179,7 +181,7 @@ class _Asked:
         if uris.is_gcs(self.uri):
             return self.parent.ask(_READ)
         with self.parent.clock.paused():
-            content = Storage().read_audio(self.uri, MAX_AUDIO_BYTES)
+            content = self._storage().read_audio(self.uri, MAX_AUDIO_BYTES)
         self.version = Version.of(content)
         return content
 
@@ -187,7 +189,10 @@ class _Asked:
         if uris.is_gcs(self.uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
         with self.parent.clock.paused():
-            return Storage().open_audio(self.uri)
+            return self._storage().open_audio(self.uri)
+
+    def _storage(self) -> Storage:
+        return Storage(folders=self.folders)
 
 
 class _Parts(io.RawIOBase):

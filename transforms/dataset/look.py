@@ -130,9 +130,9 @@ def _refused_as_before(clip: Clip, outcome: Outcome, output: Output) -> bool:
     try:
         uri = uri_of(clip, output)
         if clip.offset is None:
-            output.storage.read_audio(uri, MAX_AUDIO_BYTES)
+            output.storage_of(clip).read_audio(uri, MAX_AUDIO_BYTES)
         else:
-            output.storage.open_audio(uri).close()
+            output.storage_of(clip).open_audio(uri).close()
     except ClipRejected as fault:
         refusal = in_words(fault, clip, output)
         return (refusal.reason.name, refusal.detail) == (outcome.reason, outcome.detail)
@@ -150,15 +150,19 @@ def _unchanged_here(shard: Written, output: Output, executor: Executor) -> bool:
     if is_known:
         return True
 
-    def same(each: tuple[str, Version]) -> bool:
-        uri, version = each
+    def same(each: tuple[tuple[str, Version], Storage]) -> bool:
+        (uri, version), storage = each
         status = statuses[uri]
         if status is None or status.bytes != version.bytes:
             return False
-        return sources.version_of(uri, status, output.storage) == version
+        return sources.version_of(uri, status, storage) == version
 
-    here = _expected((outcome for outcome in shard.outcomes if _was_read(outcome) and not _is_remote(outcome)), output)
-    if not all(map_ordered(executor, same, here, AT_A_TIME)):
+    here = {
+        source: output.storage_of(clip)
+        for clip, outcome in shard.pairs(lambda outcome: _was_read(outcome) and not _is_remote(outcome))
+        for source in _expected([outcome], output)
+    }
+    if not all(map_ordered(executor, same, here.items(), AT_A_TIME)):
         return False
     if shard.clips is not None and statuses == statuses_of(shard, output):
         mark(shard, statuses, output)
@@ -168,10 +172,9 @@ def _unchanged_here(shard: Written, output: Output, executor: Executor) -> bool:
 def _may_be_read(clip: Clip, output: Output) -> bool:
     """Whether a clip's path leads where it may."""
     try:
-        uri_of(clip, output)
+        return not output.storage_of(clip).leads_out(uri_of(clip, output))
     except ClipRejected:
         return False
-    return True
 
 
 def _unchanged_there(expected: set[tuple[str, Version]], storage: Storage, executor: Executor) -> bool:
@@ -211,7 +214,7 @@ def _listed(wanted: Sequence[str], storage: Storage) -> dict[str, Version]:
 
 def statuses_of(shard: Written, output: Output) -> Statuses:
     """What the system tells of the local sources that were read for a shard."""
-    return _statuses(_sources(shard, output), output.storage)
+    return _statuses(_sources(shard, output), output.storage.anywhere())
 
 
 def _sources(shard: Written, output: Output) -> Iterator[str]:
@@ -268,11 +271,11 @@ class Watch:
     def begin(clips: Iterable[Clip], output: Output) -> Watch:
         """Looks at the sources of some clips."""
         named = (_uri(clip, output) for clip in clips)
-        return Watch(output, _statuses((uri for uri in named if not uris.scheme_of(uri)), output.storage))
+        return Watch(output, _statuses((uri for uri in named if not uris.scheme_of(uri)), output.storage.anywhere()))
 
     def end(self, outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
         """The outcomes, without the versions of sources that were touched meanwhile: it is not known what was read."""
-        now = _statuses(self.before, self.output.storage)
+        now = _statuses(self.before, self.output.storage.anywhere())
         touched = {uri for uri, status in self.before.items() if now[uri] != status}
         return tuple(
             replace(outcome, source_bytes=None, source_crc32c=None)

@@ -115,7 +115,7 @@ class Merge:
         contents = {MENDED_FILE: _jsonl(mended), ADDED_FILE: _jsonl(self.added), MANIFESTS_FILE: self.made.dump()}
         for name, content in contents.items():
             if content != _content(name, folder, storage):  # which is empty for one that is not there
-                storage.write_bytes(uris.join(folder, name), content)
+                storage.within([folder]).write_bytes(uris.join(folder, name), content)
 
     def manifests(self, folder: str, storage: Storage) -> list[Manifest]:
         """What is read: the manifests of the dataset, and the rows that were added."""
@@ -125,7 +125,8 @@ class Merge:
 def added(folder: str, storage: Storage) -> list[Manifest]:
     """The rows that merges have added to a dataset, as one more manifest of it."""
     there = _content(ADDED_FILE, folder, storage)
-    return [Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False)] if there else []
+    own = storage.within([folder]).folders
+    return [Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False, folders=own)] if there else []
 
 
 def originals(made: Made, folder: str, storage: Storage) -> list[Manifest]:
@@ -204,7 +205,8 @@ def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Ma
     for manifest in manifests:
         if not manifest.is_folder and not storage.size(manifest.uri):
             continue  # nothing was rejected
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+        within = replace(storage, folders=manifest.folders)
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within):
             source = manifest.source(row)
             if row.fault is not None:
                 raise UserError(f"{source}: {row.fault.detail}; nothing is merged")
@@ -275,7 +277,7 @@ def _is_tried_again(outcome: Outcome, sources: frozenset[str]) -> bool:
 
 def _content(name: str, folder: str, storage: Storage) -> bytes:
     try:
-        return storage.read_bytes(uris.join(folder, name))
+        return storage.within([folder]).read_bytes(uris.join(folder, name))
     except FileNotFoundError:
         return b""
 

@@ -42,6 +42,8 @@ def refusal(clip: Clip, output: Output) -> ClipRejected:
     if path.lower().startswith("data:"):
         return ClipRejected(reasons.NOT_A_PATH, "a data: URI, not a path: write its contents to a file, and name that")
     found, why = _nearest(path, root, output.storage)
+    if output.storage_of(clip).leads_out(uris.absolute(found, root)):
+        found = ""  # of what lies outside nothing is told
     there = f"; the nearest that exists is {uris.shown(found)}" if found else ""
     return ClipRejected(
         reasons.NOT_FOUND,

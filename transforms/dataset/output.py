@@ -13,6 +13,7 @@ import orjson
 
 from transforms import records
 from transforms.audio import builds
+from transforms.clip import Clip
 from transforms.dataset import earlier, example
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.errors import OvertakenError, UserError
@@ -51,7 +52,7 @@ class Output:
       allowed: folders, besides the manifests' own, that local audio may lie in.
       num_shards: shards of each split.
       settings: what decides the bytes.
-      storage: reads the audio and writes the dataset.
+      storage: reads and writes the dataset, and is confined to its folder.
       verify: whether every payload is decoded again and compared.
       audio_there: whether an earlier run has written audio files into the output.
       inherits: whether shards of a run of another description may be reused.
@@ -72,6 +73,11 @@ class Output:
     claim: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
     origins: Origins = NOWHERE
+
+    def storage_of(self, clip: Clip) -> Storage:
+        """What reads the clip's recording, and nothing outside of the folders that it may lie in."""
+        folders = self.allowed if clip.folders is None else tuple(clip.folders)  # a list, behind a shuffle
+        return replace(self.storage, folders=folders if clip.confined else None)
 
     def audio_folder(self) -> str:
         """Where audio files go, with `audio_part="uri"`."""

@@ -16,6 +16,7 @@ from transforms.manifests import allowed
 from transforms.settings import TEXT, Settings
 from transforms.storage import uris
 
+_OF_OPENING = (reasons.PATH_NOT_ALLOWED, reasons.NOT_FOUND, reasons.UNREADABLE, reasons.NOT_A_FILE)
 # `conversion.convert` with the dataset's settings, in this process or in a worker.
 Convert = Callable[[Clip, Stored], Converted]
 
@@ -52,7 +53,7 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
     try:
         with region.closed():
             wanted = _normalized(clip, output.settings)
-        source = Stored(uri_of(clip, output), output.storage, ahead)
+        source = Stored(uri_of(clip, output), output.storage_of(clip), ahead)
         converted = convert(wanted, source)
     except ClipRejected as fault:
         refusal = in_words(fault, clip, output)
@@ -70,6 +71,7 @@ def _of_version(outcome: Outcome, source: Stored | None) -> Outcome:
 
 def in_words(refusal: ClipRejected, clip: Clip, output: Output) -> ClipRejected:
     """The refusal as the clip's outcome has it: of a file that is not there, it says what is."""
+    refusal = _in_its_folders(refusal, clip, output)
     return nearest.refusal(clip, output) if refusal.reason == reasons.NOT_FOUND else refusal
 
 
@@ -88,12 +90,19 @@ def uri_of(clip: Clip, output: Output) -> str:
     """Where the clip's recording is.
 
     Raises:
-      ClipRejected: it lies in no folder that the manifest may name, or in a bucket that cannot be read.
+      ClipRejected: it lies in a bucket that cannot be read.
     """
     uri = uris.absolute(clip.uri, output.base)
     why = dict(output.unreachable).get(uris.bucket_of(uri)) if uris.is_gcs(uri) else None
     if why is not None:
         raise ClipRejected(reasons.BUCKET_UNREACHABLE, why)
-    if clip.confined:
-        allowed.check_allowed(uri, output.allowed, clip.uri)
     return uri
+
+
+def _in_its_folders(refusal: ClipRejected, clip: Clip, output: Output) -> ClipRejected:
+    """The refusal of a file in the clip's folders. Of what lies outside of them nothing is told."""
+    if refusal.reason not in _OF_OPENING:
+        return refusal
+    if refusal.reason == reasons.PATH_NOT_ALLOWED or output.storage_of(clip).leads_out(uri_of(clip, output)):
+        return allowed.refusal(clip.uri)
+    return refusal

@@ -27,6 +27,10 @@ class Source(Protocol):
     def uri(self) -> str:
         """Absolute path or gs:// URI."""
 
+    @property
+    def folders(self) -> tuple[str, ...] | None:
+        """In which a file of this machine must lie, as `Storage` has them."""
+
     def read(self) -> bytes:
         """The whole file."""
 
@@ -49,6 +53,11 @@ class Stored:
     storage: Storage
     ahead: Ahead | None = None
     versions: list[Version | None] = field(default_factory=list, compare=False)
+
+    @property
+    def folders(self) -> tuple[str, ...] | None:
+        """In which a file of this machine must lie: those of the storage."""
+        return self.storage.folders
 
     def read(self) -> bytes:
         """The whole file."""

@@ -165,7 +165,7 @@ def is_one(fields: Fields) -> bool:
 def mended(uri: str, storage: Storage) -> dict[str, Fields]:
     """The rows that stand in the place of others, by the "manifest:line" of these; {} without such a file."""
     try:
-        content = storage.read_bytes(uri) if uri else b""
+        content = storage.within([uris.parent(uri)]).read_bytes(uri) if uri else b""
     except FileNotFoundError:
         return {}
     return {each["source"]: each["row"] for each in map(orjson.loads, content.splitlines())}
@@ -205,7 +205,7 @@ class Opened:
         if self.folders is None or not clip.confined:
             return clip
         allowed.check_allowed(clip.uri, self.folders)  # absolute, as the root is
-        return replace(clip, confined=False)
+        return replace(clip, folders=self.folders)
 
 
 def opened(row: Row, given: ManifestSettings, read: ManifestSettings, manifest: Manifest) -> Opened:

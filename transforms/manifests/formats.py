@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
-from transforms.errors import NotARegularFileError, StorageError, UserError
+from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
 from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
-from transforms.storage import Storage
+from transforms.storage import Storage, uris
 
 _GZIP = b"\x1f\x8b"
+_ALLOWED = "put the file itself there, or pass --allow_path=FOLDER"
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -89,8 +90,7 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
       UserError: the manifest as a whole cannot be used; the text names it.
     """
     if is_folder:
-        folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
-        yield from max(folders, key=lambda row: row.likeness(uri, storage)).read(uri, name, storage)
+        yield from _read_folder(uri, name, storage)
         return
     try:
         with storage.open_read(uri) as stream:
@@ -99,6 +99,8 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
         raise UserError(f"{name}: no permission to read this manifest") from None
+    except OutsideError as fault:
+        raise UserError(f"{name}: {fault.strerror}; {_ALLOWED}") from None
     except NotARegularFileError as fault:
         raise UserError(f"{name}: {fault.strerror}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -107,6 +109,17 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise UserError(f"{name}: not valid {fault.encoding.upper()}; save it as UTF-8") from None
     except OSError as fault:
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
+
+
+def _read_folder(uri: str, name: str, storage: Storage) -> Iterator[Row]:
+    """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed."""
+    folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
+    try:
+        yield from max(folders, key=lambda row: row.likeness(uri, storage)).read(uri, name, storage)
+    except (NotARegularFileError, IsADirectoryError, PermissionError) as fault:
+        file = uris.join(name, uris.below(uri, str(fault.filename)))
+        remedy = f"; {_ALLOWED}" if isinstance(fault, OutsideError) else ""
+        raise UserError(f"{file}: {fault.strerror}{remedy}") from None
 
 
 def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:

@@ -21,11 +21,14 @@ class Manifest:
       name: as the user wrote it; sources are "name:line".
       uri: absolute path or gs:// URI, for workers with another working folder.
       is_folder: whether it is a folder, or a prefix in gs://. Looked up once, for a bucket must list its objects.
+      folders: local folders, absolute and without links, in which its files must lie; None for a file that the user
+        has named, who may have named a link. What lies in a folder, or matches a glob, was named by whoever made it.
     """
 
     name: str
     uri: str
     is_folder: bool
+    folders: tuple[str, ...] | None = None
 
     def folder(self) -> str:
         """The folder that relative audio paths start from, as the user would write it."""
@@ -59,7 +62,7 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
         if storage.exists(uri) and not (uris.is_gcs(uri) and _stands_for_folder(uri, storage)):
             return [Manifest(pattern, uri, is_folder=False)]
         if storage.is_folder(uri):
-            return [Manifest(pattern, uri, is_folder=True)]
+            return [Manifest(pattern, uri, is_folder=True, folders=_confined_to(uri))]
     except PermissionError:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
     if not re.search(r"[*?\[]", pattern):
@@ -70,7 +73,12 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
         raise UserError(f"{pattern}: no manifest matches this pattern")
     start = base.rstrip("/") + "/"
     names = matches if uri == pattern else [match.removeprefix(start) for match in matches]
-    return [Manifest(name, match, is_folder=False) for name, match in zip(names, matches, strict=True)]
+    folders = _confined_to(uris.parent(re.split(r"[*?\[]", uri)[0]))
+    return [Manifest(name, match, is_folder=False, folders=folders) for name, match in zip(names, matches, strict=True)]
+
+
+def _confined_to(folder: str) -> tuple[str, ...] | None:
+    return Storage().within([folder]).folders
 
 
 def _stands_for_folder(uri: str, storage: Storage) -> bool:

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
-from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UserError
+from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, UserError
 from transforms.manifests import timed
 from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
 
+# No example may be longer, and a text in another encoding takes at most twice as many bytes there.
+MAX_TEXT_BYTES = 40_000_000
 # Folders and files that systems make beside people's own.
 _NOT_OURS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
 
@@ -80,13 +82,30 @@ def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, s
     if "text" not in pair:
         return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
     try:
+        return Row(number, {**fields, "text": _text(pair["text"], folder, name, storage)})
+    except ClipRejected as fault:
+        return Row(number, fields, fault)
+
+
+def _text(file: str, folder: str, name: str, storage: Storage) -> str:
+    """The text of a pair.
+
+    Raises:
+      ClipRejected: BAD_FIELD or PATH_NOT_ALLOWED.
+    """
+    try:
+        with storage.open_read(uris.join(folder, file)) as stream:
+            content = stream.read(MAX_TEXT_BYTES + 1)
+        if len(content) > MAX_TEXT_BYTES:
+            raise ClipRejected(reasons.BAD_FIELD, f"{file} is longer than the limit of {MAX_TEXT_BYTES:,} bytes")
         # One final newline belongs to the file, not to the text.
-        content = as_utf_8(storage.read_bytes(uris.join(folder, pair["text"])))
-        text = content.decode().removesuffix("\n").removesuffix("\r")
+        return as_utf_8(content).decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} is not valid UTF-8"))
+        raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8") from None
+    except OutsideError:
+        detail = f"{file} is a link that leads out of the manifest's folder and the allowed ones"
+        raise ClipRejected(reasons.PATH_NOT_ALLOWED, detail) from None
     except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
-        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} cannot be read"))
+        raise ClipRejected(reasons.BAD_FIELD, f"{file} cannot be read") from None
     except OSError as fault:
-        raise StorageError(f"{name}/{pair['text']}: cannot be read: {fault.strerror}") from fault
-    return Row(number, {**fields, "text": text})
+        raise StorageError(f"{name}/{file}: cannot be read: {fault.strerror}") from fault

@@ -80,7 +80,8 @@ def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
         raise UserError(f"{uris.shown(manifest.name)}: the name is not valid UTF-8; rename it")
     line = 0
     try:
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, storage):
+        within = replace(storage, folders=manifest.folders)
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within):
             line = row.line
             yield row
     except (CliptuneError, GeneratorExit):

@@ -4,22 +4,24 @@ A `Storage` is a value. Who reads or writes is given one, and with it the projec
 
 It raises the three kinds of error of Cliptune: `ClipRejected` (the clip's fault, from `read_audio` and `open_audio`),
 `StorageError` (the storage failed, after the client's own retries) and `UserError` (the user can mend it). Beside these
-it raises Python's own `FileNotFoundError`, `IsADirectoryError` and `PermissionError`.
+it raises Python's own `FileNotFoundError`, `IsADirectoryError` and `PermissionError`. Confined to folders, it raises
+`OutsideError` for all that leads out of them.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from transforms import reasons
-from transforms.errors import ClipRejected, NotARegularFileError, UnreadableError, UserError
-from transforms.storage import local, uris
+from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, UnreadableError, UserError
+from transforms.storage import local, opening, uris
 from transforms.storage.base import MARKS, Backend, Guard, ListedObject, Status, Version, crc32c
+from transforms.storage.confined import Confined
 
 if TYPE_CHECKING:
     from transforms.storage.gcs import Gcs
@@ -33,11 +35,32 @@ class Storage:
 
     Attributes:
       billing_project: pays for requests to requester-pays buckets; "" for the bucket's own project.
+      folders: in which all files of this machine must lie that are read or written, absolute and without links; None
+        for anywhere. Buckets are not confined: the user's account decides what it may read.
       guard: of the one folder that is written; None for any. All writes and deletions ask it first.
     """
 
     billing_project: str = ""
+    folders: tuple[str, ...] | None = None
     guard: Guard | None = None
+
+    def within(self, folders: Iterable[str]) -> Storage:
+        """The same, confined to folders: absolute paths, which may be links. Those in gs:// allow no local file."""
+        local_ones = sorted({os.path.realpath(folder) for folder in folders if not uris.is_gcs(folder)})
+        return replace(self, folders=tuple(local_ones))
+
+    def anywhere(self) -> Storage:
+        """The same, not confined: for what the user has named, who may read it anyway."""
+        return replace(self, folders=None)
+
+    def leads_out(self, uri: str) -> bool:
+        """Whether a local path leads out of the folders, as links are now. Opening it asks again."""
+        if self.folders is None or uris.scheme_of(uri):
+            return False
+        try:
+            return not opening.lies_in(os.path.realpath(uri), self.folders)
+        except (OSError, ValueError):
+            return False  # reading it will say what is wrong
 
     def open_read(self, uri: str) -> BinaryIO:
         """Opens the file of exactly this name, never a pattern; seekable; use as a context manager.
@@ -48,6 +71,7 @@ class Storage:
         Raises:
           FileNotFoundError, IsADirectoryError, PermissionError: as the names say (gs:// without permission: UserError).
           NotARegularFileError: a pipe, socket or device.
+          OutsideError: it does not lie in the folders. Nothing of it was read.
           StorageError: the storage failed.
         """
         return self._backend(uri).open_read(uri)
@@ -68,7 +92,7 @@ class Storage:
           max_bytes: the longest file that is read. A longer file is refused before it fills the memory.
 
         Raises:
-          ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE, EMPTY_FILE or FILE_TOO_LARGE.
+          ClipRejected: NOT_FOUND, PATH_NOT_ALLOWED, NOT_A_FILE, UNREADABLE, EMPTY_FILE or FILE_TOO_LARGE.
           StorageError, UserError: the storage failed; the bucket may not be read.
         """
         with _clip_faults():
@@ -85,7 +109,7 @@ class Storage:
         Parts are not checked: a checksum covers whole objects only. Whole files go through `read_audio`.
 
         Raises:
-          ClipRejected: NOT_FOUND, NOT_A_FILE, UNREADABLE or EMPTY_FILE.
+          ClipRejected: NOT_FOUND, PATH_NOT_ALLOWED, NOT_A_FILE, UNREADABLE or EMPTY_FILE.
           StorageError, UserError: as `read_audio`, reads of the returned file included.
         """
         with _clip_faults():
@@ -306,7 +330,7 @@ class Storage:
     def _backend(self, uri: str) -> Backend:
         scheme = uris.scheme_of(uri)
         if not scheme:
-            return local
+            return local if self.folders is None else Confined(self.folders)
         if scheme == "gs":
             return self._gcs()
         fact = f"{uris.shown(uri)}: {scheme}:// is not supported"
@@ -326,6 +350,8 @@ def _clip_faults() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ClipRejected(reasons.NOT_FOUND, "there is no such file: not found") from error
+    except OutsideError as error:
+        raise ClipRejected(reasons.PATH_NOT_ALLOWED, "the path leads out of the folders that may be read") from error
     except (IsADirectoryError, NotARegularFileError) as error:
         raise ClipRejected(reasons.NOT_A_FILE, f"the path names {error.strerror}") from error
     except UnreadableError as error:

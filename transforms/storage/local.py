@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
 from transforms.locks import held
+from transforms.storage import opening
 from transforms.storage.base import MARKS, Guard, Status, Version
 from transforms.storage.uris import join, parent, shown
 
@@ -42,36 +43,40 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
-def open_read(path: str) -> BinaryIO:
-    """Opens a regular file. A folder, pipe, socket or device is refused at once."""
-    return os.fdopen(_descriptor(path), "rb")
+def open_read(path: str, folders: Sequence[str] | None = None) -> BinaryIO:
+    """Opens a regular file; where `folders` are given, one that lies in them, as `opening.open_regular` has it."""
+    return os.fdopen(_descriptor(path, folders), "rb")
 
 
-def _descriptor(path: str) -> int:
+def _descriptor(path: str, folders: Sequence[str] | None) -> int:
     with _faults(path):
-        # Without O_NONBLOCK, opening a pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return descriptor
-    os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "a folder, not a regular file", path)
-    raise NotARegularFileError(errno.EINVAL, "a pipe or device, not a regular file", path)
+        return opening.open_regular(path, folders)
 
 
-def read_at_most(path: str, num_bytes: int) -> bytes:
+def read_at_most(path: str, num_bytes: int, folders: Sequence[str] | None = None) -> bytes:
     """The file's contents; `num_bytes` zeros instead if it has that many or more."""
 
     def read() -> bytes:
-        with open_read(path) as file, _faults(path):
-            size = os.fstat(file.fileno()).st_size
-            if size >= num_bytes:
+        with open_read(path, folders) as file, _faults(path):
+            before = os.fstat(file.fileno())
+            if before.st_size >= num_bytes:
                 return b"\0" * num_bytes
-            # Python allocates what is asked for. Files such as those in /proc do not tell their size.
-            return file.read(size or num_bytes)
+            # Python allocates what is asked for.
+            content = file.read(before.st_size) if before.st_size else _of_unknown_size(file, num_bytes)
+            after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UnreadableError("the file changed while it was read", shown(path))
+        return content
 
     return _again_if_damaged(read)
+
+
+def _of_unknown_size(file: BinaryIO, num_bytes: int) -> bytes:
+    """The contents of a file such as those in /proc, of which some refuse to be read in large parts."""
+    content = b""
+    while len(content) < num_bytes and (part := file.read(min(_BUFFER_BYTES, num_bytes - len(content)))):
+        content += part
+    return content
 
 
 def _again_if_damaged(call: Callable[[], T]) -> T:
@@ -81,16 +86,16 @@ def _again_if_damaged(call: Callable[[], T]) -> T:
     return call()
 
 
-def open_range(path: str) -> BinaryIO:
+def open_range(path: str, folders: Sequence[str] | None = None) -> BinaryIO:
     """The file, seekable. What it cannot read rejects the clip."""
-    return io.BufferedReader(_Range(path), _BUFFER_BYTES)
+    return io.BufferedReader(_Range(path, folders), _BUFFER_BYTES)
 
 
 class _Range(io.FileIO):
     """A file of which parts are read, on a disk that may be damaged."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(_again_if_damaged(lambda: _descriptor(path)))
+    def __init__(self, path: str, folders: Sequence[str] | None) -> None:
+        super().__init__(_again_if_damaged(lambda: _descriptor(path, folders)))
         self._path = path
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
@@ -402,7 +407,7 @@ def _faults(path: str) -> Iterator[None]:
     """Names the faults of the operating system by who can mend them."""
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
+    except (FileNotFoundError, IsADirectoryError, NotARegularFileError, PermissionError):
         raise
     except ValueError as error:  # a NUL, or a character that no file name can hold
         raise FileNotFoundError(errno.ENOENT, "no such file", path) from error

@@ -36,7 +36,7 @@ class JsonlFile:
       split: "train", "validation" or "test".
       shard: the file's entry in `dataset.json`; None for a file that belongs to no dataset.
       max_lines: how many lines are checked; None for all.
-      ledger: folder of the dataset's ledger; "" for a file that belongs to no dataset.
+      folder: of the dataset, absolute; "" for a file that belongs to no dataset.
     """
 
     name: str
@@ -44,13 +44,13 @@ class JsonlFile:
     split: str
     shard: Shard | None = None
     max_lines: int | None = None
-    ledger: str = ""
+    folder: str = ""
 
     @classmethod
     def of(cls, prepared: Dataset, split: str, shard: Shard) -> JsonlFile:
         """A shard of a dataset."""
         name, uri = (uris.join(folder, shard.path) for folder in (prepared.name, prepared.uri))
-        return cls(name, uri, split, shard, ledger=uris.join(prepared.uri, "ledger"))
+        return cls(name, uri, split, shard, folder=prepared.uri)
 
 
 @dataclass(slots=True)
@@ -147,13 +147,15 @@ def check(
       UserError, StorageError: a file cannot be read.
     """
     findings = Findings()
+    folder = next((file.folder for file in files), "")
+    storage = storage.within([folder]) if folder else storage
     held_out: dict[str, tuple[str, str]] = {}  # split and source, by the audio of the held-out splits
     references: dict[str, Reference] = {}
     for file in files:
         totals = findings.splits.setdefault(file.split, SplitFacts())
         for problem in _check_file(file, storage, provider, totals, held_out, references, advance):
             findings.add(problem)
-    ledger = next((file.ledger for file in files), "")
+    ledger = uris.join(folder, "ledger") if folder else ""
     of_audio = check_references(references, storage, ledger) if look_up else ()
     of_groups = _groups_in_both(ledger, storage) if ledger else ()
     for problem in itertools.chain(of_audio, of_groups, _limits(files, findings)):

@@ -86,7 +86,7 @@ def _remembered(training_uri: str, job: str, storage: Storage) -> dict[str, str]
     """
     known: dict[str, str] = {}
     try:
-        with storage.open_read(training_uri.removeprefix("file://")) as stream:
+        with storage.anywhere().open_read(training_uri.removeprefix("file://")) as stream:
             for line in stream:
                 problems, facts = rows.check_line(line.removesuffix(b"\n"), job)
                 if facts.audio is not None and not problems:

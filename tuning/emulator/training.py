@@ -38,7 +38,7 @@ def end(job: Tree, scenario: Scenario, storage: Storage) -> None:
         return
     try:
         findings = files.check(
-            [JsonlFile(uri, uri, split) for split, uri in _uris(job["supervisedTuningSpec"])], storage
+            [JsonlFile(uri, uri, split) for split, uri in _uris(job["supervisedTuningSpec"])], storage.anywhere()
         )
     except (UserError, StorageError) as fault:
         _fail(job, f"Failed to read the dataset: {fault}")

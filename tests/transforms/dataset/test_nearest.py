@@ -23,7 +23,7 @@ def output(tmp_path):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).touch()
     origins = Origins({"data/m.csv": str(tmp_path / "data")})
-    return Output("", str(tmp_path), (), {}, Settings(), Storage(), origins=origins)
+    return Output("", str(tmp_path), (str(tmp_path),), {}, Settings(), Storage(), origins=origins)
 
 
 def refusal(path, output):

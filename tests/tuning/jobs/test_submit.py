@@ -98,7 +98,7 @@ def test_whoever_is_attached_to_a_job_is_told_so(tuner, request_, prepared):
 
 def test_a_copy_of_the_dataset_attaches_to_the_job_of_the_original(tuner, request_, prepared, tmp_path, out):
     first = submit.submit_once(tuner, request_, prepared, ignore)
-    copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"))
+    copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"), storage=Storage())
     moved = replace(request_, train_uri=copy.tuning_uri("train.jsonl"), display_name="another")
     assert submit.submit_once(tuner, moved, copy, ignore).name == first.name
     assert note.submitted(copy)[1].name == first.name
@@ -108,7 +108,7 @@ def test_a_second_try_from_a_copy_is_found_although_the_note_names_the_first(
     url, tuner, request_, prepared, tmp_path, out
 ):
     cancel(url, submit.submit_once(tuner, request_, prepared, ignore))
-    copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"))
+    copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"), storage=Storage())
     second = submit.submit_once(tuner, request_, copy, ignore)  # runs, and is paid for
     assert submit.submit_once(tuner, request_, prepared, ignore).name == second.name
     assert len(list(tuner.jobs())) == 2

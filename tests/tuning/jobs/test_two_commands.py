@@ -85,7 +85,7 @@ def test_of_threads_at_the_same_moment_one_creates(place, late):
 def test_two_copies_of_a_dataset_that_share_a_staging_folder_are_one_request(place, url, tuner, tmp_path):
     """As two machines: each has its own dataset folder and its own job.json, and the joined files are in one place."""
     prepared, request = place
-    copies = [replace(prepared, name=f"copy{i}", uri=str(tmp_path / f"copy{i}")) for i in range(8)]
+    copies = [replace(prepared, name=f"copy{i}", uri=str(tmp_path / f"copy{i}"), storage=Storage()) for i in range(8)]
     barrier = threading.Barrier(8)
 
     def race(copy):
