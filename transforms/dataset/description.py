@@ -7,7 +7,8 @@ from typing import Any
 
 from transforms import records
 from transforms.dataset import assign
-from transforms.dataset.output import FORMAT_VERSION
+
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class DatasetDescription:
     """A finished dataset, as `dataset.json` holds it.
 
     Attributes:
-      format_version: of shards, sidecars and this file.
+      format_version: of this file.
       fingerprint: of all examples in their order, hexadecimal.
       settings: the fields of `Settings` that the dataset was made with.
       decoders: builds of the native libraries that decide bytes.
@@ -98,8 +99,8 @@ class DatasetDescription:
         return self.splits[split].audio_samples / int(self.settings["sample_rate"])
 
     def dump(self) -> bytes:
-        """The contents of `dataset.json`."""
-        return records.pretty(asdict(self))
+        """The contents of `dataset.json`, sealed."""
+        return records.pretty(records.sealed(asdict(self)))
 
     @staticmethod
     def load(content: bytes) -> DatasetDescription:
@@ -108,4 +109,4 @@ class DatasetDescription:
         Raises:
           ValueError: in one line, the field and the rule that it breaks.
         """
-        return records.load(content, DatasetDescription, FORMAT_VERSION)
+        return records.load(content, DatasetDescription, VERSION, seal=None)

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from transforms import reasons
 from transforms.clip import Outcome
-from transforms.dataset import assign
+from transforms.dataset import assign, sidecar
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.sidecar import Sidecar
@@ -25,7 +25,7 @@ def uses_of(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
     """
     if key[0] == REJECTED:
         return
-    for outcome in Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes:
+    for outcome in sidecar.read(output.sidecar_uri(key), output.storage)[0].outcomes:
         if outcome.status == "accepted" or outcome.reason == reasons.DUPLICATE_AUDIO.name:
             yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
 
@@ -88,20 +88,20 @@ def drop(key: ShardKey, dropped: Mapping[str, str], output: Output, reason: Reas
     """
     if not dropped:
         return
-    sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
-    leaving = {outcome.clip_id for outcome in sidecar.outcomes if outcome.status == "accepted"} & dropped.keys()
+    found, _ = sidecar.read(output.sidecar_uri(key), output.storage)
+    leaving = {outcome.clip_id for outcome in found.outcomes if outcome.status == "accepted"} & dropped.keys()
     if leaving:
         # Until the sidecar is rewritten, the shard counts as missing: their hashes differ, so a rerun writes it again.
-        lean = _rewrite(key, sidecar, dropped, output, reason)
+        lean = _rewrite(key, found, dropped, output, reason)
         output.storage.write_bytes(output.sidecar_uri(key), lean.dump())
 
 
-def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output: Output, reason: Reason) -> Sidecar:
+def _rewrite(key: ShardKey, earlier: Sidecar, dropped: Mapping[str, str], output: Output, reason: Reason) -> Sidecar:
     uri = output.shard_uri(key)
     outcomes: list[Outcome] = []
     size, line_index, file_hash = 0, 0, sha256()
     with output.storage.open_read(uri) as lines, output.storage.write(uri) as stream:
-        for outcome in sidecar.outcomes:
+        for outcome in earlier.outcomes:
             line = lines.readline() if outcome.status == "accepted" else b""
             if line and outcome.clip_id in dropped:
                 outcomes.append(_dropped(outcome, reason, dropped[outcome.clip_id]))
@@ -111,7 +111,7 @@ def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output
             outcomes.append(replace(outcome, line_index=line_index) if line else outcome)
             line_index += bool(line)
         output.check_claim()
-    return Sidecar(sidecar.fingerprint, size, file_hash.hexdigest(), tuple(outcomes))
+    return Sidecar(earlier.fingerprint, size, file_hash.hexdigest(), tuple(outcomes))
 
 
 def _dropped(outcome: Outcome, reason: Reason, detail: str) -> Outcome:

@@ -19,8 +19,9 @@ from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
 
-# Of shards, sidecars, `run.json` and `dataset.json` together: who changes one of them counts it up.
-FORMAT_VERSION = 1
+# Of shards, sidecars, `run.json` and what else a rerun goes on from, together: who changes one of them, or what a
+# recording is decoded to, counts it up. `dataset.json` and `report.json`, which others read, have their own versions.
+FORMAT_VERSION = 2
 RUN_FILE, DATASET_FILE, REPORT_FILE, PAGE_FILE = "run.json", "dataset.json", "report.json", "report.html"
 CHECKSUMS_FILE = "checksums.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -32,7 +33,8 @@ _FILES = (
     *(MANIFESTS_FILE, MENDED_FILE, ADDED_FILE, RUN_FILE),
 )
 _FOLDERS = ("train/", "validation/", "test/test-", "rejected/", "ledger/", "audio/")
-_CHOICES = "choose another --output, or pass --overwrite to replace it"
+_CHOICE = "choose another --output"
+_CHOICES = f"{_CHOICE}, or pass --overwrite to replace it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> C
         raise UserError(f"{folder} is a file; --output names a folder")
     content = run_file(plan, output.settings)
     mine = orjson.loads(content)
-    earlier = _earlier(folder, storage)
+    earlier = _earlier(folder, storage, content)
     resumed = earlier == mine or (merge and earlier is not None)
     if resumed:
         storage.delete(uris.join(folder, DATASET_FILE))  # not complete again until the run has ended
@@ -167,7 +169,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "manifest": {"rows": plan.rows, "digest": plan.rows_digest},
         "num_shards": plan.num_shards,
     }
-    as_read_back: dict[str, Any] = orjson.loads(orjson.dumps(description))  # tuples are lists there
+    as_read_back: dict[str, Any] = orjson.loads(orjson.dumps(records.sealed(description)))  # tuples are lists there
     return as_read_back
 
 
@@ -176,14 +178,14 @@ def run_file(plan: Plan, settings: Settings) -> bytes:
     return records.pretty(describe(plan, settings))
 
 
-def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
-    """The description of the run that made the folder; None for an empty folder."""
-    earlier = _description_in(folder, storage)
+def _earlier(folder: str, storage: Storage, mine: bytes) -> dict[str, Any] | None:
+    """The description of the run that made the folder; None for an empty folder. `mine` is this run's."""
+    earlier = _description_in(folder, storage, mine)
     strangers = storage.list_files(folder) if earlier is None else []
     if not strangers:
         return earlier
     # Unless another run of the same command began between the two looks.
-    earlier = _description_in(folder, storage)
+    earlier = _description_in(folder, storage, mine)
     if earlier is None:
         raise UserError(
             f"{folder} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
@@ -191,20 +193,37 @@ def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
     return earlier
 
 
-def _description_in(folder: str, storage: Storage) -> dict[str, Any] | None:
+def _description_in(folder: str, storage: Storage, mine: bytes) -> dict[str, Any] | None:
+    uri = uris.join(folder, RUN_FILE)
     try:
-        tree: dict[str, Any] = orjson.loads(storage.read_bytes(uris.join(folder, RUN_FILE)))
+        tree = records.object_of(storage.read_bytes(uri))
+        if tree.get(records.VERSION_FIELD) == FORMAT_VERSION:
+            records.check_seal(tree)
         return tree
-    except FileNotFoundError:
-        return None
-    except orjson.JSONDecodeError:
-        raise UserError(f"{folder}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
+    except (FileNotFoundError, *records.DAMAGES) as fault:
+        if _was_finished_by(mine, folder, storage):
+            return records.object_of(mine)
+        if isinstance(fault, FileNotFoundError):
+            return None
+        remedy = f"{_CHOICE}, or put it back as it was"
+        raise records.damaged(uri, fault, "it says what the folder was made from", remedy) from None
+
+
+def _was_finished_by(mine: bytes, folder: str, storage: Storage) -> bool:
+    """Whether the dataset in a folder was finished by a run of this description, by its checksums."""
+    try:
+        tree = records.tree_of(storage.read_bytes(uris.join(folder, CHECKSUMS_FILE)), FORMAT_VERSION)
+        records.check_seal(tree)
+        return bool(tree["sha256"][RUN_FILE] == sha256(mine).hexdigest())
+    except (FileNotFoundError, LookupError, TypeError, *records.DAMAGES):
+        return False
 
 
 def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:
     """What changed, as "settings.sample_rate (16000, now 8000)"."""
     old, new = dict(_flat(earlier)), dict(_flat(mine))
-    changed = [name for name in sorted(old | new) if old.get(name) != new.get(name)]
+    named = sorted((old | new).keys() - {records.CHECKSUM_FIELD})
+    changed = [name for name in named if old.get(name) != new.get(name)]
     return ", ".join(f"{name} ({_short(old.get(name))}, now {_short(new.get(name))})" for name in changed)
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import TypeVar
 
-from transforms import region
+from transforms import records, region
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, checksums, converted, example, read_ahead
 from transforms.dataset.output import Output
@@ -173,7 +173,7 @@ def _committed(key: ShardKey, digest: str, output: Output) -> Sidecar | None:
     """The sidecar of an earlier run, if sidecar and shard are what this run would write."""
     try:
         sidecar = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key)))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, *records.DAMAGES):
         return None
     if sidecar.fingerprint != digest:
         return None
@@ -217,7 +217,7 @@ def _payload(line: bytes, outcome: Outcome, output: Output) -> Payload | None:
     path = f"{(outcome.audio_sha256 or '')[:2]}/{outcome.audio_sha256}.{output.settings.audio_format}"
     try:
         content = output.storage.read_bytes(uris.join(output.audio_folder(), path))
-    except FileNotFoundError:
+    except (FileNotFoundError, *records.DAMAGES):
         return None
     return Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
 
@@ -228,5 +228,5 @@ def _intact(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
         if output.storage.size(uri) != sidecar.bytes:
             return False
         return checksums.of_file(uri, output.storage) == sidecar.sha256
-    except FileNotFoundError:
+    except (FileNotFoundError, *records.DAMAGES):
         return False

@@ -34,6 +34,8 @@ _TRIES = 3
 _BUFFER_BYTES = 1 << 16
 # File systems without hard links say so in one of these ways.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+# What must be moved away by a person before a file can take its name.
+_IN_ITS_PLACE = "a folder is in the place of this file; remove it, and run the same command again"
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -224,8 +226,11 @@ def match(pattern: str) -> list[str]:
 
 def delete(path: str) -> None:
     """Removes a file; no error when there is none."""
-    with suppress(FileNotFoundError), _faults(path):
-        Path(path).unlink()
+    try:
+        with suppress(FileNotFoundError), _faults(path):
+            Path(path).unlink()
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot remove {shown(path)}: {_why_not(error)}") from error
 
 
 def compose(sources: list[str], destination: str) -> bool:
@@ -290,4 +295,8 @@ def _write_faults(path: str, only: set[int] | None = None) -> Iterator[None]:
             raise
         if error.errno in _DISK_FAULTS - {errno.EROFS}:
             raise StorageError(f"cannot write {shown(path)}: {error.strerror}") from error
-        raise UserError(f"cannot write {shown(path)}: {error.strerror}") from error
+        raise UserError(f"cannot write {shown(path)}: {_why_not(error)}") from error
+
+
+def _why_not(error: OSError) -> str:
+    return _IN_ITS_PLACE if error.errno == errno.EISDIR else str(error.strerror)
