@@ -185,7 +185,7 @@ def lines(uri: str, storage: Storage, *fields: tuple[str, type]) -> list[Fields]
     except FileNotFoundError:
         return []
     except records.DAMAGES as fault:
-        remedy = "run the command that made the dataset once more, without them, and merge again"
+        remedy = "remove it, and merge its rows again"
         raise records.damaged(uri, fault, "it keeps the rows of earlier merges", remedy) from None
 
 
