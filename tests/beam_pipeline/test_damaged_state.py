@@ -82,7 +82,7 @@ MENDED = {
 
 
 # Every damage to the files that a rerun goes on from; some damage to all others.
-DAMAGES = [("run.json", kind) for kind in MENDED] + [(SIDECAR, kind) for kind in MENDED]
+DAMAGES = [("run.json", kind) for kind in MENDED if kind != "another version"] + [(SIDECAR, kind) for kind in MENDED]
 DAMAGES += [(file, kind) for file in STATE for kind in ("half", "a pipe") if file not in ("run.json", SIDECAR)]
 
 
@@ -93,6 +93,13 @@ def test_the_same_command_mends_it(finished, prepare, reference, monkeypatch, fi
     run = prepare("m.jsonl", "out")
     assert run.status == 0, run.stderr
     assert contents(finished / "out") == contents(reference)
+
+
+def test_a_run_of_another_version_is_told_from_a_damaged_one(finished, prepare):
+    MENDED["another version"](finished / "out/run.json")
+    run = prepare("m.jsonl", "out")
+    assert (run.status, "format_version (99, now 2)" in run.stderr) == (1, True)
+    assert "choose another --output, or pass --overwrite to replace it" in run.stderr
 
 
 @pytest.mark.parametrize("file", STATE)

@@ -197,8 +197,9 @@ def _description_in(folder: str, storage: Storage, mine: bytes) -> dict[str, Any
     uri = uris.join(folder, RUN_FILE)
     try:
         tree = records.object_of(storage.read_bytes(uri))
-        if tree.get(records.VERSION_FIELD) == FORMAT_VERSION:
-            records.check_seal(tree)
+        version = tree.get(records.VERSION_FIELD)
+        if not isinstance(version, int) or version == FORMAT_VERSION:
+            records.check_seal(tree)  # the first version had none; of a later one nothing is known
         return tree
     except (FileNotFoundError, *records.DAMAGES) as fault:
         if _was_finished_by(mine, folder, storage):
