@@ -51,6 +51,7 @@ class Contract:
       record: whose fields are those of the JSON.
       version: its `format_version`; None for lines of JSONL, which have none.
       sparse: records whose fields are left out where they are None.
+      sealed: whether a checksum of the whole is its last field.
     """
 
     name: str
@@ -58,13 +59,16 @@ class Contract:
     record: type
     version: int | None = None
     sparse: frozenset[type] = frozenset()
+    sealed: bool = False
 
 
 CONTRACTS = (
-    Contract("dataset", "`OUT/dataset.json`", DatasetDescription, description.VERSION),
-    Contract("checksums", "`OUT/checksums.json`", Checksums, output.FORMAT_VERSION),
+    Contract("dataset", "`OUT/dataset.json`", DatasetDescription, description.VERSION, sealed=True),
+    Contract("checksums", "`OUT/checksums.json`", Checksums, output.FORMAT_VERSION, sealed=True),
     Contract("report", "`OUT/report.json`", Report, report.VERSION),
-    Contract("sidecar", "`OUT/SPLIT/….outcomes.json`", Sidecar, output.FORMAT_VERSION, frozenset({Outcome})),
+    Contract(
+        "sidecar", "`OUT/SPLIT/….outcomes.json`", Sidecar, output.FORMAT_VERSION, frozenset({Outcome}), sealed=True
+    ),
     Contract(
         "rejected",
         "a line of `OUT/rejected.jsonl`, beside the columns of its row",
@@ -98,6 +102,10 @@ def schema_of(contract: Contract) -> dict[str, Any]:
     whole = definitions.pop(contract.record.__name__)
     if contract.version is not None:
         whole["properties"][records.VERSION_FIELD]["const"] = contract.version
+    if contract.sealed:
+        checksum = {"type": "string", "description": f"{records.CHECKSUM_MEANING}."}
+        whole["properties"][records.CHECKSUM_FIELD] = checksum
+        whole["required"].append(records.CHECKSUM_FIELD)
     return {"$schema": DIALECT, **whole, "title": contract.what.replace("`", ""), "$defs": definitions}
 
 

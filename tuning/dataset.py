@@ -10,12 +10,17 @@ from typing import Any
 
 from transforms.dataset import ledger
 from transforms.dataset.assign import HELD_OUT, TEST, TRAIN, VALIDATION
+from transforms.dataset.checksums import Checksums
 from transforms.dataset.description import DatasetDescription, Shard
-from transforms.dataset.output import DATASET_FILE, RUN_FILE
-from transforms.errors import NotARegularFileError, UserError
+from transforms.dataset.output import CHECKSUMS_FILE, DATASET_FILE, RUN_FILE
+from transforms.errors import UserError
+from transforms.records import DAMAGES, damage, damaged
 from transforms.storage import Storage, uris
 
 __all__ = ["DAMAGES", "HELD_OUT", "TEST", "TRAIN", "VALIDATION", "Dataset", "Shard", "damage", "ledger_rows", "load"]
+
+PREPARE_AGAIN = "run cliptune prepare again"
+_LEDGER = "ledger/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +102,25 @@ class Dataset:
         return uri.replace(self.uri.rstrip("/"), self.name.rstrip("/"), 1)
 
 
-# What reading a file of state raises if the file is not what it should be.
-DAMAGES = (ValueError, IsADirectoryError, NotARegularFileError)
-
-
-def damage(fault: Exception) -> str:
-    """What is wrong with a damaged file, in a few words."""
-    return str(fault.strerror if isinstance(fault, OSError) else fault)
-
-
 def ledger_rows(folder: str, storage: Storage, columns: list[str]) -> Iterator[dict[str, object]]:
     """The rows of the ledger in `folder`; raises what `Dataset.ledger_rows` raises."""
+    known = _checksums(uris.parent(folder), storage)
     try:
-        yield from ledger.read_ledger(folder, storage, columns)
+        yield from ledger.read_ledger(folder, storage, columns, known)
     except DAMAGES as fault:
-        problem = f"{folder} is damaged ({damage(fault)}): it tells which clip each example is"
-        raise UserError(f"{problem}; run cliptune prepare again") from None
+        raise damaged(folder, fault, "it tells which clip each example is", PREPARE_AGAIN) from None
+
+
+def _checksums(folder: str, storage: Storage) -> dict[str, str] | None:
+    """The sha256 of each file of the ledger, by its name; None if the dataset does not say."""
+    uri = uris.join(folder, CHECKSUMS_FILE)
+    try:
+        known = Checksums.load(storage.read_bytes(uri)).sha256
+    except FileNotFoundError:
+        return None
+    except DAMAGES as fault:
+        raise damaged(uri, fault, "it tells whether the dataset is as it was made", PREPARE_AGAIN) from None
+    return {path.removeprefix(_LEDGER): digest for path, digest in known.items() if path.startswith(_LEDGER)}
 
 
 def load(name: str, storage: Storage) -> Dataset:
@@ -131,8 +139,7 @@ def load(name: str, storage: Storage) -> Dataset:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(_why_missing(name, uri, storage)) from None
     except DAMAGES as fault:
-        problem = f"{name}/{DATASET_FILE} is damaged ({damage(fault)})"
-        raise UserError(f"{problem}: it lists the files of the dataset; run cliptune prepare again") from None
+        raise damaged(f"{name}/{DATASET_FILE}", fault, "it lists the files of the dataset", PREPARE_AGAIN) from None
 
 
 def _why_missing(name: str, uri: str, storage: Storage) -> str:

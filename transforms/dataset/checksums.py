@@ -33,8 +33,8 @@ class Checksums:
     sha256: dict[str, str]
 
     def dump(self) -> bytes:
-        """The contents of `checksums.json`."""
-        return records.pretty(asdict(self))
+        """The contents of `checksums.json`, sealed."""
+        return records.pretty(records.sealed(asdict(self)))
 
     @staticmethod
     def load(content: bytes) -> Checksums:
@@ -43,7 +43,7 @@ class Checksums:
         Raises:
           ValueError: in one line, the field and the rule that it breaks.
         """
-        return records.load(content, Checksums, FORMAT_VERSION)
+        return records.load(content, Checksums, FORMAT_VERSION, seal=True)
 
 
 @dataclass(frozen=True, slots=True)

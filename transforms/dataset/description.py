@@ -99,8 +99,8 @@ class DatasetDescription:
         return self.splits[split].audio_samples / int(self.settings["sample_rate"])
 
     def dump(self) -> bytes:
-        """The contents of `dataset.json`."""
-        return records.pretty(asdict(self))
+        """The contents of `dataset.json`, sealed."""
+        return records.pretty(records.sealed(asdict(self)))
 
     @staticmethod
     def load(content: bytes) -> DatasetDescription:
@@ -109,4 +109,4 @@ class DatasetDescription:
         Raises:
           ValueError: in one line, the field and the rule that it breaks.
         """
-        return records.load(content, DatasetDescription, VERSION)
+        return records.load(content, DatasetDescription, VERSION, seal=None)

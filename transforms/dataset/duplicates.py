@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from transforms import reasons
 from transforms.clip import Outcome
-from transforms.dataset import assign, look
+from transforms.dataset import assign, look, sidecar
 from transforms.dataset.look import Written
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
@@ -29,7 +29,7 @@ def uses_of(key: ShardKey, output: Output) -> Iterator[tuple[str, Use]]:
     """
     if key[0] == REJECTED:
         return
-    for outcome in Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes:
+    for outcome in sidecar.read(output.sidecar_uri(key), output.storage)[0].outcomes:
         if outcome.status == "accepted" or outcome.reason in _FOR_AUDIO:
             yield audio_of(outcome.audio_sha256, outcome.task), (outcome.clip_id, outcome.source, key)
 
@@ -100,17 +100,16 @@ def drop(key: ShardKey, dropped: Mapping[str, str], output: Output, reason: Reas
       StorageError: the world's fault, after retries.
     """
     uri = output.sidecar_uri(key)
-    content = output.storage.read_bytes(uri)
-    sidecar = Sidecar.load(content)
-    if any(outcome.reason == reason.name and outcome.clip_id not in dropped for outcome in sidecar.outcomes):
+    found, content = sidecar.read(uri, output.storage)
+    if any(outcome.reason == reason.name and outcome.clip_id not in dropped for outcome in found.outcomes):
         return False
-    leaving = {outcome.clip_id for outcome in sidecar.outcomes if _leaves(outcome, dropped, reason)}
+    leaving = {outcome.clip_id for outcome in found.outcomes if _leaves(outcome, dropped, reason)}
     if leaving:
-        before = Written(uri, content, sidecar.outcomes)
+        before = Written(uri, content, found.outcomes)
         statuses = look.statuses_of(before, output)
         is_marked = look.is_marked(before, statuses, output)
         # Until the sidecar is rewritten, the shard counts as missing: their hashes differ, so a rerun writes it again.
-        lean = _rewrite(key, sidecar, {clip_id: dropped[clip_id] for clip_id in leaving}, output, reason)
+        lean = _rewrite(key, found, {clip_id: dropped[clip_id] for clip_id in leaving}, output, reason)
         content = lean.dump()
         output.storage.write_bytes(uri, content)
         if is_marked:
@@ -129,12 +128,12 @@ def _leaves(outcome: Outcome, dropped: Mapping[str, str], reason: Reason) -> boo
     return outcome.status == "accepted" or was_dropped
 
 
-def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output: Output, reason: Reason) -> Sidecar:
+def _rewrite(key: ShardKey, earlier: Sidecar, dropped: Mapping[str, str], output: Output, reason: Reason) -> Sidecar:
     uri = output.shard_uri(key)
     outcomes: list[Outcome] = []
     size, line_index, file_hash = 0, 0, sha256()
     with output.storage.open_read(uri) as lines, output.storage.write(uri) as stream:
-        for outcome in sidecar.outcomes:
+        for outcome in earlier.outcomes:
             line = lines.readline() if outcome.status == "accepted" else b""
             if outcome.clip_id in dropped:
                 outcomes.append(_dropped(outcome, reason, dropped[outcome.clip_id]))
@@ -143,7 +142,7 @@ def _rewrite(key: ShardKey, sidecar: Sidecar, dropped: Mapping[str, str], output
             file_hash.update(line)
             outcomes.append(replace(outcome, line_index=line_index) if line else outcome)
             line_index += bool(line)
-    return Sidecar(sidecar.fingerprint, size, file_hash.hexdigest(), tuple(outcomes))
+    return Sidecar(earlier.fingerprint, size, file_hash.hexdigest(), tuple(outcomes))
 
 
 def _dropped(outcome: Outcome, reason: Reason, detail: str) -> Outcome:

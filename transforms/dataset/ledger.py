@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import file_digest
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,9 +94,52 @@ def _table(outcomes: list[Outcome]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def read_ledger(folder: str, storage: Storage, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
-    """The ledger's rows, as dictionaries, in the dataset's order."""
-    for uri in filter(_FILE.search, storage.list_files(folder)):  # others may lie there, of whoever put them
+def read_ledger(
+    folder: str, storage: Storage, columns: list[str] | None = None, sha256: Mapping[str, str] | None = None
+) -> Iterator[dict[str, object]]:
+    """The ledger's rows, as dictionaries, in the dataset's order.
+
+    Args:
+      folder: local or gs:// folder of the files.
+      storage: reads the files.
+      columns: that are wanted; None for all.
+      sha256: of each file that is wanted, hexadecimal, by its name; None for all files as they are.
+
+    Raises:
+      FileNotFoundError, IsADirectoryError, NotARegularFileError, PermissionError: a file is no file.
+      ValueError: a file is no ledger, or not that with this checksum.
+    """
+    # Others may lie there, of whoever put them.
+    there = filter(_FILE.search, storage.list_files(folder)) if sha256 is None else ()
+    wanted = dict.fromkeys(there) if sha256 is None else _below(folder, sha256)
+    for uri, checksum in wanted.items():
         with storage.open_read(uri) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(ROWS_PER_BATCH, columns=columns):
-                yield from batch.to_pylist()
+            try:
+                yield from _rows(stream, columns, checksum)
+            except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+                raise ValueError(f"{uris.below(folder, uri)}: {_in_words(fault)}") from None
+
+
+def _below(folder: str, sha256: Mapping[str, str]) -> dict[str, str | None]:
+    return {uris.join(folder, name): checksum for name, checksum in sorted(sha256.items())}
+
+
+def _rows(stream: BinaryIO, columns: list[str] | None, checksum: str | None) -> Iterator[dict[str, object]]:
+    if checksum is not None and file_digest(cast(io.BufferedIOBase, stream), "sha256").hexdigest() != checksum:
+        raise ValueError("altered since the dataset was made")
+    stream.seek(0)
+    file = pq.ParquetFile(stream)
+    found = file.schema_arrow
+    for field in SCHEMA:
+        if field.name not in found.names and not field.nullable:
+            raise ValueError(f"{field.name}: missing")
+        if field.name in found.names and found.field(field.name).type != field.type:
+            raise ValueError(f"{field.name}: expected {field.type}, got {found.field(field.name).type}")
+    unknown = dict.fromkeys(columns or SCHEMA.names)  # an earlier version had fewer columns
+    for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns):
+        yield from ({**unknown, **row} for row in batch.to_pylist())
+
+
+def _in_words(fault: Exception) -> str:
+    """One line of a message, of which pyarrow's have several."""
+    return next(iter(str(fault).splitlines()), type(fault).__name__)

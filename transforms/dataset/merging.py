@@ -77,12 +77,15 @@ class Made:
         )
 
     def dump(self) -> bytes:
-        """The contents of `manifests.json`."""
-        return records.pretty(asdict(self))
+        """The contents of `manifests.json`, sealed."""
+        return records.pretty(records.sealed(asdict(self)))
 
     def is_recorded(self, folder: str, storage: Storage) -> bool:
         """Whether the dataset in a folder says that it was made from just this."""
-        return _content(MANIFESTS_FILE, folder, storage) == self.dump()
+        try:
+            return storage.read_bytes(uris.join(folder, MANIFESTS_FILE)) == self.dump()
+        except (FileNotFoundError, *records.DAMAGES):
+            return False
 
     def base_of(self, folder: str) -> str:
         """The absolute folder that relative names start from."""
@@ -148,17 +151,24 @@ def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings]:
     Raises:
       UserError: there is no dataset that says so.
     """
-    run, made = _content(RUN_FILE, folder, storage), _content(MANIFESTS_FILE, folder, storage)
-    if not run:
-        raise UserError(f"--merge_into {name}: there is no dataset")
-    if not made:
-        raise UserError(f"--merge_into {name}: it has no {MANIFESTS_FILE}; run the command that made it once more")
+    remedy = "run the command that made it once more"
+    file, meaning = RUN_FILE, "it says with which settings the dataset was made"
+    storage = storage.within([folder])
     try:
-        _refuse_earlier(run, name)
-        settings = records.tree_of(run, FORMAT_VERSION).get("settings")
-        return records.load(made, Made, FORMAT_VERSION), records.convert(settings, Settings)
-    except ValueError as fault:
-        raise UserError(f"--merge_into {name}: {RUN_FILE} or {MANIFESTS_FILE} is damaged ({fault})") from None
+        content = storage.read_bytes(uris.join(folder, RUN_FILE))
+        _refuse_earlier(content, name)
+        run = records.tree_of(content, FORMAT_VERSION)
+        settings = records.convert(run.get("settings"), Settings)
+        records.check_seal(run)
+        file, meaning = MANIFESTS_FILE, "it says from what the dataset was made"
+        made = storage.read_bytes(uris.join(folder, MANIFESTS_FILE))
+        return records.load(made, Made, FORMAT_VERSION, seal=True), settings
+    except FileNotFoundError:
+        if file == RUN_FILE:
+            raise UserError(f"--merge_into {name}: there is no dataset") from None
+        raise UserError(f"--merge_into {name}: it has no {MANIFESTS_FILE}; {remedy}") from None
+    except records.DAMAGES as fault:
+        raise records.damaged(f"--merge_into {name}: {file}", fault, meaning, remedy) from None
 
 
 def _refuse_earlier(run: bytes, name: str) -> None:
@@ -185,7 +195,7 @@ def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str,
       UserError: a line is no row.
     """
     mended = dict(dead_letters.mended(uris.join(folder, MENDED_FILE), storage))
-    added = [orjson.loads(line) for line in _content(ADDED_FILE, folder, storage).splitlines()]
+    added = dead_letters.lines(uris.join(folder, ADDED_FILE), storage)
     known = {dead_letters.digest(row) for row in added}
     again = set()
     for manifest, source, row in _given(given, storage):
@@ -258,7 +268,7 @@ def forget(output: Output, keys: Iterable[ShardKey], sources: frozenset[str]) ->
     def stale(key: ShardKey) -> bool:
         try:
             outcomes = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, *records.DAMAGES):
             return False
         return any(_is_tried_again(outcome, sources) for outcome in outcomes)
 
@@ -278,7 +288,7 @@ def _is_tried_again(outcome: Outcome, sources: frozenset[str]) -> bool:
 def _content(name: str, folder: str, storage: Storage) -> bytes:
     try:
         return storage.within([folder]).read_bytes(uris.join(folder, name))
-    except FileNotFoundError:
+    except (FileNotFoundError, *records.DAMAGES):
         return b""
 
 

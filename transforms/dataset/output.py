@@ -194,7 +194,7 @@ def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> 
 def _look(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
     folder, storage = output.folder, output.storage
     before = storage.generation(uris.join(folder, RUN_FILE))
-    run, mine = _earlier(folder, storage), orjson.loads(content)
+    run, mine = _earlier(folder, storage, content), orjson.loads(content)
     if run is not None and run != mine and not merge and not overwrite:
         raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
     _refuse_no_folders(folder, storage)
@@ -217,13 +217,20 @@ def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
     digest = sha256(content).hexdigest()
     lost = f"another run has taken {folder} over while this one ran; nothing more is written"
     guard = Guard(uri, before, digest[:16], lost)
-    if not before or storage.read_bytes(uri) != content:
+    if not before or not _is(uri, content, storage):
         replace(storage, guard=guard).write_bytes(uri, content)
     generation = storage.generation(uri)
-    with suppress(FileNotFoundError):
-        if storage.read_bytes(uri) == content and storage.generation(uri) == generation:
-            return replace(guard, generation=generation)
+    if _is(uri, content, storage) and storage.generation(uri) == generation:
+        return replace(guard, generation=generation)
     raise OvertakenError(lost)
+
+
+def _is(uri: str, content: bytes, storage: Storage) -> bool:
+    """Whether a file has these contents."""
+    try:
+        return storage.read_bytes(uri) == content
+    except (FileNotFoundError, *records.DAMAGES):
+        return False
 
 
 def _refuse_no_folders(folder: str, storage: Storage) -> None:
@@ -262,7 +269,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "manifest": {"rows": plan.rows, "digest": plan.rows_digest},
         "num_shards": plan.num_shards,
     }
-    as_read_back: dict[str, Any] = orjson.loads(orjson.dumps(description))  # tuples are lists there
+    as_read_back: dict[str, Any] = orjson.loads(orjson.dumps(records.sealed(description)))  # tuples are lists there
     return as_read_back
 
 
@@ -271,14 +278,14 @@ def run_file(plan: Plan, settings: Settings) -> bytes:
     return records.pretty(describe(plan, settings))
 
 
-def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
-    """The description of the run that made the folder; None for an empty folder."""
-    found = _description_in(folder, storage)
+def _earlier(folder: str, storage: Storage, mine: bytes) -> dict[str, Any] | None:
+    """The description of the run that made the folder; None for an empty folder. `mine` is this run's."""
+    found = _description_in(folder, storage, mine)
     strangers = storage.list_files(folder) if found is None else []
     if not strangers:
         return found
     # Unless another run of the same command began between the two looks.
-    found = _description_in(folder, storage)
+    found = _description_in(folder, storage, mine)
     if found is None:
         raise UserError(
             f"{folder} holds other files, for example {strangers[0]}; choose an empty or a new folder for --output"
@@ -286,22 +293,40 @@ def _earlier(folder: str, storage: Storage) -> dict[str, Any] | None:
     return found
 
 
-def _description_in(folder: str, storage: Storage) -> dict[str, Any] | None:
+def _description_in(folder: str, storage: Storage, mine: bytes) -> dict[str, Any] | None:
+    uri = uris.join(folder, RUN_FILE)
     try:
-        tree: dict[str, Any] = orjson.loads(storage.read_bytes(uris.join(folder, RUN_FILE)))
-    except FileNotFoundError:
-        return None
-    except orjson.JSONDecodeError:
-        raise UserError(f"{folder}/{RUN_FILE} is damaged; delete it to replace what the folder holds") from None
-    if not earlier.is_run(tree):
-        raise UserError(f"{folder}/{RUN_FILE} is of another program, or damaged; {_CHOICE}")
-    return tree
+        tree = records.object_of(storage.read_bytes(uri))
+        version = tree.get(records.VERSION_FIELD)
+        if not isinstance(version, int) or version == FORMAT_VERSION:
+            records.check_seal(tree)  # the first version had none; of a later one nothing is known
+        if not earlier.is_run(tree):
+            raise ValueError("it has not the fields of a run")
+        return tree
+    except (FileNotFoundError, *records.DAMAGES) as fault:
+        if _was_finished_by(mine, folder, storage):
+            return records.object_of(mine)
+        if isinstance(fault, FileNotFoundError):
+            return None
+        remedy = f"{_CHOICE}, or put it back as it was"
+        raise records.damaged(uri, fault, "it says what the folder was made from", remedy) from None
+
+
+def _was_finished_by(mine: bytes, folder: str, storage: Storage) -> bool:
+    """Whether the dataset in a folder was finished by a run of this description, by its checksums."""
+    try:
+        tree = records.tree_of(storage.read_bytes(uris.join(folder, CHECKSUMS_FILE)), FORMAT_VERSION)
+        records.check_seal(tree)
+        return bool(tree["sha256"][RUN_FILE] == sha256(mine).hexdigest())
+    except (FileNotFoundError, LookupError, TypeError, *records.DAMAGES):
+        return False
 
 
 def _differences(earlier: dict[str, Any], mine: dict[str, Any]) -> str:
     """What changed, as "settings.sample_rate (16000, now 8000)"."""
     old, new = dict(_flat(earlier)), dict(_flat(mine))
-    changed = [name for name in sorted(old | new) if old.get(name) != new.get(name)]
+    named = sorted((old | new).keys() - {records.CHECKSUM_FIELD})
+    changed = [name for name in named if old.get(name) != new.get(name)]
     return ", ".join(f"{name} ({_short(old.get(name))}, now {_short(new.get(name))})" for name in changed)
 
 

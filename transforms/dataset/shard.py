@@ -12,7 +12,7 @@ from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import TypeVar
 
-from transforms import region
+from transforms import records, region
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, checksums, converted, example, look, read_ahead
 from transforms.dataset.look import Watch, Written
@@ -185,7 +185,7 @@ def _audio_files(key: ShardKey, output: Output) -> set[str]:
         return set()
     try:
         outcomes = Sidecar.load(output.storage.read_bytes(output.sidecar_uri(key))).outcomes
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, *records.DAMAGES):
         return set()
     return {outcome.audio_sha256 for outcome in outcomes if outcome.audio_sha256 and outcome.audio_crc32c}
 
@@ -207,7 +207,7 @@ def _committed(key: ShardKey, digest: str, clips: Sequence[Clip], output: Output
     try:
         content = output.storage.read_bytes(uri)
         sidecar = Sidecar.load(content)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, *records.DAMAGES):
         return None
     if sidecar.fingerprint != digest or key[0] == REJECTED:
         return sidecar if sidecar.fingerprint == digest else None
@@ -255,7 +255,7 @@ def _payload(line: bytes, outcome: Outcome, output: Output) -> Payload | None:
     path = f"{(outcome.audio_sha256 or '')[:2]}/{outcome.audio_sha256}.{output.settings.audio_format}"
     try:
         content = output.storage.read_bytes(uris.join(output.audio_folder(), path))
-    except FileNotFoundError:
+    except (FileNotFoundError, *records.DAMAGES):
         return None
     return Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
 
@@ -266,5 +266,5 @@ def _intact(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
         if output.storage.size(uri) != sidecar.bytes:
             return False
         return checksums.of_file(uri, output.storage) == sidecar.sha256
-    except FileNotFoundError:
+    except (FileNotFoundError, *records.DAMAGES):
         return False

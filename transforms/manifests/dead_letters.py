@@ -164,11 +164,40 @@ def is_one(fields: Fields) -> bool:
 
 def mended(uri: str, storage: Storage) -> dict[str, Fields]:
     """The rows that stand in the place of others, by the "manifest:line" of these; {} without such a file."""
+    found = lines(uri, storage, ("source", str), ("row", dict)) if uri else []
+    return {each["source"]: each["row"] for each in found}
+
+
+def lines(uri: str, storage: Storage, *fields: tuple[str, type]) -> list[Fields]:
+    """The lines of a file in which merges keep rows; [] without such a file.
+
+    Args:
+      uri: of the file.
+      storage: reads it.
+      *fields: name and type of what each line has.
+
+    Raises:
+      UserError: the file is damaged.
+    """
     try:
-        content = storage.within([uris.parent(uri)]).read_bytes(uri) if uri else b""
+        content = storage.within([uris.parent(uri)]).read_bytes(uri).splitlines()
+        return [_kept(number, line, fields) for number, line in enumerate(content, 1)]
     except FileNotFoundError:
-        return {}
-    return {each["source"]: each["row"] for each in map(orjson.loads, content.splitlines())}
+        return []
+    except records.DAMAGES as fault:
+        remedy = "remove it, and merge its rows again"
+        raise records.damaged(uri, fault, "it keeps the rows of earlier merges", remedy) from None
+
+
+def _kept(number: int, line: bytes, fields: Iterable[tuple[str, type]]) -> Fields:
+    try:
+        found = records.object_of(line)
+    except ValueError as fault:
+        raise ValueError(f"line {number}: {fault}") from None
+    for name, kind in fields:
+        if not isinstance(found.get(name), kind):
+            raise ValueError(f"line {number}: {name}: expected {kind.__name__}, got {found.get(name)!r:.60}")
+    return found
 
 
 def in_place_of(row: Row, fields: Fields) -> Row:

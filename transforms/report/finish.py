@@ -11,7 +11,7 @@ from typing import BinaryIO
 from transforms import reasons
 from transforms.audio import builds
 from transforms.clip import Outcome
-from transforms.dataset import assign, description, duplicates, ledger
+from transforms.dataset import assign, description, duplicates, ledger, sidecar
 from transforms.dataset.checksums import Checksums, Recorder
 from transforms.dataset.description import DatasetDescription, Shard, Split
 from transforms.dataset.duplicates import Leaks, audio_of
@@ -114,36 +114,32 @@ def _outcomes(
 
     with ThreadPoolExecutor(SIDECARS_AT_A_TIME, thread_name_prefix="sidecar") as executor:
         held_out = (key for key in plan.shard_keys() if key[0] in assign.HELD_OUT)
-        leaks = Leaks.of(sidecar for _, sidecar, _ in map_ordered(executor, read, held_out, SIDECARS_AT_A_TIME))
+        leaks = Leaks.of(each for _, each, _ in map_ordered(executor, read, held_out, SIDECARS_AT_A_TIME))
         for key, found, digest in map_ordered(executor, read, plan.shard_keys(), SIDECARS_AT_A_TIME):
-            sidecar, checksum = found, digest
+            kept, checksum = found, digest
             dropped = leaks.add(key[0], found.outcomes)
             if dropped or duplicates.has_leaks(found):
                 if not duplicates.drop(key, dropped, output, reasons.AUDIO_IN_TRAIN):
                     stale.append(key)
-                _, sidecar, checksum = read(key)
+                _, kept, checksum = read(key)
             files.note(output.sidecar_uri(key), checksum)
             if key[0] != REJECTED:
-                files.note(output.shard_uri(key), sidecar.sha256)
-                count.splits[key[0]].shards.append(_shard(output.shard_path(key), sidecar))
-            yield from sidecar.outcomes
+                files.note(output.shard_uri(key), kept.sha256)
+                count.splits[key[0]].shards.append(_shard(output.shard_path(key), kept))
+            yield from kept.outcomes
 
 
 def _sidecar(key: ShardKey, output: Output, fingerprint: str) -> tuple[Sidecar, str]:
     """The sidecar, and the sha256 of its file."""
-    try:
-        content = output.storage.read_bytes(output.sidecar_uri(key))
-        sidecar = Sidecar.load(content)
-        if sidecar.fingerprint == fingerprint:
-            return sidecar, sha256(content).hexdigest()
-    except (FileNotFoundError, ValueError):
-        pass
+    found, content = sidecar.read(output.sidecar_uri(key), output.storage)
+    if found.fingerprint == fingerprint:
+        return found, sha256(content).hexdigest()
     raise UserError(f"another run has written into {output.folder} while this one ran; run this command again alone")
 
 
-def _shard(path: str, sidecar: Sidecar) -> Shard:
-    examples = sum(outcome.status == "accepted" for outcome in sidecar.outcomes)
-    return Shard(path, examples, sidecar.bytes, sidecar.sha256)
+def _shard(path: str, written: Sidecar) -> Shard:
+    examples = sum(outcome.status == "accepted" for outcome in written.outcomes)
+    return Shard(path, examples, written.bytes, written.sha256)
 
 
 def _count(

@@ -97,8 +97,11 @@ class Confined:
         local.remove(folder, paths, guard)
 
     def generation(self, path: str) -> str:
-        """As `local.generation`, of a file that lies in the folders."""
-        self._refuse_outside(path, path)
+        """As `local.generation`; "" for a link to what lies outside."""
+        try:
+            self._refuse_outside(path, path)
+        except OutsideError:
+            return ""
         return local.generation(path)
 
     def renew(self, path: str, generation: str) -> bool:

@@ -40,6 +40,8 @@ _BUFFER_BYTES = 1 << 16
 SECOND_NS = 1_000_000_000
 # File systems without hard links say so in one of these ways.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+# What must be moved away by a person before a file can take its name.
+_IN_ITS_PLACE = "a folder is in the place of this file; remove it, and run the same command again"
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
@@ -264,8 +266,11 @@ def match(pattern: str) -> list[str]:
 
 def delete(path: str) -> None:
     """Removes a file; no error when there is none."""
-    with suppress(FileNotFoundError), _faults(path):
-        Path(path).unlink()
+    try:
+        with suppress(FileNotFoundError), _faults(path):
+            Path(path).unlink()
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot remove {shown(path)}: {_why_not(error)}") from error
 
 
 def version(path: str) -> Version | None:
@@ -347,11 +352,11 @@ def _throw_away(path: Path, to: Path, guard: Guard) -> None:
 
 
 def generation(path: str) -> str:
-    """The file's sha256 and the time when it was written; "" if there is none."""
+    """The file's sha256 and the time when it was written; "" if there is no regular file."""
     try:
         with open_read(path) as file, _faults(path):
             return f"{sha256(file.read()).hexdigest()} {os.fstat(file.fileno()).st_mtime_ns}"
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotARegularFileError):
         return ""
 
 
@@ -434,4 +439,8 @@ def _write_faults(path: str, only: set[int] | None = None) -> Iterator[None]:
             raise
         if error.errno in _DISK_FAULTS - {errno.EROFS}:
             raise StorageError(f"cannot write {shown(path)}: {error.strerror}") from error
-        raise UserError(f"cannot write {shown(path)}: {error.strerror}") from error
+        raise UserError(f"cannot write {shown(path)}: {_why_not(error)}") from error
+
+
+def _why_not(error: OSError) -> str:
+    return _IN_ITS_PLACE if error.errno == errno.EISDIR else str(error.strerror)

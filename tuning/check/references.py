@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from transforms import limits
-from transforms.dataset.ledger import read_ledger
 from transforms.errors import UserError
 from transforms.storage import ListedObject, Storage, uris
+from tuning import dataset
 from tuning.providers.base import ERROR, WARNING, Problem
 
 # More folders than this are listed as one, by their common prefix.
@@ -107,5 +107,5 @@ def _digest(uri: str) -> str:
 
 def _checksums(ledger: str, storage: Storage) -> dict[str, str]:
     """The crc32c of every audio file of a dataset, by its sha256."""
-    rows = read_ledger(ledger, storage, ["audio_sha256", "audio_crc32c"])
+    rows = dataset.ledger_rows(ledger, storage, ["audio_sha256", "audio_crc32c"])
     return {str(row["audio_sha256"]): str(row["audio_crc32c"]) for row in rows if row["audio_crc32c"]}

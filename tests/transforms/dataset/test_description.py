@@ -20,7 +20,7 @@ DESCRIPTION = DatasetDescription(
     1,
     {"train": Split(2, 200, 24_000, 9, (SHARD,)), "validation": NONE},
 )
-# As the first version of Cliptune wrote it.
+# As the first version of Cliptune wrote it, but for the checksum.
 CONTENT = b"""\
 {
   "format_version": 1,
@@ -56,7 +56,8 @@ CONTENT = b"""\
       "target_chars": 0,
       "shards": []
     }
-  }
+  },
+  "checksum": "6a015747b0f3878e860dfbdce781264a22f3e4d9d7295865b302bd6b5b5f7b2d"
 }
 """
 
@@ -64,6 +65,17 @@ CONTENT = b"""\
 def test_the_file_is_what_it_was():
     assert DESCRIPTION.dump() == CONTENT
     assert DatasetDescription.load(CONTENT) == DESCRIPTION
+
+
+def test_an_earlier_version_wrote_it_without_a_checksum():
+    tree = orjson.loads(CONTENT)
+    del tree["checksum"]
+    assert DatasetDescription.load(orjson.dumps(tree)) == DESCRIPTION
+
+
+def test_what_is_altered_by_hand_is_refused():
+    with pytest.raises(ValueError, match=r"^checksum: does not fit the contents, which have been altered$"):
+        DatasetDescription.load(CONTENT.replace(b'"rows": 3', b'"rows": 4'))
 
 
 def test_how_long_a_splits_audio_lasts():

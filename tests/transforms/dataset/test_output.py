@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 
 from tests.shards import finished, output_of
+from transforms import records
 from transforms.audio.builds import builds
 from transforms.dataset.output import Claim, claim, describe, left_by_earlier_runs
 from transforms.dataset.plan import make_plan
@@ -92,14 +93,24 @@ def test_a_file_is_no_place_for_a_dataset(tmp_path):
     assert str(fault.value) == f"{tmp_path}/out is a file; --output names a folder"
 
 
-@pytest.mark.parametrize("content", [b"{", b""])
-def test_a_damaged_description_is_told_and_nothing_is_lost(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"{", "not valid JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (b"[]", "must be a JSON object, got list"),
+        (b'{"format_version": 2}', "checksum: missing"),
+    ],
+)
+def test_a_damaged_description_is_told_and_nothing_is_lost(tmp_path, content, fault):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/run.json").write_bytes(content)
-    with pytest.raises(UserError) as fault:
+    with pytest.raises(UserError) as found:
         claim(output_of(tmp_path), make_plan([], Settings()), overwrite=True)
-    told = f"{tmp_path}/out/run.json is damaged; delete it to replace what the folder holds"
-    assert (str(fault.value), (tmp_path / "out/run.json").read_bytes()) == (told, content)
+    told = (
+        f"{tmp_path}/out/run.json is damaged ({fault}): it says what the folder was made from; choose another --output,"
+        " or put it back as it was"
+    )
+    assert (str(found.value), (tmp_path / "out/run.json").read_bytes()) == (told, content)
 
 
 def test_a_resumed_run_is_not_complete_until_it_has_ended(tmp_path, clips):
@@ -136,7 +147,8 @@ def test_a_field_that_only_one_description_has_is_a_difference(tmp_path):
     path = tmp_path / "out/run.json"
     tree = json.loads(path.read_text())
     del tree["settings"]["dedupe"]
-    path.write_text(json.dumps({**tree, "extra": 1}))
+    del tree["checksum"]
+    path.write_text(json.dumps(records.sealed({**tree, "extra": 1})))
     with pytest.raises(UserError, match=r"other extra \(1, now None\), settings.dedupe \(None, now none\);"):
         claim(output, plan, overwrite=False)
 
