@@ -17,11 +17,13 @@ from transforms.dataset import buckets, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.errors import UsageError, UserError
+from transforms.dataset.seen import Seen
+from transforms.errors import ManifestChangedError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.dead_letters import Origins
+from transforms.manifests.places import Places
 from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport, TrimReport
 from transforms.settings import Settings, Task
@@ -171,7 +173,12 @@ def _run_pipeline(
         import_beam()
         options, engine = options or _checked_options(request), runner.engine
         ready = job.claimed(claim.digest, committed, audio_there)
-        return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
+        try:
+            return engine.run(replace(ready, clip_workers=job.clip_workers or engine.threads()), options, listener)
+        except ManifestChangedError:
+            if not claim.resumed:
+                output.withdraw(ready.output)
+            raise
 
 
 def _record(job: Job, resumed: bool) -> None:
@@ -182,6 +189,9 @@ def _record(job: Job, resumed: bool) -> None:
     if job.again is not None:
         merging.forget(job.output, job.plan.shard_keys(), job.again)
         return
+    if resumed and not job.made.has_place_of(folder, storage):
+        # Other recordings may have the same names there, and neither size nor time would tell.
+        merging.forget_all(job.output, job.plan.shard_keys())
     for name in (output.MENDED_FILE, output.ADDED_FILE) if resumed else ():
         storage.delete(uris.join(folder, name))
     storage.write_bytes(uris.join(folder, output.MANIFESTS_FILE), job.made.dump())
@@ -189,12 +199,14 @@ def _record(job: Job, resumed: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """What is read: the manifests, how, the folder that relative names start from, and the settings they are for."""
+    """What is read: the manifests, how, where relative names start, their places, and the settings they are for."""
 
     manifests: list[locate.Manifest]
     rows: ManifestSettings
     base: str
+    places: Places
     settings: Settings
+    seen: Seen
     merge: merging.Merge | None = None
 
 
@@ -206,11 +218,17 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     """
     base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
-    folder = uris.absolute(request.output, base)
+    folder = uris.absolute(request.output.rstrip("/") or request.output, base)
     inputs = (_inputs if request.merge_into is None else _merged)(request, base, folder, storage)
     named: dict[str, Named] = {}
-    every_row = buckets.counted(_every_row(inputs.manifests, inputs.rows, storage), named)
-    plan = make_plan(progress.counted(every_row, listener), inputs.settings)
+    read_first = (
+        row
+        for manifest in inputs.manifests
+        for row in inputs.seen.first(manifest, read.rows(manifest, inputs.rows, storage), inputs.places)
+    )
+    every_row = buckets.counted(read_first, named)
+    plan = make_plan(progress.counted(every_row, listener), inputs.settings, places=inputs.places)
+    inputs.seen.check(inputs.manifests, storage)
     plan = replace(plan, remarks=inputs.rows.layout.remarks)
     known = [uris.bucket_of(manifest.uri) for manifest in inputs.manifests if uris.is_gcs(manifest.uri)]
     place = Output(
@@ -223,11 +241,13 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         verify=request.verify,
         unreachable=_unreachable(request, named, known, plan.rows, storage, listener),
         origins=Origins.of(inputs.manifests, inputs.rows, inputs.base),
+        places=inputs.places,
     )
     merge = inputs.merge
     made = merge.made if merge else merging.Made.of(inputs.manifests, inputs.rows, base, folder, plan)
     again = merge.again if merge else None
-    return Job(tuple(inputs.manifests), inputs.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+    job = Job(tuple(inputs.manifests), inputs.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+    return replace(job, seen=inputs.seen)
 
 
 def _unreachable(
@@ -260,13 +280,28 @@ def _every_row(
     return (row for manifest in manifests for row in read.rows(manifest, settings, storage))
 
 
+def _surveyed(
+    manifests: Sequence[locate.Manifest], settings: ManifestSettings, seen: Seen, storage: Storage
+) -> ManifestSettings:
+    """As `read.survey`. Manifests that cannot be read may have changed."""
+    try:
+        surveyed = read.survey(manifests, settings, storage)
+    except UserError:
+        seen.check(manifests, storage)
+        raise
+    seen.check(manifests, storage)
+    return surveyed
+
+
 def _inputs(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
     """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
     manifests = locate.locate(request.manifest, base, storage)
     rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
     _refuse_own_output(manifests, folder, request.output)
-    return _Inputs(manifests, read.survey(manifests, rows, storage), base, settings)
+    places = Places.of(manifests, request.audio_root, base)
+    seen = Seen.of(manifests, storage)
+    return _Inputs(manifests, _surveyed(manifests, rows, seen, storage), base, places, settings, seen)
 
 
 def _merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
@@ -281,15 +316,21 @@ def _merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -
     given = locate.locate(request.manifest, base, storage)
     merge = merging.read(given, made, settings, folder, base, storage)
     as_made = merging.originals(made, folder, storage)
-    rows = read.survey(as_made, merge.rows, storage)
-    plan = make_plan(_every_row(as_made, rows, storage), settings)
+    seen = Seen.of(as_made, storage)
+    rows = _surveyed(as_made, merge.rows, seen, storage)
+    # Rows that were added lie in the dataset: they change the places of no others.
+    places = Places.of(as_made, made.audio_root, made.base_of(folder))
+    plan = make_plan(_every_row(as_made, rows, storage), settings, places=places)
     merging.check_unchanged(made, plan, request.output)
     added = merging.added(folder, storage)
     merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
     merge.write(folder, storage)
     manifests = merge.manifests(folder, storage)
     rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
-    return _Inputs(manifests, read.survey(manifests, rows, storage), made.base_of(folder), settings, merge)
+    seen.check(as_made, storage)
+    seen = Seen.of(manifests, storage)
+    rows = _surveyed(manifests, rows, seen, storage)
+    return _Inputs(manifests, rows, made.base_of(folder), places, settings, seen, merge)
 
 
 def _new_folders(request: PrepareRequest, made: merging.Made, base: str, folder: str) -> list[str]:

@@ -72,6 +72,7 @@ ORDER = {
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
         *(
             "manifests.locate",
+            "manifests.places",
             "manifests.columns",
             "manifests.embedded",
             "manifests.footer",
@@ -85,6 +86,7 @@ ORDER = {
             "dataset.assign",
             "dataset.sizes",
             "dataset.plan",
+            "dataset.seen",
             "dataset.blocks",
             "dataset.example",
             "dataset.output",
@@ -93,6 +95,7 @@ ORDER = {
         *(
             "dataset.buckets",
             "dataset.sidecar",
+            "dataset.respelled",
             "dataset.merging",
             "dataset.converted",
             "dataset.conversion",

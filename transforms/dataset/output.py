@@ -15,6 +15,8 @@ from transforms.dataset import example
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.errors import UserError
 from transforms.manifests.dead_letters import NOWHERE, Origins
+from transforms.manifests.places import NOWHERE as NO_PLACES
+from transforms.manifests.places import Places
 from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
@@ -51,6 +53,7 @@ class Output:
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
       unreachable: buckets that cannot be read, and why: the clips in them are rejected.
       origins: where the rows come from, for `rejected.jsonl`.
+      places: where they are, however they are spelled, for fingerprints.
     """
 
     folder: str
@@ -64,6 +67,7 @@ class Output:
     claim: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
     origins: Origins = NOWHERE
+    places: Places = NO_PLACES
 
     def audio_folder(self) -> str:
         """Where audio files go, with `audio_part="uri"`."""
@@ -147,6 +151,13 @@ def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> C
     storage.sweep(folder)
     storage.write_bytes(uris.join(folder, RUN_FILE), content)
     return Claim(sha256(content).hexdigest(), resumed)
+
+
+def withdraw(output: Output) -> None:
+    """Takes a new claim back, of a run that has written nothing else: the same command then finds an empty folder."""
+    output.check_claim()
+    for name in (MANIFESTS_FILE, RUN_FILE):
+        output.storage.delete(uris.join(output.folder, name))
 
 
 def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:

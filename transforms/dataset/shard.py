@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from transforms import region
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, converted, example, read_ahead
+from transforms.dataset import assign, checksums, converted, example, read_ahead, respelled
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
 from transforms.errors import ClipRejected, UserError
+from transforms.manifests.places import Places
 from transforms.ordered import map_ordered
 from transforms.payloads import Payload
 from transforms.settings import Settings
@@ -91,11 +92,17 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
       StorageError: the world's fault, after retries; the runner may try the shard again.
       UserError: two of the clips have one id.
     """
-    ordered = sorted(rows, key=_place)
+    ordered = sorted(rows, key=lambda row: _place(row, output.places))
     _refuse_doubled_ids(key, ordered)
-    digest = fingerprint(ordered, output.settings)
+    digest = fingerprint(ordered, output.settings, output.places)
     sidecar = _committed(key, digest, output)
+    if sidecar is not None and not respelled.is_possible(sidecar, output.places):
+        sidecar = None
     if sidecar is not None and (not output.verify or _verified(key, sidecar, output)):
+        if (spelled := respelled.outcomes(sidecar, ordered)) != sidecar.outcomes:
+            output.check_claim()
+            sidecar = replace(sidecar, outcomes=spelled)
+            output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
@@ -118,8 +125,8 @@ def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> Non
         raise UserError("a manifest changed while it was read; run this command again")
 
 
-def _place(row: Clip | Outcome) -> tuple[int, str]:
-    name = row.clip_id if isinstance(row, Clip) else row.source
+def _place(row: Clip | Outcome, places: Places) -> tuple[int, str]:
+    name = places.key(row)
     return assign.order_key(name), name
 
 

@@ -12,8 +12,9 @@ import orjson
 
 from transforms import records
 from transforms.audio import builds
-from transforms.clip import Clip, Outcome, known_fields, sorted_fields
+from transforms.clip import Clip, Outcome, known_fields
 from transforms.dataset.output import FORMAT_VERSION
+from transforms.manifests.places import NOWHERE, Places
 from transforms.settings import Settings
 
 
@@ -61,7 +62,7 @@ class Sidecar:
         return records.convert(tree, Sidecar)
 
 
-def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
-    """A digest of all that decides a shard's bytes: rows, settings, format and decoders."""
-    content = [FORMAT_VERSION, asdict(settings), builds.builds(), [sorted_fields(row) for row in rows]]
+def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings, places: Places = NOWHERE) -> str:
+    """A digest of all that decides a shard's bytes: rows by their places, settings, format and decoders."""
+    content = [FORMAT_VERSION, asdict(settings), builds.builds(), [places.fields(row) for row in rows]]
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
