@@ -55,6 +55,20 @@ def test_manifests_with_equal_relative_names_are_not_taken_for_one_another(finis
     assert (run.status, run.json["reused"]) == (0, 0)
 
 
+def test_a_folder_of_pairs_is_found_in_any_spelling(finished, prepare):
+    pairs = finished / "pairs"
+    pairs.mkdir()
+    for number, row in enumerate(SOME[:3]):
+        shutil.copy(finished / row["audio_path"], pairs)
+        (pairs / row["audio_path"].rpartition("/")[2]).with_suffix(".txt").write_text(str(number))
+    assert prepare("pairs", "paired").json["reused"] == 0
+    for spelled in ("pairs/", "./pairs//", f"{finished}//pairs", "out/../pairs"):
+        assert prepare(spelled, "paired").json["reused"] == 3
+        (finished / "paired/checksums.json").unlink()
+        assert prepare(spelled, "paired").json["reused"] == 3
+        assert {row["source"].rpartition(":")[0] for row in ledger(finished / "paired")} == {spelled}
+
+
 CHANGES = {
     "a row lost": lambda rows: rows[:-1],
     "a row added": lambda rows: [*rows, {**rows[0], "id": "new"}],
