@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from transforms.dataset.merging import Made
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan, ShardKey
+from transforms.dataset.seen import Seen
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
 
@@ -26,6 +27,7 @@ class Job:
       spool: a local folder where rows wait for their shard, or "" for a runner that keeps them itself.
       committed: shards that an earlier run had finished when this one began.
       made: what `manifests.json` is to say; None for a dataset without one.
+      seen: the rows that the plan counts, to be compared with those that workers read.
       again: in a merge, sources of the rejected rows to be tried again; None for no merge.
     """
 
@@ -38,6 +40,7 @@ class Job:
     spool: str = ""
     committed: frozenset[ShardKey] = frozenset()
     made: Made | None = None
+    seen: Seen = field(default_factory=Seen)
     again: frozenset[str] | None = None
 
     def claimed(self, output: Output, committed: frozenset[ShardKey]) -> Job:

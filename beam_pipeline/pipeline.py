@@ -21,10 +21,12 @@ from transforms.dataset import assign, duplicates
 from transforms.dataset.blocks import Blocks
 from transforms.dataset.duplicates import Use
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
+from transforms.dataset.seen import NOTHING, Seen
 from transforms.dataset.shard import ShardResult
 from transforms.manifests import read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
+from transforms.manifests.places import NOWHERE, Places
 from transforms.report import finish
 from transforms.report.report import Report
 from transforms.storage import Storage
@@ -45,13 +47,16 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     """
     # Several manifests are spread over the workers.
     manifests = pipeline | "Manifests" >> beam.Create(job.manifests, reshuffle=len(job.manifests) > 1)
-    rows = manifests | ReadManifests(job.manifest_settings, job.output.storage)
+    places = job.output.places
+    rows = manifests | ReadManifests(job.manifest_settings, job.output.storage, job.seen, places)
     keyed = [pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys(), reshuffle=False) | EmptyShards()]
     if job.plan.has_doubled_ids():
         parted = rows | PartDoubled(job.plan)
         rows = parted[ROWS]
-        keyed.append(parted[DOUBLED] | Deduplicate() | "KeyDeduplicated" >> KeyByShard(job.plan, job.spool))
-    keyed.append(rows | KeyByShard(job.plan, job.spool))
+        keyed.append(
+            parted[DOUBLED] | Deduplicate(places) | "KeyDeduplicated" >> KeyByShard(job.plan, job.spool, places)
+        )
+    keyed.append(rows | KeyByShard(job.plan, job.spool, places))
     written = keyed | "Rows" >> beam.Flatten() | WriteShards(job)
     if job.output.settings.dedupe == "audio":
         written = written | DropDuplicateAudio(job)
@@ -61,13 +66,18 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
 class ReadManifests(beam.PTransform):
     """Reads manifests into clips, and into outcomes of rows that are no clips."""
 
-    def __init__(self, settings: ManifestSettings, storage: Storage) -> None:
+    def __init__(
+        self, settings: ManifestSettings, storage: Storage, seen: Seen = NOTHING, places: Places = NOWHERE
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.storage = storage
+        self.seen = seen
+        self.places = places
 
     def _rows(self, manifest: Manifest) -> Iterator[Row]:
-        return read.rows(manifest, self.settings, self.storage)
+        # No shard is begun before all rows are read, so what has changed is in none.
+        return self.seen.again(manifest, read.rows(manifest, self.settings, self.storage), self.places)
 
     def expand(self, manifests: PCollection) -> PCollection:
         return manifests | beam.FlatMap(self._rows).with_output_types(Row)
@@ -98,18 +108,24 @@ class _PartDoubled(beam.DoFn):
 class Deduplicate(beam.PTransform):
     """Keeps one clip of every id; the others become outcomes."""
 
+    def __init__(self, places: Places = NOWHERE) -> None:
+        super().__init__()
+        self.places = places
+
     @staticmethod
     def _with_id(clip: Clip) -> tuple[str, bytes]:
         return clip.clip_id, pack(dump(clip))
 
-    @staticmethod
-    def _keep_first(element: tuple[str, Iterable[bytes]]) -> Iterator[Row]:
+    def _keep_first(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Row]:
         clips = [row for block in element[1] for row in unpack(block) if isinstance(row, Clip)]
         # Sorted by contents before source, so that the order of the manifests does not decide.
-        first, *others = sorted(clips, key=lambda clip: (clip.uri, clip.target, clip.row, clip.source))
+        first, *others = sorted(clips, key=self._place)
         yield first
         for clip in others:
             yield rejected(clip, reasons.DUPLICATE_ID, f"the id {clip.clip_id!r} is taken by {first.source}")
+
+    def _place(self, clip: Clip) -> tuple[str, str, str, str]:
+        return self.places.audio(clip.uri), clip.target, clip.row, self.places.source(clip.source)
 
     def expand(self, clips: PCollection) -> PCollection:
         grouped = clips | beam.Map(self._with_id).with_output_types(tuple[str, bytes]) | beam.GroupByKey()
@@ -119,29 +135,33 @@ class Deduplicate(beam.PTransform):
 class KeyByShard(beam.PTransform):
     """Pairs clips with the shard they belong to, and other rows with the sidecar that will hold them."""
 
-    def __init__(self, plan: Plan, spool: str = "") -> None:
+    def __init__(self, plan: Plan, spool: str = "", places: Places = NOWHERE) -> None:
         super().__init__()
         self.plan = plan
         self.spool = spool
+        self.places = places
 
     def expand(self, rows: PCollection) -> PCollection:
-        return rows | beam.ParDo(_KeyByShard(self.plan, self.spool)).with_output_types(tuple[ShardKey, bytes])
+        return rows | beam.ParDo(_KeyByShard(self.plan, self.spool, self.places)).with_output_types(
+            tuple[ShardKey, bytes]
+        )
 
 
 class _KeyByShard(beam.DoFn):
     """Packs a few rows of a shard together: the shuffle then has half as many bytes, in an eighth of the elements."""
 
-    def __init__(self, plan: Plan, spool: str) -> None:
+    def __init__(self, plan: Plan, spool: str, places: Places) -> None:
         super().__init__()
         self.plan = plan
         self.folder = spool
+        self.places = places
 
     def start_bundle(self) -> None:
         self.blocks = Blocks(ROWS_PER_BLOCK)
         self.spool = Spool(self.folder)
 
     def process(self, element: Row) -> Iterator[tuple[ShardKey, bytes]]:
-        key = assign.shard_key(element, self.plan.num_shards, self.plan.validation_keys)
+        key = assign.shard_key(element, self.plan.num_shards, self.plan.validation_keys, self.places)
         if block := self.blocks.add(key, element):
             yield key, self.spool.put(block)
 

@@ -17,11 +17,13 @@ from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.errors import UsageError, UserError
+from transforms.dataset.seen import Seen
+from transforms.errors import ManifestChangedError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.dead_letters import Origins
+from transforms.manifests.places import Places
 from transforms.report import rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport, TrimReport
 from transforms.settings import Settings, Task
@@ -149,11 +151,18 @@ def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report |
         return None
     recorded = job.made is not None and job.made.is_recorded(job.output.folder, job.output.storage)
     same = recorded and not job.again  # what is to be tried again is not finished
-    report = rerun.finished(job.plan, job.output, listener) if same else None
+    report = rerun.finished(job.plan, _as_recorded(job), listener) if same else None
     if report is not None:
         job.output.sweep()
         temporary.sweep()
     return report
+
+
+def _as_recorded(job: Job) -> Output:
+    """The output, whose records name recordings as they were spelled when it was made."""
+    if job.made is None:
+        return job.output
+    return replace(job.output, base=job.made.spelled_from(job.output.folder, job.output.storage))
 
 
 def _run_pipeline(
@@ -177,12 +186,22 @@ def _run_pipeline(
         options, engine = options or _checked_options(request), runner.engine
         ready = job.claimed(replace(place, audio_there=audio_there), committed)
         ready = replace(ready, clip_workers=job.clip_workers or engine.threads())
-        ran = engine.run(ready, options, listener)
-        # A recording has changed for which a clip of another shard was left out: that shard is written again, too.
-        while output.is_forgotten(ready.output, job.plan):
-            again = engine.run(ready, options, listener)
-            ran = Ran(min(ran.reused, again.reused), ran.cpu or again.cpu)
-        return ran
+        try:
+            return _until_nothing_is_forgotten(ready, engine, options, listener)
+        except ManifestChangedError:
+            if not claim.resumed:
+                output.withdraw(ready.output)
+            raise
+
+
+def _until_nothing_is_forgotten(job: Job, engine: runners.Engine, options: PipelineOptions, listener: Listener) -> Ran:
+    """Runs the pipeline until it has made a dataset."""
+    ran = engine.run(job, options, listener)
+    # A recording has changed for which a clip of another shard was left out: that shard is written again, too.
+    while output.is_forgotten(job.output, job.plan):
+        again = engine.run(job, options, listener)
+        ran = Ran(min(ran.reused, again.reused), ran.cpu or again.cpu)
+    return ran
 
 
 def _record(job: Job, place: Output, resumed: bool) -> None:
@@ -200,12 +219,14 @@ def _record(job: Job, place: Output, resumed: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """What is read: the manifests, how, the folder that relative names start from, and the settings they are for."""
+    """What is read: the manifests, how, where relative names start, their places, and the settings they are for."""
 
     manifests: list[locate.Manifest]
     rows: ManifestSettings
     base: str
+    places: Places
     settings: Settings
+    seen: Seen
     merge: merging.Merge | None = None
 
 
@@ -217,11 +238,17 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     """
     base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
-    folder = uris.absolute(request.output, base)
+    folder = uris.absolute(request.output.rstrip("/") or request.output, base)
     inputs = (_inputs if request.merge_into is None else _merged)(request, base, folder, storage)
     named: dict[str, Named] = {}
-    every_row = buckets.counted(_every_row(inputs.manifests, inputs.rows, storage), named)
-    plan = make_plan(progress.counted(every_row, listener), inputs.settings)
+    read_first = (
+        row
+        for manifest in inputs.manifests
+        for row in inputs.seen.first(manifest, read.rows(manifest, inputs.rows, storage), inputs.places)
+    )
+    every_row = buckets.counted(read_first, named)
+    plan = make_plan(progress.counted(every_row, listener), inputs.settings, places=inputs.places)
+    inputs.seen.check(inputs.manifests, storage)
     plan = replace(plan, remarks=inputs.rows.layout.remarks)
     known = [uris.bucket_of(manifest.uri) for manifest in inputs.manifests if uris.is_gcs(manifest.uri)]
     place = Output(
@@ -234,11 +261,13 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         verify=request.verify,
         unreachable=_unreachable(request, named, known, plan.rows, storage, listener),
         origins=Origins.of(inputs.manifests, inputs.rows, inputs.base),
+        places=inputs.places,
     )
     merge = inputs.merge
     made = merge.made if merge else merging.Made.of(inputs.manifests, inputs.rows, base, folder, plan)
     again = merge.again if merge else None
-    return Job(tuple(inputs.manifests), inputs.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+    job = Job(tuple(inputs.manifests), inputs.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+    return replace(job, seen=inputs.seen)
 
 
 def _unreachable(
@@ -271,13 +300,28 @@ def _every_row(
     return (row for manifest in manifests for row in read.rows(manifest, settings, storage))
 
 
+def _surveyed(
+    manifests: Sequence[locate.Manifest], settings: ManifestSettings, seen: Seen, storage: Storage
+) -> ManifestSettings:
+    """As `read.survey`. Manifests that cannot be read may have changed."""
+    try:
+        surveyed = read.survey(manifests, settings, storage)
+    except UserError:
+        seen.check(manifests, storage)
+        raise
+    seen.check(manifests, storage)
+    return surveyed
+
+
 def _inputs(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
     """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
     rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
     manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
-    return _Inputs(manifests, read.survey(manifests, rows, storage), base, settings)
+    places = Places.of(manifests, request.audio_root, base)
+    seen = Seen.of(manifests, storage)
+    return _Inputs(manifests, _surveyed(manifests, rows, seen, storage), base, places, settings, seen)
 
 
 def _merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -> _Inputs:
@@ -294,15 +338,21 @@ def _merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -
     merge = merging.read(given, made, settings, folder, base, storage)
     base_then = made.base_of(folder)
     as_made = allowed.confined(merging.originals(made, folder, storage), merge.rows, base_then)
-    rows = read.survey(as_made, merge.rows, storage)
-    plan = make_plan(_every_row(as_made, rows, storage), settings)
+    seen = Seen.of(as_made, storage)
+    rows = _surveyed(as_made, merge.rows, seen, storage)
+    # Rows that were added lie in the dataset: they change the places of no others.
+    places = Places.of(as_made, made.audio_root, base_then)
+    plan = make_plan(_every_row(as_made, rows, storage), settings, places=places)
     merging.check_unchanged(made, plan, request.output)
     added = merging.added(folder, storage)
     merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
     merge.write(folder, storage)
     manifests = allowed.confined(merge.manifests(folder, storage), merge.rows, base_then)
     rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
-    return _Inputs(manifests, read.survey(manifests, rows, storage), base_then, settings, merge)
+    seen.check(as_made, storage)
+    seen = Seen.of(manifests, storage)
+    rows = _surveyed(manifests, rows, seen, storage)
+    return _Inputs(manifests, rows, base_then, places, settings, seen, merge)
 
 
 def _new_folders(request: PrepareRequest, made: merging.Made, base: str, folder: str) -> list[str]:

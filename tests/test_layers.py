@@ -74,6 +74,7 @@ ORDER = {
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
         *(
             "manifests.locate",
+            "manifests.places",
             "manifests.columns",
             "manifests.embedded",
             "manifests.footer",
@@ -87,6 +88,7 @@ ORDER = {
             "dataset.assign",
             "dataset.sizes",
             "dataset.plan",
+            "dataset.seen",
             "dataset.blocks",
             "dataset.example",
             "dataset.earlier",
@@ -96,6 +98,7 @@ ORDER = {
         *(
             "dataset.buckets",
             "dataset.sidecar",
+            "dataset.respelled",
             "dataset.merging",
             "dataset.converted",
             "dataset.conversion",

@@ -5,7 +5,8 @@
     ├── UserError                the user can fix it: one line, exit status 1
     │   ├── UsageError           the request breaks a rule: one line, exit status 2
     │   ├── OvertakenError       another run has taken the output: one line, exit status 1
-    │   └── OutsideError         a path leads out of the folders that may be read: one line, exit status 1
+    │   ├── OutsideError         a path leads out of the folders that may be read: one line, exit status 1
+    │   └── ManifestChangedError a manifest changed while it was read: the same command again reads it anew
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
     │   └── UnreadableError      the disk failed on one file: of a clip, the clip's fault
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
@@ -65,6 +66,10 @@ class UsageError(UserError, ValueError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class ManifestChangedError(UserError):
+    """A manifest is not what it was when its rows were counted."""
 
 
 def require(holds: bool, field: str, rule: str, value: object) -> None:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from transforms import limits
 from transforms.clip import Clip, Outcome
 from transforms.manifests import words
+from transforms.manifests.places import NOWHERE, Places
 
 TRAIN, VALIDATION = words.TRAIN, words.VALIDATION
 # Held out: only of clips whose rows are marked so. Never sent to a tuning job.
@@ -54,10 +55,12 @@ def split_of(clip: Clip, validation_keys: frozenset[int]) -> str:
     return VALIDATION if split_key(clip) in validation_keys else TRAIN
 
 
-def shard_key(row: Clip | Outcome, num_shards: Mapping[str, int], validation_keys: frozenset[int]) -> tuple[str, int]:
+def shard_key(
+    row: Clip | Outcome, num_shards: Mapping[str, int], validation_keys: frozenset[int], places: Places = NOWHERE
+) -> tuple[str, int]:
     """The shard that holds a clip, or the sidecar that holds the outcome of a row without one: split and index."""
     if isinstance(row, Outcome):
-        return REJECTED, shard_index(row.source, num_shards[REJECTED])
+        return REJECTED, shard_index(places.key(row), num_shards[REJECTED])
     split = split_of(row, validation_keys)
     return split, shard_index(row.clip_id, num_shards[split])
 

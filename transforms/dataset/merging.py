@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +24,7 @@ from transforms.manifests import dead_letters, locate
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import read_rows
 from transforms.manifests.locate import Manifest
+from transforms.manifests.places import real_path
 from transforms.manifests.row import Fields
 from transforms.settings import Settings
 from transforms.storage import Storage, uris
@@ -81,11 +82,33 @@ class Made:
         return records.pretty(records.sealed(asdict(self)))
 
     def is_recorded(self, folder: str, storage: Storage) -> bool:
-        """Whether the dataset in a folder says that it was made from just this."""
-        try:
-            return storage.read_bytes(uris.join(folder, MANIFESTS_FILE)) == self.dump()
-        except (FileNotFoundError, *records.DAMAGES):
+        """Whether the dataset in a folder says that it was made from just this, however it was spelled."""
+        earlier = self._earlier(folder, storage)
+        if earlier is None or (self.columns, self.rows, self.digest) != (earlier.columns, earlier.rows, earlier.digest):
             return False
+        allowed, then = (frozenset(map(each._real(folder), each.allow_path)) for each in (self, earlier))
+        return allowed == then and self._place(folder) == earlier._place(folder)
+
+    def spelled_from(self, folder: str, storage: Storage) -> str:
+        """The folder that relative names of the dataset in `folder` start from; that of these, if it says nothing."""
+        earlier = self._earlier(folder, storage) or self
+        return earlier.base_of(folder)
+
+    def _earlier(self, folder: str, storage: Storage) -> Made | None:
+        try:
+            return records.load(_content(MANIFESTS_FILE, folder, storage), Made, FORMAT_VERSION, seal=True)
+        except ValueError:
+            return None
+
+    def _place(self, folder: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The manifests, and the folders where their relative audio paths start, in one spelling."""
+        real = self._real(folder)
+        manifests = frozenset(map(real, self.manifests))
+        return manifests, manifests if self.audio_root is None else frozenset([real(self.audio_root)])
+
+    def _real(self, folder: str) -> Callable[[str], str]:
+        base = self.base_of(folder)
+        return lambda name: real_path(uris.absolute(name, base))
 
     def base_of(self, folder: str) -> str:
         """The absolute folder that relative names start from."""

@@ -18,6 +18,8 @@ from transforms.dataset import earlier, example
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.errors import OvertakenError, UserError
 from transforms.manifests.dead_letters import NOWHERE, Origins
+from transforms.manifests.places import NOWHERE as NO_PLACES
+from transforms.manifests.places import Places
 from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import Guard, Storage, uris
@@ -59,6 +61,7 @@ class Output:
       claim: sha256 of this run's `run.json`, hexadecimal; "" for an output that nobody else can claim.
       unreachable: buckets that cannot be read, and why: the clips in them are rejected.
       origins: where the rows come from, for `rejected.jsonl`.
+      places: where they are, however they are spelled, for fingerprints.
     """
 
     folder: str
@@ -73,6 +76,7 @@ class Output:
     claim: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
     origins: Origins = NOWHERE
+    places: Places = NO_PLACES
 
     def storage_of(self, clip: Clip) -> Storage:
         """What reads the clip's recording, and nothing outside of the folders that it may lie in."""
@@ -241,6 +245,13 @@ def _refuse_no_folders(folder: str, storage: Storage) -> None:
             raise UserError(f"{uri} is a link, behind which nothing is written; remove the link, or {_CHOICE}")
         if not uris.is_gcs(uri) and storage.exists(uri):
             raise UserError(f"{uri} is a file where a folder must be; move it away, or {_CHOICE}")
+
+
+def withdraw(output: Output) -> None:
+    """Takes a new claim back, of a run that has written nothing else: the same command then finds an empty folder."""
+    output.check_claim()
+    for name in (MANIFESTS_FILE, RUN_FILE):
+        output.storage.delete(uris.join(output.folder, name))
 
 
 def left_by_earlier_runs(output: Output) -> tuple[frozenset[ShardKey], bool]:

@@ -11,8 +11,9 @@ from hashlib import blake2b
 
 import orjson
 
-from transforms.clip import Clip, Outcome, sorted_fields
+from transforms.clip import Clip, Outcome
 from transforms.dataset import assign
+from transforms.manifests.places import NOWHERE, Places
 from transforms.settings import Settings
 
 # A shard is the unit of work, and of loss when a run is killed. 64 clips keep both small; with fewer, a bucket's costs
@@ -69,7 +70,9 @@ class Plan:
         return [(split, index) for split, count in self.num_shards.items() for index in range(count)]
 
 
-def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None) -> Plan:
+def make_plan(
+    rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None, places: Places = NOWHERE
+) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
     Memory grows with the number of groups and of different prompts (64-bit keys), and by eight bytes a clip.
@@ -78,9 +81,10 @@ def make_plan(rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: i
       rows: of all manifests, in any order.
       settings: for the share of validation and the default prompt.
       shard_clips: clips of a full shard; None for `CLIPS_PER_SHARD`.
+      places: of the rows, so that their spelling is in no digest.
     """
     shard_clips = CLIPS_PER_SHARD if shard_clips is None else shard_clips
-    tally = _Tally()
+    tally = _Tally(places)
     for row in rows:
         tally.add(row, settings)
     # A manifest that marks rows for train or validation has chosen its validation clips itself.
@@ -117,6 +121,7 @@ class _Tally:
     """The counts, while the manifests are read.
 
     Attributes:
+      places: of the rows.
       rows: of any kind.
       unreadable: rows that are no clips.
       digest: over the contents of all rows.
@@ -127,6 +132,7 @@ class _Tally:
       ids: `assign.order_key` of every clip.
     """
 
+    places: Places = NOWHERE
     rows: int = 0
     unreadable: int = 0
     digest: int = 0
@@ -139,7 +145,7 @@ class _Tally:
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
         self.rows += 1
-        content, placed = _row_digests(row)
+        content, placed = row_digests(row, self.places)
         # A sum is the same in any order.
         self.digest = (self.digest + content) % (1 << 256)
         self.sources_digest = (self.sources_digest + placed) % (1 << 256)
@@ -163,10 +169,10 @@ class _Tally:
         return sum(number > 1 for number in Counter(key for split in splits for key in split).values())
 
 
-def _row_digests(row: Clip | Outcome) -> tuple[int, int]:
+def row_digests(row: Clip | Outcome, places: Places) -> tuple[int, int]:
     """A digest of the row's contents, which are the same on any line, and one of contents and line."""
-    fields = sorted_fields(row)
-    del fields["source"]
+    fields = places.fields(row)
+    source = fields.pop("source")
     content = blake2b(orjson.dumps(fields), digest_size=32).digest()
-    placed = blake2b(row.source.encode(), digest_size=32, key=content).digest()
+    placed = blake2b(source.encode(), digest_size=32, key=content).digest()
     return int.from_bytes(content, "big"), int.from_bytes(placed, "big")

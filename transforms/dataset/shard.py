@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from transforms import records, region
 from transforms.clip import Clip, Outcome
-from transforms.dataset import assign, checksums, converted, example, look, read_ahead
+from transforms.dataset import assign, checksums, converted, example, look, read_ahead, respelled
 from transforms.dataset.look import Watch, Written
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
@@ -22,6 +22,7 @@ from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
 from transforms.errors import ClipRejected, UserError
+from transforms.manifests.places import Places
 from transforms.ordered import map_ordered
 from transforms.payloads import Payload
 from transforms.settings import Settings
@@ -97,14 +98,19 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
       StorageError: the world's fault, after retries; the runner may try the shard again.
       UserError: two of the clips have one id.
     """
-    ordered = sorted(rows, key=_place)
+    ordered = sorted(rows, key=lambda row: _place(row, output.places))
     _refuse_doubled_ids(key, ordered)
-    digest = fingerprint(ordered, output.settings)
+    digest = fingerprint(ordered, output.settings, output.places)
     clips = [row for row in ordered if isinstance(row, Clip)]
     generations = output.generations(key)
     sidecar = _committed(key, digest, clips, output, pool)
+    if sidecar is not None and not respelled.is_possible(sidecar, output.places):
+        sidecar = None
     reused = sidecar is not None and (not output.verify or _verified(key, sidecar, output))
     if sidecar is not None and reused and output.renew(generations):
+        if (spelled := respelled.outcomes(sidecar, ordered)) != sidecar.outcomes:
+            sidecar = replace(sidecar, outcomes=spelled)
+            output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
         return ShardResult(key, len(sidecar.outcomes), True, digest)
@@ -140,8 +146,8 @@ def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> Non
         raise UserError("a manifest changed while it was read; run this command again")
 
 
-def _place(row: Clip | Outcome) -> tuple[int, str]:
-    name = row.clip_id if isinstance(row, Clip) else row.source
+def _place(row: Clip | Outcome, places: Places) -> tuple[int, str]:
+    name = places.key(row)
     return assign.order_key(name), name
 
 
@@ -214,7 +220,8 @@ def _committed(key: ShardKey, digest: str, clips: Sequence[Clip], output: Output
     # An altered sidecar may have lost an outcome.
     if len(sidecar.outcomes) != len(clips) or not _intact(key, sidecar, output):
         return None
-    found = Written(uri, content, sidecar.outcomes, clips)
+    # The recordings are looked for where this run names them.
+    found = Written(uri, content, respelled.outcomes(sidecar, clips), clips)
     return sidecar if look.unchanged([found], output, pool.reader or pool.executor) else None
 
 

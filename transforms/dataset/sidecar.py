@@ -12,9 +12,10 @@ import orjson
 
 from transforms import records
 from transforms.audio import builds
-from transforms.clip import Clip, Outcome, known_fields, sorted_fields
+from transforms.clip import Clip, Outcome, known_fields
 from transforms.dataset.output import FORMAT_VERSION
 from transforms.errors import UserError
+from transforms.manifests.places import NOWHERE, Places
 from transforms.settings import Settings
 from transforms.storage import Storage
 
@@ -81,7 +82,7 @@ def read(uri: str, storage: Storage) -> tuple[Sidecar, builtins.bytes]:
         raise records.damaged(uri, fault, "it tells what became of the clips of a shard", remedy) from None
 
 
-def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings) -> str:
-    """A digest of all that decides a shard's bytes: rows, settings, format and decoders."""
-    content = [FORMAT_VERSION, asdict(settings), builds.builds(), [sorted_fields(row) for row in rows]]
+def fingerprint(rows: Sequence[Clip | Outcome], settings: Settings, places: Places = NOWHERE) -> str:
+    """A digest of all that decides a shard's bytes: rows by their places, settings, format and decoders."""
+    content = [FORMAT_VERSION, asdict(settings), builds.builds(), [places.fields(row) for row in rows]]
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()

@@ -62,7 +62,9 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
         if storage.exists(uri) and not (uris.is_gcs(uri) and _stands_for_folder(uri, storage)):
             return [Manifest(pattern, uri, is_folder=False)]
         if storage.is_folder(uri):
-            return [Manifest(pattern, uri, is_folder=True, folders=_confined_to(uri))]
+            # On a disk, slashes at the end say nothing; files are listed below the folder without them.
+            plain = uri if uris.is_gcs(uri) else uri.rstrip("/") or "/"
+            return [Manifest(pattern, plain, is_folder=True, folders=_confined_to(plain))]
     except PermissionError:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
     if not re.search(r"[*?\[]", pattern):

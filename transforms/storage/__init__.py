@@ -207,6 +207,10 @@ class Storage:
         """
         return self._backend(uri).size(uri)
 
+    def identity(self, uri: str) -> str:
+        """What differs when a file was written again or replaced; raises what `size` raises."""
+        return self._backend(uri).identity(uri)
+
     def list_files(self, folder: str) -> list[str]:
         """Every file below `folder`, at any depth, sorted; [] if there is no such folder. Links are not entered."""
         return self._backend(folder).list_files(folder)

@@ -74,6 +74,9 @@ class Backend(Protocol):
     def size(self, uri: str, /) -> int:
         """The file's length in bytes, or FileNotFoundError."""
 
+    def identity(self, uri: str, /) -> str:
+        """What differs when the file was written again or replaced, or FileNotFoundError."""
+
     def is_folder(self, uri: str, /) -> bool:
         """Whether this is a folder."""
 

@@ -104,6 +104,11 @@ class Confined:
             return ""
         return local.generation(path)
 
+    def identity(self, path: str) -> str:
+        """As `local.identity`, of a file that lies in the folders."""
+        self._refuse_outside(path, path)
+        return local.identity(path)
+
     def renew(self, path: str, generation: str) -> bool:
         """As `local.renew`."""
         return local.renew(path, generation)

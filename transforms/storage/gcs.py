@@ -162,6 +162,10 @@ class Gcs:
         """The object's length in bytes, or FileNotFoundError."""
         return int(self.client.read_blob(uri, _looked_at).size)
 
+    def identity(self, uri: str) -> str:
+        """The object's generation."""
+        return str(self.client.read_blob(uri, _looked_at).generation)
+
     def is_folder(self, folder: str) -> bool:
         """Whether anything is below the prefix."""
         return bool(self._names(folder, max_results=1))

@@ -245,6 +245,14 @@ def size(path: str) -> int:
     return status.st_size
 
 
+def identity(path: str) -> str:
+    """Which file it is, how long, and when it was written."""
+    with _faults(path):
+        status = os.stat(path)  # noqa: PTH116 -- the text as written
+    mode = stat.S_IFMT(status.st_mode)
+    return f"{mode} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
 def is_folder(path: str) -> bool:
     """Whether there is a folder of this name."""
     try:
