@@ -104,6 +104,7 @@ def _main(words: list[str]) -> int:
 def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence[str]) -> int:
     console = Console()
     try:
+        ends.require_current_folder()
         ends.require_temporary_folder()
         request = command.request(args, others)
         stopped = f"cliptune {name}: stopped{command.stopped(request)}"
@@ -121,6 +122,11 @@ def _run(name: str, command: Command, args: argparse.Namespace, others: Sequence
         if not ends.missing_extra(fault):
             raise
         console.say(f"cliptune {name}: {ends.missing_extra(fault)}")
+        return Exit.FAILED
+    except (OSError, MemoryError, RuntimeError) as fault:
+        if not ends.refusal(fault):
+            raise
+        console.say(f"cliptune {name}: {ends.refusal(fault)}")
         return Exit.FAILED
 
 
