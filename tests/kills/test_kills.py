@@ -14,6 +14,7 @@ from tests.kills.prepare import PrepareTrials
 from tests.kills.scenes import SCENES
 from tests.kills.trial import of_killed
 from tests.kills.tune import TuneTrials
+from transforms.storage import Storage
 
 pytestmark = pytest.mark.timeout(300)
 CHEAP = next(name for name in SCENES if name.startswith("wav"))
@@ -123,5 +124,5 @@ def test_old_claims_are_old_in_both_places(found):
     for place in found[1].values():
         restore(place, {"tuning/claims/a/000001.json": b"{}"})
         place.age("tuning/claims", 700)
-        age = places.Storage().age(f"{place.output}/tuning/claims/a/000001.json")
+        age = Storage().age(f"{place.output}/tuning/claims/a/000001.json")
         assert 700 <= age < 820
