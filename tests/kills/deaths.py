@@ -82,8 +82,9 @@ class Running:
 
     def send(self, number: signal.Signals) -> bool:
         """A signal to the program alone."""
+        there = self.process.poll() is None
         self.process.send_signal(number)
-        return self.process.poll() is None
+        return there
 
     def send_group(self, number: signal.Signals) -> bool:
         """A signal to the program's group, as a terminal sends it."""
