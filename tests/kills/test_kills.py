@@ -2,17 +2,19 @@
 
 import logging
 import signal
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.kills import places
+from tests.kills.batches import landed
 from tests.kills.deaths import Death, Ended
 from tests.kills.places import restore
 from tests.kills.prepare import PrepareTrials
 from tests.kills.scenes import SCENES
-from tests.kills.trial import of_killed
+from tests.kills.trial import fate, of_killed
 from tests.kills.tune import TuneTrials
 from transforms.storage import Storage
 
@@ -118,6 +120,12 @@ def test_how_a_killed_run_may_end(victim, status, stderr, fine):
     killed = Ended(status, "", stderr, True, 1.0, 1, [])
     assert (not of_killed(Death(victim, "step", 0.5), killed)) == fine
     assert of_killed(Death(victim, "step", 0.5), replace(killed, left=["python"])) != []
+
+
+def test_a_kill_that_came_too_late_is_none():
+    in_time = Death("program SIGKILL", "step", 0.5)
+    ended = Ended(0, "", "", False, 1.0, 1, [])
+    assert landed(Counter([fate(in_time, ended), fate(in_time, replace(ended, struck=True))])) == 1
 
 
 def test_old_claims_are_old_in_both_places(found):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cliptune.exits import Exit
 from tests.kills.deaths import SPARED, Death, Ended
 
+MISSED = ", nobody there"
 # How runs may end that were killed: by the signal of their victim.
 ENDS = {
     "SIGKILL": {-signal.SIGKILL},
@@ -36,7 +37,7 @@ class Trial:
 def fate(death: Death, killed: Ended) -> str:
     """What became of a kill."""
     if not killed.struck:
-        return f"{death.victim}, nobody there"
+        return death.victim + MISSED
     return f"{death.victim} at a {death.unit}"
 
 
