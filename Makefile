@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test bench bench-peers fuzz mutants setup lint format types docs schemas lock clean
+.PHONY: run test bench bench-peers fuzz kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -31,6 +31,11 @@ SEED ?= $(shell date +%s)
 MUTANTS ?= 100000
 fuzz: $(READY)
 	$(BIN)/python -m pytest tests/fuzz --fuzz=$(MUTANTS) --seed=$(SEED) --numprocesses=2 --dist=worksteal -q -rP
+
+# Real commands, killed at random moments and run to their end, in a folder and in a bucket; `make test` kills a few.
+KILLS ?= 300
+kills: $(READY)
+	@$(BIN)/python -m tests.kills $(KILLS) $(SEED)
 
 # Changes the code that keeps the promises, bit by bit, and looks whether a test notices: docs/mutants.md.
 mutants: $(READY)

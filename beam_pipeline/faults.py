@@ -22,6 +22,7 @@ def of_workers() -> Iterator[None]:
     Raises:
       UserError, StorageError: a worker raised it, in this process or elsewhere.
       KeyboardInterrupt: the user pressed Ctrl-C.
+      OSError, MemoryError: a worker in this process raised it.
     """
     try:
         yield
@@ -30,6 +31,8 @@ def of_workers() -> Iterator[None]:
     except RuntimeError as fault:
         if str(fault).startswith("KeyboardInterrupt"):  # Beam wraps the exceptions that it catches
             raise KeyboardInterrupt from None
+        if isinstance(fault.__context__, OSError | MemoryError):  # what the system refused, in this process
+            raise fault.__context__ from None
         # A worker elsewhere sends its exception as the text of a traceback.
         original = errors.in_traceback(str(fault))
         if original is None:

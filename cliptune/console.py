@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ from transforms import printable
 from transforms.listener import Update
 
 LINE_SECONDS = 30.0
+# Variables that tell the size of the terminal. Rich prints nothing in no columns, and fails on what is no number.
+_SIZES = ("COLUMNS", "LINES")
+_MAX_SIZE = 10_000
 
 
 class _Rich(rich.console.Console):
@@ -68,6 +72,7 @@ class Console:
             soft_wrap=True,
             markup=False,
             emoji=False,
+            _environ={name: text for name, text in os.environ.items() if name not in _SIZES or _is_size(text)},
         )
 
     @property
@@ -118,6 +123,10 @@ class Console:
                 self.say(_line(what, done, total, unit) + (f", {note}" if note else ""))
 
         return update
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10 and 0 < int(text) <= _MAX_SIZE
 
 
 def _text(text: str) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -16,6 +17,8 @@ TUNING_MODULES = (
     *("google.genai", "google.cloud.aiplatform", "google.cloud.aiplatform_v1beta1"),
     *("httpx", "pydantic", "starlette", "uvicorn"),
 )
+# A disk that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
@@ -66,6 +69,33 @@ def require_temporary_folder() -> None:
         tempfile.gettempdir()
     except FileNotFoundError:
         raise UserError("no folder for temporary files can be written; name one in TMPDIR") from None
+
+
+def require_current_folder() -> None:
+    """Refuses to begin in a folder that was deleted: no path that is relative leads anywhere.
+
+    Raises:
+      UserError: there is no current folder.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 -- no path is made of it
+    except OSError:
+        raise UserError("the current folder is not there any more; change to one that is") from None
+
+
+def refusal(fault: BaseException) -> str:
+    """What to do about something that the system does not let this process have; "" for any other exception."""
+    if isinstance(fault, PermissionError) and fault.filename is not None:
+        return f"{fault.filename}: no permission; it cannot be read, changed or removed by this user"
+    if isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open for the system; raise its limit (ulimit -n)"
+    if isinstance(fault, MemoryError) or (isinstance(fault, OSError) and fault.errno == errno.ENOMEM):
+        return "the system gives this process no more memory; raise its limit, or use a larger machine"
+    if isinstance(fault, RuntimeError) and str(fault).startswith("can't start new thread"):
+        return "the system lets this process start no more threads; raise its limits (ulimit -u, ulimit -v)"
+    if isinstance(fault, OSError) and fault.errno in _FULL and fault.filename is not None:
+        return f"{fault.filename}: {fault.strerror}"
+    return ""
 
 
 def missing_extra(fault: ModuleNotFoundError) -> str:

@@ -113,6 +113,7 @@ def _run(
     """Runs a command, with its temporary files in `place`."""
     console = Console()
     try:
+        ends.require_current_folder()
         ends.require_temporary_folder()
         request = command.request(args, others)
         stopped = f"cliptune {name}: stopped{command.stopped(request)}"
@@ -130,6 +131,11 @@ def _run(
         if not ends.missing_extra(fault):
             raise
         console.say(f"cliptune {name}: {ends.missing_extra(fault)}")
+        return Exit.FAILED
+    except (OSError, MemoryError, RuntimeError) as fault:
+        if not ends.refusal(fault):
+            raise
+        console.say(f"cliptune {name}: {ends.refusal(fault)}")
         return Exit.FAILED
 
 

@@ -1,8 +1,11 @@
 """How a process ends when its streams are closed or full, or something is missing: one line, the right status."""
 
+import errno
+import io
 import json
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -10,6 +13,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+import cliptune.commands.check
+from cliptune.console import Console
 from tests import processes
 from tests.cliptune.test_commands import run
 from tests.sounds import tone
@@ -119,3 +124,99 @@ def test_a_missing_extra_is_told_with_what_to_install(tmp_path, module, command)
     assert done.stderr.startswith(f"cliptune {command}: {module}")
     assert done.stderr.endswith("is not installed; run: pip install 'cliptune[tuning]'\n")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "out/run.json"), "out/run.json: no permission; it cannot"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
+        (OSError(errno.ENFILE, "Too many open files", "a"), "too many files are open"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "no more memory"),
+        (MemoryError(), "no more memory"),
+        (RuntimeError("can't start new thread"), "no more threads"),
+        (RuntimeError("can't start new thread [while running 'FinishDataset']"), "no more threads"),
+        (OSError(errno.EROFS, "Read-only file system", "out/a"), "out/a: Read-only file system"),
+    ],
+    ids=repr,
+)
+def test_what_the_system_refuses_is_one_line(run, monkeypatch, manifest, fault, told):
+    def refused(*_):
+        raise fault
+
+    monkeypatch.setattr(cliptune.commands.check, "run", refused)
+    status, stdout, stderr = run("check", manifest)
+    assert (status, stdout, stderr.count("\n")) == (1, "", 1)
+    assert stderr.startswith("cliptune check: ")
+    assert told in stderr
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("ours"), OSError(errno.EINVAL, "Invalid argument", "a"), KeyError("a")])
+def test_what_is_our_own_fault_stays_a_traceback(run, monkeypatch, manifest, fault):
+    def broken(*_):
+        raise fault
+
+    monkeypatch.setattr(cliptune.commands.check, "run", broken)
+    with pytest.raises(type(fault)):
+        run("check", manifest)
+
+
+@pytest.mark.parametrize("module", ["cliptune", "beam_pipeline"])
+def test_a_current_folder_that_was_deleted_is_one_line(manifest, tmp_path, module):
+    (tmp_path / "gone").mkdir()
+    words = ["prepare"] if module == "cliptune" else []
+    command = shlex.join([sys.executable, "-m", module, *words, "--manifest", str(manifest), "--output", "out"])
+    done = processes.run(
+        ["bash", "-c", f"cd gone; rmdir ../gone; {command}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "cliptune prepare: the current folder is not there any more; change to one that is\n"
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv to do without the rights of the administrator")
+@pytest.mark.parametrize(
+    ("locked", "mode", "flags"),
+    [
+        ("out", 0o000, []),  # nothing can be listed
+        ("out", 0o555, ["--overwrite", "--audio_format=wav"]),  # nothing can be deleted
+        ("out/train", 0o555, ["--overwrite", "--audio_format=wav"]),
+        ("out/run.json", 0o000, []),
+        ("out/train/train-00000-of-00001.outcomes.json", 0o000, []),  # a worker finds it
+    ],
+)
+def test_without_the_right_to_read_or_delete_it_is_one_line(manifest, locked, mode, flags):
+    command = [sys.executable, "-m", "cliptune", "prepare", "--manifest", manifest, "--output", manifest.parent / "out"]
+    assert shell(command, "").returncode == 0
+    if not flags and locked != "out":
+        (manifest.parent / "out/dataset.json").unlink()
+    (manifest.parent / locked).chmod(mode)
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    done = shell([*powerless, *command, *flags], "")
+    (manifest.parent / locked).chmod(0o755)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("cliptune prepare: ")
+    assert str(manifest.parent / "out") in done.stderr
+    assert "permission" in done.stderr
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "²", "-5", "999999999999", "wide", ""])
+def test_a_terminal_of_any_width_gets_the_message(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", columns)
+    screen = io.StringIO()
+    console = Console(screen)
+    console.say("cliptune check: why")
+    with console.progress("preparing", 3, "clips") as update:
+        update(1, "")
+    assert screen.getvalue() == "cliptune check: why\n"
+
+
+def test_below_a_parent_that_ignores_how_its_children_end_nothing_is_said(manifest):
+    command = [sys.executable, "-m", "cliptune", "prepare", "--manifest", manifest, "--output", manifest.parent / "out"]
+    ignoring = f"trap '' CHLD; exec {shlex.join(map(str, command))}"
+    done = processes.run(["bash", "-c", ignoring], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr

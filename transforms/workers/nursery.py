@@ -121,6 +121,9 @@ def main() -> None:
     # before it would be taken for a victim of its clip.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # whoever ignores it gets no exit codes, and its children inherit that
     descriptor, *modules = sys.argv[1:]
     for module in modules:
         importlib.import_module(module)

@@ -132,8 +132,8 @@ def application(
 class OwnRequests:
     """Refuses what a web page of a stranger makes a browser send: the emulator reads this machine's files.
 
-    A page of another site says so in Origin or Sec-Fetch-Site. A name of the page's that is made to lead to this
-    machine stays in Host.
+    A page of another site says so in Origin, Sec-Fetch-Site or Referer. A name of the page's that is made to lead to
+    this machine stays in Host.
 
     Args:
       app: what answers all other requests.
@@ -155,11 +155,13 @@ def _foreign(scope: Scope) -> str:
     # Whatever the port: a tunnel or a proxy on this machine has another one.
     if re.sub(r":\d+$", "", host) not in _OWN_NAMES:
         return "The emulator answers to no name but 127.0.0.1, [::1] and localhost."
-    if "origin" in headers and headers["origin"].lower() != f"http://{host}":
-        return "The emulator answers no pages of other sites."
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return "The emulator answers no pages of other sites."
-    return ""
+    own = f"http://{host}"
+    foreign = (
+        any(origin.lower() != own for origin in headers.getlist("origin"))
+        or any(not f"{page.lower()}/".startswith(f"{own}/") for page in headers.getlist("referer"))
+        or any(site not in ("none", "same-origin") for site in headers.getlist("sec-fetch-site"))
+    )
+    return "The emulator answers no pages of other sites." if foreign else ""
 
 
 async def _content(request: Request) -> bytes:

@@ -170,6 +170,8 @@ def test_this_machine_is_answered(client, url, name):
     assert client.get(JOBS, headers=own).status_code == 200
     page = {**own, "Origin": f"http://{name}:{port}", "Sec-Fetch-Site": "same-origin"}
     assert client.get(JOBS, headers=page).status_code == 200
+    for referer in (f"http://{name}:{port}", f"http://{name}:{port}/emulator"):
+        assert client.get(JOBS, headers={**own, "Referer": referer}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,9 @@ def test_this_machine_is_answered(client, url, name):
         {"Origin": "https://127.0.0.1:PORT"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
+        {"Referer": "https://evil.example/page"},  # of a browser that says no more
+        {"Referer": "http://127.0.0.1:PORT.evil.example/"},
+        {"Referer": "http://127.0.0.1:PORT@evil.example/"},
     ],
     ids=repr,
 )
@@ -199,6 +204,12 @@ def test_pages_of_strangers_are_refused(client, url, method, path, headers):
     body = {"json": {"drop": [1]}} if method == "PUT" else {}
     assert_told(client.request(method, path, headers=sent, **body), codes=(403,))
     assert client.get("/emulator").json()["scenario"]["drop"] == []
+
+
+def test_of_headers_that_are_sent_twice_each_is_looked_at(client, url):
+    for name, own in (("Origin", url), ("Sec-Fetch-Site", "none"), ("Referer", url)):
+        for values in ((own, "http://evil.example"), ("http://evil.example", own)):
+            assert_told(client.get(JOBS, headers=[(name, value) for value in values]), codes=(403,))
 
 
 def test_a_request_without_a_host_is_refused(url):
