@@ -35,7 +35,8 @@ SDK_ROOM = "tuning/providers"
 # Each file imports, of its own package, only those before it: "" is the folder's __init__.
 ORDER = {
     "transforms": [
-        *("", "limits", "printable", "reasons", "errors", "region", "records", "listener", "ordered", "text", "clip"),
+        *("", "limits", "bounds", "printable", "reasons", "errors", "region", "records", "listener", "ordered"),
+        *("text", "clip"),
         *("payloads", "settings", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
@@ -67,7 +68,7 @@ ORDER = {
             "audio.conform",
         ),
         "audio.encode",
-        *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.lines"),
+        *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
         *(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from transforms.manifests.embedded import LEFT_OUT
 from transforms.manifests.footer import RowGroup
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
 from transforms.manifests.row import Fields, Row
+from transforms.manifests.unpacked import is_unpacked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +46,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 -- slow to import, and most manifests are text
 
     with ExitStack() as stack:
-        if isinstance(stream, gzip.GzipFile):  # which would be unpacked again for each column
+        if is_unpacked(stream):  # it would be unpacked again for each column
             unpacked = stack.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(stream, unpacked, 1 << 20)
             stream = cast(BinaryIO, unpacked)

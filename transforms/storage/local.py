@@ -62,7 +62,7 @@ def read_at_most(path: str, num_bytes: int) -> bytes:
         with open_read(path) as file, _faults(path):
             size = os.fstat(file.fileno()).st_size
             if size >= num_bytes:
-                return b"\0" * num_bytes
+                return bytes(num_bytes)
             # Python allocates what is asked for. Files such as those in /proc do not tell their size.
             return file.read(size or num_bytes)
 
