@@ -37,7 +37,7 @@ ORDER = {
     "transforms": [
         *("", "limits", "bounds", "printable", "reasons", "errors", "region", "records", "listener", "ordered"),
         *("text", "clip"),
-        *("payloads", "settings", "json_schema", "tasks"),
+        *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
         *(

@@ -18,6 +18,8 @@ MAX_WHOLE_BYTES = 1 << 30
 MAX_RECORD_BYTES = 64 << 20
 # Of a tasks file: ten thousand labels are a few hundred kilobytes.
 MAX_SETTINGS_BYTES = 2 << 20
+# Of all in it, what aliases stand for included.
+MAX_SETTINGS_VALUES = 200_000
 
 
 def max_unpacked(packed_bytes: int) -> int:
