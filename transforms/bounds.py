@@ -9,6 +9,8 @@ from __future__ import annotations
 MAX_LINE_BYTES = 16 << 20
 # Of a table, and fields of a row.
 MAX_COLUMNS = 100_000
+# Of the footer of a Parquet file, which tells of each column in each row group.
+MAX_FOOTER_BYTES = 64 << 20
 # Lists of rows unpack to five or fifty times their size. gzip reaches a thousand, of nothing but blanks.
 MAX_EXPANSION = 200
 FREE_BYTES = 256 << 20
