@@ -3,7 +3,8 @@
     CliptuneError
     ├── ClipRejected             the clip's fault: an outcome in the ledger; the run goes on
     ├── UserError                the user can fix it: one line, exit status 1
-    │   └── UsageError           the request breaks a rule: one line, exit status 2
+    │   ├── UsageError           the request breaks a rule: one line, exit status 2
+    │   └── TooLongError         a file that is read whole is longer than any such file
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
     │   └── UnreadableError      the disk failed on one file: of a clip, the clip's fault
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
@@ -63,6 +64,10 @@ class UsageError(UserError, ValueError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class TooLongError(UserError):
+    """A file that is read whole is longer than any such file; of a row's text, that row's fault."""
 
 
 def require(holds: bool, field: str, rule: str, value: object) -> None:

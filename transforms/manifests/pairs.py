@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
-from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UserError
+from transforms.bounds import MAX_LINE_BYTES
+from transforms.errors import ClipRejected, NotARegularFileError, StorageError, TooLongError, UserError
 from transforms.manifests import timed
 from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
@@ -81,12 +82,15 @@ def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, s
         return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
     try:
         # One final newline belongs to the file, not to the text.
-        content = as_utf_8(storage.read_bytes(uris.join(folder, pair["text"])))
+        content = as_utf_8(storage.read_bytes(uris.join(folder, pair["text"]), MAX_LINE_BYTES))
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} is not valid UTF-8"))
     except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
         return Row(number, fields, ClipRejected(reasons.BAD_FIELD, f"{pair['text']} cannot be read"))
+    except TooLongError:
+        detail = f"{pair['text']} is longer than {MAX_LINE_BYTES:,} bytes"
+        return Row(number, fields, ClipRejected(reasons.BAD_FIELD, detail))
     except OSError as fault:
         raise StorageError(f"{name}/{pair['text']}: cannot be read: {fault.strerror}") from fault
     return Row(number, {**fields, "text": text})

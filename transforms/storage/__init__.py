@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from transforms import bounds, reasons
-from transforms.errors import ClipRejected, NotARegularFileError, UnreadableError, UserError
+from transforms.errors import ClipRejected, NotARegularFileError, TooLongError, UnreadableError, UserError
 from transforms.storage import local, uris
 from transforms.storage.base import Backend, ListedObject, crc32c
 
@@ -59,12 +59,12 @@ class Storage:
           max_bytes: the longest file that is read.
 
         Raises:
-          UserError: it is longer.
+          TooLongError: it is longer.
         """
         with self.open_read(uri) as file:
             content = _at_most(file, max_bytes)
         if len(content) > max_bytes:
-            raise UserError(f"{uris.shown(uri)}: longer than {max_bytes:,} bytes, the limit for such a file")
+            raise TooLongError(f"{uris.shown(uri)}: longer than {max_bytes:,} bytes, the limit for such a file")
         return content
 
     def read_audio(self, uri: str, max_bytes: int) -> bytes:
