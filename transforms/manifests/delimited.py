@@ -86,7 +86,7 @@ def _text(stream: BinaryIO) -> Iterator[TextIO]:
 
 def _has_quotes(stream: BinaryIO) -> bool:
     stream.seek(0)
-    return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
+    return any(b'"' in block for block in iter(lambda: stream.read(1 << 16), b""))
 
 
 def _rows(records: Records, delimiter: str, name: str) -> Iterator[Row]:

@@ -42,7 +42,7 @@ def array_likeness(beginning: Beginning) -> int:
 def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     """A row for every line that is not blank."""
     for number, line in numbered(stream):
-        if line.strip():
+        if line.strip() or len(line) > MAX_LINE_BYTES:  # more may stand behind so many blanks
             yield _row(number, line, "line")
 
 

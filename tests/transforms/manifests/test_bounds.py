@@ -1,4 +1,4 @@
-"""Manifests that would take all memory or all time: each is refused where it is, and the rows behind keep their numbers."""
+"""Manifests that would take all memory or all time: refused where they do, and rows behind keep their numbers."""
 
 import gzip
 import io
@@ -31,18 +31,16 @@ CLIP = ("good", "a.wav", "a good row")
         ("m.csv", HEADER + ROW + b"b,b.wav,", b"x", b"\n" + ROW),
         ("m.csv", HEADER + ROW + b'b,b.wav,"', b"x", b'"\n' + ROW),
         ("m.tsv", (HEADER + ROW).replace(b",", b"\t") + b"b\tb.wav\t", b"x", b"\n" + ROW.replace(b",", b"\t")),
-        ("m.json", b"[" + LINE + b",", b"[],", b"1," + LINE + b"]"),
+        ("m.json", b"[" + LINE + b",", b"", b""),
     ],
     ids=["JSONL", "blanks", "CSV", "a quoted cell", "TSV", "array"],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_line_of_any_length_is_one_row_in_bounded_memory(tmp_path, monkeypatch, name, start, bomb, end, encoding):
-    bound(monkeypatch, 1 << 16)
+    bound(monkeypatch, 4_096)
+    text = [start.decode(), bomb.decode() * (2 * MB), end.decode()]
     if name == "m.json":
-        bomb = b"{" + b" " * 1_000
-    text = [start.decode(), bomb.decode() * (8 * MB // len(bomb)), end.decode()]
-    if name == "m.json":
-        text[1] = "[" + "{}," * (4 * MB) + "1],"
+        text[1] = "[" + "{}," * MB + "1],"
         text[2] = LINE.decode() + "]"
     path = written(tmp_path, "".join(text).encode(encoding), name)
     del text
@@ -53,8 +51,8 @@ def test_a_line_of_any_length_is_one_row_in_bounded_memory(tmp_path, monkeypatch
     assert [type(row) is Clip for row in rows] == [True, False, True]
     first = 1 if name.startswith("m.json") else 2
     assert [row.source for row in rows] == [f"{name}:{first + index}" for index in range(3)]
-    assert "longer than 65,536" in rows[1].detail
-    assert peak < 4 * MB
+    assert "longer than 4,096" in rows[1].detail
+    assert peak < MB
 
 
 def bound(monkeypatch, num_bytes):
@@ -104,10 +102,10 @@ def test_lines_of_old_macs_and_of_utf_16_have_numbers_of_their_own():
         assert found == [(1, b"a"), (2, b"b"), (4, b"c"), (70_004, b"d"), (70_005, b"e"), (70_006, b"f")]
 
 
-@pytest.mark.parametrize("end", [b"\n", b"{}\n", b" "])
+@pytest.mark.parametrize("end", [b"\n", b" "])
 def test_a_gzip_bomb_stops_where_it_is_known_for_one(tmp_path, monkeypatch, end):
-    monkeypatch.setattr(bounds, "FREE_BYTES", MB)
-    content = packed([LINE, *repeated(end, 64 * MB)])
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1 << 16)
+    content = packed([LINE, *repeated(end, 4 * MB)])
     most = bounds.max_unpacked(len(content))
     with pytest.raises(UserError, match=rf"m.jsonl.gz: it unpacks to more than {most:,} bytes, over 200 times"):
         rows_of(written(tmp_path, content, "m.jsonl.gz"))
@@ -115,10 +113,10 @@ def test_a_gzip_bomb_stops_where_it_is_known_for_one(tmp_path, monkeypatch, end)
 
 def test_a_list_that_packs_well_is_no_bomb(tmp_path, monkeypatch):
     monkeypatch.setattr(bounds, "FREE_BYTES", 0)
-    lines = b"".join(json.dumps({**GOOD, "id": str(i)}).encode() + b"\n" for i in range(5_000))
+    lines = b"".join(json.dumps({**GOOD, "id": str(i)}).encode() + b"\n" for i in range(1_000))
     content = gzip.compress(lines)
     assert len(lines) > 10 * len(content)
-    assert len(rows_of(written(tmp_path, content, "m.jsonl.gz"))) == 5_000
+    assert len(rows_of(written(tmp_path, content, "m.jsonl.gz"))) == 1_000
 
 
 def columns(number):
@@ -156,33 +154,33 @@ def test_short_rows_of_a_wide_table_stay_short(tmp_path):
 
 
 def test_quotes_that_never_close_cost_no_more_time_than_their_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr("transforms.manifests.cells._FREE_LOOKS", 5_000)
-    ragged = "id\taudio\ttext\n" + 'a\t"b""\n' * 5_000
+    monkeypatch.setattr("transforms.manifests.cells._FREE_LOOKS", 500)
+    ragged = "id\taudio\ttext\n" + 'a\t"b""\n' * 1_000
     with pytest.raises(UserError, match=r"m.tsv:\d+: quotes open and do not close, line for line"):
         rows_of(written(tmp_path, ragged, "m.tsv"))
-    common = "id\taudio\ttext\n" + 'a\ta.wav\t"Lone\n' * 5_000
-    assert len(rows_of(written(tmp_path, common, "m.tsv"))) == 5_000
+    common = "id\taudio\ttext\n" + 'a\ta.wav\t"Lone\n' * 1_000
+    assert len(rows_of(written(tmp_path, common, "m.tsv"))) == 1_000
 
 
 def test_a_text_that_a_table_stores_once_fills_no_memory_for_each_row(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_MAX_BATCH_BYTES", MB)
     before = pa.total_allocated_bytes()
-    rows = parquet.read(io.BytesIO(one_text(3_000, MB)), "m.parquet")
+    rows = parquet.read(io.BytesIO(one_text(1_000, MB)), "m.parquet")
     most = 0
-    for _ in range(20):
+    for _ in range(4):
         assert len(next(rows).fields["text"]) == MB
         most = max(most, pa.total_allocated_bytes() - before)
-    assert most < 16 * MB  # not 3 GB
+    assert most < 16 * MB  # not 1 GB
 
 
 def test_parts_of_a_table_that_are_bombs_cost_their_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(bounds, "FREE_BYTES", MB)
-    lists = pa.ListArray.from_arrays([0, 2_000_000], pa.array(np.zeros(2_000_000, np.int8)))
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1 << 16)
+    lists = pa.ListArray.from_arrays([0, 500_000], pa.array(np.zeros(500_000, np.int8)))
     columns = {"audio": pa.array(["a.wav"]), "text": pa.array(["x"])}
     options = {"compression": "zstd", "write_statistics": False}
     for content, told in (
-        (table({**columns, "l": lists}, **options), "bytes of lists unpack to 2,000,000 values"),
-        (table({**columns, "l": pa.array(["x" * 3 * MB])}, use_dictionary=False, **options), "unpacks to 3,145,"),
+        (table({**columns, "l": lists}, **options), "bytes of lists unpack to 500,000 values"),
+        (table({**columns, "l": pa.array(["x" * MB])}, use_dictionary=False, **options), "unpacks to 1,048,"),
     ):
         (row,) = list(parquet.read(io.BytesIO(content), "m.parquet"))
         assert row.fault is not None
@@ -191,9 +189,9 @@ def test_parts_of_a_table_that_are_bombs_cost_their_rows(tmp_path, monkeypatch):
 
 
 def test_a_table_of_more_rows_than_its_file_can_hold_is_refused(monkeypatch):
-    monkeypatch.setattr(bounds, "FREE_BYTES", MB)
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1 << 16)
     content = table(
-        {"audio": pa.nulls(2_000_000, pa.string()), "text": pa.nulls(2_000_000, pa.string())}, compression="zstd"
+        {"audio": pa.nulls(500_000, pa.string()), "text": pa.nulls(500_000, pa.string())}, compression="zstd"
     )
     with pytest.raises(UserError, match=r"m.parquet: not a readable Parquet file \(it tells of more rows than"):
         list(parquet.read(io.BytesIO(content), "m.parquet"))
