@@ -1,10 +1,10 @@
 """Small files that unpack to a great deal, and files of nothing that are long on paper only."""
 
-import gzip
 import io
 import json
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +27,7 @@ def repeated(part: bytes, num_bytes: int) -> Iterable[bytes]:
     return (block for _ in range(num_bytes // len(block)))
 
 
-def table(columns: dict[str, pa.Array], **options: object) -> bytes:
+def table(columns: dict[str, pa.Array], **options: Any) -> bytes:
     """A Parquet file."""
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, **options)
@@ -37,9 +37,5 @@ def table(columns: dict[str, pa.Array], **options: object) -> bytes:
 def one_text(num_rows: int, num_bytes: int) -> bytes:
     """A table in which every row has the same long text, which is stored once."""
     text = pa.DictionaryArray.from_arrays(pa.array([0] * num_rows, pa.int32()), pa.array(["x" * num_bytes]))
-    options = {"compression": "zstd", "dictionary_pagesize_limit": 1 << 30, "write_statistics": False}
+    options: dict[str, Any] = {"compression": "zstd", "dictionary_pagesize_limit": 1 << 30, "write_statistics": False}
     return table({"audio": pa.array(["a.wav"] * num_rows), "text": text}, **options)
-
-
-def gzipped(content: bytes) -> bytes:
-    return gzip.compress(content)
