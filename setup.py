@@ -19,6 +19,7 @@ WORKER = [
     "pyarrow>=15,<26",
     "pybase64>=1.4,<2",
     "pyyaml>=6,<7",
+    "regex>=2024.4.16",
     "rich>=13,<16",
     "soundfile>=0.13.1,<0.15",
     "soxr>=0.5,<2",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from beam_pipeline import progress, runners
 from beam_pipeline.job import Job, Ran, Spread
 from beam_pipeline.requests import PrepareRequest
-from transforms import tasks, temporary
+from transforms import bounds, tasks, temporary
 from transforms.clip import Clip, Outcome
 from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
@@ -396,7 +396,7 @@ def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:
 
 def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
     try:
-        return tasks.load(storage.read_bytes(uris.absolute(name, base)), name)
+        return tasks.load(storage.read_bytes(uris.absolute(name, base), bounds.MAX_SETTINGS_BYTES), name)
     except FileNotFoundError:
         raise UserError(f"--tasks {name}: there is no such file") from None
     except OSError as fault:

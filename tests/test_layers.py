@@ -35,9 +35,9 @@ SDK_ROOM = "tuning/providers"
 # Each file imports, of its own package, only those before it: "" is the folder's __init__.
 ORDER = {
     "transforms": [
-        *("", "limits", "printable", "reasons", "errors", "locks", "temporary", "region", "records", "listener"),
-        *("ordered", "text", "clip"),
-        *("payloads", "settings", "json_schema", "tasks"),
+        *("", "limits", "bounds", "printable", "reasons", "errors", "locks", "temporary", "region", "records"),
+        *("listener", "ordered", "text", "clip"),
+        *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.opening", "storage.local", "storage.confined"),
         *("storage.gcs_client", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
@@ -69,7 +69,7 @@ ORDER = {
             "audio.conform",
         ),
         "audio.encode",
-        *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.lines"),
+        *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
         *(

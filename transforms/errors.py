@@ -6,7 +6,8 @@
     │   ├── UsageError           the request breaks a rule: one line, exit status 2
     │   ├── OvertakenError       another run has taken the output: one line, exit status 1
     │   ├── OutsideError         a path leads out of the folders that may be read: one line, exit status 1
-    │   └── ManifestChangedError a manifest changed while it was read: the same command again reads it anew
+    │   ├── ManifestChangedError a manifest changed while it was read: the same command again reads it anew
+    │   └── TooLongError         a file that is read whole is longer than any such file
     ├── StorageError             the storage failed: the runner retries, else one line, exit status 1
     │   └── UnreadableError      the disk failed on one file: of a clip, the clip's fault
     ├── ServiceError             the tuning service refused or did not answer: one line, exit status 1
@@ -70,6 +71,10 @@ class UsageError(UserError, ValueError):
 
 class ManifestChangedError(UserError):
     """A manifest is not what it was when its rows were counted."""
+
+
+class TooLongError(UserError):
+    """A file that is read whole is longer than any such file; of a row's text, that row's fault."""
 
 
 def require(holds: bool, field: str, rule: str, value: object) -> None:

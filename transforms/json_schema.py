@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import json
 import math
+import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from transforms.errors import UserError
+from transforms.json_rules import Rules, TooManyStepsError
 from transforms.printable import is_unicode
 
 if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
     from referencing import Resource
     from referencing._core import Resolver
 
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
 MAX_NESTING = 128
 # Aliases of YAML may stand for as many values as there are atoms.
 MAX_VALUES = 1_000_000
-_MAX_SHOWN_CHARS = 300
+# Each value for which the rules of a schema take too long takes seconds.
+MAX_OVERRUNS = 10
 # Keywords whose schemas judge the same value as the schema that they stand in.
 _SAME_VALUE = ("not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas")
 
@@ -49,7 +54,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
+        doubled = next(name for name, count in Counter(names).items() if count > 1)
         raise JsonError(f"the key {doubled[:60]!r} is given twice")
     return found
 
@@ -67,7 +72,7 @@ def dump(value: object) -> str:
         raise JsonError(str(fault)) from None
 
 
-def check_tree(value: object) -> None:
+def check_tree(value: object, max_values: int = MAX_VALUES) -> None:
     """Refuses what is nested too deep or holds what is no JSON, however it has been made.
 
     Raises:
@@ -76,8 +81,8 @@ def check_tree(value: object) -> None:
     level, count = [value], 0
     for _ in range(MAX_NESTING + 1):
         count += len(level)
-        if count > MAX_VALUES:
-            raise JsonError(f"it holds over {MAX_VALUES:,} values")
+        if count > max_values:
+            raise JsonError(f"it holds over {max_values:,} values")
         for part in level:
             _check_value(part)
         containers = [part for part in level if isinstance(part, dict | list | tuple)]
@@ -106,21 +111,26 @@ def broken_rule(schema: bytes, value: object) -> str:
     Args:
       schema: that `check_schema` has passed, as JSON, for it is the key of a cache.
       value: from `parse`.
-    """
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 -- slow to import, and few datasets have a schema
 
+    Raises:
+      UserError: of too many values it could not be told in time.
+    """
+    rules = _rules(schema, threading.get_ident())
     try:
-        found = best_match(_validator(schema).iter_errors(value))
+        return rules.broken(value)
     except RecursionError:
         return "$: it is nested too deep for the schema"
-    return f"{found.json_path}: {found.message[:_MAX_SHOWN_CHARS]}" if found else ""
+    except TooManyStepsError as fault:
+        rules.overruns += 1
+        if rules.overruns > MAX_OVERRUNS:
+            raise UserError(f"--tasks: a schema cannot be held against over {MAX_OVERRUNS} targets: {fault}") from None
+        return f"it cannot be told: {fault}"
 
 
 @functools.lru_cache(maxsize=64)
-def _validator(schema: bytes) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 -- as above
-
-    return Draft202012Validator(orjson.loads(schema))
+def _rules(schema: bytes, thread: int) -> Rules:
+    """The rules of a schema, for each thread its own: they count the steps of one value at a time."""
+    return Rules(orjson.loads(schema))
 
 
 def check_schema(schema: object) -> None:
@@ -138,6 +148,8 @@ def check_schema(schema: object) -> None:
         raise JsonError(f"{fault.json_path}: {fault.message[:200]}") from None
     except JsonError as fault:
         raise JsonError(f"must be JSON: {fault}") from None
+    except OverflowError:
+        raise JsonError("has a pattern with a number that is too large") from None
     except RecursionError:
         raise JsonError("is nested too deep") from None
     try:
@@ -189,15 +201,14 @@ def _followed(schema: dict[str, Any], resolver: Resolver[Any]) -> Iterator[tuple
 
 def _check_circles(parts: list[_Part]) -> None:
     """Refuses a schema that comes back to itself without a step into the value: nothing would ever be judged."""
-    left = {id(part.schema): {id(other) for other in _same_value(part)} for part in parts}
-    while left:
-        free = {name for name, others in left.items() if not others & left.keys()}
-        if not free:
-            raise JsonError(f"refers to itself in a circle: {', '.join(_references(parts, left))}")
-        left = {name: others for name, others in left.items() if name not in free}
+    graph = {id(part.schema): {id(other) for other in _same_value(part)} for part in parts}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as fault:
+        raise JsonError(f"refers to itself in a circle: {', '.join(_references(parts, set(fault.args[1])))}") from None
 
 
-def _references(parts: list[_Part], circle: dict[int, set[int]]) -> list[str]:
+def _references(parts: list[_Part], circle: set[int]) -> list[str]:
     return sorted({repr(name) for part in parts if id(part.schema) in circle for name, _ in part.references})
 
 

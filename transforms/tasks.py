@@ -17,6 +17,7 @@ A tasks file is YAML, a mapping of names:
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
@@ -24,11 +25,13 @@ from typing import Any, NoReturn
 import orjson
 
 from transforms import json_schema, reasons
+from transforms.bounds import MAX_SETTINGS_BYTES, MAX_SETTINGS_VALUES
 from transforms.errors import ClipRejected, UserError
 from transforms.json_schema import JsonError
 from transforms.settings import JSON, LABELS, TEXT, Task
 
 _SHOWN_CHARS = 60
+_MAX_COMPARED_CHARS, _MAX_COMPARED_WORDS = 100, 1_000
 MAX_SHOWN_LABELS = 100  # characters
 
 
@@ -111,6 +114,8 @@ def _refuse(detail: str) -> NoReturn:
 
 
 def _suggestion(word: str, words: Sequence[str]) -> str:
+    if len(word) > _MAX_COMPARED_CHARS or len(words) > _MAX_COMPARED_WORDS:  # each pair takes its time
+        return ""
     lower = {other.lower(): other for other in words}
     close = difflib.get_close_matches(word.strip().lower(), lower, n=1)
     return f" (did you mean {lower[close[0]]!r}?)" if close else ""
@@ -126,18 +131,21 @@ def load(content: bytes, name: str) -> tuple[Task, ...]:
     Raises:
       UserError: the file breaks a rule; the text says which task and which rule.
     """
+    if len(content) > MAX_SETTINGS_BYTES:
+        raise UserError(f"{name}: {len(content):,} bytes, over the limit of {MAX_SETTINGS_BYTES:,} for a tasks file")
     tree = _parse(content, name)
     try:
-        json_schema.check_tree(tree)
+        json_schema.check_tree(tree, MAX_SETTINGS_VALUES)
     except JsonError as fault:
         raise UserError(f"{name}: {fault}") from None
     if not isinstance(tree, dict) or not tree:
         raise UserError(f"{name}: must be a mapping of task names, got {_shown(tree)}")
     tasks = tuple(_task(task_name, entry, name) for task_name, entry in tree.items())
-    for index, task in enumerate(tasks):
-        for other in tasks[:index]:
-            if (task.prompt, task.system_instruction) == (other.prompt, other.system_instruction):
-                raise UserError(f"{name}: tasks {other.name} and {task.name} have the same prompt; give each its own")
+    known: dict[tuple[str, str], Task] = {}
+    for task in tasks:
+        other = known.setdefault((task.prompt, task.system_instruction), task)
+        if other is not task:
+            raise UserError(f"{name}: tasks {other.name} and {task.name} have the same prompt; give each its own")
     return tasks
 
 
@@ -149,7 +157,7 @@ def _parse(content: bytes, name: str) -> object:
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
         keys = [loader.construct_object(key) for key, _ in node.value]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
+        doubled = next((key for key, count in Counter(filter(_is_hashable, keys)).items() if count > 1), None)
         if doubled is not None:
             raise UserError(f"{name}:{node.start_mark.line + 1}: {doubled!r} is given twice in one mapping")
         return loader.construct_mapping(node, deep=True)
@@ -174,6 +182,10 @@ def _parse(content: bytes, name: str) -> object:
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
         raise UserError(f"{name}: not YAML in UTF-8") from None
     return tree
+
+
+def _is_hashable(key: object) -> bool:
+    return isinstance(key, Hashable)
 
 
 def _task(task_name: object, entry: object, file: str) -> Task:

@@ -24,7 +24,7 @@ from transforms.storage import Storage
 
 MOST_KILLS = 3
 # What a command may leave behind, by how its path begins. It is counted, and fails no trial.
-TOLERATED: tuple[str, ...] = ("tmp/",)
+TOLERATED: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TextIO
 
-from transforms.manifests.lines import MAX_LINE_BYTES
+from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES
+from transforms.errors import UserError
 
 # Common Voice and LJSpeech are written between these without quoting: a lone quote there is text.
 LOOSE = ("\t", "|")
 # The longest cell that is looked for behind a quote that its own line does not close.
 MAX_CELL_LINES = 1_000
+# Lines that may be looked at for the ends of cells, so many for each line and so many more. Real files need one or two.
+_LOOKS_PER_LINE = 8
+_FREE_LOOKS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,11 @@ class Records:
       width: cells of a row; 0 while it is not known.
       spaced: whether a space follows each delimiter, as the header shows.
       is_row: whether cells look like a row of the table, which no cell of another row may hold.
+      name: of the manifest, for messages.
       _line: of the record that was read last.
       _ahead: lines that have been looked at and not been read.
       _opened: the line of a quote that is still to close; 0 for none.
+      _looks: lines that have been looked at for the ends of cells, each as often as it was.
     """
 
     text: TextIO
@@ -91,9 +97,11 @@ class Records:
     width: int = 0
     spaced: bool = False
     is_row: Callable[[list[str]], bool] = lambda cells: False
+    name: str = ""
     _line: int = 0
     _ahead: deque[str] = field(default_factory=deque)
     _opened: int = 0
+    _looks: int = 0
 
     def __iter__(self) -> Iterator[Record]:
         """Every record; blank lines are none."""
@@ -102,22 +110,22 @@ class Records:
             self._line += 1
             start = self._line
             if len(line) >= MAX_LINE_BYTES:
-                self._skip_line(line)
                 yield Record(start, [], line[:2_000], f"the line is longer than {MAX_LINE_BYTES:,} characters")
             elif line.strip():
                 yield self._record(start, line)
 
     def _peek(self, index: int) -> str:
-        """The line after `index` others that are not taken yet; "" at the end."""
+        """The line after `index` others that are not taken yet; "" at the end. One that is too long is cut."""
         while len(self._ahead) <= index:
             line = self.text.readline(MAX_LINE_BYTES)
             if not line:
                 return ""
             self._ahead.append(line)
+            self._skip_rest(line)
         return self._ahead[index]
 
-    def _skip_line(self, line: str) -> None:
-        while line and not line.endswith(("\n", "\r")):
+    def _skip_rest(self, line: str) -> None:
+        while len(line) >= MAX_LINE_BYTES and not line.endswith(("\n", "\r")):
             line = self.text.readline(MAX_LINE_BYTES)
 
     def _record(self, start: int, line: str) -> Record:
@@ -201,17 +209,26 @@ class Records:
     def _closed(self, line: str, ends: Callable[[str], bool]) -> tuple[list[str], list[str] | None]:
         """The lines up to where the open quote closes, or up to one that ends the search; the cells if it closes."""
         lines, length = [line], len(line)
+        stays = _Open(self, line)
         while len(lines) < MAX_CELL_LINES and length < MAX_LINE_BYTES:
             more = self._peek(len(lines) - 1)
+            self._count_looks(1)
             if not more or ends(more):
                 break
             lines.append(more)
             length += len(more)
-            if '"' in more:
+            if '"' in more and not stays.through(more):
+                self._count_looks(len(lines))
                 cells, is_open = self._parse("".join(lines))
                 if not is_open:
                     return lines, cells
         return lines, None
+
+    def _count_looks(self, number: int) -> None:
+        self._looks += number
+        if self._looks > _FREE_LOOKS + _LOOKS_PER_LINE * self._line:
+            fact = "quotes open and do not close, line for line, so no cell is certain"
+            raise UserError(f"{self.name}:{self._line}: {fact}; double or remove them")
 
     def _looks_like_row(self, line: str) -> bool:
         cells, _ = self._parse(line)
@@ -221,6 +238,44 @@ class Records:
         for _ in range(num_lines):
             self._ahead.popleft()
         self._line += num_lines
+
+
+@dataclass(slots=True)
+class _Open:
+    """Whether a quote that is open stays so, told line by line: to parse all lines again for each would take for ever.
+
+    Attributes:
+      records: that parse.
+      line: the first.
+      plain, escaped: whether it is open if a quote within quotes is doubled, and if it is escaped.
+      has_escapes: whether there is an escaped quote, which decides between the two.
+      is_unclear: whether a line may go on behind a backslash, so that one line alone tells nothing.
+    """
+
+    records: Records
+    line: InitVar[str]
+    plain: bool = True
+    escaped: bool = True
+    has_escapes: bool = False
+    is_unclear: bool = False
+
+    def __post_init__(self, line: str) -> None:
+        self.plain = self.records._parse_as(line, None)[1]
+        self.escaped = self.records._parse_as(line, "\\")[1]
+        self._look_for_escapes(line)
+
+    def _look_for_escapes(self, line: str) -> None:
+        self.has_escapes = self.has_escapes or '\\"' in line
+        self.is_unclear = self.is_unclear or line.rstrip("\r\n").endswith("\\")
+
+    def through(self, line: str) -> bool:
+        """Whether it certainly is open behind the next line with a quote."""
+        self._look_for_escapes(line)
+        cells = None
+        if self.plain:
+            cells, self.plain = self.records._parse_as(f'"{line}', None)
+        self.escaped = self.escaped and self.records._parse_as(f'"{line}', "\\")[1]
+        return cells is None and not self.is_unclear and (self.escaped if self.has_escapes else self.plain)
 
 
 def quoting_of(records: Records) -> Quoting:
@@ -234,7 +289,7 @@ def quoting_of(records: Records) -> Quoting:
             records.width = len(record.cells)
             continue
         doubled |= record.certain
-        for column, cell in enumerate(() if record.certain else record.cells):
+        for column, cell in enumerate(() if record.certain else record.cells[: min(records.width, MAX_COLUMNS)]):
             whole = '"' in cell and _is_regular(cell)
             filled[column] += bool(cell)
             regular[column] += whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -23,6 +23,10 @@ from transforms.printable import is_unicode
 from transforms.reasons import Reason
 from transforms.settings import Task
 
+# No name of a column that means anything is longer.
+_MAX_NAME_CHARS = 200
+# Characters of the names in a row that is remembered.
+_MAX_REMEMBERED = 1 << 14
 # Above, floats skip whole numbers, so two ids could become one.
 _MAX_WHOLE_FLOAT = 2**53
 
@@ -84,7 +88,9 @@ class Columns(NamedTuple):
     @staticmethod
     def of(fields: Fields, settings: ManifestSettings) -> Columns:
         """The columns of a row that is read with `settings`."""
-        names = _names(tuple(fields), tuple(settings.columns.items()), settings.layout.ignored)
+        header = tuple(fields)
+        found = _names if is_small(header) else _names_of_many
+        names = found(header, tuple(settings.columns.items()), settings.layout.ignored)
         return Columns(fields, settings, names)
 
     def name(self, column: str) -> str | None:
@@ -99,8 +105,12 @@ class Columns(NamedTuple):
         return None if isinstance(value, (float, Decimal)) and math.isnan(value) else value
 
 
-@functools.lru_cache(maxsize=256)  # rows of a manifest have the same fields
-def _names(
+def is_small(header: Sequence[str]) -> bool:
+    """Whether the names of a row may be remembered beside those of others."""
+    return len(header) < _MAX_REMEMBERED and sum(map(len, header)) < _MAX_REMEMBERED
+
+
+def _found(
     header: tuple[str, ...], chosen: tuple[tuple[str, str], ...], ignored: frozenset[str]
 ) -> Mapping[str, tuple[str, ...]]:
     named = dict(chosen)
@@ -114,9 +124,18 @@ def _names(
     return usual | {column: (name,) if name in header else () for column, name in chosen}
 
 
-@functools.lru_cache(maxsize=1024)
+# Rows of a manifest have the same fields. Of very many fields, only those of the last row are remembered.
+_names = functools.lru_cache(maxsize=256)(_found)
+_names_of_many = functools.lru_cache(maxsize=1)(_found)
+
+
 def canonical(name: str) -> str:
     """A column's name in one spelling: "startTime", "Start time" and "start-time" are "start_time"."""
+    return name if len(name) > _MAX_NAME_CHARS else _canonical(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _canonical(name: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[\W_]+", "_", spaced.lower()).strip("_")
 

@@ -6,20 +6,24 @@ import csv
 import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TextIO
 
+from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES
 from transforms.errors import UserError
 from transforms.manifests import headerless
 from transforms.manifests.cells import LOOSE, Quoting, Record, Records, quoting_of
-from transforms.manifests.lines import MAX_LINE_BYTES, UNLIKE, Beginning, bad_row, encoding_of
+from transforms.manifests.lines import UNLIKE, Beginning, bad_row, encoding_of
 from transforms.manifests.row import ALIASES, Row
 from transforms.printable import is_unicode
 
 # Of equal ones, the delimiter that is rarer in texts wins.
 _RARITY = "\t|;,"
 _LINES_LOOKED_AT = 20
+# Names of a table's columns that are long together.
+_WIDE_CHARS = 1 << 16
 _TO_UTF_8 = "a file saved as Windows-1252 becomes UTF-8 with: iconv -f WINDOWS-1252 -t UTF-8"
 _NOT_UTF_8 = f"the row is not valid UTF-8 (invalid encoding); {_TO_UTF_8}"
 
@@ -61,9 +65,9 @@ def read(stream: BinaryIO, name: str, delimiter: str) -> Iterator[Row]:
     quoting: Quoting | None = None
     if delimiter in LOOSE and _has_quotes(stream):
         with _text(stream) as text:
-            quoting = quoting_of(Records(text, delimiter))
+            quoting = quoting_of(Records(text, delimiter, name=name))
     with _text(stream) as text:
-        records = Records(text, delimiter, quoting)
+        records = Records(text, delimiter, quoting, name=name)
         yield from _rows(records, delimiter, name)
 
 
@@ -82,7 +86,7 @@ def _text(stream: BinaryIO) -> Iterator[TextIO]:
 
 def _has_quotes(stream: BinaryIO) -> bool:
     stream.seek(0)
-    return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
+    return any(b'"' in block for block in iter(lambda: stream.read(1 << 16), b""))
 
 
 def _rows(records: Records, delimiter: str, name: str) -> Iterator[Row]:
@@ -106,9 +110,11 @@ def _header(first: Record, name: str) -> list[str]:
     header = [cell.strip().removeprefix("\ufeff").strip('"') for cell in first.cells]
     if not _is_unicode(header):
         raise UserError(f"{name}:{first.line}: the header is not valid UTF-8; {_TO_UTF_8}")
-    doubled = sorted({column for column in header if column and header.count(column) > 1})
+    doubled = sorted(column for column, count in Counter(header).items() if column and count > 1)
     if doubled:
         raise UserError(f"{name}: the column {doubled[0]!r} stands twice in the header")
+    if len(header) > MAX_COLUMNS:
+        raise UserError(f"{name}: the header has {len(header):,} columns, over the limit of {MAX_COLUMNS:,}")
     return header
 
 
@@ -121,8 +127,11 @@ def _under_header(records: Records, found: Iterator[Record], header: list[str]) 
         return any(_is_alike(cells[index], model[index] if model else "") for index in audio or range(len(cells)))
 
     records.is_row = is_row
+    # A cell that is missing is empty. Of a wide table only the first row says so, lest short rows become long ones.
+    is_wide, filled = sum(map(len, header)) > _WIDE_CHARS, True
     for record in found:
-        row = _row_under(header, record)
+        row = _row_under(header, record, filled)
+        filled = filled and (row.fault is not None or not is_wide)
         if row.fault is None and len(record.cells) == len(header):
             model[:] = record.cells
         yield row
@@ -141,7 +150,7 @@ def _shape(cell: str) -> str:
     return re.sub(r"[0-9]+", "0", re.sub(r"[A-Za-z]+", "a", cell))
 
 
-def _row_under(header: list[str], record: Record) -> Row:
+def _row_under(header: list[str], record: Record, filled: bool) -> Row:
     cells = record.cells
     if record.fault:
         return _bad(record, record.fault)
@@ -150,12 +159,12 @@ def _row_under(header: list[str], record: Record) -> Row:
         return _bad(record, detail)
     if not _is_unicode(cells):
         return _bad(record, _NOT_UTF_8)
-    return Row(record.line, dict(itertools.zip_longest(header, cells)))
+    return Row(record.line, dict(itertools.zip_longest(header, cells) if filled else zip(header, cells, strict=False)))
 
 
 def _alone(records: Records, found: Iterator[Record], delimiter: str) -> Iterator[Row]:
     """Rows without a header, their cells told by the first of them; `headerless.named` asks where they cannot be."""
-    first = list(itertools.islice(found, headerless.ROWS_LOOKED_AT))
+    first = list(_first(found))
     readable = [record.cells for record in first if not record.fault and _is_unicode(record.cells)]
     records.width = headerless.usual_width(readable)
     alike = [cells for cells in readable if len(cells) == records.width]
@@ -173,6 +182,16 @@ def _alone(records: Records, found: Iterator[Record], delimiter: str) -> Iterato
         else:
             cells = [cells[0].removeprefix("\ufeff"), *cells[1:]]
             yield Row(record.line, layout(cells) if layout else {}, cells=tuple(cells))
+
+
+def _first(found: Iterator[Record]) -> Iterator[Record]:
+    """The rows that a decision is made over: few, and not long together."""
+    length = 0
+    for record in itertools.islice(found, headerless.ROWS_LOOKED_AT):
+        yield record
+        length += len(record.text)
+        if length > MAX_LINE_BYTES:
+            return
 
 
 def _bad(record: Record, detail: str) -> Row:

@@ -9,7 +9,12 @@ import os
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from transforms.bounds import MAX_FOOTER_BYTES, max_unpacked
+
 _TAIL_BYTES = 8  # the footer's length, and a mark
+_HEADER_BYTES = 1 << 12  # of a page, usually under a hundred
+_MAX_HEADER_BYTES = 1 << 24
+_BYTES_PER_ROW = 8
 # Types of Thrift's compact protocol.
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12
 
@@ -23,12 +28,31 @@ class Leaf:
       num_values: with nulls.
       num_bytes: of its pages, before compression.
       num_nulls: None where the file does not say.
+      num_packed: bytes of its pages in the file.
+      start: where they begin.
     """
 
     parts: tuple[str, ...]
     num_values: int
     num_bytes: int
     num_nulls: int | None
+    num_packed: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the pages of a leaf unpack to.
+
+    Attributes:
+      longest: bytes of the longest one.
+      dictionary: bytes of the dictionary, of which any row may have any entry.
+      num_values: of all.
+    """
+
+    longest: int
+    dictionary: int
+    num_values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +73,66 @@ def read(stream: BinaryIO) -> list[RowGroup]:
 
     Raises:
       ValueError, LookupError, TypeError, RecursionError: the footer is damaged.
+      TooLargeError: it is too long, or tells of more rows than a file of its size has.
     """
     end = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, end - _TAIL_BYTES))
     length = int.from_bytes(stream.read(_TAIL_BYTES)[:4], "little")
     if not 0 < length <= end - _TAIL_BYTES:
         raise ValueError("the footer is longer than the file")
+    if length > MAX_FOOTER_BYTES:
+        raise TooLargeError(f"its footer has {length:,} bytes, over the limit of {MAX_FOOTER_BYTES:,}")
     stream.seek(end - _TAIL_BYTES - length)
     tree = _Thrift(stream.read(length)).struct()
-    return [RowGroup(max(0, group[3]), tuple(map(_leaf, group[1]))) for group in tree[4]]
+    groups = [RowGroup(max(0, group[3]), tuple(map(_leaf, group[1]))) for group in tree[4]]
+    if _BYTES_PER_ROW * sum(group.num_rows for group in groups) > max_unpacked(end):
+        raise TooLargeError(f"it tells of more rows than {end:,} bytes can hold")
+    return groups
+
+
+def pages(stream: BinaryIO, leaf: Leaf) -> Pages:
+    """What the headers of a leaf's pages say; raises what `read` raises."""
+    at, end = leaf.start, leaf.start + leaf.num_packed
+    longest = dictionary = num_values = 0
+    while at < end and num_values < leaf.num_values:
+        fields, length = _header(stream, at)
+        size, packed = fields[2], fields[3]
+        if size < 0 or packed < 0:
+            raise ValueError("a page of a negative length")
+        if size > max_unpacked(packed):
+            raise TooLargeError(f"a page of {packed:,} bytes unpacks to {size:,}")
+        longest = max(longest, size)
+        if 7 in fields:
+            dictionary = size
+        num_values += max(0, (fields.get(5) or fields.get(8) or {}).get(1, 0))
+        at += length + packed
+    return Pages(longest, dictionary, num_values)
+
+
+def _header(stream: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
+    """The header of a page, and its length."""
+    size = _HEADER_BYTES
+    while True:
+        stream.seek(at)
+        content = stream.read(size)
+        thrift = _Thrift(content)
+        try:
+            return thrift.struct(), thrift.at
+        except (IndexError, ValueError):
+            if len(content) < size or size >= _MAX_HEADER_BYTES:
+                raise
+            size *= 16
 
 
 def _leaf(column: dict[int, Any]) -> Leaf:
     facts = column[3]
     parts = tuple(part.decode() for part in facts[3])
-    return Leaf(parts, facts[5], facts[6], facts.get(12, {}).get(3))
+    starts = [place for place in (facts[9], facts.get(11)) if place]
+    return Leaf(parts, facts[5], facts[6], facts.get(12, {}).get(3), facts[7], min(starts, default=0))
+
+
+class TooLargeError(Exception):
+    """A file, or a part of it, unpacks to more than anybody has meant. The text is what, in a few words."""
 
 
 class _Thrift:
@@ -71,7 +140,7 @@ class _Thrift:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._at = 0
+        self.at = 0
 
     def struct(self) -> dict[int, Any]:
         found: dict[int, Any] = {}
@@ -98,14 +167,14 @@ class _Thrift:
         raise ValueError(f"no type {kind}")
 
     def _bytes(self, size: int) -> bytes:
-        self._at += size
-        if self._at > len(self._content):
+        self.at += size
+        if self.at > len(self._content):
             raise ValueError("the footer ends within a text")
-        return self._content[self._at - size : self._at]
+        return self._content[self.at - size : self.at]
 
     def _byte(self) -> int:
-        self._at += 1
-        return self._content[self._at - 1]
+        self.at += 1
+        return self._content[self.at - 1]
 
     def _varint(self) -> int:
         found = shift = 0

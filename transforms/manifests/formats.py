@@ -7,12 +7,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
 from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
+from transforms.manifests.unpacked import unpacked
 from transforms.storage import Storage, uris
 
 _GZIP = b"\x1f\x8b"
@@ -125,15 +126,15 @@ def _read_folder(uri: str, name: str, storage: Storage) -> Iterator[Row]:
 def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
     packed = stream.read(len(_GZIP)) == _GZIP
     stream.seek(0)
-    unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if packed else stream
-    beginning = Beginning(name, unpacked.read(BEGINNING_BYTES))
-    unpacked.seek(0)
+    content = unpacked(stream, name) if packed else stream
+    beginning = Beginning(name, content.read(BEGINNING_BYTES))
+    content.seek(0)
     if not beginning.content.strip(_BLANK):
         raise UserError(f"{name}: the manifest is empty")
     form = _format_of(beginning)
     if what := foreign.described(beginning, known=form.likeness(beginning) == CERTAIN):
         raise UserError(f"{name}: no manifest but {what}")
-    yield from form.read(unpacked, name)
+    yield from form.read(content, name)
 
 
 def _format_of(beginning: Beginning) -> FileFormat:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import orjson
 
+from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES
 from transforms.errors import UserError
-from transforms.manifests.lines import CERTAIN, MAX_LINE_BYTES, UNLIKE, Beginning, as_utf_8, bad_row, numbered
+from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row, numbered, utf_8
 from transforms.manifests.row import Row
 
 _EXTENSIONS = (".jsonl", ".json", ".ndjson")
 # What Python writes and orjson refuses: NaN, and integers beyond floats.
-_ONLY_PYTHONS = re.compile(rb"\bNaN\b|\bInfinity\b|\d{309}")
+_ONLY_PYTHONS = re.compile(rb"\bNaN\b|\bInfinity\b|(?<!\d)\d{309}")
 _BEYOND_64_BITS = 2.0**63
 _MAX_DIGITS = 4_000
-# Strings, and what begins, parts and ends elements.
-_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{},]', re.DOTALL)
+_BLOCK_BYTES = 1 << 16
+# Strings, "open" where the block ends within one; and what begins, parts and ends elements.
+_STRING = re.compile(rb'(?:[^"\\]|\\.)*+(?:"|(?P<open>))', re.DOTALL)
+_MARKS = re.compile(rb'"' + _STRING.pattern + rb"|[\[\]{},]", re.DOTALL)
 
 
 def likeness(beginning: Beginning) -> int:
@@ -38,7 +42,7 @@ def array_likeness(beginning: Beginning) -> int:
 def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     """A row for every line that is not blank."""
     for number, line in numbered(stream):
-        if line.strip():
+        if line.strip() or len(line) > MAX_LINE_BYTES:  # more may stand behind so many blanks
             yield _row(number, line, "line")
 
 
@@ -52,6 +56,8 @@ def _row(number: int, content: bytes, what: str) -> Row:
         return bad_row(number, text, f"the {what} is not valid JSON in UTF-8 (invalid: {_in_words(fault)})")
     if not isinstance(tree, dict):
         return bad_row(number, text, f"the {what} must be a JSON object, got {type(tree).__name__}")
+    if len(tree) > MAX_COLUMNS:
+        return bad_row(number, text, f"the {what} has {len(tree):,} fields, over the limit of {MAX_COLUMNS:,}")
     return Row(number, tree)
 
 
@@ -90,28 +96,83 @@ def read_array(stream: BinaryIO, name: str) -> Iterator[Row]:
     Raises:
       UserError: the array does not end.
     """
-    content = as_utf_8(stream.read())
-    for number, element in enumerate(_elements(content, name), start=1):
+    for number, element in enumerate(_elements(utf_8(stream), name), start=1):
         yield _row(number, element, "element")
 
 
-def _elements(content: bytes, name: str) -> Iterator[bytes]:
+def _elements(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """The elements of an array as they stand, however deep they are and whatever is in them."""
-    depth = start = 0
-    for mark in _MARKS.finditer(content):
-        match mark[0]:
-            case b"[" | b"{":
-                depth += 1
-                start = start if depth > 1 else mark.end()
-            case b"]" | b"}":
-                depth -= 1
-                if not depth:
-                    last = content[start : mark.start()].strip()
-                    yield from [last] if last else []
-                    if content[mark.end() :].strip():
-                        raise UserError(f"{name}: more follows the JSON array; write one JSON object a line")
-                    return
-            case b"," if depth == 1:
-                yield content[start : mark.start()].strip()
-                start = mark.end()
-    raise UserError(f"{name}: begins like a JSON array but is not valid JSON; write one JSON object a line")
+    array = _Array()
+    while block := stream.read(_BLOCK_BYTES):
+        yield from array.elements(block)
+        if array.ended and array.rest.strip():
+            raise UserError(f"{name}: more follows the JSON array; write one JSON object a line")
+    if not array.ended:
+        raise UserError(f"{name}: begins like a JSON array but is not valid JSON; write one JSON object a line")
+
+
+@dataclass(slots=True)
+class _Array:
+    """An array that is read a block at a time.
+
+    Attributes:
+      depth: of the brackets and braces that are open.
+      in_string: whether a string is.
+      element: what has been read of an element; of one over `MAX_LINE_BYTES`, one byte more than these.
+      rest: what has still to be read; once the array has ended, what follows it.
+      ended: whether it has.
+    """
+
+    depth: int = 0
+    in_string: bool = False
+    element: bytearray = field(default_factory=bytearray)
+    rest: bytes = b""
+    ended: bool = False
+
+    def elements(self, block: bytes) -> Iterator[bytes]:
+        """The elements that end in the next block."""
+        if self.ended:
+            self.rest = block
+            return
+        block, self.rest = self.rest + block, b""
+        start, at = 0, self._end_of_string(block)
+        for mark in () if self.in_string else _MARKS.finditer(block, at):
+            if mark.lastgroup:
+                self.in_string, at = True, mark.end()
+                break
+            match mark[0]:
+                case b"[" | b"{":
+                    self.depth += 1
+                    start = start if self.depth > 1 else mark.end()
+                case b"]" | b"}":
+                    self.depth -= 1
+                    if not self.depth:
+                        last = self._taken(block[start : mark.start()])
+                        yield from [last] if last else []
+                        self.ended, self.rest = True, block[mark.end() :]
+                        return
+                case b"," if self.depth == 1:
+                    yield self._taken(block[start : mark.start()])
+                    start = mark.end()
+        # Of a string, the block may end with a backslash, whose character comes with the next one.
+        end = at if self.in_string else len(block)
+        self._add(block[start:end])
+        self.rest = block[end:]
+
+    def _end_of_string(self, block: bytes) -> int:
+        """Where the string ends that was open at the end of the last block; 0 for none."""
+        found = _STRING.match(block) if self.in_string else None
+        self.in_string = found is not None and found.lastgroup is not None
+        return found.end() if found else 0
+
+    def _add(self, part: bytes) -> None:
+        if not self.in_string and not part.strip():  # blanks beside an element are nothing, however many there are
+            part = part[: bool(self.element) and not self.element.endswith(part[:1])]
+        self.element += part[: MAX_LINE_BYTES + 1 - len(self.element)]
+
+    def _taken(self, part: bytes) -> bytes:
+        """The element that ends with `part`."""
+        self._add(part)
+        found = bytes(self.element).strip()
+        self.element.clear()
+        return found

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from transforms import reasons
+from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected
 from transforms.manifests.lines import CERTAIN, UNLIKE, bad_row, numbered
 from transforms.manifests.row import Fields, Row
@@ -62,6 +63,10 @@ def _lines(folder: str, file: str, bad: list[Row], storage: Storage) -> Iterator
         return
     with storage.open_read(uri) as stream:
         for number, line in numbered(stream):
+            if len(line) > MAX_LINE_BYTES:
+                text, why = line[:2_000].decode(errors="replace"), f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+                bad.append(replace(bad_row(number, text, why), file=file))
+                continue
             try:
                 key, _, rest = line.decode().partition(" ")
             except UnicodeDecodeError:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from transforms import reasons
+from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected
 from transforms.manifests.row import Row
 
-# The longest line that is taken for one row; texts are kilobytes, never this.
-MAX_LINE_BYTES = 32 << 20
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 BEGINNING_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 16
 # The likeness of a manifest that cannot be of a format, and of one that can be of no other (see `formats.FileFormat`).
 UNLIKE, CERTAIN = -1, 1 << 30
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -66,18 +70,30 @@ def encoding_of(start: bytes) -> str:
 
 
 def numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    r"""Numbered lines without their ends: \n, \r\n or a lone \r; U+2028 ends none."""
-    encoding = encoding_of(stream.read(4))
+    r"""Numbered lines without their ends: \n, \r\n or a lone \r; U+2028 ends none.
+
+    Of a line over `MAX_LINE_BYTES`, one byte more than these comes, so that it is known for what it is.
+    """
+    start = stream.read(BEGINNING_BYTES)
     stream.seek(0)
-    source: IO[bytes] = stream
-    if not encoding.startswith("utf-8"):
-        source = io.BytesIO(as_utf_8(stream.read()))
-    lone = _lone_returns(source)
+    source = utf_8(stream)
+    if _has_lone_returns(as_utf_8(start)):
+        source = _buffered(_with_newlines(_blocks(source)))
     number = 0
     while line := source.readline(MAX_LINE_BYTES + 1):
-        for part in line.rstrip(b"\r\n").split(b"\r") if lone else [line.rstrip(b"\r\n")]:
-            number += 1
-            yield number, part.removeprefix(b"\xef\xbb\xbf") if number == 1 else part
+        number += 1
+        end = line
+        while len(end) > MAX_LINE_BYTES and not end.endswith(b"\n"):  # the rest of the line is not held
+            end = source.readline(MAX_LINE_BYTES + 1)
+        line = line.rstrip(b"\r\n")
+        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+
+
+def utf_8(stream: BinaryIO) -> BinaryIO:
+    """An open text as UTF-8, a block at a time, as `as_utf_8` has it; with the mark of one that is UTF-8 already."""
+    encoding = encoding_of(stream.read(4))
+    stream.seek(0)
+    return stream if encoding.startswith("utf-8") else _buffered(_recoded(_blocks(stream), encoding))
 
 
 def as_utf_8(content: bytes) -> bytes:
@@ -85,16 +101,58 @@ def as_utf_8(content: bytes) -> bytes:
     encoding = encoding_of(content[:4])
     if encoding.startswith("utf-8"):
         return content.removeprefix(b"\xef\xbb\xbf")
-    rest = len(content) % (4 if encoding == "utf-32" else 2)
-    text = content[: len(content) - rest].decode(encoding, errors="surrogatepass")
-    return text.encode(errors="surrogatepass") + (b"\xff" if rest else b"")
+    return b"".join(_recoded(iter([content]), encoding))
 
 
-def _lone_returns(stream: IO[bytes]) -> bool:
+def _recoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)(errors="surrogatepass")
+    for block in blocks:
+        yield decoder.decode(block).encode(errors="surrogatepass")
+    if decoder.getstate()[0]:  # the file ends within a character
+        yield b"\xff"
+
+
+def _with_newlines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks with a newline in the place of every other line end."""
+    kept = b""
+    for block in blocks:
+        whole = (kept + block).removesuffix(b"\r")
+        kept = b"\r" if len(whole) < len(kept + block) else b""
+        yield whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    yield kept and b"\n"
+
+
+def _has_lone_returns(start: bytes) -> bool:
     """Whether lines end with a carriage return alone, as on old Macs."""
-    start = stream.read(BEGINNING_BYTES)
-    stream.seek(0)
     return b"\r" in start and b"\n" not in start
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: stream.read(_BLOCK_BYTES), b"")
+
+
+def _buffered(blocks: Iterator[bytes]) -> BinaryIO:
+    return io.BufferedReader(_Joined(blocks), _BLOCK_BYTES)
+
+
+class _Joined(io.RawIOBase):
+    """Blocks of bytes as one stream."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(filter(None, self._blocks), b""))
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), len(self._rest))
+        view[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def readable(text: object) -> str:

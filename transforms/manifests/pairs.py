@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
-from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, UserError
+from transforms.bounds import MAX_LINE_BYTES
+from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, TooLongError, UserError
 from transforms.manifests import timed
 from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
@@ -15,7 +16,6 @@ from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
 
 # No example may be longer, and a text in another encoding takes at most twice as many bytes there.
-MAX_TEXT_BYTES = 40_000_000
 # Folders and files that systems make beside people's own.
 _NOT_OURS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
 
@@ -94,12 +94,9 @@ def _text(file: str, folder: str, name: str, storage: Storage) -> str:
       ClipRejected: BAD_FIELD or PATH_NOT_ALLOWED.
     """
     try:
-        with storage.open_read(uris.join(folder, file)) as stream:
-            content = stream.read(MAX_TEXT_BYTES + 1)
-        if len(content) > MAX_TEXT_BYTES:
-            raise ClipRejected(reasons.BAD_FIELD, f"{file} is longer than the limit of {MAX_TEXT_BYTES:,} bytes")
         # One final newline belongs to the file, not to the text.
-        return as_utf_8(content).decode().removesuffix("\n").removesuffix("\r")
+        content = as_utf_8(storage.read_bytes(uris.join(folder, file), MAX_LINE_BYTES))
+        return content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8") from None
     except OutsideError:
@@ -107,5 +104,7 @@ def _text(file: str, folder: str, name: str, storage: Storage) -> str:
         raise ClipRejected(reasons.PATH_NOT_ALLOWED, detail) from None
     except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
         raise ClipRejected(reasons.BAD_FIELD, f"{file} cannot be read") from None
+    except TooLongError:
+        raise ClipRejected(reasons.BAD_FIELD, f"{file} is longer than {MAX_LINE_BYTES:,} bytes") from None
     except OSError as fault:
         raise StorageError(f"{name}/{file}: cannot be read: {fault.strerror}") from fault

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES, max_unpacked
 from transforms.errors import UserError
 from transforms.manifests import footer
 from transforms.manifests.embedded import LEFT_OUT
-from transforms.manifests.footer import RowGroup
+from transforms.manifests.footer import Leaf, RowGroup, TooLargeError
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
 from transforms.manifests.row import Fields, Row
+from transforms.manifests.unpacked import is_unpacked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # Rows in memory at a time, and bytes that they may have.
 _BATCH_ROWS = 1_000
 _BATCH_BYTES = 4 << 20
+# If each row had the longest value that its columns' dictionaries may hold.
+_MAX_BATCH_BYTES = 512 << 20
 # Fetched at a time of each column.
 _BUFFER_BYTES = 1 << 20
 _MAX_WIDTH = 8  # bytes of a number
@@ -46,7 +50,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 -- slow to import, and most manifests are text
 
     with ExitStack() as stack:
-        if isinstance(stream, gzip.GzipFile):  # which would be unpacked again for each column
+        if is_unpacked(stream):  # it would be unpacked again for each column
             unpacked = stack.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(stream, unpacked, 1 << 20)
             stream = cast(BinaryIO, unpacked)
@@ -57,29 +61,38 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
             _unless_of_the_disk(fault)
             raise UserError(f"{name}: not a readable Parquet file ({_in_words(fault)})") from None
         names = file.schema_arrow.names
-        doubled = next((column for column in names if names.count(column) > 1), None)
+        if len(names) > MAX_COLUMNS:
+            raise UserError(f"{name}: the table has {len(names):,} columns, over the limit of {MAX_COLUMNS:,}")
+        doubled = next((column for column, count in Counter(names).items() if count > 1), None)
         if doubled is not None:
             raise UserError(f"{name}: the column {doubled!r} stands twice in the table")
         number = 1
         for index, group in enumerate(groups):
-            yield from _group(file, index, group, number)
+            yield from _group(file, stream, index, group, number)
             number += group.num_rows
 
 
-def _group(file: pq.ParquetFile, index: int, group: RowGroup, number: int) -> Iterator[Row]:
+def _group(file: pq.ParquetFile, stream: BinaryIO, index: int, group: RowGroup, number: int) -> Iterator[Row]:
     """The rows of one row group, a few at a time."""
     end = number + group.num_rows
     try:
-        leaves = _Leaves(file, group)
+        leaves = _Leaves(file, stream, group)
         # One thread: an exception in another one would end the process.
         for batch in file.iter_batches(leaves.batch_rows(), [index], leaves.read, use_threads=False):
             for fields in _rows(batch, leaves):
                 yield Row(number, fields)
                 number += 1
+    except TooLargeError as fault:
+        span = _span(number, end)
+        yield bad_row(number, span, f"{span} are not read: in this part of the file, {fault}")
     except Exception as fault:  # the library's own, and what its conversions to Python raise
         _unless_of_the_disk(fault)
-        span = f"rows {number} to {end - 1}" if end - 1 > number else f"row {number}"
+        span = _span(number, end)
         yield bad_row(number, span, f"{span} cannot be read: this part of the file is damaged ({_in_words(fault)})")
+
+
+def _span(number: int, end: int) -> str:
+    return f"rows {number} to {end - 1}" if end - 1 > number else f"row {number}"
 
 
 def _unless_of_the_disk(fault: Exception) -> None:
@@ -88,6 +101,8 @@ def _unless_of_the_disk(fault: Exception) -> None:
 
 
 def _in_words(fault: Exception) -> str:
+    if isinstance(fault, TooLargeError):
+        return str(fault)
     text = str(fault).splitlines()[0] if str(fault) else ""
     return "encrypted" if "encrypt" in text.lower() else type(fault).__name__
 
@@ -101,10 +116,15 @@ class _Leaves:
         have one: where some are null, or the file does not say.
     """
 
-    def __init__(self, file: pq.ParquetFile, group: RowGroup) -> None:
-        """Looks at the footer only."""
+    def __init__(self, file: pq.ParquetFile, stream: BinaryIO, group: RowGroup) -> None:
+        """Looks at the footer, and at the headers of the pages that are to be read.
+
+        Raises:
+          TooLargeError: these unpack to more than anybody has meant.
+        """
         self._rows = max(1, group.num_rows)
         self._bytes = 0
+        self._dictionaries = 0
         self.read: list[str] = []
         self.left_out: list[str] = []
         for index, leaf in enumerate(group.leaves):
@@ -118,6 +138,14 @@ class _Leaves:
             if not is_left_out or leaf.num_nulls != 0:
                 self.read.append(path)
                 self._bytes += size
+                self._look_at_pages(stream, leaf, form)
+
+    def _look_at_pages(self, stream: BinaryIO, leaf: Leaf, form: Any) -> None:  # noqa: ANN401 -- as below
+        found = footer.pages(stream, leaf)
+        self._dictionaries += found.dictionary if form.physical_type.endswith("BYTE_ARRAY") else 0
+        # A list may hold all values of its row group.
+        if form.max_repetition_level and leaf.num_values * _MAX_WIDTH > max_unpacked(leaf.num_packed):
+            raise TooLargeError(f"{leaf.num_packed:,} bytes of lists unpack to {leaf.num_values:,} values")
 
     @staticmethod
     def _is_left_out(leaf: Any, mean: float) -> bool:  # noqa: ANN401 -- pyarrow's column schema, without types
@@ -130,13 +158,15 @@ class _Leaves:
 
     def batch_rows(self) -> int:
         """Rows whose leaves fill a batch."""
-        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * self._rows // max(1, self._bytes)))
+        usual = min(_BATCH_ROWS, _BATCH_BYTES * self._rows // max(1, self._bytes))
+        return max(1, min(usual, _MAX_BATCH_BYTES // max(1, self._dictionaries)))
 
 
 def _rows(batch: pa.RecordBatch, leaves: _Leaves) -> Iterator[Fields]:
     arrays = list(zip(batch.schema.names, batch.columns, strict=True))
+    value = _value if batch.nbytes <= MAX_LINE_BYTES else _short_value
     for index in range(batch.num_rows):
-        fields = {name: _value(array, index) for name, array in arrays}
+        fields = {name: value(array, index) for name, array in arrays}
         for path in leaves.left_out:
             _leave_out(fields, path, path in leaves.read)
         yield fields
@@ -151,6 +181,12 @@ def _leave_out(fields: Fields, path: str, fetched: bool) -> None:
             whole[part] = LEFT_OUT
     elif not fetched or whole is not None:
         fields[column] = {part if part and "." not in part else "bytes": LEFT_OUT}
+
+
+def _short_value(array: pa.Array[Any], index: int) -> object:
+    """The value of a row; an object in the place of one that is too long, which no text or path is."""
+    size = array.slice(index, 1).nbytes
+    return {"unreadable": f"{size:,} bytes"} if size > MAX_LINE_BYTES else _value(array, index)
 
 
 def _value(array: pa.Array[Any], index: int) -> object:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from transforms import reasons
 from transforms.errors import ClipRejected
-from transforms.manifests import times
+from transforms.manifests import columns, times
 from transforms.manifests.columns import Columns, canonical
 from transforms.manifests.row import UNITS, Fields
 
@@ -96,12 +96,16 @@ def columns_of(row: Columns) -> tuple[str, ...]:
 
 def counted_in_samples(fields: Fields) -> tuple[str, ...]:
     """The columns of a row that say by a count of samples where its segment lies."""
-    return _counted(tuple(fields))
+    header = tuple(fields)
+    return _counted(header) if columns.is_small(header) else _counted_of_many(header)
 
 
-@functools.lru_cache(maxsize=64)
-def _counted(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if _COUNTED.fullmatch(canonical(name)))
+def _of_samples(header: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in header if _COUNTED.fullmatch(canonical(name)))
+
+
+_counted = functools.lru_cache(maxsize=64)(_of_samples)
+_counted_of_many = functools.lru_cache(maxsize=1)(_of_samples)
 
 
 def segment(row: Columns) -> Segment:

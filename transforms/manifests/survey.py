@@ -14,6 +14,8 @@ from transforms.manifests.columns import Columns, Layout, ManifestSettings
 
 # Different values of a column that are kept, to tell what it means and to show some.
 MAX_VALUES = 200
+# Of each, and of a column's name. No word for a split or a channel is longer.
+MAX_CHARS = 100
 # Recordings that several rows mean as a whole are sent to every worker. Of more, every row's recording is its group.
 MAX_REPEATED = 100_000
 # Where more of the rows contradict themselves, a column is misunderstood; where fewer do, these rows are at fault.
@@ -47,7 +49,7 @@ class _Values:
 
     def add(self, value: str) -> None:
         if len(self.seen) < MAX_VALUES:
-            self.seen[value] = None
+            self.seen[value[:MAX_CHARS]] = None
 
     def some(self) -> str:
         """A few of them, for people."""
@@ -101,10 +103,10 @@ class _Table:
             return
         for column, seen in (("split", self.splits), ("channel", self.channels)):
             for name in row.names[column]:
-                if (text := _text(row.fields[name])) is not None:
+                if (text := _text(row.fields[name])) is not None and (name in seen or len(seen) < MAX_VALUES):
                     seen[name].add(text)
         if len(self.folders) < MAX_VALUES:
-            self.folders[columns.top_folder(path)] = None
+            self.folders[columns.top_folder(path)[:MAX_CHARS]] = None
         key = columns.place_key(path)
         segment = self._segment(row, key, place)
         channel = self._channel(row, key, place)
@@ -123,7 +125,7 @@ class _Table:
             return segments.WHOLE
         for name in names:
             value = row.fields[name]
-            if value is not None and value != "":
+            if value is not None and value != "" and (name in self.times or len(self.times) < MAX_VALUES):
                 self.times[name][not times.is_date(value)] += 1
         try:
             return segments.segment(row)
@@ -162,6 +164,7 @@ class _Table:
         names = row.names["channel"]
         text = _text(row.fields[names[0]]) if names else None
         if text and not words.is_channel(text):
+            text = text[:MAX_CHARS]
             other = self.several.setdefault(key, text)
             if other != text and not self.unclear_channel:
                 self.unclear_channel = f"{place}: column {names[0]!r} has {other!r} and {text!r} of one recording"

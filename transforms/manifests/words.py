@@ -23,6 +23,7 @@ _NEGATIONS = frozenset({"no", "non", "not", "exclude", "excluded", "without"})
 _HELD_OUT = re.compile(r"held[\W_]*out|hold[\W_]out")
 # Longer texts are no names.
 _MAX_WORDS = 5
+_MAX_CHARS = 1_000
 
 
 def _words(text: str) -> list[str]:
@@ -34,9 +35,13 @@ def speaks_of_splits(text: str) -> bool:
     return any(word in SPLITS for word in _words(text))
 
 
-@functools.lru_cache(maxsize=1024)  # the cells of a column come back
 def split_of(text: str) -> str | None:
     """The split that a cell such as "dev-other", "train-clean-100" or "en_test" names; None for none."""
+    return _split_of(text) if len(text) <= _MAX_CHARS else None
+
+
+@functools.lru_cache(maxsize=1024)  # the cells of a column come back
+def _split_of(text: str) -> str | None:
     words = _words(text)
     if len(words) > _MAX_WORDS or _NEGATIONS.intersection(words):
         return None

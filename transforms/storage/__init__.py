@@ -10,6 +10,7 @@ it raises Python's own `FileNotFoundError`, `IsADirectoryError` and `PermissionE
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +18,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from transforms import reasons
-from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, UnreadableError, UserError
+from transforms import bounds, reasons
+from transforms.errors import (
+    ClipRejected,
+    NotARegularFileError,
+    OutsideError,
+    TooLongError,
+    UnreadableError,
+    UserError,
+)
 from transforms.storage import local, opening, uris
 from transforms.storage.base import MARKS, Backend, Guard, ListedObject, Status, Version, crc32c
 from transforms.storage.confined import Confined
@@ -76,10 +84,21 @@ class Storage:
         """
         return self._backend(uri).open_read(uri)
 
-    def read_bytes(self, uri: str) -> bytes:
-        """The file's contents; raises what `open_read` raises."""
+    def read_bytes(self, uri: str, max_bytes: int = bounds.MAX_WHOLE_BYTES) -> bytes:
+        """The contents of a file that is read whole; raises what `open_read` raises.
+
+        Args:
+          uri: local path or gs:// URI.
+          max_bytes: the longest file that is read.
+
+        Raises:
+          TooLongError: it is longer.
+        """
         with self.open_read(uri) as file:
-            return file.read()
+            content = _at_most(file, max_bytes)
+        if len(content) > max_bytes:
+            raise TooLongError(f"{uris.shown(uri)}: longer than {max_bytes:,} bytes, the limit for such a file")
+        return content
 
     def read_audio(self, uri: str, max_bytes: int) -> bytes:
         """The contents of one clip's source. A fault of the file rejects the clip.
@@ -346,6 +365,14 @@ class Storage:
         from transforms.storage.gcs_client import GcsClient  # noqa: PLC0415
 
         return gcs.Gcs(GcsClient(self.billing_project))
+
+
+def _at_most(file: BinaryIO, num_bytes: int) -> bytes:
+    """The contents of an open file, or more than `num_bytes` of them."""
+    found = io.BytesIO()
+    while found.tell() <= num_bytes and (block := file.read(1 << 20)):
+        found.write(block)
+    return found.getvalue()
 
 
 @contextmanager

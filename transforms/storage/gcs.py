@@ -27,7 +27,8 @@ from google.api_core import exceptions as api
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.errors import OvertakenError, StorageError
+from transforms import bounds
+from transforms.errors import OvertakenError, StorageError, UserError
 from transforms.storage import gcs_client
 from transforms.storage.base import Guard, ListedObject, Status, Version, crc32c
 from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
@@ -436,14 +437,22 @@ def _download(blob: Blob, into: _Checked) -> None:
     if blob.crc32c != into.crc32c():
         raise DataCorruption(None, f"the crc32c of what came is {into.crc32c()}, of the object {blob.crc32c}")
     if blob.content_encoding == "gzip":
-        _decompress(into)
+        try:
+            _decompress(into)
+        except _FullError:
+            if into.limit is not None:
+                raise
+            fact = f"it unpacks to more than {bounds.max_unpacked(into.length):,} bytes"
+            remedy = f"over {bounds.MAX_EXPANSION} times what it packs; store it without Content-Encoding: gzip"
+            raise UserError(f"{shown(_uri(blob))}: {fact}, {remedy}") from None
 
 
 def _decompress(into: _Checked) -> None:
     """Unpacks a download in place: the contents of an object stored with Content-Encoding: gzip."""
     into.file.seek(0)
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file, mode="rb") as packed:
-        target = _Checked(cast(BinaryIO, plain), into.limit)
+        most = bounds.max_unpacked(into.length) if into.limit is None else into.limit
+        target = _Checked(cast(BinaryIO, plain), most)
         try:
             shutil.copyfileobj(packed, target, 1 << 20)
         except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -456,6 +465,10 @@ def _decompress(into: _Checked) -> None:
 
 def _version(blob: Blob) -> Version | None:
     return None if blob.content_encoding else Version(int(blob.size), str(blob.crc32c))
+
+
+def _uri(blob: Blob) -> str:
+    return f"{GCS_SCHEME}{blob.bucket.name}/{blob.name}"
 
 
 def _looked_at(blob: Blob) -> Blob:

@@ -6,10 +6,10 @@ import pytest
 
 from tests.transforms.manifests.written import lines, rows_of, summary, written
 from transforms import reasons
+from transforms.bounds import MAX_LINE_BYTES
 from transforms.clip import Clip
 from transforms.errors import UserError
 from transforms.manifests.cells import MAX_CELL_LINES
-from transforms.manifests.lines import MAX_LINE_BYTES
 
 CSV = "id,audio,text\n"
 TSV = "path\tsentence\n"
