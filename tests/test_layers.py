@@ -38,7 +38,16 @@ ORDER = {
         *("", "limits", "printable", "reasons", "errors", "region", "records", "listener", "ordered", "text", "clip"),
         *("payloads", "settings", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.local", "storage.gcs_client", "storage.gcs", "storage"),
-        *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
+        *(
+            "workers",
+            "workers.wire",
+            "workers.budget",
+            "workers.shortage",
+            "workers.bounds",
+            "workers.worker",
+            "workers.nursery",
+            "workers.pool",
+        ),
         *(
             "audio",
             "audio.tags",

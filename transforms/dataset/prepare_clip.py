@@ -10,14 +10,14 @@ from transforms.clip import Clip, Outcome, rejected
 from transforms.dataset import nearest
 from transforms.dataset.converted import Converted
 from transforms.dataset.output import Output
-from transforms.dataset.sources import Ahead, Source, Stored
+from transforms.dataset.sources import Ahead, Stored
 from transforms.errors import ClipRejected
 from transforms.manifests import allowed
 from transforms.settings import TEXT, Settings
 from transforms.storage import uris
 
 # `conversion.convert` with the dataset's settings, in this process or in a worker.
-Convert = Callable[[Clip, Source], Converted]
+Convert = Callable[[Clip, Stored], Converted]
 
 
 @dataclass(frozen=True, slots=True)
