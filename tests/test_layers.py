@@ -106,6 +106,7 @@ ORDER = {
             "dataset.converted",
             "dataset.conversion",
             "dataset.clip_workers",
+            "dataset.headers",
             "dataset.nearest",
             "dataset.prepare_clip",
         ),

@@ -55,6 +55,10 @@ def test_the_share_of_a_task(tasks, share):
     assert TASKS.share(tasks) == share
 
 
+def no_answer(question):
+    raise AssertionError(question)
+
+
 @pytest.fixture
 def nursery():
     with pools.running():
@@ -64,16 +68,16 @@ def nursery():
 def test_a_task_that_needs_more_than_its_share_gets_it(nursery):
     limits = Bounds(memory_bytes=640 << 20)
     with closing(Pool(misbehaving.work, 16, limits)) as pool:
-        before = pool.run(b"pid", None)[0]
-        assert pool.run(b"take 200 MiB", None)[0] == b"take 200 MiB"
-        assert pool.run(b"take 200 MiB", None, 300 << 20)[0] == b"take 200 MiB"
-        assert pool.run(b"pid", None)[0] != before  # what has taken more keeps nothing
+        before = pool.run(b"pid", no_answer)[0]
+        assert pool.run(b"take 200 MiB", no_answer)[0] == b"take 200 MiB"
+        assert pool.run(b"take 200 MiB", no_answer, 300 << 20)[0] == b"take 200 MiB"
+        assert pool.run(b"pid", no_answer)[0] != before  # what has taken more keeps nothing
         with pytest.raises(WorkerDied, match="more than the limit of 640 MiB"):
-            pool.run(b"take 2000 MiB", None)
+            pool.run(b"take 2000 MiB", no_answer)
 
 
 def test_a_library_that_takes_lack_of_memory_for_damage_is_asked_again(nursery):
     limits = Bounds(memory_bytes=400 << 20)
     with closing(Pool(misbehaving.work, 16, limits)) as pool:
-        assert pool.run(b"hide a lack of 200 MiB", None)[0] == b"it was enough"
-        assert pool.run(b"hide a lack of 900 MiB", None)[0] == b"damaged"
+        assert pool.run(b"hide a lack of 200 MiB", no_answer)[0] == b"it was enough"
+        assert pool.run(b"hide a lack of 900 MiB", no_answer)[0] == b"damaged"
