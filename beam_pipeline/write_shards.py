@@ -16,7 +16,7 @@ from beam_pipeline.job import Job
 from beam_pipeline.progress import ProgressFile
 from beam_pipeline.spool import Spool
 from transforms.clip import Clip, Outcome, unpack
-from transforms.dataset import shard
+from transforms.dataset import example, shard
 from transforms.dataset.clip_workers import ClipWorkers
 from transforms.dataset.plan import ShardKey
 from transforms.dataset.shard import ClipPool, ShardResult
@@ -27,6 +27,8 @@ CPU = {stage: Metrics.distribution("cliptune", f"cpu_us_{stage}") for stage in s
 # A thread prepares tens of clips a second: a request of a tenth of a second must not hold it up. The cap bounds the
 # memory of a worker with many threads, for each read may hold `read_ahead.MAX_WAITING_BYTES`.
 READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
+# Of lines that wait to be written. Only lines of several megabytes are so many that fewer clips are prepared at a time.
+RESULT_BYTES = 128 << 20
 # The end of a shard takes some requests; meanwhile the clips of another one are prepared.
 SHARDS_AT_A_TIME = 3
 
@@ -143,7 +145,7 @@ class _Threads:
         self._clips = ThreadPoolExecutor(threads, thread_name_prefix="clip")
         self._reads = ThreadPoolExecutor(reads, thread_name_prefix="read")
         # Two a thread: one being prepared, one ready while the line before it is written.
-        window = 2 * threads
+        window = min(2 * threads, max(1, RESULT_BYTES // example.expected_bytes(job.output.settings)))
         self._pool = ClipPool(self._clips, self._workers.convert, window, self._progress.note, self._reads, reads)
 
     def write(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> Future[ShardResult]:

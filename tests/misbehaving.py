@@ -10,6 +10,7 @@ import time
 from transforms import reasons, region
 from transforms.dataset import clip_workers
 from transforms.errors import ClipRejected, StorageError, UserError
+from transforms.workers import shortage
 
 
 def crash():
@@ -79,6 +80,15 @@ def work(task, parent):
         if not os.path.exists(path):  # noqa: PTH110
             with open(path, "w", encoding="utf-8"):
                 DEEDS[deed]()
+    if words.startswith("take "):
+        bytearray(int(words.split()[1]) << 20)
+    if words.startswith("hide a lack of "):  # as a native library that tells a lack of memory as damage
+        try:
+            bytearray(int(words.split()[4]) << 20)
+        except MemoryError:
+            shortage.note()
+            return [b"damaged"]
+        return [b"it was enough"]
     if words.startswith("raise "):
         raise FAULTS[words.removeprefix("raise ")]
     if words.startswith("ask "):

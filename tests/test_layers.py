@@ -40,7 +40,8 @@ ORDER = {
         *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.opening", "storage.local", "storage.confined"),
         *("storage.gcs_client", "storage.gcs", "storage"),
-        *("workers", "workers.wire", "workers.bounds", "workers.worker", "workers.nursery", "workers.pool"),
+        *("workers", "workers.wire", "workers.budget", "workers.shortage", "workers.bounds"),
+        *("workers.worker", "workers.nursery", "workers.pool"),
         *(
             "audio",
             "audio.tags",
@@ -103,6 +104,7 @@ ORDER = {
             "dataset.converted",
             "dataset.conversion",
             "dataset.clip_workers",
+            "dataset.headers",
             "dataset.nearest",
             "dataset.prepare_clip",
             "dataset.look",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
@@ -10,8 +11,9 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import ffmpeg
@@ -23,17 +25,20 @@ from transforms.audio import builds, formats, libav, scratch
 from transforms.audio.format import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
+from transforms.workers import shortage
 
 # Start-up, and a generous rate below the slowest decoder seen on a loaded machine.
 TIMEOUT_SECONDS = 20.0
 TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
+_PR_SET_PDEATHSIG = 1
 BLOCK_BYTES = 1 << 20
 # Of stderr, and of an encoder's output.
 MAX_LOG_BYTES = 256 << 20
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _CODEC = re.compile(rb"Stream #0:\S+.*?: Audio: (\w+)")
 _FILM = re.compile(rb"Stream #0:\S+.*?: Video: (?!.*\(attached pic\))")
+_NO_MEMORY = (b"Cannot allocate memory", b"alloc failed", b"emory allocation")
 _BROKEN = (b"partial file", b"Truncated", b"truncated", b"moov atom not found")
 _DAMAGED = (b"Decoding error", b"Error submitting packet to decoder")
 
@@ -161,14 +166,46 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
             stdout=subprocess.PIPE,
             stderr=log,
             pass_fds=descriptors,
+            preexec_fn=_die_with(os.getpid()) if _is_single_threaded() else None,  # noqa: PLW1509 -- it has no threads
         )
-        # Not preexec_fn, which is not safe in a process with threads.
         if hasattr(resource, "prlimit"):
+            _limit(process.pid, resource.RLIMIT_CPU, math.ceil(timeout))
             _limit(process.pid, resource.RLIMIT_AS, MAX_MEMORY_BYTES)
             _limit(process.pid, resource.RLIMIT_FSIZE, MAX_LOG_BYTES)
         output = _output(process, timeout)
         log.seek(0)
-        return process.returncode, output, log.read(1 << 20)
+        told = log.read(1 << 20)
+        if process.returncode and any(word in told for word in _NO_MEMORY):
+            shortage.note()
+        return process.returncode, output, told
+
+
+def _is_single_threaded() -> bool:
+    """Whether this process has one thread, as clip workers have: only then may code run between fork and exec."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    """Has the system kill the process in which it is called when its parent dies, however that dies.
+
+    Elsewhere than on Linux the limit of processor time ends what is left, or the pipe that nobody reads.
+    """
+    try:
+        import ctypes  # noqa: PLC0415 -- where there is no prctl there may be no ctypes either
+
+        prctl = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+
+    def die_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was too late
+            os._exit(1)
+
+    return die_with_parent
 
 
 def _limit(pid: int, kind: int, most: int) -> None:

@@ -26,6 +26,7 @@ from transforms.audio.format import Format
 from transforms.audio.streams import Remembering
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
+from transforms.workers import shortage
 
 # Audio tracks that are searched for one with sound.
 MAX_TRACKS = 4
@@ -153,10 +154,16 @@ def _opened(stream: BinaryIO, form: Format) -> Iterator[InputContainer]:
         ) as container:
             container.flags &= ~_GENERATE_PTS  # PyAV sets it, and packets would be read ahead for it
             yield container
-    except av.FFmpegError:
+    except av.FFmpegError as fault:
+        _note_shortage(fault)
         raise _undecodable(form) from None
     finally:
         source.raise_fault()
+
+
+def _note_shortage(fault: av.FFmpegError) -> None:
+    if isinstance(fault, MemoryError):
+        shortage.note()
 
 
 def _nothing(*_: object) -> BinaryIO:
@@ -213,7 +220,8 @@ def _join(
             cut, before = packet.is_corrupt, cut
         try:
             frames = context.decode(packet)
-        except av.FFmpegError:
+        except av.FFmpegError as fault:
+            _note_shortage(fault)
             errors += 1
             joined.lost()
             continue

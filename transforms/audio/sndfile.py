@@ -18,8 +18,10 @@ from transforms.audio.plain import Plain
 from transforms.audio.streams import Remembering, Spliced
 from transforms.audio.waveform import MAX_DECODED_BYTES, Samples, check_stream, too_large
 from transforms.errors import ClipRejected
+from transforms.workers import shortage
 
 BLOCK_BYTES = 16 << 20
+_NO_MEMORY = 17  # SFE_MALLOC_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def decode(source: bytes | Recording, form: Format, max_seconds: float, start_se
     with _damage_refused(form, stream):
         try:
             file = soundfile.SoundFile(stream)
-        except (soundfile.LibsndfileError, ValueError):
+        except (soundfile.LibsndfileError, ValueError) as fault:
+            _note_shortage(fault)
             stream.raise_fault()
             return None
         with file:
@@ -158,10 +161,16 @@ def _plain(form: Format, read: chunks.Read, num_bytes: int) -> Plain | None:
 def _damage_refused(form: Format, stream: _Memory | Remembering) -> Iterator[None]:
     try:
         yield
-    except soundfile.LibsndfileError:
+    except soundfile.LibsndfileError as fault:
+        _note_shortage(fault)
         stream.raise_fault()
         raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} contents are invalid (damaged)") from None
     stream.raise_fault()
+
+
+def _note_shortage(fault: Exception) -> None:
+    if isinstance(fault, soundfile.LibsndfileError) and fault.code == _NO_MEMORY:
+        shortage.note()
 
 
 class _Memory(io.BytesIO):

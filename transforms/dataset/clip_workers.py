@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import signal
 import struct
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -37,6 +38,9 @@ _READ, _SIZE, _RANGE = b"read", b"size", b"rang"
 _SPAN = struct.Struct("<QQ")
 # One question fetches as much as a decoder reads in a while.
 _BUFFER_BYTES = 1 << 17
+_PART_BYTES = 4 << 20
+# What a clip needs beside its source, its samples and their copies, which are counted as so many times the source.
+_NEEDED_BYTES, _NEEDED_TIMES = 32 << 20, 5
 _OUTCOME_VALUES = attrgetter(*(field.name for field in fields(Outcome)))
 
 
@@ -64,10 +68,15 @@ class ClipWorkers:
             source.look()
         with _Desk(source) as desk:
             try:
-                parts = self._pool.run(pickle.dumps((clip, source.uri, source.folders)), desk.answer)
+                task = pickle.dumps((clip, source.uri, source.folders))
+                parts = self._pool.run(task, desk.answer, _needs(clip, source))
             except WorkerDied as death:
                 if source.version is None:
                     source.look()
+                # Of a file that is mapped into memory, one page was not to be had.
+                if death.exit_code == -signal.SIGBUS:
+                    detail = "the file became shorter while it was read, or the disk failed on it"
+                    raise ClipRejected(reasons.UNREADABLE, detail) from None
                 raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
         version, *told = orjson.loads(parts[0])
         if version is not None:
@@ -89,6 +98,13 @@ def _result(told: Sequence[Any], parts: Sequence[bytes]) -> Converted:
     return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
 
 
+def _needs(clip: Clip, source: Stored) -> int:
+    """Bytes of memory that converting the clip is expected to take; 0 for no more than most clips."""
+    if clip.offset is not None:  # parts of its source are read
+        return 0
+    return _NEEDED_BYTES + _NEEDED_TIMES * source.size()
+
+
 class _Desk:
     """Answers what a worker asks about a recording."""
 
@@ -104,13 +120,18 @@ class _Desk:
         self._stack.close()
 
     def answer(self, question: bytes) -> bytes:
-        """The whole recording, its size, or a part of it.
+        """The whole recording, if it is here already, b"" if it is to be asked for in parts; its size; or a part.
 
         Raises:
           ClipRejected, StorageError, UserError: as `Storage.read_audio`.
         """
         if question == _READ:
-            return self._source.read()
+            content = self._source.waiting()
+            if content is None:
+                self._file = self._stack.enter_context(self._source.open_whole())
+                return b""
+            self._source.note(Version.of(content))
+            return content
         if self._file is None:
             self._file = self._stack.enter_context(self._source.open())
         if question == _SIZE:
@@ -179,7 +200,11 @@ class _Asked:
 
     def read(self) -> bytes:
         if uris.is_gcs(self.uri):
-            return self.parent.ask(_READ)
+            content = self.parent.ask(_READ)
+            if content:
+                return content
+            with io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES) as parts:
+                return parts.read()
         with self.parent.clock.paused():
             content = self._storage().read_audio(self.uri, MAX_AUDIO_BYTES)
         self.version = Version.of(content)
@@ -218,7 +243,7 @@ class _Parts(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         target = memoryview(buffer).cast("B")
-        wanted = min(len(target), max(0, self._size - self._at))
+        wanted = min(len(target), max(0, self._size - self._at), _PART_BYTES)
         content = self._parent.ask(_RANGE + _SPAN.pack(self._at, wanted)) if wanted else b""
         target[: len(content)] = content
         self._at += len(content)

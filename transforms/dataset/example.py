@@ -13,6 +13,7 @@ from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
 
+_LONG_TEXT_BYTES = 1 << 16
 # Field names of google.cloud.aiplatform's GeminiExample; ProtoJSON parses both spellings.
 _SPELLINGS: dict[str, Callable[[str], str]] = {
     "snake_case": lambda name: name,
@@ -44,6 +45,12 @@ def line(clip: Clip, payload: Payload, settings: Settings, seconds: float = 0.0)
         )
     # Base64 needs no escapes, so the payload does not pass through a JSON encoder.
     return b"".join((before, head, pybase64.b64encode(payload.content) if inline else b"", tail, after))
+
+
+def expected_bytes(settings: Settings) -> int:
+    """The length of the longest lines that are to be expected: those with the longest audio, and a long text."""
+    audio = 2 * settings.max_duration * settings.sample_rate * 4 / 3 if settings.audio_part == "inline" else 0.0
+    return int(min(audio, settings.max_example_bytes)) + _LONG_TEXT_BYTES
 
 
 def _refuse_too_much(clip: Clip, payload: Payload, settings: Settings, seconds: float) -> None:

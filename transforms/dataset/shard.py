@@ -19,6 +19,7 @@ from transforms.dataset.look import Watch, Written
 from transforms.dataset.output import Output
 from transforms.dataset.plan import REJECTED, ShardKey
 from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
+from transforms.dataset.read_ahead import Room
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
 from transforms.errors import ClipRejected, UserError
@@ -70,6 +71,7 @@ class ClipPool:
       on_outcome: called for every outcome, in the order of its shard, for progress.
       reader: reads sources in gs:// ahead; None to read each when it is decoded.
       reads: sources of one shard at a time that are being read, or wait to be decoded.
+      room: the memory of what was read ahead.
       turn: held by the shard whose clips are being begun.
     """
 
@@ -79,6 +81,7 @@ class ClipPool:
     on_outcome: Callable[[Outcome], None] = lambda outcome: None
     reader: Executor | None = None
     reads: int = 1
+    room: Room = field(default_factory=Room)
     turn: Lock = field(default_factory=Lock)
 
 
@@ -158,15 +161,17 @@ def _write_lines(
 
     def prepare(source: tuple[Clip, Ahead]) -> Prepared:
         clip, ahead = source
-        return prepare_clip(clip, output, pool.convert, ahead)
+        try:
+            return prepare_clip(clip, output, pool.convert, ahead)
+        finally:
+            pool.room.leave(ahead)
 
-    without = frozenset(bucket for bucket, _ in output.unreachable)
     outcomes: list[Outcome] = []
     cpu_ns: list[tuple[int, ...]] = []
     line_index, written, file_hash = 0, 0, sha256()
     with (
         output.storage.write(output.shard_uri(key)) as stream,
-        closing(read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads, without)) as reads,
+        closing(_read_ahead(clips, output, pool)) as reads,
         closing(_in_turn(zip(clips, reads, strict=True), pool.turn)) as both,
     ):
         for clip, prepared in zip(clips, map_ordered(pool.executor, prepare, both, pool.window), strict=True):
@@ -183,6 +188,11 @@ def _write_lines(
             outcomes.append(placed)
             pool.on_outcome(placed)
     return Sidecar(digest, written, file_hash.hexdigest(), tuple(outcomes)), tuple(cpu_ns)
+
+
+def _read_ahead(clips: Sequence[Clip], output: Output, pool: ClipPool) -> Generator[Ahead]:
+    without = frozenset(bucket for bucket, _ in output.unreachable)
+    return read_ahead.begin(clips, output.base, output.storage, pool.reader, pool.reads, without, pool.room)
 
 
 def _audio_files(key: ShardKey, output: Output) -> set[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import BinaryIO, Protocol, TypeAlias
 
-from transforms.errors import ClipRejected
+from transforms.errors import ClipRejected, StorageError, UserError
 from transforms.storage import Status, Storage, Version, uris
 
 # The cap bounds the memory of a few clips. A longer recording should be cut first.
@@ -61,10 +61,25 @@ class Stored:
 
     def read(self) -> bytes:
         """The whole file."""
-        content = self.ahead.result() if self.ahead is not None else None
+        content = self.waiting()
         content = self.storage.read_audio(self.uri, MAX_AUDIO_BYTES) if content is None else content
         self.note(Version.of(content))
         return content
+
+    def waiting(self) -> bytes | None:
+        """What has been read ahead; None for a file that is read when it is decoded.
+
+        Raises:
+          ClipRejected, StorageError, UserError: as `read`.
+        """
+        return self.ahead.result() if self.ahead is not None else None
+
+    def open_whole(self) -> BinaryIO:
+        """The whole file, as `read` has it, to be read in parts."""
+        stream = self.storage.open_whole_audio(self.uri, MAX_AUDIO_BYTES)
+        self.note(Version.of_file(stream))
+        stream.seek(0)
+        return stream
 
     def open(self) -> BinaryIO:
         """The file, seekable, to read parts of it."""
@@ -74,6 +89,16 @@ class Stored:
         else:
             self.look()
         return stream
+
+    def size(self) -> int:
+        """Bytes of the file; 0 where that is not known before it is read."""
+        content = self.waiting()
+        if content is not None:
+            return len(content)
+        try:
+            return self.storage.size(self.uri)
+        except (OSError, StorageError, UserError):  # whoever reads it is told
+            return 0
 
     def note(self, version: Version | None) -> None:
         """Notes the version that was read."""

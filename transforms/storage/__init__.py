@@ -122,6 +122,20 @@ class Storage:
             raise ClipRejected(reasons.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
         return content
 
+    def open_whole_audio(self, uri: str, max_bytes: int) -> BinaryIO:
+        """As `read_audio`, as a seekable file. A long one from gs:// waits on disk; its checksum was compared."""
+        too_large = ClipRejected(reasons.FILE_TOO_LARGE, f"the file is longer than the limit of {max_bytes:,} bytes")
+        with _clip_faults():
+            if self._backend(uri).size(uri) > max_bytes:
+                raise too_large
+            stream = self._backend(uri).open_read(uri)
+        size = stream.seek(0, os.SEEK_END)  # which is another one if the object was stored compressed
+        if 0 < size <= max_bytes:
+            stream.seek(0)
+            return stream
+        stream.close()
+        raise too_large if size else ClipRejected(reasons.EMPTY_FILE, "the file is empty: zero bytes")
+
     def open_audio(self, uri: str) -> BinaryIO:
         """Opens a clip's source to read parts of it. Of an object in gs:// only these parts are fetched.
 

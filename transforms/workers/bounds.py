@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from transforms.workers import budget
+
 # The default action of both signals ends the process, in whatever native code it hangs.
 CPU_SIGNAL, WALL_SIGNAL = signal.SIGPROF, signal.SIGALRM
 # The exit status of a worker whose allocation failed: what it holds then is in doubt.
@@ -23,12 +25,12 @@ class Bounds:
     Attributes:
       cpu_seconds: of the processor. Few recordings take a second.
       wall_seconds: on the clock, without the time in which the storage is waited for.
-      memory_bytes: more than the worker began with. Some systems do not enforce it.
+      memory_bytes: more than the worker began with, of a task that has all there is. Some systems do not enforce it.
     """
 
     cpu_seconds: float = 30.0
     wall_seconds: float = 65.0
-    memory_bytes: int = 1536 << 20
+    memory_bytes: int = budget.TASK_BYTES
 
 
 DEFAULT = Bounds()
@@ -64,14 +66,24 @@ def _set(wall: float, cpu: float) -> tuple[float, float]:
     return signal.setitimer(signal.ITIMER_REAL, wall)[0], signal.setitimer(signal.ITIMER_PROF, cpu)[0]
 
 
-def limit_memory(bounds: Bounds) -> None:
-    """Makes allocations of this process fail beyond the bound."""
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    most = _data_bytes() + bounds.memory_bytes
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
-    with contextlib.suppress(ValueError, OSError):  # some systems have the limit in name only
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+class Memory:
+    """The memory of a worker's tasks, beyond what the worker has when it begins."""
+
+    def __init__(self) -> None:
+        self._begun = _data_bytes()
+        self._hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        self._allowed = 0
+
+    def allow(self, num_bytes: int) -> None:
+        """Makes allocations of this process, and of each that it starts, fail beyond so many bytes."""
+        if num_bytes == self._allowed:
+            return
+        most = self._begun + num_bytes
+        if self._hard != resource.RLIM_INFINITY:
+            most = min(most, self._hard)
+        with contextlib.suppress(ValueError, OSError):  # some systems have the limit in name only
+            resource.setrlimit(resource.RLIMIT_DATA, (most, self._hard))
+        self._allowed = num_bytes
 
 
 def _data_bytes() -> int:

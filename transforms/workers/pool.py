@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import os
 import pickle
-import queue
 import socket
 import struct
 import threading
@@ -17,8 +16,9 @@ import orjson
 
 from transforms import errors, reasons
 from transforms.errors import BrokenPromiseError, ClipRejected, StorageError
-from transforms.workers import bounds, wire
+from transforms.workers import bounds, budget, wire
 from transforms.workers.bounds import Bounds
+from transforms.workers.budget import Budget
 from transforms.workers.nursery import Nursery
 from transforms.workers.wire import Kind
 from transforms.workers.worker import Work
@@ -31,6 +31,8 @@ TRIES = 2
 NURSERIES = 4
 # Beyond its own bounds a worker may wait for a disk. After that it is taken for dead, whatever it waits for.
 SILENT_SECONDS = 600
+# A task that does not get on with its share of the memory gets so many times as much, as often as there is more.
+MORE_TIMES = 4
 
 _REMEDY = "with fewer --clip_workers a run takes less memory"
 
@@ -43,12 +45,14 @@ class WorkerDied(Exception):
     Attributes:
       detail: what happened, for people.
       hopeless: whether another try would end in the same way.
+      exit_code: of its process, negative for a signal; None while it has none.
     """
 
-    def __init__(self, detail: str, hopeless: bool) -> None:
-        super().__init__(detail, hopeless)
+    def __init__(self, detail: str, hopeless: bool, exit_code: int | None = None) -> None:
+        super().__init__(detail, hopeless, exit_code)
         self.detail = detail
         self.hopeless = hopeless
+        self.exit_code = exit_code
 
 
 class _LostError(Exception):
@@ -62,30 +66,33 @@ class _LostError(Exception):
 class Pool:
     """Workers that do one kind of work. Each thread that calls `run` waits for one of them."""
 
-    def __init__(self, work: Work, size: int, limits: Bounds = bounds.DEFAULT) -> None:
+    def __init__(self, work: Work, size: int, limits: Bounds = bounds.DEFAULT, memory: Budget = budget.TASKS) -> None:
         """Makes a pool; a worker starts when it is first needed.
 
         Args:
           work: what a worker does with a task. It is pickled.
           size: workers at a time.
           limits: of each task.
+          memory: of all tasks; shared with other pools.
         """
         self._begin = pickle.dumps((work, limits))
         self._limits = limits
-        self._size = size
-        self._idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
-        for _ in range(size):
-            self._idle.put(None)
+        self._memory = memory
+        self._most = min(limits.memory_bytes, memory.total)
+        self._share = min(self._most, memory.share(size))
+        self._places = threading.Semaphore(size)
+        self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, task: bytes, answer: Answer) -> Sequence[bytes]:
+    def run(self, task: bytes, answer: Answer, needs: int = 0) -> Sequence[bytes]:
         """The result of a task.
 
         Args:
           task: for the work.
           answer: answers what the worker asks. What it raises ends the task; ClipRejected is told the worker.
+          needs: bytes of memory that the task is known to need; it gets more if it does not get on with them.
 
         Raises:
           WorkerDied: twice, or of a limit.
@@ -93,12 +100,15 @@ class Pool:
           StorageError: no worker can be started, or all are killed again and again. That is no task's fault.
           ClipRejected, StorageError, UserError, BrokenPromiseError: the work, or `answer`, has raised it.
         """
-        died, lost = 0, set[Nursery]()
+        died, lost, allowed = 0, set[Nursery](), min(max(needs, self._share), self._most)
         while True:
             try:
-                with self._worker() as worker:
-                    return worker.run(task, answer)
+                with self._memory.holding(allowed), self._worker(allowed) as worker:
+                    return worker.run(task, answer, allowed)
             except WorkerDied as death:
+                if death.exit_code == bounds.OUT_OF_MEMORY and allowed < self._most:
+                    allowed = min(allowed * MORE_TIMES, self._most)
+                    continue
                 died += 1
                 if (death.hopeless or died == TRIES) and not self._closed:
                     raise
@@ -114,40 +124,43 @@ class Pool:
         """Ends all workers. Calls that are under way raise CancelledError."""
         with self._lock:
             self._closed = True
-            for worker in self._busy:
+            for worker in self._busy:  # they end themselves, when their threads are done with them
                 worker.hang_up()
-        for _ in range(self._size):  # busy ones end themselves, when their threads put them back
-            with contextlib.suppress(queue.Empty):
-                idle = self._idle.get_nowait()
-                if idle is not None:
-                    idle.kill()
-                self._idle.put(None)  # a thread may wait for it
+        self._end_idle(0)
 
     @contextlib.contextmanager
-    def _worker(self) -> Iterator[_Worker]:
-        """One worker for one task. It goes back to the others if it is ready for the next."""
-        worker = None
-        waiting = self._idle.get()
-        try:
+    def _worker(self, allowed: int) -> Iterator[_Worker]:
+        """One worker for one task, for which memory is held. It waits for the next if it is ready for it."""
+        with self._places:
+            # Idle workers keep up to a share of memory, which is somebody's now.
+            self._end_idle(max(0, self._memory.free) // self._share + 1)
+            with self._lock:
+                waiting = self._idle.pop() if self._idle else None
             worker = waiting or self._start()
             with self._lock:
                 self._busy.add(worker)
                 if self._closed:
                     worker.hang_up()
-            yield worker
-        finally:
-            self._idle.put(self._after(worker))
+            try:
+                yield worker
+            finally:
+                self._after(worker, allowed)
 
-    def _after(self, worker: _Worker | None) -> _Worker | None:
-        """The worker, if it can do another task."""
-        if worker is None:
-            return None
+    def _after(self, worker: _Worker, allowed: int) -> None:
+        """Keeps the worker if it can do another task, and has not taken more than its share."""
         with self._lock:
             self._busy.discard(worker)
-        if worker.ready and not self._closed:
-            return worker
+            if worker.ready and not self._closed and allowed <= self._share:
+                self._idle.append(worker)
+                return
         worker.kill()
-        return None
+
+    def _end_idle(self, but: int) -> None:
+        """Ends idle workers, but for so many."""
+        with self._lock:
+            ended, self._idle = self._idle[but:], self._idle[:but]
+        for worker in ended:
+            worker.kill()
 
     def _start(self) -> _Worker:
         if self._closed:
@@ -182,10 +195,10 @@ class _Worker:
             self.kill()
             raise
 
-    def run(self, task: bytes, answer: Answer) -> Sequence[bytes]:
-        """As `Pool.run`, once."""
+    def run(self, task: bytes, answer: Answer, allowed: int) -> Sequence[bytes]:
+        """As `Pool.run`, once, with so much memory."""
         self.ready = False
-        self._send(Kind.TASK, task)
+        self._send(Kind.TASK, task, allowed.to_bytes(8, "little"))
         kind, parts = self._receive()
         while kind == Kind.ASK:
             self._send(*_answered(answer, parts[0]))
@@ -195,9 +208,9 @@ class _Worker:
             raise _fault(parts[0])
         return parts
 
-    def _send(self, kind: Kind, part: bytes) -> None:
+    def _send(self, kind: Kind, *parts: bytes) -> None:
         try:
-            wire.send(self._connection, kind, part)
+            wire.send(self._connection, kind, *parts)
         except OSError:
             raise self._death() from None
 
@@ -219,7 +232,7 @@ class _Worker:
             code = self._nursery.wait(self._pid)
         except OSError:  # the nursery is dead, too
             return _LostError(self._nursery)
-        return WorkerDied(*bounds.death(code, self._limits))
+        return WorkerDied(*bounds.death(code, self._limits), code)
 
     def hang_up(self) -> None:
         """Lets a call that is under way end, from another thread."""

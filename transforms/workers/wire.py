@@ -30,8 +30,10 @@ def send(connection: socket.socket, kind: Kind, *parts: bytes) -> None:
     sizes = [*map(len, parts), *[0] * (MAX_PARTS - len(parts))]
     message = [_HEAD.pack(kind, *sizes), *parts]
     sent = connection.sendmsg(message)  # in one call, so that the other side wakes up once
-    if sent < _HEAD.size + sum(sizes):
-        connection.sendall(memoryview(b"".join(message))[sent:])
+    for part in message:  # each from where it was cut: joined, a recording would be in memory twice
+        if sent < len(part):
+            connection.sendall(memoryview(part)[sent:])
+        sent = max(0, sent - len(part))
 
 
 def receive(connection: socket.socket) -> tuple[Kind, Sequence[bytes]]:

@@ -13,7 +13,7 @@ import orjson
 
 from transforms import reasons
 from transforms.errors import ClipRejected
-from transforms.workers import bounds, wire
+from transforms.workers import bounds, shortage, wire
 from transforms.workers.bounds import Bounds, Clock
 from transforms.workers.wire import MAX_PARTS, Kind
 
@@ -78,12 +78,15 @@ def _isolate() -> None:
 def _serve(connection: socket.socket) -> None:
     _, parts = wire.receive(connection)
     work, limits = _unpickled(parts[0])
-    bounds.limit_memory(limits)
-    parent = Parent(connection, Clock(limits))
+    memory, parent = bounds.Memory(), Parent(connection, Clock(limits))
     wire.send(connection, Kind.READY)
     while True:
-        _, parts = wire.receive(connection)
-        kind, result = _done(work, parts[0], parent)
+        _, (task, allowed, _) = wire.receive(connection)
+        memory.allow(int.from_bytes(allowed, "little"))
+        shortage.forget()
+        kind, result = _done(work, task, parent)
+        if shortage.noted() and int.from_bytes(allowed, "little") < limits.memory_bytes:
+            raise MemoryError  # with more, the result may be another
         wire.send(connection, kind, *result)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import io
 from hashlib import sha256
 from typing import Any
 
 import pybase64
-import soundfile
 
-from transforms.audio import sniff
+from transforms.dataset import headers
 from transforms.errors import ClipRejected, UserError
 from transforms.storage import Storage
 from tuning.emulator.jobs import EmulatorError
@@ -70,11 +68,8 @@ def _heard(content: bytes, mime_type: str) -> str:
 
 def _seconds(content: bytes) -> float | None:
     try:
-        form = sniff.sniff(content)
-        if form.seconds is not None:
-            return form.seconds(content)
-        return float(soundfile.info(io.BytesIO(content)).duration)
-    except (ClipRejected, soundfile.LibsndfileError):
+        return headers.read(content).seconds
+    except ClipRejected:
         return None
 
 

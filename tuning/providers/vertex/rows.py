@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Iterator
@@ -17,15 +16,13 @@ from hashlib import sha256
 from typing import Any
 
 import pydantic
-import soundfile
 from google.cloud.aiplatform_v1beta1.types import GeminiExample
 from google.genai import types
 from google.protobuf import json_format
 from pydantic.alias_generators import to_camel
 
-from transforms import limits
-from transforms.audio import sniff
-from transforms.audio.format import Format
+from transforms import limits, reasons
+from transforms.dataset import headers
 from transforms.errors import ClipRejected
 from transforms.payloads import PAYLOADS
 from transforms.printable import printable
@@ -215,13 +212,13 @@ def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[
     if fault is not None or mime_type == "audio/pcm":  # headerless: its duration depends on an unknown sample rate
         return None, [fault] if fault else []
     try:
-        form = sniff.sniff(content)
+        header = headers.read(content)
     except ClipRejected as refusal:
-        return None, [("audio", f"the data is not audio: {refusal.detail}")]
-    if mime_type not in form.mime_types:
-        return None, [("mime_type", f"mime_type must be that of the data, which is {form.name}, got {mime_type!r}")]
-    seconds = _header_seconds(content, form)
-    return seconds, list(_length_faults(seconds, mime_type))
+        what = "is damaged" if refusal.reason == reasons.DECODER_FAULT else "is not audio"
+        return None, [("audio", f"the data {what}: {refusal.detail}")]
+    if mime_type not in header.mime_types:
+        return None, [("mime_type", f"mime_type must be that of the data, which is {header.format}, got {mime_type!r}")]
+    return header.seconds, list(_length_faults(header.seconds, mime_type))
 
 
 def _blob_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
@@ -242,13 +239,3 @@ def _length_faults(seconds: float | None, mime_type: str) -> Iterator[tuple[str,
         yield "duration", f"{seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s"
     elif seconds == 0:
         yield "audio", "the audio has no samples"
-
-
-def _header_seconds(content: bytes, form: Format) -> float | None:
-    if form.seconds is not None:
-        return form.seconds(content)
-    try:
-        info = soundfile.info(io.BytesIO(content))
-    except soundfile.LibsndfileError:
-        return None
-    return float(info.frames / info.samplerate)
