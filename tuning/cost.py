@@ -162,8 +162,7 @@ def own_price(provider: Provider, model: BaseModel) -> Price:
     if model.price_per_million is None:
         return Price(None, "not known")
     source = provider.sources["price_per_million"]
-    note = f"${model.price_per_million:g} a million tokens, {source.mark} by users, {source.read:%Y-%m}"
-    return Price(model.price_per_million, f"{note}; not Google's word")
+    return Price(model.price_per_million, f"${model.price_per_million:g} a million tokens, {source}")
 
 
 def given_prices(provider: Provider, file: str | None, base_model: str, per_million: float | None) -> dict[str, Price]:

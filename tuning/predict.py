@@ -197,9 +197,11 @@ def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
         return Asked(request.model.rpartition("/")[2], request.model, base_model, provider, tuner, clock)
     submitted, job = note.submitted(prepared)
     base_model = submitted.base_model
-    tuner = open_tuner(provider.name, submitted.project, submitted.location, url)
     if request.model == "base":
+        location = provider.base_location(provider.find(base_model), submitted.location)
+        tuner = open_tuner(provider.name, submitted.project, location, url)
         return Asked("base", base_model, base_model, provider, tuner, clock)
+    tuner = open_tuner(provider.name, submitted.project, submitted.location, url)
     job = _tuned(tuner, job, prepared)
     if request.checkpoint:
         endpoint = _checkpoint(job, request.checkpoint)

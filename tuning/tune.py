@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from tuning.jobs.clock import CLOCK, Clock
 from tuning.jobs.submit import Patience
 from tuning.jobs.watch import JobReport, follow
 from tuning.providers import PROVIDERS, open_tuner
-from tuning.providers.base import TuningRequest
+from tuning.providers.base import Provider, TuningRequest
 from tuning.requests import TuneRequest
 
 # The bitrates of MP3 that are suggested, in kbit/s: below, speech is hard to understand; above, nothing is gained.
@@ -82,7 +82,7 @@ def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None =
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
     project, location = service.place(request, request.project, request.location)
-    _refuse_wrong(request, location)
+    _refuse_wrong(request, location, listener)
     folder = _joined_folder(request, prepared)
     plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not request.no_validation]
     _check(request, plans, prepared, listener)
@@ -127,24 +127,27 @@ def _submit(
         return follow(tuner, job, prepared, listener, pace, request.default_checkpoint)
 
 
-def _refuse_wrong(request: TuneRequest, location: str) -> None:
-    """Refuses a request that the service would refuse whatever the dataset is."""
+def _refuse_wrong(request: TuneRequest, location: str, listener: Listener) -> None:
+    """Refuses a request that the service would refuse whatever the dataset is, and says what is known of its model."""
     if request.base_model.startswith("projects/") and "/publishers/" not in request.base_model:
         rule = "base_model must be the name of a base model"
         raise UserError(f"{rule}, got {request.base_model!r}; to tune a tuned model further, add it by --from_model")
     provider = PROVIDERS[request.provider]
     model = provider.find(request.base_model)
     provider.refuse_wrong(model, location, request.adapter_size, today(), request.kms_key, request.allow_retired)
+    if model.remark:
+        listener.say(f"warning: {model.name}: {model.remark}")
     if request.from_model is not None:
-        _refuse_from_model(request.from_model, location, provider.locate)
+        _refuse_from_model(request.from_model, location, provider)
 
 
-def _refuse_from_model(name: str, location: str, locate: Callable[[str], tuple[str, str]]) -> None:
+def _refuse_from_model(name: str, location: str, provider: Provider) -> None:
     if not re.fullmatch(r"projects/[^/]+/locations/[^/]+/models/[^/]+", name):
         raise UserError(f"from_model must be projects/…/locations/…/models/…, got {name!r}; cliptune jobs lists them")
-    where = locate(name)[1]
-    if where != location:
-        raise UserError(f"from_model must be in the job's location {location!r}, got {where!r}; use --location {where}")
+    where, allowed = provider.locate(name)[1], provider.lands_in(location)
+    if where not in allowed:
+        places = " or ".join(map(repr, allowed))
+        raise UserError(f"from_model must lie where the job's location has its models, {places}, got {where!r}")
 
 
 def _joined_folder(request: TuneRequest, prepared: Dataset) -> str:

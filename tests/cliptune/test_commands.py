@@ -1,6 +1,7 @@
 """The commands as a user types them: one line of JSON on stdout, words on stderr, a status for scripts."""
 
 import json
+from datetime import date
 
 import httpx
 import pytest
@@ -9,7 +10,6 @@ from google.auth.exceptions import DefaultCredentialsError
 from cliptune.main import main
 from tests.tuning.conftest import prepare
 from transforms import limits
-from transforms.limits import FACTS_DATE
 from transforms.storage import Storage
 from tuning import dataset, join, service, tune
 from tuning.emulator import server
@@ -21,7 +21,7 @@ storage = Storage()
 def run(capsys, monkeypatch):
     monkeypatch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
     monkeypatch.setattr(service, "POLL_SECONDS", 0)
-    monkeypatch.setattr(tune, "today", lambda: FACTS_DATE)  # some models retire
+    monkeypatch.setattr(tune, "today", lambda: date(2026, 11, 1))  # some models retire
 
     def call(*words):
         capsys.readouterr()

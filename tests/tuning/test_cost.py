@@ -22,7 +22,7 @@ storage = Storage()
 
 PRICED = models.MODELS["gemini-3.1-flash-lite"]
 FLAG = "price given by --price_per_million"
-UNPRICED = models.MODELS["gemini-3.5-flash"]
+UNPRICED = models.MODELS["gemini-3.5-flash-lite"]
 
 
 def tokens(*facts):
@@ -93,7 +93,7 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
         "lower_cost": 1.5 * epochs,
         "cost": 3.0 * epochs,
         "upper_cost": 6.0 * epochs,
-        "note": "$3 a million tokens, reported by users, 2026-11; not Google's word",
+        "note": "$3 a million tokens, transcribed, Google's pricing page, as others have copied it, as of 2026-09",
     }
 
 
@@ -104,7 +104,7 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
             PRICED,
             None,
             "gemini-3.1-flash-lite: 3,000,000–6,000,000 tokens in 3 epochs, $9.00–$18.00 "
-            "($3 a million tokens, reported by users, 2026-11; not Google's word)",
+            "($3 a million tokens, transcribed, Google's pricing page, as others have copied it, as of 2026-09)",
         ),
         (
             PRICED,
@@ -115,13 +115,13 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
         (
             UNPRICED,
             None,
-            "gemini-3.5-flash: 3,000,000–6,000,000 tokens in 3 epochs; its price is not known "
+            "gemini-3.5-flash-lite: 3,000,000–6,000,000 tokens in 3 epochs; its price is not known "
             "(--price_per_million or --prices tells it)",
         ),
         (
             UNPRICED,
             1_000.0,
-            "gemini-3.5-flash: 3,000,000–6,000,000 tokens in 3 epochs, $3,000.00–$6,000.00 "
+            "gemini-3.5-flash-lite: 3,000,000–6,000,000 tokens in 3 epochs, $3,000.00–$6,000.00 "
             "(price given by --price_per_million)",
         ),
     ],
@@ -156,7 +156,7 @@ def test_only_the_training_split_of_a_dataset_is_paid_for(prepared):
     [
         (PRICED, 18.0, None),  # exactly the upper bound
         (PRICED, 17.99, r"max_cost must be at least the upper bound, \$18\.00, got 17\.99; raise it, or tune in fewer"),
-        (UNPRICED, 1e9, "the price of gemini-3.5-flash is not known; give it by --price_per_million"),
+        (UNPRICED, 1e9, "the price of gemini-3.5-flash-lite is not known; give it by --price_per_million"),
     ],
 )
 def test_what_may_cost_too_much_is_refused(model, max_cost, told):
@@ -215,7 +215,7 @@ def test_a_price_that_nobody_knows_is_not_known():
     unknown = replace(PRICED, price_per_million=None)
     assert own_price(VERTEX, unknown) == Price(None, "not known")
     assert own_price(VERTEX, replace(PRICED, price_per_million=2.5)) == Price(
-        2.5, "$2.5 a million tokens, reported by users, 2026-11; not Google's word"
+        2.5, "$2.5 a million tokens, transcribed, Google's pricing page, as others have copied it, as of 2026-09"
     )
 
 

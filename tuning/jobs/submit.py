@@ -32,6 +32,9 @@ HOLD_SECONDS = 60.0
 MAX_TURN_SECONDS = 15.0
 # The job that fills the quota runs for hours: there is no hurry to try again.
 QUOTA_SECONDS = 120.0
+_QUOTA = (
+    "usually, a project may run one tuning job at a time, in all locations together; --wait_for_quota waits for its end"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,10 @@ def submit_once(
         try:
             return submission.job()
         except ServiceError as fault:
-            if fault.code != 429 or not patience.quota:
+            if fault.code != 429:
                 raise
+            if not patience.quota:
+                raise ServiceError(f"{fault}; {_QUOTA}", fault.transient, fault.code, fault.sent) from fault
             wait = jittered(QUOTA_SECONDS)
             if submission.over_in(wait):
                 raise
