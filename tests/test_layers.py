@@ -109,7 +109,7 @@ ORDER = {
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),
-        *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost"),
+        *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(
             "emulator",

@@ -74,14 +74,18 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     status, stdout, stderr = run("predict", out, "--emulator", "--limit", 1)
     told = only_json(stdout)
     (answer,) = [
-        json.loads(line) for line in (out / "tuning/predictions-validation-tuned.jsonl").read_text().splitlines()
+        json.loads(line)
+        for line in (out / "tuning/predictions-validation-tuned-100000000000000000102.jsonl").read_text().splitlines()
     ]
     assert (status, told["predictions"], told["model"]) == (0, 1, job["endpoint"])
     assert {"clip_id", "source", "target", "prediction", "finish_reason"} <= answer.keys()
     assert answer["prediction"].startswith("[emulator]")
     assert answer["target"] in stderr
     run("predict", out, "--emulator", "--split", "train")
-    answers = [json.loads(line) for line in (out / "tuning/predictions-train-tuned.jsonl").read_text().splitlines()]
+    answers = [
+        json.loads(line)
+        for line in (out / "tuning/predictions-train-tuned-100000000000000000102.jsonl").read_text().splitlines()
+    ]
     assert len(answers) == 22
     assert all(
         answer["prediction"] == answer["target"] == f"this is text {answer['clip_id'][1:]}" for answer in answers
@@ -247,7 +251,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         jobs = httpx.get(f"{url}/v1beta1/projects/local-project/locations/us-central1/tuningJobs").json()["tuningJobs"]
         assert [job["name"] for job in jobs] == [submitted["name"]]
         told = only_json(run("predict", out, "--api_endpoint", url, "--split", "train", "--limit", 3)[1])
-    file = out / "tuning/predictions-train-tuned.jsonl"
+    file = out / "tuning/predictions-train-tuned-100000000000000000103.jsonl"
     assert told == {
         "format_version": 1,
         "model": end["endpoint"],
@@ -256,6 +260,9 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         "asked": 3,
         "empty": 0,
         "finish_reasons": {"STOP": 3},
+        "input_tokens": told["input_tokens"],
+        "output_tokens": told["output_tokens"],
+        "cost": (told["input_tokens"] * 0.375 + told["output_tokens"] * 2.25) / 1e6,
         "file": str(file),
     }
     assert file.read_bytes().count(b"\n") == 3

@@ -38,7 +38,10 @@ STATE = {
 # What is only compared, or is appended to, may hold anything: only what is no file at all is damage.
 KEPT = {
     "tuning/joined.json": (("tune",), "delete it, and cliptune tune joins them again"),
-    "tuning/predictions-validation-tuned.jsonl": (("predict",), "remove it, and cliptune predict asks again"),
+    "tuning/predictions-validation-tuned-100000000000000000103.jsonl": (
+        ("predict",),
+        "remove it, and cliptune predict asks again",
+    ),
 }
 
 
@@ -218,7 +221,7 @@ def test_a_field_of_job_json_of_another_type_is_one_line(run, tuned, keys, value
 
 
 def test_a_prediction_of_wrong_types_is_asked_again(run, tuned):
-    path = tuned / "tuning/predictions-validation-tuned.jsonl"
+    path = tuned / "tuning/predictions-validation-tuned-100000000000000000103.jsonl"
     before = path.read_bytes()
     lines = [json.loads(line) for line in before.splitlines()]
     path.write_text("".join(json.dumps({**line, "prediction": 7}) + "\n" for line in lines))

@@ -133,11 +133,13 @@ class Question:
       contents: the turns of the example before the last.
       system_instruction: that of the example; None without one.
       thinking: the settings that switch thinking off, from the base model's row.
+      max_output_tokens: the most tokens of the answer; None for the model's own maximum.
     """
 
     contents: Sequence[Any]
     system_instruction: Any = None
     thinking: Mapping[str, str | int] = field(default_factory=dict)
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +149,14 @@ class Answer:
     Attributes:
       text: the model's text; None if it gave none.
       finish_reason: why the model stopped, e.g. "STOP", "MAX_TOKENS", "SAFETY"; None if not given.
+      input_tokens: of the question, as the service counts them; None if it does not say.
+      output_tokens: of the answer and of what the model thought; None if it does not say.
     """
 
     text: str | None
     finish_reason: str | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class VertexTuner:
         client = self._client(location_of_endpoint(model)[1] if "/" in model else self.location)
         config = types.GenerateContentConfig(
             system_instruction=question.system_instruction,
+            max_output_tokens=question.max_output_tokens,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
         )
         with _faults(f"ask {model}", _elsewhere(model, self.location)):
@@ -132,12 +133,19 @@ def _throw_away_credentials() -> Credentials:
 
 
 def _answer(response: types.GenerateContentResponse) -> Answer:
-    candidates = response.candidates or []
+    candidates, tokens = response.candidates or [], _tokens(response.usage_metadata)
     if not candidates:
         blocked = response.prompt_feedback.block_reason if response.prompt_feedback else None
-        return Answer(None, f"BLOCKED_{blocked.name}" if blocked else None)
+        return Answer(None, f"BLOCKED_{blocked.name}" if blocked else None, *tokens)
     reason = candidates[0].finish_reason
-    return Answer(response.text, reason.name if reason else None)
+    return Answer(response.text, reason.name if reason else None, *tokens)
+
+
+def _tokens(usage: types.GenerateContentResponseUsageMetadata | None) -> tuple[int | None, int | None]:
+    """The tokens of question and answer. What the model thought is paid as output."""
+    if usage is None or usage.prompt_token_count is None:
+        return None, None
+    return usage.prompt_token_count, (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
 
 
 def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
