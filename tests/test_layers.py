@@ -125,6 +125,7 @@ ORDER = {
             "jobs.clock",
             "service",
             "jobs.note",
+            "jobs.runs",
             "jobs.claims",
             "jobs.dropped",
             "jobs.submit",

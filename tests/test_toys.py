@@ -220,7 +220,7 @@ def test_a_provider_is_a_row_and_every_command_goes_through_it(run, out, toy):
     assert run("cancel", out, *TOYS)[0] == 1  # it has ended
     asked = only_json(run("predict", out, *TOYS, "--limit=1")[1])
     assert (asked["model"], asked["predictions"], asked["finish_reasons"]) == ("toys/e", 1, {"STOP": 1})
-    (answer,) = (out / "tuning").glob("predictions-*.jsonl")
+    (answer,) = out.glob("tuning/runs/*/predictions-*.jsonl")
     assert json.loads(answer.read_text())["prediction"] == "toys/e was asked 1"
     assert len(toy.created) == 1
     assert {*toy.opened} == {("local-project", "here", "http://toy"), ("toys", "here", "http://toy")}

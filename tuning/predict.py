@@ -13,8 +13,9 @@ from transforms.storage import Storage
 from tuning import asking, dataset, predictions, questions, service
 from tuning.asking import AskingEstimate, AskingPrice, Size, Spent
 from tuning.dataset import Dataset
-from tuning.jobs import note, watch
+from tuning.jobs import runs, watch
 from tuning.jobs.clock import CLOCK, Clock
+from tuning.jobs.runs import Run
 from tuning.predictions import Prediction, PredictionsFile
 from tuning.providers import PROVIDERS, open_tuner
 from tuning.providers.base import Tuner, TuningJob
@@ -134,7 +135,7 @@ def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
 
 def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> PredictReport:
     split = request.split
-    uri = prepared.tuning_uri(f"predictions-{split}-{asked.name}.jsonl")
+    uri = prepared.tuning_uri(f"{asked.folder}predictions-{split}-{asked.name}.jsonl")
     total = min(prepared.examples(split), request.limit or prepared.examples(split))
     kept = predictions.read(uri, prepared.storage)
     earlier = questions.still_asked([*kept, *_before(asked, prepared, split)], asked.model, prepared, split)
@@ -259,11 +260,14 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
     provider = PROVIDERS[request.provider]
     if request.model and request.model != "base":
         tuner = open_tuner(provider.name, *provider.locate_endpoint(request.model), url)
-        saved = note.read(prepared)
-        base_model = saved.request.base_model if saved else ""
+        run = _run_of(request.model, prepared)
+        base_model = run.note.request.base_model if run else ""
+        folder = _folder(run) if run and _has(run, request.model) else ""
         number = request.model.rpartition("/")[2]
-        return Asked(f"tuned-{number}", request.model, base_model, provider, tuner, clock, former_name=number)
-    submitted, job = note.submitted(prepared)
+        asked = Asked(f"tuned-{number}", request.model, base_model, provider, tuner, clock)
+        return replace(asked, folder=folder, former_name=number)
+    run = runs.pick(prepared, request.run, finished=True)
+    submitted, job = run.note.request, run.job
     base_model = submitted.base_model
     if request.model == "base":
         location = provider.base_location(provider.find(base_model), submitted.location)
@@ -272,10 +276,26 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
     tuner = open_tuner(provider.name, submitted.project, submitted.location, url)
     job = _tuned(tuner, job, prepared)
     endpoint = _checkpoint(job, request.checkpoint) if request.checkpoint else job.endpoint or ""
+    asked = Asked(f"tuned-{endpoint.rpartition('/')[2]}", endpoint, base_model, provider, tuner, clock)
     former_name = f"checkpoint-{request.checkpoint}" if request.checkpoint else "tuned"
-    return Asked(
-        f"tuned-{endpoint.rpartition('/')[2]}", endpoint, base_model, provider, tuner, clock, former_name=former_name
-    )
+    return replace(asked, folder=_folder(run), former_name=former_name)
+
+
+def _run_of(endpoint: str, prepared: Dataset) -> Run | None:
+    """The run that has an endpoint, else the newest: what tells the base model of one that was named by hand."""
+    found = runs.of(prepared)
+    has = [run for run in found if _has(run, endpoint)]
+    return next(reversed(has or found), None)
+
+
+def _has(run: Run, endpoint: str) -> bool:
+    job = run.note.job
+    return job is not None and endpoint in (job.endpoint, *(point.get("endpoint") for point in job.checkpoints))
+
+
+def _folder(run: Run) -> str:
+    """Where the answers of a run's models are, below the dataset's `tuning` folder. Those of others are there."""
+    return f"{runs.RUNS_FOLDER}/{run.name}/"
 
 
 def _tuned(tuner: Tuner, job: TuningJob, prepared: Dataset) -> TuningJob:
@@ -286,7 +306,7 @@ def _tuned(tuner: Tuner, job: TuningJob, prepared: Dataset) -> TuningJob:
     """
     if not job.endpoint:
         job = tuner.get(job.name)
-        note.update(prepared, job)
+        runs.update(prepared, job)
     if not job.endpoint:
         problem = f"{job.name} has no tuned model to ask: {watch.verdict(job)}"
         raise UserError(f"{problem}; see cliptune watch {prepared.name}")

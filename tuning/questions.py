@@ -44,6 +44,7 @@ class Asked:
       provider: the model's provider.
       tuner: the service, in the model's location.
       clock: waits before a question is repeated.
+      folder: of its answers, below the dataset's `tuning` folder, with a slash at its end; "" for that folder.
       former_name: its name in the names of files that earlier versions wrote.
       tuned: whether it is a tuned model, whose tokens may cost more.
       throttle: bounds the questions at a time.
@@ -56,6 +57,7 @@ class Asked:
     provider: Provider
     tuner: Tuner
     clock: Clock
+    folder: str = ""
     former_name: str = ""
     tuned: bool = True
     throttle: Throttle = field(default_factory=lambda: Throttle(DEFAULT_CONCURRENCY))

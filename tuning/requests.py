@@ -143,6 +143,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
       wait_for_quota: whether to wait while the quota is full.
       allow_second_job: whether to send the request at once although an earlier one, whose answer was lost, may still
         become a job. Then there may be two jobs, and both are paid for.
+      another: whether to send the request although another job of this dataset goes on. Both are paid for.
       timeout: seconds to wait for the end of the job; None for no limit.
       default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
@@ -168,6 +169,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
     no_watch: bool = False
     wait_for_quota: bool = False
     allow_second_job: bool = False
+    another: bool = False
     timeout: float | None = None
     default_checkpoint: str | None = None
 
@@ -202,12 +204,14 @@ class WatchRequest(ServiceRequest):
 
     Attributes:
       dataset: folder of the dataset that was tuned on.
+      run: name of the run; None for the newest that goes on, else the newest.
       timeout: seconds to wait for the end of the job; None for no limit.
       default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
 
     dataset: str
     _: KW_ONLY
+    run: str | None = None
     timeout: float | None = None
     default_checkpoint: str | None = None
 
@@ -244,9 +248,12 @@ class CancelRequest(ServiceRequest):
 
     Attributes:
       job: folder of the dataset that was tuned on, or the job's resource name.
+      run: name of the run; None for the one that goes on, else the newest.
     """
 
     job: str
+    _: KW_ONLY
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -255,7 +262,8 @@ class PredictRequest(ServiceRequest):
 
     Attributes:
       dataset: folder of the dataset that was tuned on.
-      model: endpoint resource, or "base"; None for the tuned model of the dataset's job.
+      run: name of the run; None for the newest whose model answers.
+      model: endpoint resource, or "base"; None for the tuned model of the run.
       split: "train", "validation" or "test".
       limit: the most clips to ask about; None for all.
       checkpoint: checkpoint of the dataset's job; None for its default checkpoint.
@@ -272,6 +280,7 @@ class PredictRequest(ServiceRequest):
 
     dataset: str
     _: KW_ONLY
+    run: str | None = None
     model: str | None = None
     split: str = "validation"
     limit: int | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_dataset, add_service, make, number, whole_number
+from cliptune.flags import add_dataset, add_run, add_service, make, number, whole_number
 from tuning.requests import DEFAULT_CONCURRENCY, ROOM_TOKENS, SPLITS, PredictRequest
 
 # Long enough to write the answers that have arrived.
@@ -34,6 +34,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_dataset(parser)
     ask = parser.add_argument_group("questions")
+    add_run(ask, "the newest whose model answers")
     ask.add_argument(
         "--model", metavar="ENDPOINT", help='projects/…/endpoints/… or "base" (default: the tuned model of the job)'
     )

@@ -50,6 +50,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="after a lost answer, send again at once instead of looking for the job for ten minutes; may pay twice",
     )
+    waiting.add_argument(
+        "--another", action="store_true", help="send it although another job of this dataset goes on; both are paid"
+    )
     add_waiting(waiting)
     service = parser.add_argument_group("service")
     add_place(service)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cliptune import exits
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_dataset, add_service, add_waiting, make
+from cliptune.flags import add_dataset, add_run, add_service, add_waiting, make
 from tuning.providers.base import TuningJob
 from tuning.requests import ServiceRequest, WatchRequest
 
@@ -31,6 +31,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `watch`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_dataset(parser)
+    add_run(parser, "the newest that goes on, else the newest")
     add_waiting(parser.add_argument_group("waiting"))
     add_service(parser.add_argument_group("service"))
 

@@ -11,14 +11,14 @@ import pytest
 from cliptune.console import Console
 from cliptune.exits import MEANINGS, Exit
 from tests.cliptune.test_commands import only_json, run
-from tests.tuning.conftest import NO_TIME
+from tests.tuning.conftest import NO_TIME, job_file, submitted
 from transforms import limits
 from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.emulator import server
 from tuning.emulator.jobs import _camel
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.jobs import dropped, note, watch
+from tuning.jobs import dropped, watch
 from tuning.jobs.clock import Clock, Pace
 from tuning.jobs.submit import Patience
 from tuning.providers.base import TuningJob
@@ -252,10 +252,12 @@ def test_what_the_dataset_has_no_line_for_is_told_as_it_is(prepared):
 def test_jobs_are_listed_of_a_project_and_of_a_dataset(run, out, playing):
     url = playing()
     first = only_json(run("tune", out, url, "--no_watch", "--label", "team=x")[1])
-    second = only_json(run("tune", out, url, "--epochs", 2, "--display_name", "two")[1])
+    second = only_json(run("tune", out, url, "--epochs", 2, "--display_name", "two", "--another")[1])
     for words in ([], [out], ["--project", "local-project", "--location", "us-central1"]):
         status, stdout, stderr = run("jobs", *words, url)
-        found = only_json(stdout)["jobs"]
+        told = only_json(stdout)
+        found = told["jobs"]
+        assert list(told["runs"].values()) == ([second["name"], first["name"]] if words == [out] else [])
         assert (status, [job["name"] for job in found]) == (0, [second["name"], first["name"]])
         assert f"{second['name']}: SUCCEEDED, 2 checkpoints  two" in stderr
         assert found[1]["labels"]["team"] == "x"
@@ -271,7 +273,7 @@ def test_a_job_is_cancelled_by_its_dataset_or_its_name(run, out, playing):
         status, stdout, stderr = run("cancel", job["name"] if words else out, url)
         assert (status, only_json(stdout)["state"]) == (0, "CANCELLED")
         assert f"cancelled: {job['name']}" in stderr
-    assert note.submitted(dataset.load(str(out), Storage()))[1].name == job["name"]
+    assert submitted(dataset.load(str(out), Storage()))[1].name == job["name"]
     status, stdout, stderr = run("cancel", out, url)
     assert (status, only_json(stdout)["state"], "had already ended as CANCELLED" in stderr) == (1, "CANCELLED", True)
     status, _, stderr = run("cancel", "projects/p/locations/us-central1/tuningJobs/7", url)
@@ -354,7 +356,7 @@ def test_watch_waits_for_a_service_that_is_away_from_the_beginning(run, out, pla
 def test_a_note_of_another_version_is_read_as_far_as_it_goes(run, out, playing):
     url = playing()
     job = only_json(run("tune", out, url)[1])
-    path = out / "tuning/job.json"
+    path = job_file(out)
     note = json.loads(path.read_text())
     note["job"] = {"name": job["name"], "endpoint": job["endpoint"], "colour": "blue"}
     path.write_text(json.dumps(note))
@@ -431,12 +433,13 @@ def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeyp
     monkeypatch.setattr(
         "tuning.tune.Patience", lambda quota, seconds, _, second: Patience(quota, seconds, clock, second)
     )
-    url = playing(quota=1)
+    url = playing(quota=1, states=["RUNNING"] * 6)
     first = only_json(run("tune", out, url, "--no_watch")[1])
-    status, stdout, stderr = run("tune", out, url, "--epochs", 9)
+    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--another")
     assert (status, stdout, waits) == (1, "", [])
     assert "429 RESOURCE_EXHAUSTED" in stderr
-    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--wait_for_quota")
+    assert "; --wait_for_quota waits for its end" in stderr
+    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--another", "--wait_for_quota")
     assert (status, only_json(stdout)["state"]) == (0, "SUCCEEDED")
     assert only_json(stdout)["name"] != first["name"]
     assert len(waits) == stderr.count("the quota is full, trying again in") > 0

@@ -45,9 +45,9 @@ FILES = {
     "report": "out/report.json",
     "sidecar": "out/*/*.outcomes.json",
     "rejected": "out/rejected.jsonl",
-    "job": "out/tuning/job.json",
+    "job": "out/tuning/runs/*/job.json",
     "claim": "out/tuning/claims/*/*.json",
-    "predictions": "out/tuning/predictions-*.jsonl",
+    "predictions": "out/tuning/runs/*/predictions-*.jsonl",
 }
 
 

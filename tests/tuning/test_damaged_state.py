@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.cliptune.test_commands import run
+from tests.tuning.conftest import noted
 from transforms.errors import UserError
 from transforms.storage import Storage
 from tuning import dataset, service
-from tuning.jobs import note
 
 __all__ = ["run"]  # a fixture
 COMMANDS = {
@@ -208,7 +208,7 @@ def test_links_within_a_dataset_and_to_it_are_no_harm(run, tuned, tmp_path):
 def test_the_name_of_a_job_leads_nowhere_else(tuned, name):
     altered(tuned / "tuning/job.json", ("job", "name"), name)
     with pytest.raises(UserError, match=r"job.json is damaged \(job.name: must be a resource's name"):
-        note.read(dataset.load(str(tuned), Storage()))
+        noted(dataset.load(str(tuned), Storage()))
 
 
 @pytest.mark.parametrize("keys", [("digest",), ("request",), ("request", "epochs"), ("job",), ("job", "state")])

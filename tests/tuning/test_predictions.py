@@ -17,7 +17,7 @@ import soundfile
 from tests import processes
 from tests.cliptune.test_commands import only_json, run
 from tests.sounds import tone
-from tests.tuning.conftest import NO_TIME, answering, prepare
+from tests.tuning.conftest import NO_TIME, answering, answers, job_file, prepare
 from tests.tuning.test_predict import ENDPOINT, echo, says
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(out, run):
         stuck = {"faults": [{"method": "generate", "first": 14, "count": 99, "delay": 2}]}
         httpx.put(f"{url}/emulator", json=stuck).raise_for_status()
         words = ["predict", str(out), "--split", "train", "--api_endpoint", url]
-        file = out / "tuning/predictions-train-tuned-100000000000000000103.jsonl"
+        file = job_file(out).parent / "predictions-train-tuned-100000000000000000103.jsonl"
         with processes.running([sys.executable, "-m", "cliptune", *words], stderr=subprocess.DEVNULL) as process:
             while not file.exists() or file.read_bytes().count(b"\n") < 9:
                 assert process.poll() is None
@@ -138,7 +138,7 @@ def test_the_answers_of_every_model_are_kept_for_good(out, run):
         for epochs in (1, 2):
             run("tune", out, "--api_endpoint", url, "--epochs", epochs)
             assert only_json(run("predict", out, "--api_endpoint", url)[1])["asked"] == 2
-        files = sorted(path.name for path in (out / "tuning").glob("predictions-*.jsonl"))
+        files = sorted(path.name for path in out.glob("tuning/runs/*/predictions-*.jsonl"))
         assert files == [f"predictions-validation-tuned-100000000000000000{n}.jsonl" for n in ("101", "202")]
         run("tune", out, "--api_endpoint", url, "--epochs", 1)  # attaches to the first job
         assert only_json(run("predict", out, "--api_endpoint", url)[1])["asked"] == 0
@@ -292,7 +292,7 @@ def test_the_prompt_is_the_datasets_unless_told(prepared, out, words, prompt, sy
 
 def trained_on(run, out):
     run("predict", out, "--emulator", "--split", "train")
-    return predictions.read(str(out / "tuning/predictions-train-tuned-100000000000000000103.jsonl"), Storage())
+    return predictions.read(str(answers(out, "train")), Storage())
 
 
 def test_a_question_about_a_recording_is_asked_again_too(out, run, monkeypatch):
@@ -337,7 +337,7 @@ def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
     run("tune", out, "--emulator", "--no_validation")
     status, stdout, _ = run("predict", out, "--emulator")
     assert (status, only_json(stdout)["predictions"]) == (0, 2)
-    said = predictions.read(str(out / "tuning/predictions-validation-tuned-100000000000000000103.jsonl"), Storage())
+    said = predictions.read(str(answers(out, "validation")), Storage())
     assert [each.prediction for each in said] == [
         f"[emulator] was shown gs://b/{number}.flac; nothing was learned, so nothing is predicted" for number in (0, 1)
     ]

@@ -10,7 +10,7 @@ from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.dataset import Dataset
-from tuning.jobs import dropped, note
+from tuning.jobs import dropped, runs
 from tuning.jobs.clock import CLOCK, Clock, Pace, backoff, jittered
 from tuning.jobs.dropped import Dropped
 from tuning.providers import open_tuner
@@ -150,7 +150,8 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
       ServiceError: the service refused, or was unavailable for too long.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
-    submitted, job = note.submitted(prepared)
+    run = runs.pick(prepared, request.run)
+    submitted, job = run.note.request, run.job
     pace = service.pace(request, request.timeout, clock or CLOCK)
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, submitted.project, submitted.location, url)
@@ -161,11 +162,11 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
 def follow(
     tuner: Tuner, job: TuningJob, prepared: Dataset, listener: Listener, pace: Pace, default_checkpoint: str | None
 ) -> JobReport:
-    """Follows a job to its end, writes each change to `job.json`, and names the examples that were left out."""
-    job = watch(tuner, job, listener, pace, lambda seen: note.update(prepared, seen))
+    """Follows a job to its end, notes each change in its run, and names the examples that were left out."""
+    job = watch(tuner, job, listener, pace, lambda seen: runs.update(prepared, seen))
     if default_checkpoint and job.answers:
         job = _with_default_checkpoint(tuner, job, default_checkpoint)
-        note.update(prepared, job)
+        runs.update(prepared, job)
     report = JobReport.of(job, dropped.dropped(job, prepared))
     _say_dropped(report, listener)
     if job.ended:

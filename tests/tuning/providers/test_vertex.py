@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.sounds import tone
+from tests.tuning.conftest import job_file
 from tests.tuning.providers.test_rows import FLAC, blob, model, row, user
 from transforms.audio import encode
 from transforms.errors import ServiceError, UserError
@@ -192,7 +193,7 @@ def test_one_request_is_one_job_however_often_it_is_submitted(tuner, request_, p
 
 def test_a_lost_note_is_made_up_for_by_the_label(tuner, request_, prepared, out):
     first = submit.submit_once(tuner, request_, prepared, print)
-    (out / "tuning/job.json").unlink()
+    job_file(out).unlink()
     assert submit.submit_once(tuner, request_, prepared, print).name == first.name
 
 
