@@ -104,6 +104,23 @@ class Estimate:
             return f"{self.base_model}: {tokens}; its price is not known (--price_per_million or --prices tells it)"
         return f"{self.base_model}: {tokens}, {self.range} ({self.note})"
 
+    def beside(self, billable: int) -> str:
+        """The estimate beside what the service counted, as one line for people.
+
+        Args:
+          billable: tokens of the training data, which are documented as those of one epoch. A count that fits all
+            epochs is taken for one of all.
+        """
+        in_all = self.epochs > 1 and self.lower_tokens <= billable <= self.upper_tokens
+        parts = 1 if in_all else self.epochs
+        lower, upper = self.lower_tokens // parts, -(-self.upper_tokens // parts)
+        price = self.price_per_million
+        cost = "" if price is None else f", in {self.epochs} epochs ${billable * parts * price / 1e6:,.2f}"
+        told = (
+            f"the service counted {billable:,} billable tokens{cost}; estimated were {lower:,}–{upper:,}, {self.range}"
+        )
+        return told if lower <= billable <= upper else f"{told}: outside of the estimate"
+
     def refuse_over(self, max_cost: float) -> None:
         """Refuses a job that may cost more than the user allows.
 

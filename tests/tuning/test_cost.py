@@ -231,3 +231,24 @@ def test_the_price_of_the_flag_wins_over_the_files_and_that_over_the_tables(tmp_
     assert estimate(tokens, VERTEX, PRICED, 1, both[PRICED.name]).cost == 7.0
     assert estimate(tokens, VERTEX, PRICED, 1, for_file).cost == 4.5
     assert estimate(tokens, VERTEX, PRICED, 1).cost == PRICED.price_per_million
+
+
+@pytest.mark.parametrize(
+    ("epochs", "billable", "told"),
+    [
+        (
+            1,
+            1_500,
+            "the service counted 1,500 billable tokens, in 1 epochs $0.00; estimated were 1,000–2,000, $0.00–$0.01",
+        ),
+        (3, 1_500, "billable tokens, in 3 epochs $0.01; estimated were 1,000–2,000, $0.01–$0.02"),
+        (3, 4_500, "billable tokens, in 3 epochs $0.01; estimated were 3,000–6,000, $0.01–$0.02"),  # of all epochs
+        (3, 2_001, "estimated were 1,000–2,000, $0.01–$0.02: outside of the estimate"),
+        (3, 999, "estimated were 1,000–2,000, $0.01–$0.02: outside of the estimate"),
+        (3, 6_001, ": outside of the estimate"),
+    ],
+)
+def test_the_estimate_stands_beside_what_the_service_counted(epochs, billable, told):
+    cost = estimate(Tokens(1_500, 2_000, 0, 1_000), VERTEX, PRICED, epochs)
+    assert told in cost.beside(billable)
+    assert cost.beside(billable).endswith("outside of the estimate") == told.endswith("outside of the estimate")

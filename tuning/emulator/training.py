@@ -122,7 +122,7 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: S
             "supervisedTuningDataStats": {
                 "tuningDatasetExampleCount": str(train.examples),
                 "tuningStepCount": str(epochs * steps),
-                "totalBillableTokenCount": str(epochs * train.tokens.expected),
+                "totalBillableTokenCount": str(train.tokens.expected),
                 "totalTruncatedExampleCount": str(len(dropped)),
                 "truncatedExampleIndices": [str(line) for line in named],
                 "droppedExampleReasons": list(named.values()),

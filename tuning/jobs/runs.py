@@ -80,6 +80,11 @@ def find(prepared: Dataset, digest: str) -> Run | None:
     return next((run for run in of(prepared) if run.note.digest == digest), None)
 
 
+def of_job(prepared: Dataset, name: str) -> Run | None:
+    """The run of a job; None if the dataset has none."""
+    return next((run for run in of(prepared) if run.note.job is not None and run.note.job.name == name), None)
+
+
 def newest(prepared: Dataset) -> Run | None:
     """The run that was submitted last; None if nothing was submitted."""
     return next(iter(reversed(of(prepared))), None)
@@ -140,9 +145,9 @@ def restore(prepared: Dataset, request: TuningRequest, before: Note | None) -> N
 
 def update(prepared: Dataset, job: TuningJob) -> None:
     """Replaces the job in the note of its run."""
-    for run in of(prepared):
-        if run.note.job is not None and run.note.job.name == job.name:
-            write(prepared, replace(run.note, job=job))
+    run = of_job(prepared, job.name)
+    if run is not None:
+        write(prepared, replace(run.note, job=job))
 
 
 def noted(prepared: Dataset, request: TuningRequest, job: TuningJob | None, estimate: Estimate | None = None) -> None:
