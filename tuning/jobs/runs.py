@@ -64,8 +64,7 @@ def of(prepared: Dataset) -> list[Run]:
     for path in _paths(prepared):
         kept = _read(prepared, path)
         if kept is not None:
-            name = path.split("/")[1] if "/" in path else name_of(kept.request)
-            found.setdefault(kept.digest, Run(name, path, kept))
+            found.setdefault(kept.digest, _run(path, kept))
     return sorted(found.values(), key=_age)
 
 
@@ -75,14 +74,28 @@ def _age(run: Run) -> tuple[bool, str]:
     return job is None, (job.create_time if job else None) or ""
 
 
-def find(prepared: Dataset, digest: str) -> Run | None:
-    """The run of a request; None if it was not submitted."""
-    return next((run for run in of(prepared) if run.note.digest == digest), None)
+def find(prepared: Dataset, request: TuningRequest) -> Run | None:
+    """The run of a request; None if it was not submitted. The other runs are not read.
+
+    Raises:
+      UserError: the note of the run is damaged.
+    """
+    for path in (_path_of(request), JOB_FILE):
+        kept = _read(prepared, path)
+        if kept is not None and kept.digest == request.digest:
+            return _run(path, kept)
+    return None
 
 
 def of_job(prepared: Dataset, name: str) -> Run | None:
     """The run of a job; None if the dataset has none."""
     return next((run for run in of(prepared) if run.note.job is not None and run.note.job.name == name), None)
+
+
+def another_goes_on(prepared: Dataset, request: TuningRequest) -> bool:
+    """Whether the job of another request goes on, as last seen."""
+    others = [run.note.job for run in of(prepared) if run.note.digest != request.digest]
+    return any(job is not None and not job.ended for job in others)
 
 
 def newest(prepared: Dataset) -> Run | None:
@@ -120,13 +133,17 @@ def _answers(run: Run) -> bool:
 
 
 def write(prepared: Dataset, kept: Note) -> None:
-    """Writes the note of a run.
+    """Writes the note of a run."""
+    before = find(prepared, kept.request)
+    _write(prepared, before.path if before else _path_of(kept.request), kept)
+
+
+def _write(prepared: Dataset, path: str, kept: Note) -> None:
+    """Writes a note.
 
     Commands that follow one job may write at the same moment, which a bucket refuses all but one of: whichever of these
     notes stays is true.
     """
-    before = find(prepared, kept.digest)
-    path = before.path if before else f"{RUNS_FOLDER}/{name_of(kept.request)}/{JOB_FILE}"
     try:
         prepared.storage.write_bytes(prepared.tuning_uri(path), note.dump(kept))
     except StorageError:
@@ -139,7 +156,7 @@ def restore(prepared: Dataset, request: TuningRequest, before: Note | None) -> N
     """Puts back what was noted of a request before; None if nothing was."""
     if before is not None:
         write(prepared, before)
-    elif (run := find(prepared, request.digest)) is not None:
+    elif (run := find(prepared, request)) is not None:
         prepared.storage.delete(prepared.tuning_uri(run.path))
 
 
@@ -147,21 +164,31 @@ def update(prepared: Dataset, job: TuningJob) -> None:
     """Replaces the job in the note of its run."""
     run = of_job(prepared, job.name)
     if run is not None:
-        write(prepared, replace(run.note, job=job))
+        _write(prepared, run.path, replace(run.note, job=job))
 
 
 def noted(prepared: Dataset, request: TuningRequest, job: TuningJob | None, estimate: Estimate | None = None) -> None:
     """Notes the job of a request; None while it is not known. What it was estimated to cost when it was sent stays."""
-    before = find(prepared, request.digest)
+    before = find(prepared, request)
     earlier = before.note.estimate if before else None
-    write(prepared, replace(note.of(request, job), estimate=earlier or estimate))
+    path = before.path if before else _path_of(request)
+    _write(prepared, path, replace(note.of(request, job), estimate=earlier or estimate))
+
+
+def _run(path: str, kept: Note) -> Run:
+    return Run(path.split("/")[1] if "/" in path else name_of(kept.request), path, kept)
+
+
+def _path_of(request: TuningRequest) -> str:
+    return f"{RUNS_FOLDER}/{name_of(request)}/{JOB_FILE}"
 
 
 def _paths(prepared: Dataset) -> Iterator[str]:
-    for uri in prepared.storage.list_files(prepared.tuning_uri(RUNS_FOLDER)):
-        path = uris.below(prepared.tuning_uri(""), uri)
-        if re.fullmatch(rf"{RUNS_FOLDER}/[^/]+/{re.escape(JOB_FILE)}", path):
-            yield path
+    """Where there is a note, or should be one: a folder of a run with anything in it."""
+    listed = prepared.storage.list_files(prepared.tuning_uri(RUNS_FOLDER))
+    below = [uris.below(prepared.tuning_uri(RUNS_FOLDER), uri).split("/") for uri in listed]
+    for name in sorted({parts[0] for parts in below if len(parts) > 1}):
+        yield f"{RUNS_FOLDER}/{name}/{JOB_FILE}"
     yield JOB_FILE
 
 

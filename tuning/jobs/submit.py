@@ -148,7 +148,7 @@ class _Submission:
         return self._known(saved.job.name) if saved is not None and saved.job is not None else None
 
     def _note(self) -> note.Note | None:
-        run = runs.find(self.prepared, self.request.digest)
+        run = runs.find(self.prepared, self.request)
         return run.note if run else None
 
     def _known(self, name: str) -> TuningJob | None:
@@ -271,8 +271,9 @@ class _Submission:
                 return found
             if look < LOOKS:
                 self.patience.clock.sleep(backoff(look, MAX_LOOK_SECONDS))
-        # Without an answer the new job may run; its label finds it. An answer of an error makes it less likely.
-        if fault.code is not None:
+        # Without an answer the new job may run; its label finds it. An answer of an error makes it less likely: then a
+        # job of which more is known stays the one to watch.
+        if fault.code is not None and (before is not None or runs.another_goes_on(self.prepared, self.request)):
             runs.restore(self.prepared, self.request, before)
         hint = "run the same command again, it looks for the job first"
         raise ServiceError(f"{fault}; it is not known whether the job was created; {hint}", True, fault.code) from fault

@@ -66,7 +66,7 @@ def watch(
                 state, since, told = job.state, clock.now(), False
             elif not told and clock.now() - since >= LONG_SECONDS.get(state, float("inf")):
                 told = True
-                listener.say(f"{state} for {_elapsed(clock.now() - since)}, which is long: {_THEN}")
+                listener.say(f"{line(job)}, for {_elapsed(clock.now() - since)}, which is long: {_THEN}")
             if job.ended or (pace.timeout is not None and elapsed >= pace.timeout):
                 return job
             show(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
@@ -181,8 +181,8 @@ def follow(
     report = JobReport.of(job, dropped.dropped(job, prepared))
     _say_dropped(report, listener)
     if job.ended:
-        listener.say(verdict(job))
         _say_billed(job, prepared, listener)
+        listener.say(verdict(job))
         if job.experiment:
             listener.say(f"its metrics are in the experiment {job.experiment}")
     return report

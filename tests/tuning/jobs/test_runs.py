@@ -123,7 +123,7 @@ def test_runs_of_two_requests_never_share_a_name(request_, prepared):
     for each in (request_, *changed):
         runs.write(prepared, note.of(each, None))
     assert len({run.name for run in runs.of(prepared)}) == 4
-    assert all(runs.find(prepared, each.digest) for each in (request_, *changed))
+    assert all(runs.find(prepared, each) for each in (request_, *changed))
 
 
 def test_a_run_that_was_sent_without_an_answer_is_not_passed_over(request_, prepared):

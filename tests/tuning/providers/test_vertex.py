@@ -239,7 +239,7 @@ def test_the_emulators_model_remembers_its_training_and_claims_nothing_else(tune
     end, _ = followed(tuner, tuner.submit(request_))
     line = (out / "tuning/train.jsonl").read_bytes().splitlines()[5]
     target = json.loads(line)["contents"][1]["parts"][0]["text"]
-    assert tuner.ask(end.endpoint, question(line)) == Answer(target, "STOP")
+    assert tuner.ask(end.endpoint, question(line)) == Answer(target, "STOP", 29, -(-len(target) // 4))
     payload = encode.encode((tone(99, 16_000, 1.5) * 32_767).astype(np.int16), Settings()).content
     other = row(user({"text": "p"}, blob(payload)), model({"text": "x"}))
     told_ = "[emulator] heard 1.5 s of audio/flac; nothing was learned, so nothing is predicted"
