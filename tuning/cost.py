@@ -108,12 +108,13 @@ class Estimate:
         """The estimate beside what the service counted, as one line for people.
 
         Args:
-          billable: tokens of the training data, which are documented as those of one epoch. A count that fits all
-            epochs is taken for one of all.
+          billable: tokens of the training data, which are documented as those of one epoch. A count that fits only
+            all epochs together is taken for one of all.
         """
-        in_all = self.epochs > 1 and self.lower_tokens <= billable <= self.upper_tokens
-        parts = 1 if in_all else self.epochs
-        lower, upper = self.lower_tokens // parts, -(-self.upper_tokens // parts)
+        lower, upper = self.lower_tokens // self.epochs, -(-self.upper_tokens // self.epochs)
+        parts = self.epochs
+        if not lower <= billable <= upper and self.lower_tokens <= billable <= self.upper_tokens:
+            lower, upper, parts = self.lower_tokens, self.upper_tokens, 1
         price = self.price_per_million
         cost = "" if price is None else f", in {self.epochs} epochs ${billable * parts * price / 1e6:,.2f}"
         told = (

@@ -25,7 +25,8 @@ recording, conformed as the dataset's were.
 
 After a stop or a crash, the same command asks only what is missing."""
 EPILOG = """\
-stdout is one line of JSON. Answers are in OUT/tuning/predictions-….jsonl.
+stdout is one line of JSON. Answers are in OUT/tuning/runs/NAME/predictions-….jsonl,
+those of the base model in OUT/tuning/predictions-….jsonl.
 Exit status: 0 done, 1 failed, 2 usage, 130 Ctrl-C."""
 
 

@@ -25,7 +25,8 @@ tuning job and watch it to its end.
   cliptune tune gs://bucket/dataset --project P --epochs 3 --max_cost 20
   cliptune tune dataset --project P --staging_location gs://bucket/staging
 
-Run again, the same command attaches to the job it submitted. It never pays twice."""
+Run again, the same command attaches to the job it submitted. It never pays twice.
+Beside a job of the dataset that goes on, any other request needs --another."""
 EPILOG = watch.EPILOG
 
 

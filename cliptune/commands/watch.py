@@ -43,11 +43,16 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> WatchRequest:
 
 def stopped(request: WatchRequest) -> str:
     """Says that the job goes on."""
-    return job_goes_on(request.dataset, request)
+    return job_goes_on(_run_of(request), request)
+
+
+def _run_of(request: WatchRequest) -> str:
+    """The words that mean the same run again."""
+    return request.dataset if request.run is None else f"{request.dataset} --run {request.run}"
 
 
 def job_goes_on(dataset: str, service: ServiceRequest) -> str:
-    """How to follow or cancel a job whose command has stopped."""
+    """How to follow or cancel a job whose command has stopped. `dataset` may have a --run behind it."""
     where = f"{dataset}{service.same_service}"
     return f"; a submitted job goes on: follow it with cliptune watch {where}, end it with cliptune cancel {where}"
 
@@ -58,7 +63,7 @@ def run(request: WatchRequest, console: Console) -> Exit:
 
     report = watch.run(request, console)
     print_json(report)
-    say_how_to_go_on(report, request.dataset, request, request.timeout, console)
+    say_how_to_go_on(report, _run_of(request), request, request.timeout, console)
     return exits.of_job(report)
 
 

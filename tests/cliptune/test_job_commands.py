@@ -223,6 +223,24 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_attach_or_cancel(run, out, playin
     assert job["state"] == "RUNNING"
 
 
+def test_how_to_go_on_names_the_run_that_was_named(run, out, playing, monkeypatch):
+    url = playing(states=["RUNNING"] * 100)
+    run("tune", out, url, "--no_watch")
+    run("tune", out, url, "--epochs", 5, "--another", "--no_watch")
+    (name,) = [path.name for path in (out / "tuning/runs").iterdir() if "-3-epochs-" in path.name]
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(clock=Clock(lambda: 0.0, interrupt)))
+    stderr = run("watch", out, url, "--run", name)[2]
+    assert f"cliptune watch {out} --run {name} {url}," in stderr.splitlines()[-1]
+    assert stderr.endswith(f"cliptune cancel {out} --run {name} {url}\n")
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(0, 0.0, Clock(lambda: 0.0, lambda _: None)))
+    stderr = run("watch", out, url, "--run", name, "--timeout", 1)[2]
+    assert f"the job goes on: cliptune watch {out} --run {name} {url}\n" in stderr
+
+
 def test_examples_left_out_are_led_back_to_their_clips(run, out, playing):
     status, stdout, stderr = run("tune", out, playing(drop=[1, 9, 22]))
     job = only_json(stdout)

@@ -252,3 +252,9 @@ def test_the_estimate_stands_beside_what_the_service_counted(epochs, billable, t
     cost = estimate(Tokens(1_500, 2_000, 0, 1_000), VERTEX, PRICED, epochs)
     assert told in cost.beside(billable)
     assert cost.beside(billable).endswith("outside of the estimate") == told.endswith("outside of the estimate")
+
+
+def test_a_count_that_fits_one_epoch_and_all_is_of_one_as_documented():
+    cost = estimate(Tokens(2_000_000, 4_000_000, 0, 1_000_000), VERTEX, PRICED, 2)
+    told = "the service counted 3,000,000 billable tokens, in 2 epochs $18.00; estimated were 1,000,000–4,000,000"
+    assert cost.beside(3_000_000).startswith(told)
