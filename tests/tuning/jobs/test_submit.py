@@ -134,6 +134,25 @@ def test_whatever_the_refusal_there_is_still_the_job_before_to_watch(tuner, requ
     assert submitted(prepared)[1].name == running.name
 
 
+def test_a_request_that_may_have_become_a_job_stays_noted_where_no_other_goes_on(
+    tuner, request_, prepared, monkeypatch
+):
+    """Else the next request would not be told of it."""
+    done = submit.submit_once(tuner, request_, prepared, ignore)
+    tuner.cancel(done.name)
+    runs.update(prepared, tuner.get(done.name))
+    other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    refusal = httpx.Response(503, json={"error": {"code": 503, "message": "no"}})
+    answering(other, monkeypatch, lambda request: refusal if request.method == "POST" else httpx.Response(200, json={}))
+    sent = replace(request_, epochs=9)
+    with pytest.raises(ServiceError, match="not known whether the job was created"):
+        submit.submit_once(other, sent, prepared, ignore, Patience(clock=NO_TIME))
+    assert [(run.note.digest, run.note.job and run.note.job.name) for run in runs.of(prepared)] == [
+        (request_.digest, done.name),
+        (sent.digest, None),
+    ]
+
+
 def test_the_job_of_the_note_is_asked_for_by_its_name(tuner, request_, prepared, monkeypatch):
     """However many jobs there are: no list is read."""
     job = submit.submit_once(tuner, request_, prepared, ignore)
