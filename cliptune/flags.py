@@ -81,6 +81,13 @@ def add_price(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--prices", metavar="FILE", help='JSON of such prices: {"gemini-3.5-flash": 4.5}')
 
 
+def add_run(group: argparse.ArgumentParser | argparse._ArgumentGroup, default: str) -> None:
+    """Adds the flag that names a tuning run of the dataset."""
+    group.add_argument(
+        "--run", metavar="NAME", help=f"run of the dataset, as cliptune jobs OUT lists them (default: {default})"
+    )
+
+
 def add_waiting(group: argparse._ArgumentGroup) -> None:
     """Adds the flags for following a job to its end."""
     group.add_argument(

@@ -75,9 +75,9 @@ CONTRACTS = (
         DeadLetter,
         sparse=frozenset({DeadLetter}),
     ),
-    Contract("job", "`OUT/tuning/job.json`", Note, note.FORMAT_VERSION),
+    Contract("job", "`OUT/tuning/runs/NAME/job.json`", Note, note.FORMAT_VERSION),
     Contract("claim", "`OUT/tuning/claims/DIGEST/…json`", Step, claims.FORMAT_VERSION),
-    Contract("predictions", "a line of `OUT/tuning/predictions-….jsonl`", Prediction),
+    Contract("predictions", "a line of `OUT/tuning/runs/NAME/predictions-….jsonl`", Prediction),
     Contract("stdout-prepare", "stdout of `cliptune prepare`", DatasetReport, report.VERSION),
     Contract(
         "stdout-check",

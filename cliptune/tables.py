@@ -108,20 +108,31 @@ def _models() -> Iterator[Sequence[str]]:
 def _model(model: BaseModel) -> Sequence[str]:
     return (
         model.name,
-        ", ".join(map(str, model.adapter_sizes)),
-        ", ".join(model.locations) or "every region",
-        ", ".join(model.serving_locations) or "where it was tuned",
-        "not known" if model.price_per_million is None else f"{model.price_per_million:g}",
-        "yes" if model.cmek else "no",
+        _listed(model.adapter_sizes),
+        _listed(model.locations, "every region"),
+        _listed(model.serving_locations, "where it was tuned"),
+        _listed(model.base_locations, "in every region"),
+        _dollars(model.price_per_million),
+        " / ".join(map(_dollars, model.tuned_prices)) if model.tuned_prices else "?",
+        "?" if model.cmek is None else "yes" if model.cmek else "no",
         str(model.retired_for_new or "–"),
         str(model.shut_down or "–"),
     )
 
 
+def _listed(values: Sequence[object] | None, empty: str = "") -> str:
+    """Values in a cell; "?" where they are not known."""
+    return "?" if values is None else ", ".join(map(str, values)) or empty
+
+
+def _dollars(price: float | None) -> str:
+    return "?" if price is None else f"{price:g}"
+
+
 def _sources() -> Iterator[Sequence[str]]:
     for sources in (*(provider.sources for provider in PROVIDERS.values()), limits.SOURCES):
         for name, source in sources.items():
-            yield f"`{name}`", source.mark, source.where, str(source.read)
+            yield f"`{name}`", source.mark, source.where, str(source.as_of)
 
 
 def _exits() -> Iterator[Sequence[str]]:
@@ -132,7 +143,8 @@ def _schemas() -> Iterator[Sequence[str]]:
     return ((f"[{each.name}]({each.name}.schema.json)", each.what) for each in CONTRACTS)
 
 
-_MODEL_HEAD = ("adapter sizes", "tuned in", "answers in", "$ a million training tokens", "CMEK")
+_PRICE_HEAD = ("$ a million training tokens", "$ a million tokens of a tuned model, in / out")
+_MODEL_HEAD = ("adapter sizes", "tuned in", "tuned, answers in", "untuned, answers in", *_PRICE_HEAD, "CMEK")
 REASONS_TABLE = Table("docs/reasons.md", ("reason", "meaning", "what to do"), _reasons)
 FORMATS_TABLE = Table("docs/audio.md", ("format", "extensions", "decoder", "sought", "compared with"), _formats)
 UNREAD_TABLE = Table("docs/audio.md", ("not read", "what to do"), _unread)
@@ -148,7 +160,7 @@ TABLES = (
     RUNNERS_TABLE,
     PROVIDERS_TABLE,
     MODELS_TABLE,
-    Table("docs/tuning.md", ("fact", "who says so", "where", "read"), _sources),
+    Table("docs/tuning.md", ("fact", "who says so", "where", "as of"), _sources),
     Table("docs/tuning.md", ("exit status", "of `tune` and `watch`"), _exits),
     Table("docs/schemas/README.md", ("schema", "of"), _schemas),
 )

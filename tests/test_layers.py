@@ -118,7 +118,7 @@ ORDER = {
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),
-        *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost"),
+        *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(
             "emulator",
@@ -134,6 +134,7 @@ ORDER = {
             "jobs.clock",
             "service",
             "jobs.note",
+            "jobs.runs",
             "jobs.claims",
             "jobs.dropped",
             "jobs.submit",

@@ -35,7 +35,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert watched == "True True ()\n"
     assert listed.startswith("['projects/")
     assert cancelled == "SUCCEEDED\n"
-    assert re.fullmatch(r"\d+ dataset/tuning/predictions-validation-tuned\.jsonl\n", asked)
+    assert re.fullmatch(r"\d+ dataset/tuning/runs/.*/predictions-validation-tuned-\d+\.jsonl\n", asked)
     assert refused == "epochs epochs must be 1 or more, got 0\n"
     assert "cliptune: checked dataset: " in heard
 

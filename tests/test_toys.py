@@ -123,7 +123,7 @@ def test_a_reason_is_a_row(tmp_path, prepare, monkeypatch):
     assert row_in_docs in tables.REASONS_TABLE.lines()
 
 
-TOY_MODEL = BaseModel("toy-1", (1,), ("here",), ("here",), 2.0, {})
+TOY_MODEL = BaseModel("toy-1", (1,), ("here",), ("here",), ("here",), 2.0, None, 1.0, {})
 
 
 @dataclass
@@ -191,6 +191,8 @@ def toy(monkeypatch):
         refuse_wrong=lambda *args: None,
         locate=lambda name: ("toys", "here"),
         locate_endpoint=lambda name: ("toys", "here"),
+        base_location=lambda model, location: location,
+        lands_in=lambda location: (location,),
         check_line=check_line,
         parse=lambda line: Example([line], None, orjson.loads(line)["contents"][1]["parts"][0]["text"]),
         open=service.open,
@@ -218,7 +220,7 @@ def test_a_provider_is_a_row_and_every_command_goes_through_it(run, out, toy):
     assert run("cancel", out, *TOYS)[0] == 1  # it has ended
     asked = only_json(run("predict", out, *TOYS, "--limit=1")[1])
     assert (asked["model"], asked["predictions"], asked["finish_reasons"]) == ("toys/e", 1, {"STOP": 1})
-    (answer,) = (out / "tuning").glob("predictions-*.jsonl")
+    (answer,) = out.glob("tuning/runs/*/predictions-*.jsonl")
     assert json.loads(answer.read_text())["prediction"] == "toys/e was asked 1"
     assert len(toy.created) == 1
     assert {*toy.opened} == {("local-project", "here", "http://toy"), ("toys", "here", "http://toy")}
@@ -241,4 +243,4 @@ def test_an_added_provider_is_in_the_help(toy, capsys, command):
 
 def test_an_added_provider_is_in_the_docs(toy):
     assert "| `toy` | Toys in a box | toy-1 | here |" in tables.PROVIDERS_TABLE.lines()
-    assert "| toy-1 | 1 | here | here | 2 | yes | – | – |" in tables.MODELS_TABLE.lines()
+    assert "| toy-1 | 1 | here | here | here | 2 | ? | ? | – | – |" in tables.MODELS_TABLE.lines()

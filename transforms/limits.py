@@ -1,4 +1,4 @@
-"""The tuning service's limits for datasets, each with its source and the day on which it was read.
+"""The tuning service's limits for datasets, each with its source and the day that it is true of.
 
 Nothing here was tried against the live service. The facts about models are in the provider's `models.py`.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
-FACTS_DATE = date(2026, 11, 1)
+# Of the newest copy of the documentation that the facts were taken from. Single pages were older.
+FACTS_DATE = date(2026, 9, 25)
 DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs"
 TUNING_DOCS = f"{DOCS}/models/gemini-supervised-tuning"
 
@@ -56,20 +57,21 @@ class Source:
     """The source of a fact.
 
     Attributes:
-      mark: "documented" by Google, "reported" by users, or "unverified".
+      mark: "documented" by Google, "transcribed" from Google's prices by others, "reported" by users, or "unverified".
       where: URL or description of the source.
-      read: the day on which the source was read.
+      as_of: the day of the newest copy that says so.
     """
 
     mark: str
     where: str
-    read: date = FACTS_DATE
+    as_of: date = FACTS_DATE
 
     def __str__(self) -> str:
-        return f"{self.mark}, {self.where}, {self.read:%Y-%m}"
+        return f"{self.mark}, {self.where}, as of {self.as_of:%Y-%m}"
 
 
 _TUNING = Source("documented", TUNING_DOCS)
+_AUDIO = Source("documented", f"{TUNING_DOCS} (written for 2.5; nothing is written for 3.x)")
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "MAX_FILE_BYTES": _TUNING,
@@ -78,8 +80,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "MAX_VALIDATION_SHARE": _TUNING,
         "MAX_VALIDATION_BYTES_SHARE": Source("unverified", "one of Google's samples, against the others"),
         "MAX_TOKENS_PER_EXAMPLE": _TUNING,
-        "MAX_AUDIO_SECONDS": _TUNING,
-        "MAX_AUDIO_BYTES": _TUNING,
+        "MAX_AUDIO_SECONDS": _AUDIO,
+        "MAX_AUDIO_BYTES": _AUDIO,
         "MIME_TYPES": Source("documented", f"{DOCS}/multimodal/audio-understanding"),
     }
 )

@@ -104,6 +104,24 @@ class Estimate:
             return f"{self.base_model}: {tokens}; its price is not known (--price_per_million or --prices tells it)"
         return f"{self.base_model}: {tokens}, {self.range} ({self.note})"
 
+    def beside(self, billable: int) -> str:
+        """The estimate beside what the service counted, as one line for people.
+
+        Args:
+          billable: tokens of the training data, which are documented as those of one epoch. A count that fits only
+            all epochs together is taken for one of all.
+        """
+        lower, upper = self.lower_tokens // self.epochs, -(-self.upper_tokens // self.epochs)
+        parts = self.epochs
+        if not lower <= billable <= upper and self.lower_tokens <= billable <= self.upper_tokens:
+            lower, upper, parts = self.lower_tokens, self.upper_tokens, 1
+        price = self.price_per_million
+        cost = "" if price is None else f", in {self.epochs} epochs ${billable * parts * price / 1e6:,.2f}"
+        told = (
+            f"the service counted {billable:,} billable tokens{cost}; estimated were {lower:,}–{upper:,}, {self.range}"
+        )
+        return told if lower <= billable <= upper else f"{told}: outside of the estimate"
+
     def refuse_over(self, max_cost: float) -> None:
         """Refuses a job that may cost more than the user allows.
 
@@ -162,8 +180,7 @@ def own_price(provider: Provider, model: BaseModel) -> Price:
     if model.price_per_million is None:
         return Price(None, "not known")
     source = provider.sources["price_per_million"]
-    note = f"${model.price_per_million:g} a million tokens, {source.mark} by users, {source.read:%Y-%m}"
-    return Price(model.price_per_million, f"{note}; not Google's word")
+    return Price(model.price_per_million, f"${model.price_per_million:g} a million tokens, {source}")
 
 
 def given_prices(provider: Provider, file: str | None, base_model: str, per_million: float | None) -> dict[str, Price]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
-from tuning import dataset, predictions, questions, service
+from tuning import asking, dataset, predictions, questions, service
+from tuning.asking import AskingEstimate, AskingPrice, Size, Spent
 from tuning.dataset import Dataset
-from tuning.jobs import note, watch
+from tuning.jobs import runs, watch
 from tuning.jobs.clock import CLOCK, Clock
+from tuning.jobs.runs import Run
 from tuning.predictions import Prediction, PredictionsFile
 from tuning.providers import PROVIDERS, open_tuner
 from tuning.providers.base import Tuner, TuningJob
 from tuning.questions import Asked
 from tuning.requests import PredictRequest
+from tuning.throttle import Throttle
 
 # With more clips than this, the answers are only written to the file.
 SHOWN_ANSWERS = 10
@@ -37,6 +40,9 @@ class PredictReport:
       empty: number of predictions without text.
       finish_reasons: number of predictions by the reason why the model stopped.
       file: the file of the predictions.
+      input_tokens: of the new questions, as the service counted them.
+      output_tokens: of the new answers, thoughts included.
+      cost: US dollars for these tokens; None if the price is not known.
       format_version: version of these fields.
     """
 
@@ -47,6 +53,9 @@ class PredictReport:
     empty: int
     finish_reasons: dict[str, int]
     file: str
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
     format_version: int = FORMAT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,32 +135,68 @@ def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
 
 def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> PredictReport:
     split = request.split
-    uri = prepared.tuning_uri(f"predictions-{split}-{asked.name}.jsonl")
+    uri = prepared.tuning_uri(f"{asked.folder}predictions-{split}-{asked.name}.jsonl")
     total = min(prepared.examples(split), request.limit or prepared.examples(split))
-    earlier = questions.still_asked(predictions.read(uri, prepared.storage), asked.model, prepared, split)
+    kept = predictions.read(uri, prepared.storage)
+    earlier = questions.still_asked([*kept, *_before(asked, prepared, split)], asked.model, prepared, split)
+    known = {prediction.question for prediction in earlier}
+    price = _refuse_too_dear(request, asked, questions.sizes(asked, prepared, split, request.limit, known), listener)
     new: list[Prediction] = []
+    spent = Spent()
+    # All that was ever answered stays, and what an earlier version kept elsewhere is added.
+    keep = list({prediction.question: prediction for prediction in (*kept, *earlier)}.values())
     with (
-        PredictionsFile(uri, earlier, prepared.storage) as file,
+        PredictionsFile(uri, keep, prepared.storage) as file,
         listener.progress("asking", total) as update,
     ):
 
         def answered(prediction: Prediction) -> None:
             file.add(prediction)
             new.append(prediction)
+            spent.add(prediction)
             update(len(new), "")
             if total <= SHOWN_ANSWERS:
                 listener.say(prediction.clip_id)
                 listener.say(f"  target:     {prediction.target}")
                 listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
 
-        known = {prediction.question for prediction in earlier}
         questions.ask_split(asked, prepared, split, request.limit, known, answered)
-    report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri))
+    report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri), spent, price)
     _say(report, listener)
+    if new:
+        listener.say(spent.line(price))
     return report
 
 
-def _report(request: PredictRequest, held: Sequence[Prediction], new: int, model: str, file: str) -> PredictReport:
+def _before(asked: Asked, prepared: Dataset, split: str) -> list[Prediction]:
+    """Answers of the same model that an earlier version kept in a file that was another model's the next day."""
+    return predictions.read(prepared.tuning_uri(f"predictions-{split}-{asked.former_name}.jsonl"), prepared.storage)
+
+
+def _refuse_too_dear(request: PredictRequest, asked: Asked, sizes: Iterable[Size], listener: Listener) -> AskingPrice:
+    """Says what the questions will cost, and returns the price.
+
+    Raises:
+      UserError: they may cost more than the request allows.
+    """
+    price = asking.price_of(asked.provider, asked.base_model, asked.tuned, request.input_price, request.output_price)
+    estimate = AskingEstimate.of(sizes, asked.max_output_tokens or 0, price)
+    if estimate.questions:
+        listener.say(estimate.line())
+        if request.max_cost is not None:
+            estimate.refuse_over(request.max_cost)
+    return price
+
+
+def _report(
+    request: PredictRequest,
+    held: Sequence[Prediction],
+    new: int,
+    model: str,
+    file: str,
+    spent: Spent,
+    price: AskingPrice,
+) -> PredictReport:
     reasons = Counter(prediction.finish_reason or "UNKNOWN" for prediction in held)
     return PredictReport(
         model=model,
@@ -161,6 +206,9 @@ def _report(request: PredictRequest, held: Sequence[Prediction], new: int, model
         empty=sum(not (prediction.prediction or "").strip() for prediction in held),
         finish_reasons=dict(sorted(reasons.items())),
         file=file,
+        input_tokens=spent.read,
+        output_tokens=spent.written,
+        cost=price.of(spent.read, spent.written),
     )
 
 
@@ -174,6 +222,8 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
     """Asks about one recording after the other. A recording that cannot be used is named and skipped."""
     answers: list[FileAnswer] = []
     refused: list[str] = []
+    spent = Spent()
+    price = _refuse_too_dear(request, asked, _sizes_of_files(request, prepared), listener)
     for file in request.audio:
         try:
             question = questions.question_about(file, prepared, asked, request.prompt, request.system_instruction)
@@ -182,29 +232,70 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
             refused.append(file)
             continue
         answer = questions.ask_patiently(asked, question)
+        spent.add(answer)
         listener.say(file)
         listener.say(f"  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         answers.append(FileAnswer(file, answer.text, answer.finish_reason))
+    if answers:
+        listener.say(spent.line(price))
     return FileAnswers(asked.model, tuple(answers), tuple(refused))
 
 
+def _sizes_of_files(request: PredictRequest, prepared: Dataset) -> Iterator[Size]:
+    """The recordings are not read yet: each may be as long as a clip of the dataset may be."""
+    prompt = request.prompt or str(prepared.settings.get("prompt", ""))
+    text = len(prompt.encode()) + len(request.system_instruction.encode())
+    for _ in request.audio:
+        yield Size(float(prepared.settings.get("max_duration", 0)), text, 0)
+
+
 def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
+    """The model that the request means, and how it is asked."""
+    found = _found(request, prepared, url, clock)
+    most = request.max_output_tokens or asking.output_limit(questions.longest_target(prepared))
+    return replace(found, throttle=Throttle(request.concurrency), max_output_tokens=most)
+
+
+def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
     provider = PROVIDERS[request.provider]
     if request.model and request.model != "base":
         tuner = open_tuner(provider.name, *provider.locate_endpoint(request.model), url)
-        saved = note.read(prepared)
-        base_model = saved.request.base_model if saved else ""
-        return Asked(request.model.rpartition("/")[2], request.model, base_model, provider, tuner, clock)
-    submitted, job = note.submitted(prepared)
+        run = _run_of(request.model, prepared)
+        base_model = run.note.request.base_model if run else ""
+        folder = _folder(run) if run and _has(run, request.model) else ""
+        number = request.model.rpartition("/")[2]
+        asked = Asked(f"tuned-{number}", request.model, base_model, provider, tuner, clock)
+        return replace(asked, folder=folder, former_name=number)
+    run = runs.pick(prepared, request.run, finished=True)
+    submitted, job = run.note.request, run.job
     base_model = submitted.base_model
-    tuner = open_tuner(provider.name, submitted.project, submitted.location, url)
     if request.model == "base":
-        return Asked("base", base_model, base_model, provider, tuner, clock)
+        location = provider.base_location(provider.find(base_model), submitted.location)
+        tuner = open_tuner(provider.name, submitted.project, location, url)
+        return Asked(base_model, base_model, base_model, provider, tuner, clock, tuned=False, former_name="base")
+    tuner = open_tuner(provider.name, submitted.project, submitted.location, url)
     job = _tuned(tuner, job, prepared)
-    if request.checkpoint:
-        endpoint = _checkpoint(job, request.checkpoint)
-        return Asked(f"checkpoint-{request.checkpoint}", endpoint, base_model, provider, tuner, clock)
-    return Asked("tuned", job.endpoint or "", base_model, provider, tuner, clock)
+    endpoint = _checkpoint(job, request.checkpoint) if request.checkpoint else job.endpoint or ""
+    asked = Asked(f"tuned-{endpoint.rpartition('/')[2]}", endpoint, base_model, provider, tuner, clock)
+    former_name = f"checkpoint-{request.checkpoint}" if request.checkpoint else "tuned"
+    return replace(asked, folder=_folder(run), former_name=former_name)
+
+
+def _run_of(endpoint: str, prepared: Dataset) -> Run | None:
+    """The run that has an endpoint, else the newest: what tells the base model of one that was named by hand."""
+    found = runs.of(prepared)
+    has = [run for run in found if _has(run, endpoint)]
+    return next(reversed(has or found), None)
+
+
+def _has(run: Run, endpoint: str) -> bool:
+    job = run.note.job
+    return job is not None and endpoint in (job.endpoint, *(point.get("endpoint") for point in job.checkpoints))
+
+
+def _folder(run: Run) -> str:
+    """Where the answers of a run's models are, below the dataset's `tuning` folder. Those of others are there."""
+    return f"{runs.RUNS_FOLDER}/{run.name}/"
 
 
 def _tuned(tuner: Tuner, job: TuningJob, prepared: Dataset) -> TuningJob:
@@ -215,7 +306,7 @@ def _tuned(tuner: Tuner, job: TuningJob, prepared: Dataset) -> TuningJob:
     """
     if not job.endpoint:
         job = tuner.get(job.name)
-        note.update(prepared, job)
+        runs.update(prepared, job)
     if not job.endpoint:
         problem = f"{job.name} has no tuned model to ask: {watch.verdict(job)}"
         raise UserError(f"{problem}; see cliptune watch {prepared.name}")

@@ -32,6 +32,8 @@ class Prediction:
       finish_reason: why the model stopped; None if not given.
       model: the model that was asked.
       line_sha256: sha256 of the example, hexadecimal. It tells apart clips of the same id in two datasets.
+      input_tokens: of the question, as the service counted them; None if it did not say.
+      output_tokens: of the answer; None if the service did not say.
     """
 
     clip_id: str
@@ -41,6 +43,8 @@ class Prediction:
     finish_reason: str | None
     model: str = ""
     line_sha256: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
     @property
     def question(self) -> tuple[str, str, str]:

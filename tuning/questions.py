@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -18,16 +18,18 @@ from transforms.errors import ClipRejected, ServiceError, UserError
 from transforms.ordered import map_ordered
 from transforms.settings import Settings
 from transforms.storage import uris
+from tuning.asking import Size
 from tuning.dataset import Dataset, Shard
 from tuning.jobs.clock import Clock, backoff
 from tuning.predictions import Prediction
 from tuning.providers.base import Answer, Provider, Question, SchemaError, Tuner
+from tuning.requests import DEFAULT_CONCURRENCY
+from tuning.throttle import Throttle
 
-# The online quotas of tuned models are small, and a few questions at a time are enough to hide the network's delay.
-CONCURRENCY = 4
 # If the quota is full or the service unavailable, a question is repeated: after about 2 s, then 4, 8 …
 ATTEMPTS = 8
 MAX_BACKOFF_SECONDS = 60.0
+_SIZE_COLUMNS = ["clip_id", "line_sha256", "line_bytes", "audio_bytes", "num_samples", "target_chars"]
 _LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
 
 
@@ -42,6 +44,11 @@ class Asked:
       provider: the model's provider.
       tuner: the service, in the model's location.
       clock: waits before a question is repeated.
+      folder: of its answers, below the dataset's `tuning` folder, with a slash at its end; "" for that folder.
+      former_name: its name in the names of files that earlier versions wrote.
+      tuned: whether it is a tuned model, whose tokens may cost more.
+      throttle: bounds the questions at a time.
+      max_output_tokens: the most tokens of one answer; None for the model's own maximum.
     """
 
     name: str
@@ -50,12 +57,21 @@ class Asked:
     provider: Provider
     tuner: Tuner
     clock: Clock
+    folder: str = ""
+    former_name: str = ""
+    tuned: bool = True
+    throttle: Throttle = field(default_factory=lambda: Throttle(DEFAULT_CONCURRENCY))
+    max_output_tokens: int | None = None
 
     @property
     def thinking(self) -> Mapping[str, str | int]:
         """The settings that switch thinking off; empty if the base model is not known."""
         known = self.provider.models.get(self.base_model)
         return known.thinking if known else {}
+
+    def question(self, contents: Sequence[Any], system_instruction: Any) -> Question:  # noqa: ANN401 -- the client's
+        """A question to the model."""
+        return Question(contents, system_instruction, self.thinking, self.max_output_tokens)
 
 
 def ask_split(
@@ -93,9 +109,10 @@ def ask_split(
         return _predict(asked, prepared, *numbered)
 
     count = 0
-    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="ask")
+    threads = asked.throttle.allowed
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="ask")
     try:
-        for prediction in map_ordered(executor, ask, examples, 2 * CONCURRENCY):
+        for prediction in map_ordered(executor, ask, examples, 2 * threads):
             answered(prediction)
             count += 1
     finally:
@@ -109,9 +126,12 @@ def _predict(asked: Asked, prepared: Dataset, clip: dict[str, Any], line: bytes,
         example = asked.provider.parse(line)
     except SchemaError:
         raise prepared.changed() from None
-    answer = ask_patiently(asked, Question(example.contents, example.system_instruction, asked.thinking))
-    text, reason = answer.text, answer.finish_reason
-    return Prediction(clip["clip_id"], clip["source"], example.target, text, reason, asked.model, digest)
+    answer = ask_patiently(asked, asked.question(example.contents, example.system_instruction))
+    return Prediction(
+        *(clip["clip_id"], clip["source"], example.target, answer.text, answer.finish_reason, asked.model, digest),
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+    )
 
 
 def ask_patiently(asked: Asked, question: Question) -> Answer:
@@ -122,12 +142,59 @@ def ask_patiently(asked: Asked, question: Question) -> Answer:
     """
     for failures in range(1, ATTEMPTS):
         try:
-            return asked.tuner.ask(asked.model, question)
+            return _ask(asked, question)
         except ServiceError as fault:
             if not fault.transient:
                 raise
         asked.clock.sleep(backoff(failures, MAX_BACKOFF_SECONDS))
-    return asked.tuner.ask(asked.model, question)
+    return _ask(asked, question)
+
+
+def _ask(asked: Asked, question: Question) -> Answer:
+    """Asks once, in turn."""
+    with asked.throttle.turn():
+        try:
+            answer = asked.tuner.ask(asked.model, question)
+        except ServiceError as fault:
+            if fault.code == 429:
+                asked.throttle.refused()
+            raise
+    asked.throttle.answered()
+    return answer
+
+
+def longest_target(prepared: Dataset) -> int:
+    """Characters of the dataset's longest target."""
+    return max((int(str(row["target_chars"])) for row in _accepted(prepared, ["target_chars"])), default=0)
+
+
+def sizes(
+    asked: Asked, prepared: Dataset, split: str, limit: int | None, known: Container[tuple[str, str, str]]
+) -> Iterator[Size]:
+    """The sizes of the questions that `ask_split` asks with the same arguments."""
+    rate, inline = int(prepared.settings["sample_rate"]), prepared.settings.get("audio_part") != "uri"
+    rows = (row for row in _accepted(prepared, _SIZE_COLUMNS) if row["split"] == split)
+    for row in itertools.islice(rows, limit):
+        if (asked.model, row["clip_id"], row["line_sha256"]) not in known:
+            # What base64 makes of the audio is no text; what is left is at least the prompt.
+            audio = -(-4 * row["audio_bytes"] // 3) if inline else 0
+            yield Size(row["num_samples"] / rate, max(0, row["line_bytes"] - audio), row["target_chars"])
+
+
+def _accepted(prepared: Dataset, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """The ledger's rows of examples.
+
+    Raises:
+      UserError: the ledger is damaged or missing.
+    """
+    try:
+        for row in prepared.ledger_rows(["status", "split", *columns]):
+            if row["status"] == "accepted":
+                if any(row[column] is None for column in columns):
+                    raise prepared.changed()
+                yield row
+    except (FileNotFoundError, ValueError):
+        raise prepared.changed() from None
 
 
 def still_asked(predictions: Sequence[Prediction], model: str, prepared: Dataset, split: str) -> list[Prediction]:
@@ -166,7 +233,7 @@ def question_about(
         except ClipRejected as refusal:
             raise UserError(f"{file}: {refusal}") from None
     example = asked.provider.parse(line)
-    return Question(example.contents, example.system_instruction, asked.thinking)
+    return asked.question(example.contents, example.system_instruction)
 
 
 def _settings(prepared: Dataset) -> Settings:

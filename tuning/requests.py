@@ -19,6 +19,12 @@ from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
 
 DEFAULT_EPOCHS = 3
+# The online quotas of tuned models are small, and a few questions at a time are enough to hide the network's delay.
+DEFAULT_CONCURRENCY = 4
+MAX_CONCURRENCY = 64
+# Tokens of an answer beside twice the characters of the longest target: for one that says more, and for what a model
+# thinks although it is asked not to. Thoughts are counted as output.
+ROOM_TOKENS = 256
 SPLITS = ("train", "validation", "test")
 MAX_NAME_CHARS = 128
 
@@ -137,6 +143,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
       wait_for_quota: whether to wait while the quota is full.
       allow_second_job: whether to send the request at once although an earlier one, whose answer was lost, may still
         become a job. Then there may be two jobs, and both are paid for.
+      another: whether to send the request although another job of this dataset goes on. Both are paid for.
       timeout: seconds to wait for the end of the job; None for no limit.
       default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
@@ -162,6 +169,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
     no_watch: bool = False
     wait_for_quota: bool = False
     allow_second_job: bool = False
+    another: bool = False
     timeout: float | None = None
     default_checkpoint: str | None = None
 
@@ -196,12 +204,14 @@ class WatchRequest(ServiceRequest):
 
     Attributes:
       dataset: folder of the dataset that was tuned on.
+      run: name of the run; None for the newest that goes on, else the newest.
       timeout: seconds to wait for the end of the job; None for no limit.
       default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
     """
 
     dataset: str
     _: KW_ONLY
+    run: str | None = None
     timeout: float | None = None
     default_checkpoint: str | None = None
 
@@ -238,9 +248,12 @@ class CancelRequest(ServiceRequest):
 
     Attributes:
       job: folder of the dataset that was tuned on, or the job's resource name.
+      run: name of the run; None for the one that goes on, else the newest.
     """
 
     job: str
+    _: KW_ONLY
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +262,8 @@ class PredictRequest(ServiceRequest):
 
     Attributes:
       dataset: folder of the dataset that was tuned on.
-      model: endpoint resource, or "base"; None for the tuned model of the dataset's job.
+      run: name of the run; None for the newest whose model answers.
+      model: endpoint resource, or "base"; None for the tuned model of the run.
       split: "train", "validation" or "test".
       limit: the most clips to ask about; None for all.
       checkpoint: checkpoint of the dataset's job; None for its default checkpoint.
@@ -257,10 +271,16 @@ class PredictRequest(ServiceRequest):
       task: with `audio`: the task of the dataset that gives the prompt; "" for the only task.
       prompt: with `audio`: text of the user turn; "" for the dataset's prompt.
       system_instruction: with `audio`: text of the system turn; "" for that of the task, if any.
+      max_output_tokens: the most tokens of one answer; None for room above the dataset's longest target.
+      max_cost: the most US dollars that the questions may cost; None for no limit.
+      input_price: US dollars for a million tokens that the model reads; None for the known price.
+      output_price: US dollars for a million tokens that the model writes; None for the known price.
+      concurrency: the most questions at a time. There are fewer while the quota is full.
     """
 
     dataset: str
     _: KW_ONLY
+    run: str | None = None
     model: str | None = None
     split: str = "validation"
     limit: int | None = None
@@ -269,9 +289,19 @@ class PredictRequest(ServiceRequest):
     task: str = ""
     prompt: str = ""
     system_instruction: str = ""
+    max_output_tokens: int | None = None
+    max_cost: float | None = None
+    input_price: float | None = None
+    output_price: float | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
 
     def __post_init__(self) -> None:
         ServiceRequest.__post_init__(self)
+        for name in ("max_cost", "input_price", "output_price"):
+            _require_positive(name, getattr(self, name))
+        require(1 <= self.concurrency <= MAX_CONCURRENCY, "concurrency", f"1 to {MAX_CONCURRENCY}", self.concurrency)
+        most = self.max_output_tokens
+        require(most is None or most >= 1, "max_output_tokens", "1 or more", most)
         require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
         require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
         if self.checkpoint and self.model:

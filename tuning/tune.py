@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from transforms import limits, records
-from transforms.errors import UsageError, UserError
+from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage, uris
 from tuning import dataset, join, service
 from tuning.check import check
 from tuning.check.check import CheckReport
+from tuning.cost import Estimate
 from tuning.dataset import TRAIN, VALIDATION, Dataset
-from tuning.jobs import submit
+from tuning.jobs import runs, submit
 from tuning.jobs.clock import CLOCK, Clock
+from tuning.jobs.runs import Run
 from tuning.jobs.submit import Patience
 from tuning.jobs.watch import JobReport, follow
 from tuning.providers import PROVIDERS, open_tuner
-from tuning.providers.base import TuningRequest
+from tuning.providers.base import Provider, TuningRequest
 from tuning.requests import TuneRequest
 
 # The bitrates of MP3 that are suggested, in kbit/s: below, speech is hard to understand; above, nothing is gained.
@@ -82,15 +84,15 @@ def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None =
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
     project, location = service.place(request, request.project, request.location)
-    _refuse_wrong(request, location)
+    _refuse_wrong(request, location, listener)
     folder = _joined_folder(request, prepared)
     plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not request.no_validation]
-    _check(request, plans, prepared, listener)
+    estimate = _check(request, plans, prepared, listener)
     job_request = _request(request, project, location, prepared, plans)
     if request.dry_run:
         return _dry_run(request, job_request)
     _join(prepared, plans, folder, listener)
-    return _submit(request, job_request, prepared, listener, clock or CLOCK)
+    return _submit(request, job_request, prepared, listener, clock or CLOCK, estimate)
 
 
 def today() -> date:
@@ -98,7 +100,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> None:
+def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> Estimate:
     """Checks the files and estimates the cost; refuses a dataset with errors and a job that costs too much."""
     listed = join.files_to_check(prepared, plans)
     findings = check.check_files(listed, prepared.storage, listener, PROVIDERS[request.provider])
@@ -112,39 +114,83 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
     check.say_estimate(train, priced, listener)
     if request.max_cost is not None:
         priced.refuse_over(request.max_cost)
+    return priced
 
 
 def _submit(
-    request: TuneRequest, job_request: TuningRequest, prepared: Dataset, listener: Listener, clock: Clock
+    request: TuneRequest,
+    job_request: TuningRequest,
+    prepared: Dataset,
+    listener: Listener,
+    clock: Clock,
+    estimate: Estimate,
 ) -> JobReport:
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, job_request.project, job_request.location, url)
         patience = Patience(request.wait_for_quota, request.timeout, clock, request.allow_second_job)
-        job = submit.submit_once(tuner, job_request, prepared, listener.say, patience)
+
+        def refuse() -> None:
+            _refuse_another(request, job_request, prepared, listener, url)
+
+        job = submit.submit_once(tuner, job_request, prepared, listener.say, patience, estimate, refuse)
         if request.no_watch and not job.ended:
             return JobReport.of(job)
         pace = service.pace(request, request.timeout, clock)
         return follow(tuner, job, prepared, listener, pace, request.default_checkpoint)
 
 
-def _refuse_wrong(request: TuneRequest, location: str) -> None:
-    """Refuses a request that the service would refuse whatever the dataset is."""
+def _refuse_another(
+    request: TuneRequest, job_request: TuningRequest, prepared: Dataset, listener: Listener, url: str | None
+) -> None:
+    """Refuses a second job beside one of the same dataset that goes on, unless it is asked for."""
+    others = [run for run in runs.of(prepared) if run.note.digest != job_request.digest]
+    told = [line for run in others if (line := _goes_on(run, request, prepared, url))]
+    if told and not request.another:
+        problem = f"{prepared.name} is being tuned already: {', '.join(told)}"
+        ends = f"cliptune cancel {request.dataset} --run RUN ends it"
+        raise UserError(f"{problem}; this request would be a second paid job: add --another to send it ({ends})")
+    if told:
+        listener.say(f"beside it, another run goes on: {', '.join(told)}")
+
+
+def _goes_on(run: Run, request: TuneRequest, prepared: Dataset, url: str | None) -> str:
+    """The run and its state if its job goes on, or may; else ""."""
+    job = run.note.job
+    if job is None:
+        return f"{run.name} (sent, and not known whether there is a job)"
+    if not job.ended:
+        tuner = open_tuner(request.provider, run.note.request.project, run.note.request.location, url)
+        try:
+            job = tuner.get(job.name)
+        except ServiceError as fault:
+            if not fault.missing:
+                raise
+            return ""
+        runs.update(prepared, job)
+    return "" if job.ended else f"{run.name} ({job.state})"
+
+
+def _refuse_wrong(request: TuneRequest, location: str, listener: Listener) -> None:
+    """Refuses a request that the service would refuse whatever the dataset is, and says what is known of its model."""
     if request.base_model.startswith("projects/") and "/publishers/" not in request.base_model:
         rule = "base_model must be the name of a base model"
         raise UserError(f"{rule}, got {request.base_model!r}; to tune a tuned model further, add it by --from_model")
     provider = PROVIDERS[request.provider]
     model = provider.find(request.base_model)
     provider.refuse_wrong(model, location, request.adapter_size, today(), request.kms_key, request.allow_retired)
+    if model.remark:
+        listener.say(f"warning: {model.name}: {model.remark}")
     if request.from_model is not None:
-        _refuse_from_model(request.from_model, location, provider.locate)
+        _refuse_from_model(request.from_model, location, provider)
 
 
-def _refuse_from_model(name: str, location: str, locate: Callable[[str], tuple[str, str]]) -> None:
+def _refuse_from_model(name: str, location: str, provider: Provider) -> None:
     if not re.fullmatch(r"projects/[^/]+/locations/[^/]+/models/[^/]+", name):
         raise UserError(f"from_model must be projects/…/locations/…/models/…, got {name!r}; cliptune jobs lists them")
-    where = locate(name)[1]
-    if where != location:
-        raise UserError(f"from_model must be in the job's location {location!r}, got {where!r}; use --location {where}")
+    where, allowed = provider.locate(name)[1], provider.lands_in(location)
+    if where not in allowed:
+        places = " or ".join(map(repr, allowed))
+        raise UserError(f"from_model must lie where the job's location has its models, {places}, got {where!r}")
 
 
 def _joined_folder(request: TuneRequest, prepared: Dataset) -> str:

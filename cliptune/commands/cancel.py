@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_billing, add_service, make
+from cliptune.flags import add_billing, add_run, add_service, make
 from tuning.requests import CancelRequest
 
 INTERRUPT_SECONDS = 10.0
@@ -28,6 +28,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `cancel`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("job", metavar="OUT|JOB", help="dataset folder, or projects/…/tuningJobs/…")
+    add_run(parser, "the one that goes on")
     add_billing(parser)
     add_service(parser.add_argument_group("service"))
 

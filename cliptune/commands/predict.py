@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_dataset, add_service, make, whole_number
-from tuning.requests import SPLITS, PredictRequest
+from cliptune.flags import add_dataset, add_run, add_service, make, number, whole_number
+from tuning.requests import DEFAULT_CONCURRENCY, ROOM_TOKENS, SPLITS, PredictRequest
 
 # Long enough to write the answers that have arrived.
 INTERRUPT_SECONDS = 10.0
@@ -25,7 +25,8 @@ recording, conformed as the dataset's were.
 
 After a stop or a crash, the same command asks only what is missing."""
 EPILOG = """\
-stdout is one line of JSON. Answers are in OUT/tuning/predictions-….jsonl.
+stdout is one line of JSON. Answers are in OUT/tuning/runs/NAME/predictions-….jsonl,
+those of the base model in OUT/tuning/predictions-….jsonl.
 Exit status: 0 done, 1 failed, 2 usage, 130 Ctrl-C."""
 
 
@@ -34,6 +35,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_dataset(parser)
     ask = parser.add_argument_group("questions")
+    add_run(ask, "the newest whose model answers")
     ask.add_argument(
         "--model", metavar="ENDPOINT", help='projects/…/endpoints/… or "base" (default: the tuned model of the job)'
     )
@@ -46,7 +48,29 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("--task", default="", metavar="NAME", help="with --audio: ask as in this task of the dataset")
     ask.add_argument("--prompt", default="", metavar="TEXT", help="with --audio (default: the dataset's own)")
     ask.add_argument("--system_instruction", default="", metavar="TEXT", help="with --audio (default: none)")
+    _add_cost(parser.add_argument_group("cost"))
     add_service(parser.add_argument_group("service"))
+
+
+def _add_cost(cost: argparse._ArgumentGroup) -> None:
+    cost.add_argument(
+        "--max_cost", type=number, metavar="USD", help="refuse questions that may cost more, or whose price is unknown"
+    )
+    cost.add_argument(
+        "--max_output_tokens",
+        type=whole_number,
+        metavar="N",
+        help=f"of one answer (default: twice the characters of the longest target, and {ROOM_TOKENS})",
+    )
+    cost.add_argument("--input_price", type=number, metavar="USD", help="price of a million tokens that it reads")
+    cost.add_argument("--output_price", type=number, metavar="USD", help="price of a million tokens that it writes")
+    cost.add_argument(
+        "--concurrency",
+        type=whole_number,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help="questions at a time, fewer while the quota is full (default: %(default)s)",
+    )
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> PredictRequest:

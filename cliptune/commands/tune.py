@@ -25,7 +25,8 @@ tuning job and watch it to its end.
   cliptune tune gs://bucket/dataset --project P --epochs 3 --max_cost 20
   cliptune tune dataset --project P --staging_location gs://bucket/staging
 
-Run again, the same command attaches to the job it submitted. It never pays twice."""
+Run again, the same command attaches to the job it submitted. It never pays twice.
+Beside a job of the dataset that goes on, any other request needs --another."""
 EPILOG = watch.EPILOG
 
 
@@ -49,6 +50,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--allow_second_job",
         action="store_true",
         help="after a lost answer, send again at once instead of looking for the job for ten minutes; may pay twice",
+    )
+    waiting.add_argument(
+        "--another", action="store_true", help="send it although another job of this dataset goes on; both are paid"
     )
     add_waiting(waiting)
     service = parser.add_argument_group("service")

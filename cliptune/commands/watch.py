@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cliptune import exits
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_dataset, add_service, add_waiting, make
+from cliptune.flags import add_dataset, add_run, add_service, add_waiting, make
 from tuning.providers.base import TuningJob
 from tuning.requests import ServiceRequest, WatchRequest
 
@@ -31,6 +31,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `watch`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_dataset(parser)
+    add_run(parser, "the newest that goes on, else the newest")
     add_waiting(parser.add_argument_group("waiting"))
     add_service(parser.add_argument_group("service"))
 
@@ -42,11 +43,16 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> WatchRequest:
 
 def stopped(request: WatchRequest) -> str:
     """Says that the job goes on."""
-    return job_goes_on(request.dataset, request)
+    return job_goes_on(_run_of(request), request)
+
+
+def _run_of(request: WatchRequest) -> str:
+    """The words that mean the same run again."""
+    return request.dataset if request.run is None else f"{request.dataset} --run {request.run}"
 
 
 def job_goes_on(dataset: str, service: ServiceRequest) -> str:
-    """How to follow or cancel a job whose command has stopped."""
+    """How to follow or cancel a job whose command has stopped. `dataset` may have a --run behind it."""
     where = f"{dataset}{service.same_service}"
     return f"; a submitted job goes on: follow it with cliptune watch {where}, end it with cliptune cancel {where}"
 
@@ -57,7 +63,7 @@ def run(request: WatchRequest, console: Console) -> Exit:
 
     report = watch.run(request, console)
     print_json(report)
-    say_how_to_go_on(report, request.dataset, request, request.timeout, console)
+    say_how_to_go_on(report, _run_of(request), request, request.timeout, console)
     return exits.of_job(report)
 
 

@@ -387,7 +387,7 @@ def test_a_recording_that_is_replaced_while_it_is_read_is_read_again(place, prep
 def test_a_clip_that_a_worker_died_of_is_not_tried_again_until_it_is_another(place, prepare, monkeypatch):
     run, fatal = Pool.run, b"0.wav"
 
-    def dying(self, task, answer):
+    def dying(self, task, answer, *needs):
         if fatal in task:
             raise WorkerDied("it crashed", hopeless=True)
         return run(self, task, answer)

@@ -71,7 +71,7 @@ def test_check_counts_it_and_no_job_gets_it(marked, capfd):
     assert main(["predict", str(out), "--emulator", "--split=test"]) == 0
     report = json.loads(capfd.readouterr().out)
     assert (report["split"], report["asked"]) == ("test", 2)
-    assert (out / "tuning" / "predictions-test-tuned.jsonl").exists()
+    assert list(out.glob("tuning/runs/*/predictions-test-tuned-*.jsonl"))
 
 
 def test_without_marks_there_is_none(reference, capfd):

@@ -1,15 +1,15 @@
 """The commands as a user types them: one line of JSON on stdout, words on stderr, a status for scripts."""
 
 import json
+from datetime import date
 
 import httpx
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from cliptune.main import main
-from tests.tuning.conftest import prepare
+from tests.tuning.conftest import answers, job_file, prepare
 from transforms import limits
-from transforms.limits import FACTS_DATE
 from transforms.storage import Storage
 from tuning import dataset, join, service, tune
 from tuning.emulator import server
@@ -21,7 +21,7 @@ storage = Storage()
 def run(capsys, monkeypatch):
     monkeypatch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
     monkeypatch.setattr(service, "POLL_SECONDS", 0)
-    monkeypatch.setattr(tune, "today", lambda: FACTS_DATE)  # some models retire
+    monkeypatch.setattr(tune, "today", lambda: date(2026, 11, 1))  # some models retire
 
     def call(*words):
         capsys.readouterr()
@@ -64,7 +64,7 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     job = only_json(stdout)
     assert (status, job["state"], len(job["checkpoints"])) == (0, "SUCCEEDED", 2)
     assert server.NOTICE in stderr
-    noted = json.loads((out / "tuning/job.json").read_text())["job"]
+    noted = json.loads(job_file(out).read_text())["job"]
     assert {**noted, "dropped": [], "format_version": 1} == job
     again, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
     assert (again, only_json(stdout)) == (0, job)
@@ -73,19 +73,15 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     assert only_json(run("watch", out, "--emulator")[1]) == job
     status, stdout, stderr = run("predict", out, "--emulator", "--limit", 1)
     told = only_json(stdout)
-    (answer,) = [
-        json.loads(line) for line in (out / "tuning/predictions-validation-tuned.jsonl").read_text().splitlines()
-    ]
+    (answer,) = [json.loads(line) for line in answers(out, "validation").read_text().splitlines()]
     assert (status, told["predictions"], told["model"]) == (0, 1, job["endpoint"])
     assert {"clip_id", "source", "target", "prediction", "finish_reason"} <= answer.keys()
     assert answer["prediction"].startswith("[emulator]")
     assert answer["target"] in stderr
     run("predict", out, "--emulator", "--split", "train")
-    answers = [json.loads(line) for line in (out / "tuning/predictions-train-tuned.jsonl").read_text().splitlines()]
-    assert len(answers) == 22
-    assert all(
-        answer["prediction"] == answer["target"] == f"this is text {answer['clip_id'][1:]}" for answer in answers
-    )
+    said = [json.loads(line) for line in answers(out, "train").read_text().splitlines()]
+    assert len(said) == 22
+    assert all(answer["prediction"] == answer["target"] == f"this is text {answer['clip_id'][1:]}" for answer in said)
     assert only_json(run("predict", out, "--emulator", "--model", "base")[1])["model"] == "gemini-3.1-flash-lite"
     assert only_json(run("predict", out, "--emulator", "--model", job["endpoint"])[1])["model"] == job["endpoint"]
 
@@ -102,7 +98,7 @@ def test_tune_without_watching_then_watch(run, out):
 def test_a_cancelled_job_has_an_exit_status_of_its_own(run, out):
     with server.running() as url:
         run("tune", out, "--api_endpoint", url, "--no_watch")
-        httpx.post(f"{url}/v1beta1/{json.loads((out / 'tuning/job.json').read_text())['job']['name']}:cancel")
+        httpx.post(f"{url}/v1beta1/{json.loads(job_file(out).read_text())['job']['name']}:cancel")
         status, stdout, stderr = run("watch", out, "--api_endpoint", url)
     assert (status, only_json(stdout)["state"]) == (5, "CANCELLED")
     assert "ended as CANCELLED" in stderr
@@ -188,8 +184,9 @@ def test_a_dataset_with_errors_is_not_submitted(run, out):
 )
 @pytest.mark.parametrize("command", ["tune", "watch", "predict"])
 def test_a_damaged_note_is_not_guessed_at(run, out, command, note):
-    (out / "tuning").mkdir()
-    (out / "tuning/job.json").write_text(note)
+    folder = out / "tuning/runs/mine"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(note)
     status, _, stderr = run(command, out, "--emulator")
     assert (status, "job.json is damaged" in stderr) == (1, True)
 
@@ -247,7 +244,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         jobs = httpx.get(f"{url}/v1beta1/projects/local-project/locations/us-central1/tuningJobs").json()["tuningJobs"]
         assert [job["name"] for job in jobs] == [submitted["name"]]
         told = only_json(run("predict", out, "--api_endpoint", url, "--split", "train", "--limit", 3)[1])
-    file = out / "tuning/predictions-train-tuned.jsonl"
+    file = answers(out, "train")
     assert told == {
         "format_version": 1,
         "model": end["endpoint"],
@@ -256,6 +253,9 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         "asked": 3,
         "empty": 0,
         "finish_reasons": {"STOP": 3},
+        "input_tokens": told["input_tokens"],
+        "output_tokens": told["output_tokens"],
+        "cost": (told["input_tokens"] * 0.375 + told["output_tokens"] * 2.25) / 1e6,
         "file": str(file),
     }
     assert file.read_bytes().count(b"\n") == 3
@@ -264,8 +264,8 @@ def test_the_life_of_a_job_over_four_commands(run, out):
 def test_a_service_that_is_away_does_not_cost_the_note_of_the_job(run, out):
     with server.running() as url:
         first = only_json(run("tune", out, "--api_endpoint", url, "--no_watch")[1])
-    assert run("tune", out, "--api_endpoint", "http://127.0.0.1:9", "--epochs", 9)[0] == 1
-    note = json.loads((out / "tuning/job.json").read_text())
+    assert run("tune", out, "--api_endpoint", "http://127.0.0.1:9", "--epochs", 9, "--another")[0] == 1
+    note = json.loads(job_file(out).read_text())
     assert note["job"]["name"] == first["name"]
 
 

@@ -1,6 +1,7 @@
 """No flag is parsed and then forgotten: laws over whatever the parsers know, so that a new flag is asked too."""
 
 import argparse
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from cliptune.main import command_of, main
 from tests.tuning.conftest import prepare as prepare_tones
 from tests.tuning.conftest import url
 from transforms.errors import UserError
-from transforms.limits import FACTS_DATE
 from tuning import service, tune
 
 __all__ = ["url"]  # a fixture
@@ -49,7 +49,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_time(monkeypatch):
     monkeypatch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
-    monkeypatch.setattr(tune, "today", lambda: FACTS_DATE)
+    monkeypatch.setattr(tune, "today", lambda: date(2026, 11, 1))
 
 
 # What each flag of `prepare` needs besides, or cannot do with a made-up value.
@@ -117,7 +117,7 @@ OF_TUNE = {
     "--adapter_size": ["--adapter_size=8"],
     "--label": ["--label=team=speech"],
     "--service_account": ["--service_account=s@p.iam.gserviceaccount.com"],
-    "--kms_key": ["--base_model=gemini-3.5-flash", f"--kms_key={KEY}"],
+    "--kms_key": ["--base_model=gemini-2.5-pro", "--allow_retired", f"--kms_key={KEY}"],
     "--from_model": [f"--from_model={MODEL}"],
     "--from_checkpoint": [f"--from_model={MODEL}", "--from_checkpoint=2"],
     "--allow_retired": ["--base_model=gemini-2.5-pro", "--allow_retired"],
@@ -126,15 +126,15 @@ OF_TUNE = {
     "--staging_location": ["--staging_location=gs://c/s"],
 }
 BESIDE_TUNE = {
-    "--kms_key": ["--base_model=gemini-3.5-flash"],
+    "--kms_key": ["--base_model=gemini-2.5-pro", "--allow_retired"],
     "--from_checkpoint": [f"--from_model={MODEL}"],
     "--allow_retired": ["--base_model=gemini-2.5-pro"],
 }
 # There is one provider, and no other dataset here.
 REFUSED = {"dataset", "--max_cost", "--provider"}
-# What they decide comes after the request is made: test_job_commands has each; who pays is test_gcs's.
+# What they decide comes after the request is made: test_job_commands or test_runs has each; who pays is test_gcs's.
 AFTER_THE_REQUEST = {
-    *("--dry_run", "--no_watch", "--wait_for_quota"),
+    *("--another", "--dry_run", "--no_watch", "--wait_for_quota"),
     *("--allow_second_job", "--timeout", "--billing_project"),
 }
 

@@ -19,6 +19,7 @@ from cliptune.main import COMMANDS
 from tests.cliptune.test_commands import run
 from tests.sounds import tone
 from tests.test_layers import imported, reaches
+from tests.tuning.conftest import job_file
 from transforms.printable import MAX_CHARS, escaped
 from tuning.providers.vertex.tuner import VertexTuner
 
@@ -241,10 +242,10 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
 
 def test_a_strangers_job_json(run, out, service):
     run("tune", out, ELSEWHERE, "--no_watch")
-    whole = json.loads((out / "tuning/job.json").read_text(encoding="utf-8"))
+    whole = json.loads(job_file(out).read_text(encoding="utf-8"))
     for tree in changed(whole, HOSTILE):
         for words in (["watch"], ["jobs"], ["cancel"], ["predict"]):
-            (out / "tuning/job.json").write_text(json.dumps(tree), encoding="utf-8")
+            job_file(out).write_text(json.dumps(tree), encoding="utf-8")
             _, stdout, stderr = run(words[0], out, ELSEWHERE)
             harmless(stderr, stdout)
 

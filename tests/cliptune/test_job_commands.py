@@ -11,14 +11,14 @@ import pytest
 from cliptune.console import Console
 from cliptune.exits import MEANINGS, Exit
 from tests.cliptune.test_commands import only_json, run
-from tests.tuning.conftest import NO_TIME
+from tests.tuning.conftest import NO_TIME, job_file, submitted
 from transforms import limits
 from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.emulator import server
 from tuning.emulator.jobs import _camel
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.jobs import dropped, note, watch
+from tuning.jobs import dropped, watch
 from tuning.jobs.clock import Clock, Pace
 from tuning.jobs.submit import Patience
 from tuning.providers.base import TuningJob
@@ -64,7 +64,7 @@ def dry_run(run, out, *words):
         (["--label", "team=speech", "--label", "env=dev-1"], "labels.team", "speech"),
         (["--label", "team=speech", "--label", "env=dev-1"], "labels.env", "dev-1"),
         (["--service_account", "s@p.iam.gserviceaccount.com"], "serviceAccount", "s@p.iam.gserviceaccount.com"),
-        (["--base_model", "gemini-3.5-flash", "--kms_key", KEY], "encryptionSpec.kmsKeyName", KEY),
+        (["--base_model", "gemini-2.5-pro", "--allow_retired", "--kms_key", KEY], "encryptionSpec.kmsKeyName", KEY),
         (["--base_model", "gemini-3.5-flash"], "baseModel", "gemini-3.5-flash"),
         (["--base_model", "publishers/google/models/gemini-3.5-flash"], "baseModel", "gemini-3.5-flash"),
         (["--base_model", "projects/p/locations/l/publishers/google/models/gemini-3.5-flash"], "baseModel", FLASH),
@@ -107,7 +107,11 @@ def test_a_default_checkpoint_is_shown_as_what_comes_afterwards(run, out):
             1,
             "from_model must be projects/…/models/…|models",
         ),
-        (["--from_model", "projects/p/locations/europe-west4/models/1"], 1, "use --location europe-west4"),
+        (
+            ["--from_model", "projects/p/locations/europe-west4/models/1"],
+            1,
+            "must lie where the job's location has its models, 'us-central1' or 'us', got 'europe-west4'",
+        ),
         (["--from_checkpoint", "1"], 2, "--from_checkpoint needs from_model"),
         (["--label", "team"], 2, "must be KEY=VALUE, got 'team'"),
         (["--label", "Team=x"], 2, "lower-case"),
@@ -121,7 +125,11 @@ def test_a_default_checkpoint_is_shown_as_what_comes_afterwards(run, out):
         (["--display_name", ""], 2, "--display_name must be of 1 to 128 characters, got ''"),
         (["--display_name", "x" * 129], 2, "--display_name must be of 1 to 128 characters, got 'xxx"),
         (["--max_cost", "0.000001"], 1, "max_cost must be at least the upper bound"),
-        (["--max_cost", "9", "--base_model", "gemini-3.5-flash"], 1, "price of gemini-3.5-flash is not known"),
+        (
+            ["--max_cost", "9", "--base_model", "gemini-3.5-flash-lite"],
+            1,
+            "price of gemini-3.5-flash-lite is not known",
+        ),
         (["--prices", "nowhere.json"], 1, "prices nowhere.json: No such file"),
         (["--location", "eu"], 1, "only a region can"),
     ],
@@ -151,7 +159,7 @@ def test_check_prices_every_model(run, out):
     mine = [each for each in estimates if each["base_model"] == "gemini-3.1-flash-lite"]
     assert all(f"${each['lower_cost']:,.2f}–${each['upper_cost']:,.2f}" in line for each in mine)
     assert "gemini-3.1-flash-lite: price given by --price_per_million" in stderr
-    assert stderr.count("price not known") == 10
+    assert stderr.count("price not known") == 5
     assert "estimates" not in only_json(run("check", out)[1])
 
 
@@ -215,6 +223,24 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_attach_or_cancel(run, out, playin
     assert job["state"] == "RUNNING"
 
 
+def test_how_to_go_on_names_the_run_that_was_named(run, out, playing, monkeypatch):
+    url = playing(states=["RUNNING"] * 100)
+    run("tune", out, url, "--no_watch")
+    run("tune", out, url, "--epochs", 5, "--another", "--no_watch")
+    (name,) = [path.name for path in (out / "tuning/runs").iterdir() if "-3-epochs-" in path.name]
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(clock=Clock(lambda: 0.0, interrupt)))
+    stderr = run("watch", out, url, "--run", name)[2]
+    assert f"cliptune watch {out} --run {name} {url}," in stderr.splitlines()[-1]
+    assert stderr.endswith(f"cliptune cancel {out} --run {name} {url}\n")
+    monkeypatch.setattr(service, "pace", lambda *args: Pace(0, 0.0, Clock(lambda: 0.0, lambda _: None)))
+    stderr = run("watch", out, url, "--run", name, "--timeout", 1)[2]
+    assert f"the job goes on: cliptune watch {out} --run {name} {url}\n" in stderr
+
+
 def test_examples_left_out_are_led_back_to_their_clips(run, out, playing):
     status, stdout, stderr = run("tune", out, playing(drop=[1, 9, 22]))
     job = only_json(stdout)
@@ -244,15 +270,17 @@ def test_what_the_dataset_has_no_line_for_is_told_as_it_is(prepared):
 def test_jobs_are_listed_of_a_project_and_of_a_dataset(run, out, playing):
     url = playing()
     first = only_json(run("tune", out, url, "--no_watch", "--label", "team=x")[1])
-    second = only_json(run("tune", out, url, "--epochs", 2, "--display_name", "two")[1])
+    second = only_json(run("tune", out, url, "--epochs", 2, "--display_name", "two", "--another")[1])
     for words in ([], [out], ["--project", "local-project", "--location", "us-central1"]):
         status, stdout, stderr = run("jobs", *words, url)
-        found = only_json(stdout)["jobs"]
+        told = only_json(stdout)
+        found = told["jobs"]
+        assert list(told["runs"].values()) == ([second["name"], first["name"]] if words == [out] else [])
         assert (status, [job["name"] for job in found]) == (0, [second["name"], first["name"]])
         assert f"{second['name']}: SUCCEEDED, 2 checkpoints  two" in stderr
         assert found[1]["labels"]["team"] == "x"
     assert len(only_json(run("jobs", url, "--limit", 1)[1])["jobs"]) == 1
-    assert only_json(run("jobs", url, "--location", "europe-west4")[1]) == {"jobs": [], "format_version": 1}
+    assert only_json(run("jobs", url, "--location", "europe-west4")[1]) == {"jobs": [], "runs": {}, "format_version": 1}
     assert run("jobs")[0] == Exit.USAGE
 
 
@@ -263,7 +291,7 @@ def test_a_job_is_cancelled_by_its_dataset_or_its_name(run, out, playing):
         status, stdout, stderr = run("cancel", job["name"] if words else out, url)
         assert (status, only_json(stdout)["state"]) == (0, "CANCELLED")
         assert f"cancelled: {job['name']}" in stderr
-    assert note.submitted(dataset.load(str(out), Storage()))[1].name == job["name"]
+    assert submitted(dataset.load(str(out), Storage()))[1].name == job["name"]
     status, stdout, stderr = run("cancel", out, url)
     assert (status, only_json(stdout)["state"], "had already ended as CANCELLED" in stderr) == (1, "CANCELLED", True)
     status, _, stderr = run("cancel", "projects/p/locations/us-central1/tuningJobs/7", url)
@@ -346,7 +374,7 @@ def test_watch_waits_for_a_service_that_is_away_from_the_beginning(run, out, pla
 def test_a_note_of_another_version_is_read_as_far_as_it_goes(run, out, playing):
     url = playing()
     job = only_json(run("tune", out, url)[1])
-    path = out / "tuning/job.json"
+    path = job_file(out)
     note = json.loads(path.read_text())
     note["job"] = {"name": job["name"], "endpoint": job["endpoint"], "colour": "blue"}
     path.write_text(json.dumps(note))
@@ -423,12 +451,13 @@ def test_tune_waits_for_the_quota_when_it_is_asked_to(run, out, playing, monkeyp
     monkeypatch.setattr(
         "tuning.tune.Patience", lambda quota, seconds, _, second: Patience(quota, seconds, clock, second)
     )
-    url = playing(quota=1)
+    url = playing(quota=1, states=["RUNNING"] * 6)
     first = only_json(run("tune", out, url, "--no_watch")[1])
-    status, stdout, stderr = run("tune", out, url, "--epochs", 9)
+    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--another")
     assert (status, stdout, waits) == (1, "", [])
     assert "429 RESOURCE_EXHAUSTED" in stderr
-    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--wait_for_quota")
+    assert "; --wait_for_quota waits for its end" in stderr
+    status, stdout, stderr = run("tune", out, url, "--epochs", 9, "--another", "--wait_for_quota")
     assert (status, only_json(stdout)["state"]) == (0, "SUCCEEDED")
     assert only_json(stdout)["name"] != first["name"]
     assert len(waits) == stderr.count("the quota is full, trying again in") > 0

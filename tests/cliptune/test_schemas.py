@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import shlex
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from cliptune import schemas
 from cliptune.main import main
 from cliptune.schemas import CONTRACTS
 from tests.beam_pipeline.conftest import ROWS, fill, write_manifest
-from transforms.limits import FACTS_DATE
 from tuning import service, tune
 from tuning.emulator import scenario, server
 
@@ -45,9 +45,9 @@ FILES = {
     "report": "out/report.json",
     "sidecar": "out/*/*.outcomes.json",
     "rejected": "out/rejected.jsonl",
-    "job": "out/tuning/job.json",
+    "job": "out/tuning/runs/*/job.json",
     "claim": "out/tuning/claims/*/*.json",
-    "predictions": "out/tuning/predictions-*.jsonl",
+    "predictions": "out/tuning/runs/*/predictions-*.jsonl",
 }
 
 
@@ -65,7 +65,7 @@ def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
         patch.setattr(service, "POLL_SECONDS", 0)
-        patch.setattr(tune, "today", lambda: FACTS_DATE)
+        patch.setattr(tune, "today", lambda: date(2026, 11, 1))
         with server.running(played=scenario.Scenario(drop=(1,))) as url:
             for command, contract in COMMANDS:
                 found[contract].append(printed(command.replace("URL", url)))

@@ -39,7 +39,7 @@ def test_the_audio_types_are_those_of_the_service():
     assert sorted(limits.MIME_TYPES) == sorted(f"audio/{'x-' * (name == 'aac')}{name}" for name in names)
 
 
-def test_a_source_says_how_sure_it_is_and_when_it_was_read():
+def test_a_source_says_how_sure_it_is_and_of_which_day():
     source = limits.Source("reported", "a forum", date(2026, 5, 17))
-    assert str(source) == "reported, a forum, 2026-05"
-    assert str(limits.Source("documented", "x")) == f"documented, x, {limits.FACTS_DATE:%Y-%m}"
+    assert str(source) == "reported, a forum, as of 2026-05"
+    assert str(limits.Source("documented", "x")) == f"documented, x, as of {limits.FACTS_DATE:%Y-%m}"

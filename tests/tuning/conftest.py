@@ -22,6 +22,7 @@ from transforms.settings import Settings
 from transforms.storage import Storage
 from tuning import dataset, join
 from tuning.emulator import server
+from tuning.jobs import runs
 from tuning.jobs.clock import Clock
 from tuning.providers.base import TuningRequest
 from tuning.providers.vertex.tuner import VertexTuner
@@ -137,3 +138,27 @@ def answering(tuner, monkeypatch, answer):
 
     monkeypatch.setattr(tuner, "_new_client", new_client)
     return sent
+
+
+def job_file(out):
+    """The note of the only run of the dataset in this folder."""
+    (found,) = out.glob("tuning/runs/*/job.json")
+    return found
+
+
+def answers(out, split):
+    """The answers of the only tuned model that was asked about a split."""
+    (found,) = out.glob(f"tuning/runs/*/predictions-{split}-tuned-*.jsonl")
+    return found
+
+
+def submitted(prepared):
+    """The request of the newest run, and its job."""
+    run = runs.pick(prepared, None)
+    return run.note.request, run.job
+
+
+def noted(prepared):
+    """The note of the newest run; None without one."""
+    run = runs.newest(prepared)
+    return run and run.note

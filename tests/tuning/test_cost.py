@@ -22,7 +22,7 @@ storage = Storage()
 
 PRICED = models.MODELS["gemini-3.1-flash-lite"]
 FLAG = "price given by --price_per_million"
-UNPRICED = models.MODELS["gemini-3.5-flash"]
+UNPRICED = models.MODELS["gemini-3.5-flash-lite"]
 
 
 def tokens(*facts):
@@ -93,7 +93,7 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
         "lower_cost": 1.5 * epochs,
         "cost": 3.0 * epochs,
         "upper_cost": 6.0 * epochs,
-        "note": "$3 a million tokens, reported by users, 2026-11; not Google's word",
+        "note": "$3 a million tokens, transcribed, Google's pricing page, as others have copied it, as of 2026-09",
     }
 
 
@@ -104,7 +104,7 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
             PRICED,
             None,
             "gemini-3.1-flash-lite: 3,000,000–6,000,000 tokens in 3 epochs, $9.00–$18.00 "
-            "($3 a million tokens, reported by users, 2026-11; not Google's word)",
+            "($3 a million tokens, transcribed, Google's pricing page, as others have copied it, as of 2026-09)",
         ),
         (
             PRICED,
@@ -115,13 +115,13 @@ def test_the_cost_is_proportional_to_the_epochs(epochs):
         (
             UNPRICED,
             None,
-            "gemini-3.5-flash: 3,000,000–6,000,000 tokens in 3 epochs; its price is not known "
+            "gemini-3.5-flash-lite: 3,000,000–6,000,000 tokens in 3 epochs; its price is not known "
             "(--price_per_million or --prices tells it)",
         ),
         (
             UNPRICED,
             1_000.0,
-            "gemini-3.5-flash: 3,000,000–6,000,000 tokens in 3 epochs, $3,000.00–$6,000.00 "
+            "gemini-3.5-flash-lite: 3,000,000–6,000,000 tokens in 3 epochs, $3,000.00–$6,000.00 "
             "(price given by --price_per_million)",
         ),
     ],
@@ -156,7 +156,7 @@ def test_only_the_training_split_of_a_dataset_is_paid_for(prepared):
     [
         (PRICED, 18.0, None),  # exactly the upper bound
         (PRICED, 17.99, r"max_cost must be at least the upper bound, \$18\.00, got 17\.99; raise it, or tune in fewer"),
-        (UNPRICED, 1e9, "the price of gemini-3.5-flash is not known; give it by --price_per_million"),
+        (UNPRICED, 1e9, "the price of gemini-3.5-flash-lite is not known; give it by --price_per_million"),
     ],
 )
 def test_what_may_cost_too_much_is_refused(model, max_cost, told):
@@ -215,7 +215,7 @@ def test_a_price_that_nobody_knows_is_not_known():
     unknown = replace(PRICED, price_per_million=None)
     assert own_price(VERTEX, unknown) == Price(None, "not known")
     assert own_price(VERTEX, replace(PRICED, price_per_million=2.5)) == Price(
-        2.5, "$2.5 a million tokens, reported by users, 2026-11; not Google's word"
+        2.5, "$2.5 a million tokens, transcribed, Google's pricing page, as others have copied it, as of 2026-09"
     )
 
 
@@ -231,3 +231,30 @@ def test_the_price_of_the_flag_wins_over_the_files_and_that_over_the_tables(tmp_
     assert estimate(tokens, VERTEX, PRICED, 1, both[PRICED.name]).cost == 7.0
     assert estimate(tokens, VERTEX, PRICED, 1, for_file).cost == 4.5
     assert estimate(tokens, VERTEX, PRICED, 1).cost == PRICED.price_per_million
+
+
+@pytest.mark.parametrize(
+    ("epochs", "billable", "told"),
+    [
+        (
+            1,
+            1_500,
+            "the service counted 1,500 billable tokens, in 1 epochs $0.00; estimated were 1,000–2,000, $0.00–$0.01",
+        ),
+        (3, 1_500, "billable tokens, in 3 epochs $0.01; estimated were 1,000–2,000, $0.01–$0.02"),
+        (3, 4_500, "billable tokens, in 3 epochs $0.01; estimated were 3,000–6,000, $0.01–$0.02"),  # of all epochs
+        (3, 2_001, "estimated were 1,000–2,000, $0.01–$0.02: outside of the estimate"),
+        (3, 999, "estimated were 1,000–2,000, $0.01–$0.02: outside of the estimate"),
+        (3, 6_001, ": outside of the estimate"),
+    ],
+)
+def test_the_estimate_stands_beside_what_the_service_counted(epochs, billable, told):
+    cost = estimate(Tokens(1_500, 2_000, 0, 1_000), VERTEX, PRICED, epochs)
+    assert told in cost.beside(billable)
+    assert cost.beside(billable).endswith("outside of the estimate") == told.endswith("outside of the estimate")
+
+
+def test_a_count_that_fits_one_epoch_and_all_is_of_one_as_documented():
+    cost = estimate(Tokens(2_000_000, 4_000_000, 0, 1_000_000), VERTEX, PRICED, 2)
+    told = "the service counted 3,000,000 billable tokens, in 2 epochs $18.00; estimated were 1,000,000–4,000,000"
+    assert cost.beside(3_000_000).startswith(told)

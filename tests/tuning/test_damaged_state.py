@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.cliptune.test_commands import run
+from tests.tuning.conftest import noted
 from transforms.errors import UserError
 from transforms.storage import Storage
 from tuning import dataset, service
-from tuning.jobs import note
 
 __all__ = ["run"]  # a fixture
 COMMANDS = {
@@ -22,13 +22,18 @@ COMMANDS = {
     "cancel": ["cancel", "OUT", "--emulator"],
     "predict": ["predict", "OUT", "--emulator", "--split", "validation"],
 }
+# Where the note of a run is, and was in earlier versions; where its answers are.
+NOTE, EARLIER_NOTE = "tuning/runs/*/job.json", "tuning/job.json"
+ANSWERS = "tuning/runs/*/predictions-validation-tuned-*.jsonl"
+OF_A_NOTE = (
+    ("tune", "watch", "jobs", "cancel", "predict"),
+    "delete it if no job of this dataset is running, as cliptune jobs tells; cliptune tune finds a running one",
+)
 # Each file of state: the commands that read it, and the words with which they say how it is mended.
 STATE = {
     "dataset.json": (COMMANDS.keys(), "it lists the files of the dataset; run cliptune prepare again"),
-    "tuning/job.json": (
-        ("tune", "watch", "jobs", "cancel", "predict"),
-        "delete it if no job of this dataset is running, as cliptune jobs tells; cliptune tune finds a running one",
-    ),
+    NOTE: OF_A_NOTE,
+    EARLIER_NOTE: OF_A_NOTE,
     "tuning/emulator.json": (("tune", "watch", "jobs", "cancel", "predict"), "delete it, and the emulator begins"),
     "ledger/ledger-00000-of-00001.parquet": (
         ("check", "tune"),
@@ -38,7 +43,7 @@ STATE = {
 # What is only compared, or is appended to, may hold anything: only what is no file at all is damage.
 KEPT = {
     "tuning/joined.json": (("tune",), "delete it, and cliptune tune joins them again"),
-    "tuning/predictions-validation-tuned.jsonl": (("predict",), "remove it, and cliptune predict asks again"),
+    ANSWERS: (("predict",), "remove it, and cliptune predict asks again"),
 }
 
 
@@ -89,6 +94,14 @@ def tuned(_tuned, tmp_path):
     return shutil.copytree(_tuned, tmp_path / "tuned")
 
 
+def found(tuned, file):
+    """The file of state that is meant."""
+    if file == EARLIER_NOTE:
+        found(tuned, NOTE).rename(tuned / EARLIER_NOTE)
+    (path,) = tuned.glob(file)
+    return path
+
+
 def assert_told(run, out, command, remedy):
     status, stdout, stderr = run(*[str(out) if word == "OUT" else word for word in COMMANDS[command]])
     last = stderr.splitlines()[-1]
@@ -106,7 +119,7 @@ def assert_told(run, out, command, remedy):
 )
 def test_a_damaged_file_is_one_line_of_every_command_that_reads_it(run, tuned, file, kind):
     commands, remedy = STATE[file]
-    DAMAGES[kind](tuned / file)
+    DAMAGES[kind](found(tuned, file))
     for command in commands:
         assert_told(run, tuned, command, remedy)
 
@@ -115,7 +128,7 @@ def test_a_damaged_file_is_one_line_of_every_command_that_reads_it(run, tuned, f
 @pytest.mark.parametrize("file", KEPT)
 def test_what_is_no_file_is_one_line(run, tuned, file, kind):
     commands, remedy = KEPT[file]
-    DAMAGES[kind](tuned / file)
+    DAMAGES[kind](found(tuned, file))
     for command in commands:
         assert_told(run, tuned, command, remedy)
 
@@ -123,12 +136,13 @@ def test_what_is_no_file_is_one_line(run, tuned, file, kind):
 @pytest.mark.parametrize("kind", ["half a file", "nothing", "no text", "a list", "nested without end"])
 @pytest.mark.parametrize("file", KEPT)
 def test_what_can_be_made_again_is(run, _tuned, tuned, file, kind):
-    before = (tuned / file).read_bytes().replace(bytes(_tuned), bytes(tuned))  # where the joined files are
-    DAMAGES[kind](tuned / file)
+    path = found(tuned, file)
+    before = path.read_bytes().replace(bytes(_tuned), bytes(tuned))  # where the joined files are
+    DAMAGES[kind](path)
     for command in KEPT[file][0]:
         status, _, stderr = run(*[str(tuned) if word == "OUT" else word for word in COMMANDS[command]])
         assert status == 0, stderr
-    assert (tuned / file).read_bytes() == before
+    assert path.read_bytes() == before
 
 
 def altered(path, keys, value):
@@ -203,9 +217,9 @@ def test_links_within_a_dataset_and_to_it_are_no_harm(run, tuned, tmp_path):
     ],
 )
 def test_the_name_of_a_job_leads_nowhere_else(tuned, name):
-    altered(tuned / "tuning/job.json", ("job", "name"), name)
+    altered(found(tuned, NOTE), ("job", "name"), name)
     with pytest.raises(UserError, match=r"job.json is damaged \(job.name: must be a resource's name"):
-        note.read(dataset.load(str(tuned), Storage()))
+        noted(dataset.load(str(tuned), Storage()))
 
 
 @pytest.mark.parametrize("keys", [("digest",), ("request",), ("request", "epochs"), ("job",), ("job", "state")])
@@ -213,12 +227,12 @@ def test_the_name_of_a_job_leads_nowhere_else(tuned, name):
 def test_a_field_of_job_json_of_another_type_is_one_line(run, tuned, keys, value):
     if isinstance(value, str) and keys in (("digest",), ("job", "state")):
         return  # a text, as it should be
-    altered(tuned / "tuning/job.json", keys, value)
-    assert_told(run, tuned, "watch", STATE["tuning/job.json"][1])
+    altered(found(tuned, NOTE), keys, value)
+    assert_told(run, tuned, "watch", STATE[NOTE][1])
 
 
 def test_a_prediction_of_wrong_types_is_asked_again(run, tuned):
-    path = tuned / "tuning/predictions-validation-tuned.jsonl"
+    path = found(tuned, ANSWERS)
     before = path.read_bytes()
     lines = [json.loads(line) for line in before.splitlines()]
     path.write_text("".join(json.dumps({**line, "prediction": 7}) + "\n" for line in lines))

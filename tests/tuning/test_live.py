@@ -21,4 +21,5 @@ def test_a_small_model_is_tuned_and_answers(out):
     assert main(["tune", str(out), *staged, "--epochs", "1", "--max_cost", "1", "--wait_for_quota"]) == 0
     assert main(["watch", str(out)]) == 0
     assert main(["predict", str(out), "--limit", "1"]) == 0
-    assert (out / "tuning/predictions-validation-tuned.jsonl").read_bytes().count(b"\n") == 1
+    (answers,) = out.glob("tuning/runs/*/predictions-validation-tuned-*.jsonl")
+    assert answers.read_bytes().count(b"\n") == 1

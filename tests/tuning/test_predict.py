@@ -195,6 +195,8 @@ def test_a_prediction_is_one_line_whatever_was_said():
         "finish_reason": None,
         "model": "",
         "line_sha256": "",
+        "input_tokens": None,
+        "output_tokens": None,
     }
 
 

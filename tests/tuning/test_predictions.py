@@ -17,12 +17,12 @@ import soundfile
 from tests import processes
 from tests.cliptune.test_commands import only_json, run
 from tests.sounds import tone
-from tests.tuning.conftest import NO_TIME, answering, prepare
+from tests.tuning.conftest import NO_TIME, answering, answers, job_file, prepare
 from tests.tuning.test_predict import ENDPOINT, echo, says
 from transforms.errors import StorageError
 from transforms.settings import DEFAULT_PROMPT
 from transforms.storage import Storage
-from tuning import dataset, predict, predictions, questions
+from tuning import dataset, predict, predictions, questions, requests
 from tuning.emulator import server
 from tuning.jobs.clock import CLOCK, Clock
 from tuning.predictions import Prediction
@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(out, run):
         stuck = {"faults": [{"method": "generate", "first": 14, "count": 99, "delay": 2}]}
         httpx.put(f"{url}/emulator", json=stuck).raise_for_status()
         words = ["predict", str(out), "--split", "train", "--api_endpoint", url]
-        file = out / "tuning/predictions-train-tuned.jsonl"
+        file = job_file(out).parent / "predictions-train-tuned-100000000000000000103.jsonl"
         with processes.running([sys.executable, "-m", "cliptune", *words], stderr=subprocess.DEVNULL) as process:
             while not file.exists() or file.read_bytes().count(b"\n") < 9:
                 assert process.poll() is None
@@ -133,12 +133,41 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(out, run):
     assert all(each.prediction == each.target for each in said)  # it was trained on them
 
 
-def test_another_models_answers_are_not_these(out, run):
+def test_the_answers_of_every_model_are_kept_for_good(out, run):
     with server.running() as url:
         for epochs in (1, 2):
             run("tune", out, "--api_endpoint", url, "--epochs", epochs)
             assert only_json(run("predict", out, "--api_endpoint", url)[1])["asked"] == 2
-        assert len(predictions.read(str(out / "tuning/predictions-validation-tuned.jsonl"), Storage())) == 2
+        files = sorted(path.name for path in out.glob("tuning/runs/*/predictions-*.jsonl"))
+        assert files == [f"predictions-validation-tuned-100000000000000000{n}.jsonl" for n in ("101", "202")]
+        run("tune", out, "--api_endpoint", url, "--epochs", 1)  # attaches to the first job
+        assert only_json(run("predict", out, "--api_endpoint", url)[1])["asked"] == 0
+        asked = [only_json(run("predict", out, "--api_endpoint", url, "--model", "base")[1]) for _ in range(2)]
+        assert [each["asked"] for each in asked] == [2, 0]
+
+
+def test_answers_that_an_earlier_version_kept_are_not_paid_again(out, run):
+    with server.running() as url:
+        run("tune", out, "--api_endpoint", url)
+        told = only_json(run("predict", out, "--api_endpoint", url)[1])
+        now = Path(told["file"])
+        earlier = now.rename(out / "tuning/predictions-validation-tuned.jsonl")
+        before = earlier.read_bytes()
+        again = only_json(run("predict", out, "--api_endpoint", url)[1])
+        assert (again["asked"], again["predictions"]) == (0, 2)
+        assert (now.read_bytes(), earlier.read_bytes()) == (before, before)
+
+
+def test_an_answer_about_an_example_that_changed_is_kept_and_not_counted(out, run):
+    with server.running() as url:
+        run("tune", out, "--api_endpoint", url)
+        file = Path(only_json(run("predict", out, "--api_endpoint", url)[1])["file"])
+        lines = file.read_bytes().splitlines(keepends=True)
+        other = lines[0].replace(b'"line_sha256":"', b'"line_sha256":"of another dataset ')
+        file.write_bytes(other + b"".join(lines))
+        told = only_json(run("predict", out, "--api_endpoint", url)[1])
+        assert (told["asked"], told["predictions"]) == (0, 2)
+        assert file.read_bytes() == other + b"".join(lines)
 
 
 def asked_of(tuner, base_model=""):
@@ -190,14 +219,14 @@ def test_a_question_whose_connection_is_cut_is_asked_again(out, run, monkeypatch
 
 
 def test_questions_are_asked_some_at_a_time(prepared, monkeypatch):
-    together = threading.Barrier(questions.CONCURRENCY, timeout=30)
-    running = threading.Semaphore(questions.CONCURRENCY)
+    together = threading.Barrier(requests.DEFAULT_CONCURRENCY, timeout=30)
+    running = threading.Semaphore(requests.DEFAULT_CONCURRENCY)
     numbers = itertools.count()
     waited: list[int] = []
 
     def slow(request):
         assert running.acquire(blocking=False)  # never more than so many
-        if next(numbers) < questions.CONCURRENCY:
+        if next(numbers) < requests.DEFAULT_CONCURRENCY:
             waited.append(together.wait())  # and so many at once
         running.release()
         return echo(request)
@@ -205,7 +234,7 @@ def test_questions_are_asked_some_at_a_time(prepared, monkeypatch):
     tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
     answering(tuner, monkeypatch, slow)
     assert questions.ask_split(asked_of(tuner), prepared, "train", None, (), lambda each: None) == 22
-    assert sorted(waited) == [*range(questions.CONCURRENCY)]
+    assert sorted(waited) == [*range(requests.DEFAULT_CONCURRENCY)]
 
 
 def test_silences_are_counted(out, run, monkeypatch):
@@ -263,7 +292,7 @@ def test_the_prompt_is_the_datasets_unless_told(prepared, out, words, prompt, sy
 
 def trained_on(run, out):
     run("predict", out, "--emulator", "--split", "train")
-    return predictions.read(str(out / "tuning/predictions-train-tuned.jsonl"), Storage())
+    return predictions.read(str(answers(out, "train")), Storage())
 
 
 def test_a_question_about_a_recording_is_asked_again_too(out, run, monkeypatch):
@@ -308,7 +337,7 @@ def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
     run("tune", out, "--emulator", "--no_validation")
     status, stdout, _ = run("predict", out, "--emulator")
     assert (status, only_json(stdout)["predictions"]) == (0, 2)
-    said = predictions.read(str(out / "tuning/predictions-validation-tuned.jsonl"), Storage())
+    said = predictions.read(str(answers(out, "validation")), Storage())
     assert [each.prediction for each in said] == [
         f"[emulator] was shown gs://b/{number}.flac; nothing was learned, so nothing is predicted" for number in (0, 1)
     ]

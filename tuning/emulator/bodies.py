@@ -96,11 +96,16 @@ class _Turn(Body):
     parts: list[_Part] | None = None
 
 
+class _Generation(Body):
+    max_output_tokens: Annotated[_Number, pydantic.Field(ge=1)] | None = None
+
+
 class Generate(Body):
     """A question to a model."""
 
     contents: list[_Turn] | None = None
     system_instruction: _Turn | None = None
+    generation_config: _Generation | None = None
 
 
 def parse(content: bytes, kind: type[Body]) -> Tree:

@@ -57,7 +57,7 @@ class Jobs:
         body = _camel(body)
         spec = body.get("supervisedTuningSpec") or {}
         base_model = self._base_model(body)
-        _refuse(parent.rpartition("/")[2], base_model, body, spec)
+        _refuse(parent.rpartition("/")[2], base_model, body, spec, self._stage.scenario.strict)
         self._refuse_over_quota(parent)
         number = 1_000_000_000_000_000_001 + len(self._jobs)
         job = {
@@ -140,6 +140,7 @@ class Jobs:
     def training(self, model: str) -> tuple[str | None, str]:
         """The training file and the job of a tuned endpoint; None and "" for a base model."""
         if "/publishers/google/models/" in model:
+            self._refuse_base(model)
             return None, ""
         for job in self._jobs.values():
             tuned = job.get("tunedModel") or {}
@@ -148,6 +149,16 @@ class Jobs:
             if model in (tuned.get("endpoint"), *(point["endpoint"] for point in tuned.get("checkpoints", []))):
                 return str(job["supervisedTuningSpec"]["trainingDatasetUri"]), str(job["name"])
         raise EmulatorError(404, f"{model} was not found")
+
+    def _refuse_base(self, model: str) -> None:
+        """Answers 404 for a base model that does not answer here. Lenient scenarios ask every model everywhere."""
+        place, _, name = model.partition("/publishers/google/models/")
+        location, known = place.rpartition("/")[2], models.MODELS.get(name)
+        here = known is not None and (not known.base_locations or location in known.base_locations)
+        if self._stage.scenario.strict and not here:
+            raise EmulatorError(
+                404, f"Publisher Model `{model}` was not found or your project does not have access to it."
+            )
 
     def _base_model(self, body: Tree) -> str:
         """The base model of a request. For a tuned model that is tuned further, the base model of that model."""
@@ -216,11 +227,12 @@ def _is_job(name: str, job: object) -> bool:
     return trees and isinstance(spec.get("trainingDatasetUri"), str) and isinstance(tuned.get("model", ""), str)
 
 
-def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
+def _refuse(location: str, base_model: str, body: Tree, spec: Tree, strict: bool) -> None:
     model = models.MODELS.get(base_model)
     if model is None:
         raise EmulatorError(400, f"Base model {base_model} is not supported.")
-    if location == "global" or (model.locations and location not in model.locations):
+    nowhere = location == "global" or (strict and location in models.MULTI_REGIONS)
+    if nowhere or (model.locations and location not in model.locations):
         raise EmulatorError(400, f"Tuning of {model.name} is not supported in location {location}.")
     for field in ("trainingDatasetUri", "validationDatasetUri"):
         uri = spec.get(field)
@@ -233,9 +245,9 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree) -> None:
     parameters = spec.get("hyperParameters") or {}
     sizes = {f"ADAPTER_SIZE_{word}": size for word, size in _WORDS.items()}
     size = parameters.get("adapterSize")
-    if size is not None and sizes.get(size) not in model.adapter_sizes:
+    if size is not None and sizes.get(size) not in (model.adapter_sizes or sizes.values()):
         raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
-    if body.get("encryptionSpec") and not model.cmek:
+    if body.get("encryptionSpec") and model.cmek is False:
         raise EmulatorError(400, f"CMEK is not supported by {model.name}.")
     epochs = parameters.get("epochCount")
     if epochs is not None and int(epochs) < 1:

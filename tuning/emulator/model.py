@@ -8,6 +8,7 @@ from typing import Any
 
 import pybase64
 
+from transforms import limits
 from transforms.dataset import headers
 from transforms.errors import ClipRejected, UserError
 from transforms.storage import Storage
@@ -33,10 +34,23 @@ def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any],
         text = known.get(uri) or f"[emulator] was shown {uri}; nothing was learned, so nothing is predicted"
     else:
         text = "[emulator] no audio was sent; nothing was learned and nothing is predicted"
+    most = (body.get("generationConfig") or body.get("generation_config") or {}).get("maxOutputTokens")
+    shown = text if most is None else text[: int(most) * limits.CHARS_PER_TOKEN]
+    reason = "STOP" if shown == text else "MAX_TOKENS"
     return {
-        "candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}],
+        "candidates": [{"content": {"role": "model", "parts": [{"text": shown}]}, "finishReason": reason}],
         "modelVersion": model,
+        "usageMetadata": _usage(body, blob, shown),
     }
+
+
+def _usage(body: dict[str, Any], blob: tuple[bytes, str] | None, answer: str) -> dict[str, int]:
+    """The tokens at the documented rates. Audio behind a URI is not read, and not counted."""
+    parts = [part for turn in body.get("contents") or [] for part in turn.get("parts") or []]
+    chars = sum(len(part.get("text") or "") for part in parts)
+    read = limits.expected_tokens((_seconds(blob[0]) or 0.0) if blob else 0.0, chars)
+    written = limits.expected_tokens(0.0, len(answer))
+    return {"promptTokenCount": read, "candidatesTokenCount": written, "totalTokenCount": read + written}
 
 
 def _audio(body: dict[str, Any]) -> tuple[tuple[bytes, str] | None, str | None]:

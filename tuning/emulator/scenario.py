@@ -78,6 +78,8 @@ class Scenario(_Strict):
       drop: lines of the training file, from 1, that are left out of the tuning.
       listed_after: a new job is in none of so many lists after it was created, as if the list were late.
       empty_pages: empty pages, each with the token of the next, before every page of a list of jobs.
+      strict: whether models answer and lie where the documentation and users say. Without, a base model answers in
+        every location, and a tuned model lies where it was tuned.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -88,6 +90,7 @@ class Scenario(_Strict):
     drop: tuple[int, ...] = ()
     listed_after: int = pydantic.Field(default=0, ge=0)
     empty_pages: int = pydantic.Field(default=0, ge=0)
+    strict: bool = True
 
     @pydantic.model_validator(mode="after")
     def _known(self) -> Scenario:

@@ -13,6 +13,7 @@ from tuning.check.files import Findings, JsonlFile
 from tuning.dataset import TRAIN, VALIDATION
 from tuning.emulator.scenario import Scenario
 from tuning.providers.base import Problem
+from tuning.providers.vertex import models
 
 # Documented: a job fails if more than a tenth of its examples are dropped.
 MAX_DROPPED_FRACTION = 0.1
@@ -51,7 +52,7 @@ def end(job: Tree, scenario: Scenario, storage: Storage) -> None:
         first = f"{problems[0].source}: {problems[0].detail}"
         _fail(job, f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {first}")
     else:
-        _succeed(job, findings, _dropped(job, problems, scenario))
+        _succeed(job, findings, _dropped(job, problems, scenario), scenario)
         _spoil(job, scenario)
 
 
@@ -84,8 +85,17 @@ def _fail(job: Tree, message: str) -> None:
     job.update(state="JOB_STATE_FAILED", error={"code": 3, "message": message})
 
 
-def _succeed(job: Tree, findings: Findings, dropped: dict[int, str]) -> None:
-    parent, _, number = job["name"].partition("/tuningJobs/")
+def _lands_in(job: Tree, strict: bool) -> str:
+    """The parent of what the job makes. Of Gemini 3, that is the multi-region around its location."""
+    project, _, location = str(job["name"]).partition("/tuningJobs/")[0].partition("/locations/")
+    places = models.MODELS[job["baseModel"]].serving_locations or ()
+    around = [place for place in models.lands_in(location) if place in places]
+    return f"{project}/locations/{around[0] if strict and around else location}"
+
+
+def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: Scenario) -> None:
+    number = job["name"].rpartition("/tuningJobs/")[2]
+    parent = _lands_in(job, scenario.strict)
     train = findings.splits[TRAIN]
     epochs = int((job["supervisedTuningSpec"].get("hyperParameters") or {}).get("epochCount") or 1)
     steps = -(-train.examples // _BATCH)
@@ -112,7 +122,7 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str]) -> None:
             "supervisedTuningDataStats": {
                 "tuningDatasetExampleCount": str(train.examples),
                 "tuningStepCount": str(epochs * steps),
-                "totalBillableTokenCount": str(epochs * train.tokens.expected),
+                "totalBillableTokenCount": str(train.tokens.expected),
                 "totalTruncatedExampleCount": str(len(dropped)),
                 "truncatedExampleIndices": [str(line) for line in named],
                 "droppedExampleReasons": list(named.values()),

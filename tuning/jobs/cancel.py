@@ -8,7 +8,8 @@ from transforms.errors import UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import dataset, service
-from tuning.jobs import note
+from tuning.dataset import Dataset
+from tuning.jobs import runs
 from tuning.jobs.watch import JobReport
 from tuning.providers import PROVIDERS, open_tuner
 from tuning.requests import CancelRequest
@@ -34,12 +35,12 @@ def run(request: CancelRequest, listener: Listener = SILENT) -> JobReport:
 
     Raises:
       JobEndedError: the job had already ended.
-      UserError: the dataset has no job.
+      UserError: the dataset has no job, or several that go on and the request names none.
       ServiceError: the service refused.
     """
     named = re.fullmatch(r"projects/[^/]+/locations/[^/]+/tuningJobs/[^/]+", request.job)
     prepared = None if named else dataset.load(request.job, Storage(request.billing_project))
-    name = request.job if prepared is None else note.submitted(prepared)[1].name
+    name = request.job if prepared is None else _meant(request, prepared)
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, *PROVIDERS[request.provider].locate(name), url)
         before = tuner.get(name)
@@ -47,9 +48,21 @@ def run(request: CancelRequest, listener: Listener = SILENT) -> JobReport:
             tuner.cancel(name)
         job = tuner.get(name)
     if prepared is not None:
-        note.update(prepared, job)
+        runs.update(prepared, job)
     report = JobReport.of(job)
     if before.ended:
         raise JobEndedError(f"{name} had already ended as {job.state}", report)
     listener.say(f"cancelled: {name} ({job.state})")
     return report
+
+
+def _meant(request: CancelRequest, prepared: Dataset) -> str:
+    """The job of the dataset that is meant.
+
+    Raises:
+      UserError: it is not certain.
+    """
+    going = [run.name for run in runs.of(prepared) if run.note.job is not None and not run.job.ended]
+    if request.run is None and len(going) > 1:
+        raise UserError(f"{prepared.name} has several runs that go on: {', '.join(going)}; name one by --run")
+    return runs.pick(prepared, request.run).job.name

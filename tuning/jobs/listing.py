@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.dataset import Dataset
-from tuning.jobs import note, watch
+from tuning.jobs import runs, watch
 from tuning.providers import open_tuner
 from tuning.providers.base import TuningJob
 from tuning.requests import JobsRequest
@@ -24,10 +24,13 @@ class JobList:
 
     Attributes:
       jobs: the newest first.
+      runs: the runs of the dataset: the name of each run's job by the name of the run, the newest first; {} without a
+        dataset.
       format_version: version of these fields.
     """
 
     jobs: tuple[TuningJob, ...]
+    runs: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,15 +50,17 @@ def run(request: JobsRequest, listener: Listener = SILENT) -> JobList:
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, project, location, url)
         found = tuple(itertools.islice(tuner.jobs(), request.limit))
+    known = {run.job.name: run.name for run in runs.of(prepared) if run.note.job is not None} if prepared else {}
     for job in found:
-        listener.say(f"{job.create_time or '':.19}  {watch.line(job)}  {job.display_name or ''}")
+        name = f"  run {known[job.name]}" if job.name in known else ""
+        listener.say(f"{job.create_time or '':.19}  {watch.line(job)}  {job.display_name or ''}{name}")
     listener.say(f"jobs in {project}, {location}: {len(found):,}")
-    return JobList(found)
+    return JobList(found, {run: job for job, run in reversed(known.items())})
 
 
 def _place(request: JobsRequest, prepared: Dataset | None) -> tuple[str, str]:
     """The project and location of the request, or else of the dataset's job."""
     if prepared is None or request.project:
         return service.place(request, request.project, request.location)
-    submitted, _ = note.submitted(prepared)
+    submitted = runs.pick(prepared, None).note.request
     return submitted.project, request.location or submitted.location

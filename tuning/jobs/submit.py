@@ -1,6 +1,6 @@
 """Submits a request at most once: an existing job of the request is looked for first.
 
-    the job of `job.json` ─▶ the claim ─▶ the list of jobs ─▶ "sent" ─▶ the create request, once
+    the job of the run ─▶ the claim ─▶ the list of jobs ─▶ "sent" ─▶ the create request, once
 
 Each arrow is passed when what is before it has found no job. The claim (`tuning.jobs.claims`) lets one command at a
 time go further. What becomes of a request whose answer was lost, only time tells: until `SETTLE_SECONDS` after it was
@@ -14,8 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from transforms.errors import ServiceError, StorageError, UserError
+from tuning.cost import Estimate
 from tuning.dataset import Dataset
-from tuning.jobs import note
+from tuning.jobs import note, runs
 from tuning.jobs.claims import ANSWERED, HELD, OVER, SENT, Claims, Step
 from tuning.jobs.clock import CLOCK, Clock, backoff, jittered
 from tuning.providers.base import GOOD_ENDS, REQUEST_LABEL, Tuner, TuningJob, TuningRequest
@@ -32,6 +33,9 @@ HOLD_SECONDS = 60.0
 MAX_TURN_SECONDS = 15.0
 # The job that fills the quota runs for hours: there is no hurry to try again.
 QUOTA_SECONDS = 120.0
+_QUOTA = (
+    "usually, a project may run one tuning job at a time, in all locations together; --wait_for_quota waits for its end"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +61,37 @@ def submit_once(
     prepared: Dataset,
     say: Callable[[str], None],
     patience: Patience = Patience(),
+    estimate: Estimate | None = None,
+    refuse: Callable[[], None] = lambda: None,
 ) -> TuningJob:
     """The job of this request: the one that was submitted before, or else a new one.
 
-    `job.json` is written before the request is sent and again after the answer.
+    The run's `job.json` is written before the request is sent and again after the answer.
     If the answer to a create is lost, the job is looked up by its label. The
     create is never repeated automatically.
 
     Args:
       tuner: the service.
       request: what to tune.
-      prepared: the dataset; its `tuning/job.json` is written.
+      prepared: the dataset; the note of its run is written.
       say: takes a line for people.
       patience: whether and how long to wait for the quota, and for other commands.
+      estimate: what the job may cost, to be noted.
+      refuse: called before a job is created, and not if there is one; raises UserError to prevent it.
 
     Raises:
       ServiceError: the service refused or did not answer.
       UserError: `job.json` or the claim is damaged or cannot be written.
     """
-    submission = _Submission(tuner, request, prepared, say, patience)
+    submission = _Submission(tuner, request, prepared, say, patience, estimate, refuse)
     while True:
         try:
             return submission.job()
         except ServiceError as fault:
-            if fault.code != 429 or not patience.quota:
+            if fault.code != 429:
                 raise
+            if not patience.quota:
+                raise ServiceError(f"{fault}; {_QUOTA}", fault.transient, fault.code, fault.sent) from fault
             wait = jittered(QUOTA_SECONDS)
             if submission.over_in(wait):
                 raise
@@ -99,12 +109,16 @@ class _Submission:
         prepared: Dataset,
         say: Callable[[str], None],
         patience: Patience,
+        estimate: Estimate | None,
+        refuse: Callable[[], None],
     ) -> None:
         self.tuner = tuner
         self.request = request
         self.prepared = prepared
         self.say = say
         self.patience = patience
+        self.estimate = estimate
+        self.refuse = refuse
         self.claims = Claims(request, prepared.storage)
         self.start = patience.clock.now()
 
@@ -125,15 +139,17 @@ class _Submission:
 
     def _attached(self, job: TuningJob) -> TuningJob:
         self.say(f"attached to {job.name}, submitted before for the same request ({job.state})")
-        note.write(self.prepared, note.of(self.request, job))
+        runs.noted(self.prepared, self.request, job, self.estimate)
         return job
 
     def _noted(self) -> TuningJob | None:
-        """The job in `job.json`, if it belongs to this request and counts."""
-        saved = note.read(self.prepared)
-        if saved is None or saved.job is None or saved.digest != self.request.digest:
-            return None
-        return self._known(saved.job.name)
+        """The job of this request's run, if it counts."""
+        saved = self._note()
+        return self._known(saved.job.name) if saved is not None and saved.job is not None else None
+
+    def _note(self) -> note.Note | None:
+        run = runs.find(self.prepared, self.request)
+        return run.note if run else None
 
     def _known(self, name: str) -> TuningJob | None:
         """The job of this name, if the service still knows it and it counts."""
@@ -171,8 +187,8 @@ class _Submission:
 
     def _last(self) -> Step | None:
         last = self.claims.last()
-        saved = note.read(self.prepared) if last is None else None
-        if saved is not None and saved.job is None and saved.digest == self.request.digest:
+        saved = self._note() if last is None else None
+        if saved is not None and saved.job is None:
             # Sent with another staging location, or before there were claims; nobody knows when.
             return self.claims.take(None, SENT) or self.claims.last()
         return last
@@ -203,8 +219,9 @@ class _Submission:
             if listed is not None:
                 self.claims.take(held, ANSWERED, listed.name)
                 return self._attached(listed)
-            before = note.read(self.prepared)
-            note.write(self.prepared, note.of(self.request, None))
+            self.refuse()
+            before = self._note()
+            runs.noted(self.prepared, self.request, None, self.estimate)
             sent = self.claims.take(held, SENT)
         except BaseException:  # Ctrl-C too: nothing was sent, and nobody need wait
             with suppress(StorageError, UserError):
@@ -229,12 +246,12 @@ class _Submission:
             raise
         # The claim first: others wait for it, and who finds it alone writes the note.
         self.claims.take(sent, ANSWERED, job.name)
-        note.write(self.prepared, note.of(self.request, job))
+        runs.noted(self.prepared, self.request, job, self.estimate)
         return job
 
     def _refused(self, sent: Step, before: note.Note | None) -> None:
         """After a refusal the earlier job still counts, and the claim is free."""
-        note.restore(self.prepared, before)
+        runs.restore(self.prepared, self.request, before)
         self.claims.take(sent, OVER)
 
     def _look(self, fault: ServiceError, before: note.Note | None) -> TuningJob:
@@ -254,9 +271,10 @@ class _Submission:
                 return found
             if look < LOOKS:
                 self.patience.clock.sleep(backoff(look, MAX_LOOK_SECONDS))
-        # Without an answer the new job may run; its label finds it. An answer of an error makes it less likely.
-        if fault.code is not None and before is not None:
-            note.write(self.prepared, before)
+        # Without an answer the new job may run; its label finds it. An answer of an error makes it less likely: then a
+        # job of which more is known stays the one to watch.
+        if fault.code is not None and (before is not None or runs.another_goes_on(self.prepared, self.request)):
+            runs.restore(self.prepared, self.request, before)
         hint = "run the same command again, it looks for the job first"
         raise ServiceError(f"{fault}; it is not known whether the job was created; {hint}", True, fault.code) from fault
 

@@ -10,7 +10,7 @@ from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.dataset import Dataset
-from tuning.jobs import dropped, note
+from tuning.jobs import dropped, runs
 from tuning.jobs.clock import CLOCK, Clock, Pace, backoff, jittered
 from tuning.jobs.dropped import Dropped
 from tuning.providers import open_tuner
@@ -24,6 +24,11 @@ NEWS_SECONDS = 600.0
 # A job runs for hours, so an outage of about half an hour is waited for.
 MAX_FAILURES = 60
 SHOWN_DROPPED = 10
+# A state that lasts longer is worth a word. Users saw jobs in RUNNING for 2 to 22 hours, most of them of Gemini 2.5.
+LONG_SECONDS = {"QUEUED": 1_800.0, "PENDING": 1_800.0, "RUNNING": 4 * 3_600.0}
+_THEN = (
+    "users who saw this waited for up to a day, or cancelled the job (what is done is charged) and tuned a newer model"
+)
 FORMAT_VERSION = 1
 MAX_BACKOFF_SECONDS = 60.0
 
@@ -44,7 +49,8 @@ def watch(
       ServiceError: the job cannot be read, or the service was unavailable for too long.
     """
     clock = pace.clock
-    start = last = clock.now()
+    start = last = since = clock.now()
+    state, told = job.state, False
     last_line, wait = "", min(FIRST_POLL_SECONDS, pace.poll_seconds)
     with listener.waiting("watching") as show:
         while True:
@@ -56,6 +62,11 @@ def watch(
             elif clock.now() - last >= NEWS_SECONDS and not listener.live:
                 last = clock.now()
                 listener.say(f"{last_line}, for {_elapsed(elapsed)} now")
+            if job.state != state:
+                state, since, told = job.state, clock.now(), False
+            elif not told and clock.now() - since >= LONG_SECONDS.get(state, float("inf")):
+                told = True
+                listener.say(f"{line(job)}, for {_elapsed(clock.now() - since)}, which is long: {_THEN}")
             if job.ended or (pace.timeout is not None and elapsed >= pace.timeout):
                 return job
             show(f"{progress(job)}, {_elapsed(elapsed)}; Ctrl-C leaves the job running")
@@ -150,7 +161,8 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
       ServiceError: the service refused, or was unavailable for too long.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
-    submitted, job = note.submitted(prepared)
+    run = runs.pick(prepared, request.run)
+    submitted, job = run.note.request, run.job
     pace = service.pace(request, request.timeout, clock or CLOCK)
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, submitted.project, submitted.location, url)
@@ -161,14 +173,15 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
 def follow(
     tuner: Tuner, job: TuningJob, prepared: Dataset, listener: Listener, pace: Pace, default_checkpoint: str | None
 ) -> JobReport:
-    """Follows a job to its end, writes each change to `job.json`, and names the examples that were left out."""
-    job = watch(tuner, job, listener, pace, lambda seen: note.update(prepared, seen))
+    """Follows a job to its end, notes each change in its run, and names the examples that were left out."""
+    job = watch(tuner, job, listener, pace, lambda seen: runs.update(prepared, seen))
     if default_checkpoint and job.answers:
         job = _with_default_checkpoint(tuner, job, default_checkpoint)
-        note.update(prepared, job)
+        runs.update(prepared, job)
     report = JobReport.of(job, dropped.dropped(job, prepared))
     _say_dropped(report, listener)
     if job.ended:
+        _say_billed(job, prepared, listener)
         listener.say(verdict(job))
         if job.experiment:
             listener.say(f"its metrics are in the experiment {job.experiment}")
@@ -181,6 +194,14 @@ def _with_default_checkpoint(tuner: Tuner, job: TuningJob, checkpoint: str) -> T
         raise UserError(f"default_checkpoint must be one of {', '.join(known) or 'none'}, got {checkpoint!r}")
     tuner.set_default_checkpoint(job.tuned_model or "", checkpoint)
     return tuner.get(job.name)
+
+
+def _say_billed(job: TuningJob, prepared: Dataset, listener: Listener) -> None:
+    """What the service counted, beside what was estimated."""
+    billable = (job.data_stats or {}).get("total_billable_token_count")
+    run = runs.of_job(prepared, job.name)
+    if billable is not None and run is not None and run.note.estimate is not None:
+        listener.say(run.note.estimate.beside(int(billable)))
 
 
 def _say_dropped(report: JobReport, listener: Listener) -> None:

@@ -133,11 +133,13 @@ class Question:
       contents: the turns of the example before the last.
       system_instruction: that of the example; None without one.
       thinking: the settings that switch thinking off, from the base model's row.
+      max_output_tokens: the most tokens of the answer; None for the model's own maximum.
     """
 
     contents: Sequence[Any]
     system_instruction: Any = None
     thinking: Mapping[str, str | int] = field(default_factory=dict)
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +149,14 @@ class Answer:
     Attributes:
       text: the model's text; None if it gave none.
       finish_reason: why the model stopped, e.g. "STOP", "MAX_TOKENS", "SAFETY"; None if not given.
+      input_tokens: of the question, as the service counts them; None if it does not say.
+      output_tokens: of the answer and of what the model thought; None if it does not say.
     """
 
     text: str | None
     finish_reason: str | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,25 +165,33 @@ class BaseModel:
 
     Attributes:
       name: the model's name in requests.
-      adapter_sizes: ranks it can be tuned with.
-      locations: where it can be tuned; empty for every region.
-      serving_locations: where the tuned model answers; empty for the location in which it was tuned.
+      adapter_sizes: ranks it can be tuned with; None if not known.
+      locations: where it can be tuned; empty for every region; None if not known.
+      serving_locations: where the tuned model answers; empty for the location in which it was tuned; None if not known.
+      base_locations: where the model itself, untuned, answers; empty for every region.
       price_per_million: US dollars for a million training tokens; None if not known.
+      tuned_prices: US dollars for a million tokens that the tuned model reads, and that it writes; None if not known.
+      tuned_factor: the prices of the tuned model, as a multiple of those of the model itself.
       thinking: the client's settings that switch thinking off, or reduce it as far as possible.
-      cmek: whether a tuning job can be encrypted with a customer-managed key.
+      cmek: whether a tuning job can be encrypted with a customer-managed key; None if not known.
+      remark: what people should know before they tune it, one sentence; "" for nothing.
       retired_for_new: the first day on which projects that never tuned the model cannot tune it.
       shut_down: the first day on which no project can tune the model.
     """
 
     name: str
-    adapter_sizes: tuple[int, ...]
-    locations: tuple[str, ...]
-    serving_locations: tuple[str, ...]
+    adapter_sizes: tuple[int, ...] | None
+    locations: tuple[str, ...] | None
+    serving_locations: tuple[str, ...] | None
+    base_locations: tuple[str, ...]
     price_per_million: float | None
+    tuned_prices: tuple[float, float] | None
+    tuned_factor: float
     thinking: Mapping[str, str | int]
-    cmek: bool = True
+    cmek: bool | None = None
     retired_for_new: date | None = None
     shut_down: date | None = None
+    remark: str = ""
 
 
 ERROR, WARNING = "error", "warning"
@@ -305,6 +319,8 @@ class Provider:
       refuse_wrong: raises UserError if the service would refuse the combination of model, location, adapter size,
         day, key and `allow_retired`.
       locate: returns project and location of a resource name, or raises UserError.
+      base_location: the location where a model answers untuned that is tuned in another.
+      lands_in: the locations in which the model that a location has tuned may lie.
       locate_endpoint: the same of a name that is to be asked; what is no endpoint is refused with what to give instead.
       check_line: returns the problems of a line, and its facts.
       parse: returns the example of a line, or raises SchemaError.
@@ -321,6 +337,8 @@ class Provider:
     refuse_wrong: Callable[[BaseModel, str, int | None, date, str | None, bool], None]
     locate: Callable[[str], tuple[str, str]]
     locate_endpoint: Callable[[str], tuple[str, str]]
+    base_location: Callable[[BaseModel, str], str]
+    lands_in: Callable[[str], tuple[str, ...]]
     check_line: Callable[[bytes, str], tuple[list[Problem], Facts]]
     parse: Callable[[bytes], Example]
     open: Callable[[str, str, str | None], Tuner]

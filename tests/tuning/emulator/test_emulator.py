@@ -17,7 +17,7 @@ from tuning.providers.base import Question
 from tuning.providers.vertex import rows
 
 JOBS = "/v1beta1/projects/p/locations/us-central1/tuningJobs"
-BASE = "/v1beta1/projects/p/locations/us-central1/publishers/google/models/gemini-3.1-flash-lite:generateContent"
+BASE = "/v1beta1/projects/p/locations/us/publishers/google/models/gemini-3.1-flash-lite:generateContent"
 
 
 @pytest.fixture(scope="module")

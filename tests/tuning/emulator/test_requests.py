@@ -13,7 +13,7 @@ from tuning.emulator.jobs import EmulatorError, Jobs
 
 PROJECT = "/v1beta1/projects/p/locations/us-central1"
 JOBS = f"{PROJECT}/tuningJobs"
-ASK = f"{PROJECT}/publishers/google/models/gemini-3.1-flash-lite:generateContent"
+ASK = f"{PROJECT.replace('us-central1', 'us')}/publishers/google/models/gemini-3.1-flash-lite:generateContent"
 JOB = {
     "baseModel": "gemini-3.1-flash-lite",
     "supervisedTuningSpec": {

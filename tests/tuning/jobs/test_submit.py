@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from tests import processes
-from tests.tuning.conftest import NO_TIME, answering
+from tests.tuning.conftest import NO_TIME, answering, job_file, noted, submitted
 from transforms.errors import ServiceError, UserError
 from transforms.storage import Storage
 from tuning import dataset
 from tuning.emulator import server
 from tuning.emulator.jobs import Jobs
-from tuning.jobs import note, submit
+from tuning.jobs import runs, submit
 from tuning.jobs.clock import Clock
 from tuning.jobs.submit import Patience
 from tuning.providers.base import REQUEST_LABEL, Question
@@ -35,35 +35,36 @@ def cancel(url, job):
 
 def test_the_note_holds_the_request_and_the_job(tuner, request_, prepared, out):
     job = submit.submit_once(tuner, request_, prepared, ignore)
-    assert json.loads((out / "tuning/job.json").read_text()) == {
+    assert json.loads(job_file(out).read_text()) == {
         "format_version": 1,
         "digest": request_.digest,
         "request": asdict(request_),
         "job": json.loads(json.dumps(job.as_dict())),
+        "estimate": None,
     }
 
 
 @pytest.mark.parametrize(("version", "told"), [(2, "format_version must be 1, got 2"), ("1", "must be 1, got '1'")])
 def test_a_note_of_another_version_is_refused(tuner, request_, prepared, out, version, told):
     submit.submit_once(tuner, request_, prepared, ignore)
-    path = out / "tuning/job.json"
+    path = job_file(out)
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": version}))
     with pytest.raises(UserError, match=rf"job.json is damaged \(.*{told}\): it names .*; delete it if no job"):
-        note.read(prepared)
+        noted(prepared)
 
 
 def test_a_note_from_before_there_were_versions_is_read(tuner, request_, prepared, out):
     job = submit.submit_once(tuner, request_, prepared, ignore)
-    path = out / "tuning/job.json"
+    path = job_file(out)
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "format_version"}))
-    assert note.submitted(prepared) == (request_, job)
+    assert submitted(prepared) == (request_, job)
 
 
 def test_what_is_newly_known_of_a_job_leaves_the_request_alone(tuner, request_, prepared):
     job = submit.submit_once(tuner, request_, prepared, ignore)
-    submitted, before = note.submitted(prepared)
-    note.update(prepared, replace(job, state="RUNNING"))
-    assert note.submitted(prepared) == (submitted, replace(before, state="RUNNING"))
+    request, before = submitted(prepared)
+    runs.update(prepared, replace(job, state="RUNNING"))
+    assert submitted(prepared) == (request, replace(before, state="RUNNING"))
 
 
 def test_a_job_is_found_by_its_label_behind_a_hundred_newer_ones(request_, prepared, tmp_path):
@@ -101,7 +102,7 @@ def test_a_copy_of_the_dataset_attaches_to_the_job_of_the_original(tuner, reques
     copy = replace(prepared, name="copy", uri=str(tmp_path / "copy"), storage=Storage())
     moved = replace(request_, train_uri=copy.tuning_uri("train.jsonl"), display_name="another")
     assert submit.submit_once(tuner, moved, copy, ignore).name == first.name
-    assert note.submitted(copy)[1].name == first.name
+    assert submitted(copy)[1].name == first.name
 
 
 def test_a_second_try_from_a_copy_is_found_although_the_note_names_the_first(
@@ -118,7 +119,7 @@ def test_a_refused_request_does_not_lose_the_job_that_runs(tuner, request_, prep
     running = submit.submit_once(tuner, request_, prepared, ignore)
     with pytest.raises(ServiceError, match="400"):
         submit.submit_once(tuner, replace(request_, base_model="gemini-1.0-pro"), prepared, ignore)
-    assert note.submitted(prepared)[1].name == running.name
+    assert submitted(prepared)[1].name == running.name
 
 
 @pytest.mark.parametrize("code", [400, 403, 429, 503])
@@ -130,7 +131,26 @@ def test_whatever_the_refusal_there_is_still_the_job_before_to_watch(tuner, requ
     answering(other, monkeypatch, lambda request: refusal if request.method == "POST" else httpx.Response(200, json={}))
     with pytest.raises(ServiceError, match=f"cannot create the tuning job: {code}"):
         submit.submit_once(other, replace(request_, epochs=9), prepared, ignore, Patience(clock=NO_TIME))
-    assert note.submitted(prepared)[1].name == running.name
+    assert submitted(prepared)[1].name == running.name
+
+
+def test_a_request_that_may_have_become_a_job_stays_noted_where_no_other_goes_on(
+    tuner, request_, prepared, monkeypatch
+):
+    """Else the next request would not be told of it."""
+    done = submit.submit_once(tuner, request_, prepared, ignore)
+    tuner.cancel(done.name)
+    runs.update(prepared, tuner.get(done.name))
+    other = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    refusal = httpx.Response(503, json={"error": {"code": 503, "message": "no"}})
+    answering(other, monkeypatch, lambda request: refusal if request.method == "POST" else httpx.Response(200, json={}))
+    sent = replace(request_, epochs=9)
+    with pytest.raises(ServiceError, match="not known whether the job was created"):
+        submit.submit_once(other, sent, prepared, ignore, Patience(clock=NO_TIME))
+    assert [(run.note.digest, run.note.job and run.note.job.name) for run in runs.of(prepared)] == [
+        (request_.digest, done.name),
+        (sent.digest, None),
+    ]
 
 
 def test_the_job_of_the_note_is_asked_for_by_its_name(tuner, request_, prepared, monkeypatch):
@@ -224,7 +244,7 @@ def test_the_label_is_one_that_the_service_takes(request_):
 def test_a_dataset_without_a_job_says_how_to_get_one(out):
     prepared = dataset.load(str(out), Storage())
     with pytest.raises(UserError, match=f"{out} has no tuning job yet; submit one with cliptune tune {out}"):
-        note.submitted(prepared)
+        submitted(prepared)
 
 
 def test_the_client_does_not_warn_of_itself(out):

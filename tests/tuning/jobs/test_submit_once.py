@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tuning.conftest import aging
+from tests.tuning.conftest import aging, job_file, noted, submitted
 from tests.tuning.cutting import Cut, cutting
 from transforms.errors import ServiceError, UserError
 from tuning.emulator import server
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.jobs import note, submit
+from tuning.jobs import submit
 from tuning.jobs.clock import Clock
 from tuning.jobs.submit import Patience
 from tuning.providers.vertex.tuner import VertexTuner
@@ -21,8 +21,8 @@ def ignore(line):
     pass
 
 
-def noted(prepared):
-    found = note.read(prepared)
+def the_note(prepared):
+    found = noted(prepared)
     assert found is not None
     return found
 
@@ -34,7 +34,7 @@ def submitted_in_the_end(tuner, request_, prepared):
         return 1, submit.submit_once(tuner, request_, prepared, ignore, patience)
     except ServiceError as fault:
         assert "run the same command again" in str(fault)
-        assert noted(prepared).job is None
+        assert the_note(prepared).job is None
     return 2, submit.submit_once(tuner, request_, prepared, ignore, patience)
 
 
@@ -51,7 +51,7 @@ def test_a_cut_connection_is_one_job(url, tuner, request_, prepared, cut, comman
     with cutting(url, cut) as proxy:
         took, job = submitted_in_the_end(VertexTuner("p", "us-central1", proxy), request_, prepared)
     assert [each.name for each in tuner.jobs()] == [job.name]
-    assert note.submitted(prepared)[1].name == job.name
+    assert submitted(prepared)[1].name == job.name
     assert took == commands
     assert cut.creates == commands  # a request that arrived was never sent twice
 
@@ -65,9 +65,9 @@ def test_a_create_without_an_answer_takes_the_note_from_the_job_before(url, tune
         submit.submit_once(
             VertexTuner("p", "us-central1", proxy), other, prepared, ignore, Patience(clock=aging(prepared))
         )
-    assert (noted(prepared).digest, noted(prepared).job) == (other.digest, None)
-    with pytest.raises(UserError, match="has no tuning job yet"):
-        note.submitted(prepared)
+    assert (the_note(prepared).digest, the_note(prepared).job) == (other.digest, None)
+    with pytest.raises(UserError, match="it is not known whether it has a job"):
+        submitted(prepared)
     job = submit.submit_once(tuner, other, prepared, ignore, Patience(clock=aging(prepared)))
     assert [each.name for each in tuner.jobs()] == [job.name, before.name]
 
@@ -160,6 +160,6 @@ def test_a_full_quota_is_not_waited_for_unasked_nor_for_longer_than_asked(full, 
 def test_a_job_that_is_being_cancelled_is_not_attached_to(tuner, request_, prepared, out):
     first = submit.submit_once(tuner, request_, prepared, ignore)
     tuner.cancel(first.name)
-    (out / "tuning/job.json").unlink()  # else the emulator is asked about the job, which is cancelled then
+    job_file(out).unlink()  # else the emulator is asked about the job, which is cancelled then
     assert [job.state for job in tuner.jobs()] == ["CANCELLING"]
     assert submit.submit_once(tuner, request_, prepared, ignore).name != first.name

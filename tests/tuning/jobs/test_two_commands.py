@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from tests import processes
-from tests.tuning.conftest import NO_TIME, aging
+from tests.tuning.conftest import NO_TIME, aging, noted, submitted
 from transforms.errors import ServiceError, UserError
 from transforms.storage import Storage
 from tuning import dataset
 from tuning.emulator import server
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.jobs import note, submit
+from tuning.jobs import note, runs, submit
 from tuning.jobs.claims import ANSWERED, HELD, OVER, SENT, Claims
 from tuning.jobs.clock import Clock
 from tuning.jobs.submit import Patience
@@ -62,7 +62,7 @@ def test_of_processes_at_the_same_moment_one_creates(place, url, tuner):
         names = {line.readline().strip() for line in lines}
     assert names == {job.name for job in tuner.jobs()}
     assert len(names) == 1
-    assert {note.submitted(prepared)[1].name} == names
+    assert {submitted(prepared)[1].name} == names
 
 
 @pytest.mark.parametrize("late", [0, LATE])
@@ -96,7 +96,7 @@ def test_two_copies_of_a_dataset_that_share_a_staging_folder_are_one_request(pla
     with ThreadPoolExecutor(8) as pool:
         names = set(pool.map(race, copies))
     assert [job.name for job in tuner.jobs()] == list(names)
-    assert {note.submitted(copy)[1].name for copy in copies} == names
+    assert {submitted(copy)[1].name for copy in copies} == names
 
 
 def test_requests_that_differ_do_not_wait_for_each_other(tuner, request_, prepared):
@@ -213,7 +213,7 @@ def test_whoever_was_taken_for_dead_does_not_send(tuner, request_, prepared):
     job = submit.submit_once(Stopped(), request_, prepared, lines.append, Patience(clock=NO_TIME))
     assert [each.name for each in tuner.jobs()] == [job.name]
     assert lines == [f"attached to {job.name}, submitted before for the same request (PENDING)"]
-    assert note.submitted(prepared)[1].name == job.name
+    assert submitted(prepared)[1].name == job.name
 
 
 @pytest.mark.parametrize("held", [HELD, SENT])
@@ -255,19 +255,19 @@ def test_a_refusal_frees_the_claim(request_, prepared):
         tuner = VertexTuner("p", "us-central1", url)
         with pytest.raises(ServiceError, match="429"):
             submit.submit_once(tuner, request_, prepared, ignore, Patience(clock=NO_TIME))
-        assert note.read(prepared) is None
+        assert noted(prepared) is None
         job = submit.submit_once(tuner, request_, prepared, ignore, Patience(clock=NO_TIME))
         assert [each.name for each in tuner.jobs()] == [job.name]
 
 
 def test_a_note_without_a_job_forbids_another_create_where_there_is_no_claim(tuner, request_, prepared):
     """Written before there were claims, or with another staging location."""
-    note.write(prepared, note.of(request_, None))
+    runs.write(prepared, note.of(request_, None))
     job = tuner.submit(request_)
     assert submit.submit_once(tuner, request_, prepared, ignore, Patience(clock=NO_TIME)).name == job.name
-    note.write(prepared, note.of(request_, None))
+    runs.write(prepared, note.of(request_, None))
     other = replace(request_, train_uri=request_.train_uri.replace("/tuning/", "/elsewhere/"), epochs=9)
-    note.write(prepared, note.of(other, None))
+    runs.write(prepared, note.of(other, None))
     with pytest.raises(ServiceError, match="nobody knows yet whether a job was created"):
         submit.submit_once(tuner, other, prepared, ignore, Patience(seconds=1.0, clock=NO_TIME))
     assert len(list(tuner.jobs())) == 1

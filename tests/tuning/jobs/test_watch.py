@@ -65,6 +65,55 @@ def test_a_checkpoint_is_news_although_the_state_is_not(monkeypatch):
     ]
 
 
+def long_lines(monkeypatch, states, seconds):
+    """What is told of long states, if each state is seen `seconds[i]` after the one before, by a fake clock."""
+    tuner = VertexTuner("p", "us-central1", "http://127.0.0.1:9")
+    jobs = iter([TuningJob(NAME, state) for state in states])
+    times = iter(seconds)
+    now = 1_000_000.0  # a clock may begin anywhere
+
+    def sleep(_):
+        nonlocal now
+        now += next(times)
+
+    monkeypatch.setattr(tuner, "get", lambda name: next(jobs))
+    people = People()
+    pace = Pace(30, clock=Clock(lambda: now, sleep))
+    assert watch.watch(tuner, next(jobs), people, pace, lambda job: None).ended
+    return [line for line in people.lines if "which is long" in line]
+
+
+@pytest.mark.parametrize("state", sorted(watch.LONG_SECONDS))
+@pytest.mark.parametrize(("beside", "told"), [(-1, False), (0, True), (1, True)])
+def test_a_state_is_long_from_its_limit_on(monkeypatch, state, beside, told):
+    limit = watch.LONG_SECONDS[state]
+    lines = long_lines(monkeypatch, [state, state, "SUCCEEDED"], [limit + beside, 1])
+    assert len(lines) == told
+    for line in lines:
+        assert line.startswith(
+            f"{NAME}: {state}, for {int(limit // 60)} min {beside} s, which is long: users who saw this"
+        )
+
+
+def test_a_long_state_is_told_once_and_again_of_the_next_one(monkeypatch):
+    queued, running = watch.LONG_SECONDS["QUEUED"], watch.LONG_SECONDS["RUNNING"]
+    states = ["QUEUED", *["QUEUED"] * 3, "RUNNING", *["RUNNING"] * 3, "SUCCEEDED"]
+    lines = long_lines(monkeypatch, states, [queued, queued, queued, 1, running, running, running, 1])
+    assert [line.partition(", for ")[0] for line in lines] == [f"{NAME}: QUEUED", f"{NAME}: RUNNING"]
+
+
+def test_what_came_before_a_state_does_not_make_it_long(monkeypatch):
+    """The limit counts from the change of the state, not from the beginning."""
+    queued, running = watch.LONG_SECONDS["QUEUED"], watch.LONG_SECONDS["RUNNING"]
+    states = ["QUEUED", "RUNNING", "RUNNING", "PENDING", "PENDING", "SUCCEEDED"]
+    assert not long_lines(monkeypatch, states, [queued - 1, 1, running - 1, 1, 1])
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "CANCELLING", "UPDATING", "UNSPECIFIED"])
+def test_a_state_without_a_limit_is_never_long(monkeypatch, state):
+    assert not long_lines(monkeypatch, [state, state, "FAILED"], [10 * max(watch.LONG_SECONDS.values()), 1])
+
+
 @pytest.mark.parametrize("poll", [10, 2, 0.5])
 def test_the_time_between_two_questions_grows_to_its_limit(tuner, request_, poll):
     waits: list[float] = []

@@ -12,9 +12,9 @@ from tuning.providers.base import BaseModel, Facts
 from tuning.providers.vertex import PROVIDER as VERTEX
 from tuning.providers.vertex import models
 
-TODAY = date(2026, 11, 1)
+TODAY = date(2026, 10, 1)
 PREVIEW = models.MODELS["gemini-3.1-flash-lite"]
-CMEK = models.MODELS["gemini-3.5-flash"]
+CMEK = models.MODELS["gemini-2.5-flash"]
 RETIRED = models.MODELS["gemini-2.5-pro"]
 KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 
@@ -78,7 +78,8 @@ def test_what_is_suggested_can_be_tuned_by_every_project(name, suggested):
     assert hint == (f"did you mean {suggested}?" if suggested else f"known: {', '.join(models.OPEN)}")
     for open_model in models.OPEN:
         found = models.MODELS[open_model]
-        models.refuse_wrong(found, found.locations[0], None, date(2100, 1, 1))  # nothing is announced of it
+        where = found.locations[0] if found.locations else "us-central1"
+        models.refuse_wrong(found, where, None, date(2100, 1, 1))  # nothing is announced of it
 
 
 def test_the_default_can_be_tuned_by_every_project():
@@ -184,7 +185,7 @@ def test_a_model_that_retires_is_refused_to_those_who_never_tuned_it(today, allo
 @pytest.mark.parametrize(
     ("model", "key", "told"),
     [
-        (PREVIEW, KEY, "takes no kms_key; leave it out, or use another --base_model: gemini-3.5-flash"),
+        (PREVIEW, KEY, "gemini-3.1-flash-lite takes no kms_key, got 'projects/"),
         (CMEK, "my-key", "must be projects/…/locations/…/keyRings/…/cryptoKeys/…, got 'my-key'"),
         (
             CMEK,
@@ -192,6 +193,8 @@ def test_a_model_that_retires_is_refused_to_those_who_never_tuned_it(today, allo
             "must be in the job's location 'us-central1', got 'europe-west4'",
         ),
         (CMEK, KEY, None),
+        (models.MODELS["gemini-3.5-flash"], KEY, "gemini-3.5-flash takes no kms_key"),
+        (models.MODELS["gemini-3.5-flash-lite"], KEY, "takes no kms_key"),  # nothing is known of it
         (PREVIEW, None, None),
     ],
 )
@@ -209,8 +212,8 @@ def test_every_fact_has_a_source_with_its_date():
     facts = {name for name in vars(limits) if name.startswith(("MAX_", "MIME_")) and "CHARS" not in name}
     assert facts - {"MAX_TOKENS_PER_SECOND"} == set(limits.SOURCES)
     for source in (*models.SOURCES.values(), *limits.SOURCES.values()):
-        assert source.mark in ("documented", "reported", "unverified")
-        assert (source.read, bool(source.where)) == (limits.FACTS_DATE, True)
+        assert source.mark in ("documented", "transcribed", "reported", "unverified")
+        assert (source.as_of, bool(source.where)) == (limits.FACTS_DATE, True)
 
 
 def tokens():
@@ -224,7 +227,7 @@ def test_the_estimate_is_tokens_times_epochs_times_price():
     cost = estimate(tokens(), VERTEX, PREVIEW, epochs=3)
     assert (cost.tokens, cost.upper_tokens) == (3 * (32_000 + 1_000 + 1), 3 * (35_000 + 4_000 + 4))
     assert (cost.cost, cost.upper_cost) == pytest.approx((99_003 * 3e-6, 117_012 * 3e-6))
-    assert "not Google's word" in cost.line()
+    assert "transcribed, Google's pricing page" in cost.line()
     assert tokens().unknown_audio == 1
 
 
@@ -235,6 +238,64 @@ def test_the_users_own_price_wins():
 
 
 def test_an_unknown_price_is_said_and_never_guessed():
-    cost = estimate(tokens(), VERTEX, models.MODELS["gemini-3.5-flash"], epochs=1)
+    cost = estimate(tokens(), VERTEX, models.MODELS["gemini-3.5-flash-lite"], epochs=1)
     assert (cost.cost, cost.upper_cost) == (None, None)
     assert "not known" in cost.line()
+
+
+@pytest.mark.parametrize(
+    ("model", "location", "asked_at"),
+    [
+        (PREVIEW, "us-central1", "us"),
+        (PREVIEW, "europe-west4", "eu"),
+        (PREVIEW, "asia-east1", "global"),
+        (PREVIEW, "eu", "eu"),
+        (CMEK, "us-central1", "us-central1"),  # Gemini 2.5 answers in its region
+        (CMEK, "asia-east1", "asia-east1"),
+    ],
+)
+def test_a_base_model_is_asked_where_it_answers(model, location, asked_at):
+    assert models.base_location(model, location) == asked_at
+
+
+@pytest.mark.parametrize(
+    ("location", "places"),
+    [
+        ("us-central1", ("us-central1", "us")),
+        ("europe-west4", ("europe-west4", "eu")),
+        ("asia-east1", ("asia-east1",)),
+        ("us", ("us",)),
+    ],
+)
+def test_a_tuned_model_lies_in_the_region_or_in_the_multi_region_around_it(location, places):
+    assert models.lands_in(location) == places
+
+
+_ALL = (1, 2, 4, 8, 16)
+_REGIONS, _US_EU, _ANYWHERE = ("us-central1", "europe-west4"), ("us", "eu"), ("global", "us", "eu")
+# Name, sizes; where tuned, where the tuned one answers, and the untuned; $ training, in and out; factor; CMEK; dates.
+TABLE = [
+    ("gemini-3.5-flash", _ALL, _REGIONS, _US_EU, _ANYWHERE, 10, (2.25, 13.5), 1.5, False, None, None),
+    ("gemini-3.1-flash-lite", _ALL, _REGIONS, _US_EU, _ANYWHERE, 3, (0.375, 2.25), 1.5, False, None, None),
+    ("gemini-3.5-flash-lite", None, None, None, _ANYWHERE, None, None, 1.5, None, None, None),
+    ("gemini-2.5-flash", _ALL, (), (), (), 5, None, 1, None, "2026-10-20", "2027-03-31"),
+    ("gemini-2.5-flash-lite", _ALL, (), (), (), 1.5, None, 1, None, "2026-10-20", "2027-01-28"),
+    ("gemini-2.5-pro", (1, 2, 4, 8), (), (), (), 25, None, 1, None, "2026-10-20", "2027-03-31"),
+]
+
+
+def test_the_models_are_those_of_the_documentation():
+    found = [
+        (
+            *(model.name, model.adapter_sizes, model.locations, model.serving_locations, model.base_locations),
+            *(model.price_per_million, model.tuned_prices, model.tuned_factor, model.cmek),
+            *(day and str(day) for day in (model.retired_for_new, model.shut_down)),
+        )
+        for model in models.MODELS.values()
+    ]
+    assert found == TABLE
+
+
+def test_no_fact_says_that_it_is_newer_than_the_newest_copy():
+    newest = date(2026, 9, 25)
+    assert all(source.as_of <= newest for source in (*models.SOURCES.values(), *limits.SOURCES.values()))

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 
 from tests.sounds import tone
+from tests.tuning.conftest import job_file
 from tests.tuning.providers.test_rows import FLAC, blob, model, row, user
 from transforms.audio import encode
 from transforms.errors import ServiceError, UserError
 from transforms.listener import SILENT
 from transforms.settings import Settings
-from tuning.emulator import server
+from tuning.emulator import scenario, server
 from tuning.jobs import submit, watch
 from tuning.jobs.clock import Clock, Pace
 from tuning.providers.base import Answer, Question, TuningJob
@@ -191,7 +193,7 @@ def test_one_request_is_one_job_however_often_it_is_submitted(tuner, request_, p
 
 def test_a_lost_note_is_made_up_for_by_the_label(tuner, request_, prepared, out):
     first = submit.submit_once(tuner, request_, prepared, print)
-    (out / "tuning/job.json").unlink()
+    job_file(out).unlink()
     assert submit.submit_once(tuner, request_, prepared, print).name == first.name
 
 
@@ -237,12 +239,39 @@ def test_the_emulators_model_remembers_its_training_and_claims_nothing_else(tune
     end, _ = followed(tuner, tuner.submit(request_))
     line = (out / "tuning/train.jsonl").read_bytes().splitlines()[5]
     target = json.loads(line)["contents"][1]["parts"][0]["text"]
-    assert tuner.ask(end.endpoint, question(line)) == Answer(target, "STOP")
+    assert tuner.ask(end.endpoint, question(line)) == Answer(target, "STOP", 29, -(-len(target) // 4))
     payload = encode.encode((tone(99, 16_000, 1.5) * 32_767).astype(np.int16), Settings()).content
     other = row(user({"text": "p"}, blob(payload)), model({"text": "x"}))
     told_ = "[emulator] heard 1.5 s of audio/flac; nothing was learned, so nothing is predicted"
     assert tuner.ask(end.endpoint, question(other)).text == told_
-    assert tuner.ask("gemini-3.1-flash-lite", question(line)).text.startswith("[emulator]")
+    base = VertexTuner("p", "us", tuner.api_endpoint)
+    assert str(base.ask(FLASH_LITE, question(line)).text).startswith("[emulator]")
+
+
+FLASH_LITE = "gemini-3.1-flash-lite"
+
+
+@pytest.mark.parametrize(
+    ("model", "location", "told"),
+    [
+        (FLASH_LITE, "us-central1", "asked in 'us-central1'; this model answers only in global, us, eu"),
+        (FLASH_LITE, "europe-west4", "asked in 'europe-west4'; this model answers only in global, us, eu"),
+        (f"{FLASH_LITE}@001", "us", "and by its name without a version"),
+        (FLASH_LITE, "global", None),
+        (FLASH_LITE, "us", None),
+        (FLASH_LITE, "eu", None),
+        ("gemini-2.5-flash", "asia-east1", None),
+        ("projects/p/locations/us-central1/endpoints/1", "us-central1", "lies elsewhere: cliptune jobs lists"),
+    ],
+)
+def test_a_model_that_is_not_found_comes_with_where_it_answers(url, model, location, told):
+    with pytest.raises(ServiceError, match=told) if told else nullcontext():
+        assert VertexTuner("p", location, url).ask(model, question(row())).text
+
+
+def test_a_lenient_scenario_asks_every_model_everywhere():
+    with server.running(played=scenario.Scenario(strict=False)) as lenient:
+        assert VertexTuner("p", "us-central1", lenient).ask(FLASH_LITE, question(row())).text
 
 
 def test_an_endpoint_is_asked_in_its_own_location(url, request_, out):

@@ -1,6 +1,6 @@
 """The base models that can be tuned, as data.
 
-`SOURCES` names the source of every field of `BaseModel`, and the day on which it was read.
+`SOURCES` names the source of every field of `BaseModel`, and the day of the newest copy that says so.
 Nothing here was tried against the live service.
 """
 
@@ -17,41 +17,68 @@ from transforms.limits import DOCS, TUNING_DOCS, Source
 from tuning.providers.base import BaseModel
 
 _TUNING = Source("documented", TUNING_DOCS)
-_LIFECYCLE = Source("documented", f"{DOCS}/learn/model-versions")
-_USERS = Source("reported", "users' bills and forum posts")
+_THINKING = Source("documented", f"{DOCS}/thinking")
+_PRICES = Source("transcribed", "Google's pricing page, as others have copied it")
+_FACTOR = Source("documented", f"{DOCS}/models/gemini-reinforcement-tuning; two older pages say: the same price")
+_BASE = Source("reported", "users' requests in five tuning regions, all answered with 404")
+_LIFECYCLE = Source("reported", "Google's e-mail to its customers, as users quote it")
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "name": _TUNING,
         "adapter_sizes": _TUNING,
         "locations": _TUNING,
         "serving_locations": _TUNING,
-        "price_per_million": _USERS,
-        "thinking": Source("documented", f"{DOCS}/thinking"),
+        "base_locations": _BASE,
+        "price_per_million": _PRICES,
+        "tuned_prices": _PRICES,
+        "tuned_factor": _FACTOR,
+        "thinking": _THINKING,
         "cmek": _TUNING,
         "retired_for_new": _LIFECYCLE,
         "shut_down": _LIFECYCLE,
+        "remark": Source("reported", "users' posts, and two pages of the documentation that contradict each other"),
     }
 )
 
 _ALL_SIZES = (1, 2, 4, 8, 16)
 _SHOWN_CHARS = 100
 _TWO_REGIONS = ("us-central1", "europe-west4")
-_US_EU = ("us", "eu")
+# Each covers the regions whose name begins with what stands beside it.
+MULTI_REGIONS: Mapping[str, str] = MappingProxyType({"us": "us-", "eu": "europe-"})
+_US_EU = tuple(MULTI_REGIONS)
+_ANYWHERE = ("global", *_US_EU)
 _RETIRED = date(2026, 10, 20)
 _LEVEL: Mapping[str, str | int] = {"thinking_level": "MINIMAL"}
 _BUDGET: Mapping[str, str | int] = {"thinking_budget": 0}
 _LEAST_BUDGET: Mapping[str, str | int] = {"thinking_budget": 128}  # the Pro model always thinks
+_HANGS = (
+    "it is closed to projects that are new or were inactive, and users saw its jobs stay in RUNNING for 2 to 22 hours"
+)
+_DOUBT = "it is not certain that it can be tuned: one page of the documentation says no, a newer one lists it"
+
+
+def _third(  # Gemini 3: tuned in two regions, answers in multi-regions, its tuned models cost half as much again
+    name: str, price: float | None, tuned_prices: tuple[float, float] | None
+) -> BaseModel:
+    return BaseModel(name, _ALL_SIZES, _TWO_REGIONS, _US_EU, _ANYWHERE, price, tuned_prices, 1.5, _LEVEL, cmek=False)
+
+
+def _second(  # Gemini 2.5: all of it in the region where it is tuned
+    name: str, sizes: tuple[int, ...], price: float, thinking: Mapping[str, str | int], shut_down: date
+) -> BaseModel:
+    return BaseModel(name, sizes, (), (), (), price, None, 1.0, thinking, None, _RETIRED, shut_down, remark=_HANGS)
+
 
 MODELS: Mapping[str, BaseModel] = MappingProxyType(
     {
         model.name: model
         for model in (
-            BaseModel("gemini-3.5-flash", _ALL_SIZES, _TWO_REGIONS, _US_EU, None, _LEVEL),
-            BaseModel("gemini-3.1-flash-lite", _ALL_SIZES, _TWO_REGIONS, _US_EU, 3.0, _LEVEL, cmek=False),
-            BaseModel("gemini-3.5-flash-lite", _ALL_SIZES, _TWO_REGIONS, _US_EU, None, _LEVEL),
-            BaseModel("gemini-2.5-flash", _ALL_SIZES, (), (), 5.0, _BUDGET, True, _RETIRED, date(2027, 3, 31)),
-            BaseModel("gemini-2.5-flash-lite", _ALL_SIZES, (), (), 1.5, _BUDGET, True, _RETIRED, date(2027, 1, 28)),
-            BaseModel("gemini-2.5-pro", (1, 2, 4, 8), (), (), 25.0, _LEAST_BUDGET, True, _RETIRED, date(2027, 3, 31)),
+            _third("gemini-3.5-flash", 10.0, (2.25, 13.50)),
+            _third("gemini-3.1-flash-lite", 3.0, (0.375, 2.25)),
+            BaseModel("gemini-3.5-flash-lite", None, None, None, _ANYWHERE, None, None, 1.5, _LEVEL, remark=_DOUBT),
+            _second("gemini-2.5-flash", _ALL_SIZES, 5.0, _BUDGET, date(2027, 3, 31)),
+            _second("gemini-2.5-flash-lite", _ALL_SIZES, 1.5, _BUDGET, date(2027, 1, 28)),
+            _second("gemini-2.5-pro", (1, 2, 4, 8), 25.0, _LEAST_BUDGET, date(2027, 3, 31)),
         )
     }
 )
@@ -112,6 +139,23 @@ def check_location(location: str) -> str:
     if not re.fullmatch(r"[a-z]+(-[a-z]+)*[0-9]*", location):
         raise UserError(f"location must be the name of a region such as us-central1, got {location!r}")
     return location
+
+
+def base_location(model: BaseModel, location: str) -> str:
+    """Where a base model can be asked that is tuned in `location`: there, or as near as it answers."""
+    if not model.base_locations or location in model.base_locations:
+        return location
+    return next(place for place in (_multi_region(location), *model.base_locations) if place in model.base_locations)
+
+
+def lands_in(location: str) -> tuple[str, ...]:
+    """The locations of what was tuned in `location`. Of Gemini 3, two sources contradict each other: both are here."""
+    around = _multi_region(location)
+    return (location, around) if around else (location,)
+
+
+def _multi_region(location: str) -> str | None:
+    return next((name for name, start in MULTI_REGIONS.items() if location.startswith(start)), None)
 
 
 def location_of(name: str) -> tuple[str, str]:
@@ -181,7 +225,7 @@ def refuse_wrong(
     """
     check_location(location)
     _refuse_location(model, location)
-    if adapter_size is not None and adapter_size not in model.adapter_sizes:
+    if adapter_size is not None and model.adapter_sizes is not None and adapter_size not in model.adapter_sizes:
         sizes = ", ".join(map(str, model.adapter_sizes))
         raise UserError(f"adapter_size of {model.name} must be one of {sizes}, got {adapter_size}")
     if model.shut_down and today >= model.shut_down:
@@ -204,9 +248,8 @@ def _refuse_location(model: BaseModel, location: str) -> None:
 
 
 def _refuse_key(model: BaseModel, location: str, kms_key: str) -> None:
-    if not model.cmek:
-        names = ", ".join(other.name for other in MODELS.values() if other.cmek and not other.retired_for_new)
-        raise UserError(f"{model.name} takes no kms_key; leave it out, or use another --base_model: {names}")
+    if model.cmek is False or model.adapter_sizes is None:  # of the latter, nothing is known for certain
+        raise UserError(f"{model.name} takes no kms_key, got {kms_key[:_SHOWN_CHARS]!r}; leave it out")
     found = re.fullmatch(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+", kms_key)
     if not found:
         raise UserError(f"kms_key must be projects/…/locations/…/keyRings/…/cryptoKeys/…, got {kms_key!r}")

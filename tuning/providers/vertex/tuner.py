@@ -17,7 +17,7 @@ from google.oauth2.credentials import Credentials
 
 from transforms.errors import ServiceError, UserError
 from tuning.providers.base import REQUEST_LABEL, Answer, Question, TuningJob, TuningRequest
-from tuning.providers.vertex.models import check_location, location_of_endpoint
+from tuning.providers.vertex.models import MODELS, check_location, location_of, location_of_endpoint
 
 TIMEOUT_MS = 120_000
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -96,7 +96,7 @@ class VertexTuner:
     def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
         """Sets the checkpoint with which the tuned model's endpoint answers."""
         with _faults(f"make {checkpoint} the default checkpoint of {model}"):
-            self._client(self.location).models.update(
+            self._client(location_of(model)[1]).models.update(
                 model=model, config=types.UpdateModelConfig(default_checkpoint_id=checkpoint)
             )
 
@@ -105,9 +105,10 @@ class VertexTuner:
         client = self._client(location_of_endpoint(model)[1] if "/" in model else self.location)
         config = types.GenerateContentConfig(
             system_instruction=question.system_instruction,
+            max_output_tokens=question.max_output_tokens,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
         )
-        with _faults(f"ask {model}"):
+        with _faults(f"ask {model}", _elsewhere(model, self.location)):
             response = client.models.generate_content(model=model, contents=list(question.contents), config=config)
         return _answer(response)
 
@@ -132,12 +133,19 @@ def _throw_away_credentials() -> Credentials:
 
 
 def _answer(response: types.GenerateContentResponse) -> Answer:
-    candidates = response.candidates or []
+    candidates, tokens = response.candidates or [], _tokens(response.usage_metadata)
     if not candidates:
         blocked = response.prompt_feedback.block_reason if response.prompt_feedback else None
-        return Answer(None, f"BLOCKED_{blocked.name}" if blocked else None)
+        return Answer(None, f"BLOCKED_{blocked.name}" if blocked else None, *tokens)
     reason = candidates[0].finish_reason
-    return Answer(response.text, reason.name if reason else None)
+    return Answer(response.text, reason.name if reason else None, *tokens)
+
+
+def _tokens(usage: types.GenerateContentResponseUsageMetadata | None) -> tuple[int | None, int | None]:
+    """The tokens of question and answer. What the model thought is paid as output."""
+    if usage is None or usage.prompt_token_count is None:
+        return None, None
+    return usage.prompt_token_count, (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
 
 
 def _tune(client: genai.Client, request: TuningRequest) -> types.TuningJob:
@@ -210,13 +218,28 @@ def _progress(job: types.TuningJob) -> dict[str, Any]:
     }
 
 
+def _elsewhere(model: str, location: str) -> str:
+    """What may be the matter when a model is not found."""
+    if "/" in model:
+        problem = "the endpoint was deleted, is of another project, or lies elsewhere"
+        return f"{problem}: cliptune jobs lists each model's endpoint with its location"
+    known = MODELS.get(model)
+    places = ", ".join(known.base_locations) if known and known.base_locations else "some regions"
+    return f"asked in {location!r}; this model answers only in {places}, and by its name without a version"
+
+
 @contextmanager
-def _faults(action: str) -> Iterator[None]:
-    """Turns the SDK's exceptions into UserError, which the user can mend, or ServiceError. `action` is a verb."""
+def _faults(action: str, not_found: str = "") -> Iterator[None]:
+    """Turns the SDK's exceptions into UserError, which the user can mend, or ServiceError.
+
+    Args:
+      action: a verb and its object.
+      not_found: what may be the matter if the service answers 404.
+    """
     try:
         yield
     except errors.APIError as fault:
-        _raise_api_error(action, fault)
+        _raise_api_error(action, fault, not_found)
     except httpx.HTTPError as fault:
         sent = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         message = f"cannot {action}: no answer from the service ({type(fault).__name__})"
@@ -231,12 +254,13 @@ def _faults(action: str) -> Iterator[None]:
         raise UserError(f"cannot {action}: no valid Google Cloud credentials; {_LOGIN}") from fault
 
 
-def _raise_api_error(action: str, fault: errors.APIError) -> NoReturn:
+def _raise_api_error(action: str, fault: errors.APIError, not_found: str) -> NoReturn:
     if fault.code == 401:
         raise UserError(f"cannot {action}: the credentials are not valid any more; {_LOGIN}") from fault
     text = _without_secrets(" ".join(str(fault.message or "no message").split())[:500])
-    hint = "; the account needs roles/aiplatform.user on the project" if fault.code == 403 else ""
-    message = f"cannot {action}: {fault.code} {fault.status}: {text}{hint}"
+    hints = {403: "the account needs roles/aiplatform.user on the project", 404: not_found}
+    hint = hints.get(fault.code, "")
+    message = "; ".join(filter(None, (f"cannot {action}: {fault.code} {fault.status}: {text}", hint)))
     raise ServiceError(message, fault.code in _TRANSIENT, fault.code) from fault
 
 

@@ -1,0 +1,207 @@
+"""The tuning runs of a dataset: `OUT/tuning/runs/NAME/`, one folder for each request that was submitted.
+
+A run is its request: whoever asks for the same again finds the same run. An `OUT/tuning/job.json` of an earlier version
+is read as one run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from transforms.errors import StorageError, UserError
+from transforms.storage import uris
+from tuning.cost import Estimate
+from tuning.dataset import DAMAGES, Dataset, damage
+from tuning.jobs import note
+from tuning.jobs.note import JOB_FILE, Note
+from tuning.providers.base import TuningJob, TuningRequest
+
+RUNS_FOLDER = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One tuning run of a dataset.
+
+    Attributes:
+      name: of its folder; for people, and for --run.
+      path: of its note, below the dataset's `tuning` folder.
+      note: its request, and its job as last seen.
+    """
+
+    name: str
+    path: str
+    note: Note
+
+    @property
+    def job(self) -> TuningJob:
+        """The job.
+
+        Raises:
+          UserError: it is not known whether there is one.
+        """
+        if self.note.job is None:
+            problem = f"run {self.name} was sent, and it is not known whether it has a job"
+            raise UserError(f"{problem}; run its cliptune tune again, or name another run by --run")
+        return self.note.job
+
+
+def name_of(request: TuningRequest) -> str:
+    """The run's name: what people tell runs apart by, and the beginning of the digest, which tells all apart."""
+    model = re.sub(r"[^a-z0-9.-]+", "-", request.base_model.rpartition("/")[2].lower())
+    return f"{model}-{request.epochs}-epoch{'s' * (request.epochs != 1)}-{request.digest[:8]}"
+
+
+def of(prepared: Dataset) -> list[Run]:
+    """All runs of a dataset, the newest last.
+
+    Raises:
+      UserError: the note of a run is damaged.
+    """
+    found: dict[str, Run] = {}
+    for path in _paths(prepared):
+        kept = _read(prepared, path)
+        if kept is not None:
+            found.setdefault(kept.digest, _run(path, kept))
+    return sorted(found.values(), key=_age)
+
+
+def _age(run: Run) -> tuple[bool, str]:
+    """Sorts runs by age. One without a job is being submitted."""
+    job = run.note.job
+    return job is None, (job.create_time if job else None) or ""
+
+
+def find(prepared: Dataset, request: TuningRequest) -> Run | None:
+    """The run of a request; None if it was not submitted. The other runs are not read.
+
+    Raises:
+      UserError: the note of the run is damaged.
+    """
+    for path in (_path_of(request), JOB_FILE):
+        kept = _read(prepared, path)
+        if kept is not None and kept.digest == request.digest:
+            return _run(path, kept)
+    return None
+
+
+def of_job(prepared: Dataset, name: str) -> Run | None:
+    """The run of a job; None if the dataset has none."""
+    return next((run for run in of(prepared) if run.note.job is not None and run.note.job.name == name), None)
+
+
+def another_goes_on(prepared: Dataset, request: TuningRequest) -> bool:
+    """Whether the job of another request goes on, as last seen."""
+    others = [run.note.job for run in of(prepared) if run.note.digest != request.digest]
+    return any(job is not None and not job.ended for job in others)
+
+
+def newest(prepared: Dataset) -> Run | None:
+    """The run that was submitted last; None if nothing was submitted."""
+    return next(iter(reversed(of(prepared))), None)
+
+
+def pick(prepared: Dataset, name: str | None, finished: bool = False) -> Run:
+    """The run that is meant.
+
+    Args:
+      prepared: the dataset.
+      name: of the run; None for the newest one that goes on, else the newest.
+      finished: for None: whether the newest run whose model answers is meant instead.
+
+    Raises:
+      UserError: there is no such run, or nothing was submitted.
+    """
+    runs = of(prepared)
+    if not runs:
+        raise UserError(f"{prepared.name} has no tuning job yet; submit one with cliptune tune {prepared.name}")
+    if name is not None:
+        matching = [run for run in runs if run.name == name]
+        if not matching:
+            known = ", ".join(run.name for run in runs)
+            raise UserError(f"run must be a run of {prepared.name}, got {name!r}; known: {known}")
+        return matching[0]
+    # Of one that was sent without an answer it is not known whether it goes on: it is the newest.
+    wanted = [run for run in runs if (_answers(run) if finished else run.note.job is None or not run.job.ended)]
+    return (wanted or runs)[-1]
+
+
+def _answers(run: Run) -> bool:
+    return run.note.job is not None and run.note.job.answers
+
+
+def write(prepared: Dataset, kept: Note) -> None:
+    """Writes the note of a run."""
+    before = find(prepared, kept.request)
+    _write(prepared, before.path if before else _path_of(kept.request), kept)
+
+
+def _write(prepared: Dataset, path: str, kept: Note) -> None:
+    """Writes a note.
+
+    Commands that follow one job may write at the same moment, which a bucket refuses all but one of: whichever of these
+    notes stays is true.
+    """
+    try:
+        prepared.storage.write_bytes(prepared.tuning_uri(path), note.dump(kept))
+    except StorageError:
+        there = _read(prepared, path)
+        if there is None or _subject(there) != _subject(kept):
+            raise
+
+
+def restore(prepared: Dataset, request: TuningRequest, before: Note | None) -> None:
+    """Puts back what was noted of a request before; None if nothing was."""
+    if before is not None:
+        write(prepared, before)
+    elif (run := find(prepared, request)) is not None:
+        prepared.storage.delete(prepared.tuning_uri(run.path))
+
+
+def update(prepared: Dataset, job: TuningJob) -> None:
+    """Replaces the job in the note of its run."""
+    run = of_job(prepared, job.name)
+    if run is not None:
+        _write(prepared, run.path, replace(run.note, job=job))
+
+
+def noted(prepared: Dataset, request: TuningRequest, job: TuningJob | None, estimate: Estimate | None = None) -> None:
+    """Notes the job of a request; None while it is not known. What it was estimated to cost when it was sent stays."""
+    before = find(prepared, request)
+    earlier = before.note.estimate if before else None
+    path = before.path if before else _path_of(request)
+    _write(prepared, path, replace(note.of(request, job), estimate=earlier or estimate))
+
+
+def _run(path: str, kept: Note) -> Run:
+    return Run(path.split("/")[1] if "/" in path else name_of(kept.request), path, kept)
+
+
+def _path_of(request: TuningRequest) -> str:
+    return f"{RUNS_FOLDER}/{name_of(request)}/{JOB_FILE}"
+
+
+def _paths(prepared: Dataset) -> Iterator[str]:
+    """Where there is a note, or should be one: a folder of a run with anything in it."""
+    listed = prepared.storage.list_files(prepared.tuning_uri(RUNS_FOLDER))
+    below = [uris.below(prepared.tuning_uri(RUNS_FOLDER), uri).split("/") for uri in listed]
+    for name in sorted({parts[0] for parts in below if len(parts) > 1}):
+        yield f"{RUNS_FOLDER}/{name}/{JOB_FILE}"
+    yield JOB_FILE
+
+
+def _read(prepared: Dataset, path: str) -> Note | None:
+    try:
+        return note.load(prepared.storage.read_bytes(prepared.tuning_uri(path)))
+    except FileNotFoundError:
+        return None
+    except DAMAGES as fault:
+        problem = f"{prepared.name}/tuning/{path} is damaged ({damage(fault)}): it names the dataset's tuning job"
+        remedy = "delete it if no job of this dataset is running, as cliptune jobs tells"
+        raise UserError(f"{problem}; {remedy}; cliptune tune finds a running one again") from None
+
+
+def _subject(kept: Note) -> tuple[str, str | None]:
+    return kept.digest, kept.job.name if kept.job else None
