@@ -56,7 +56,8 @@ class Pattern:
         """
         if self.is_short(text):
             return re.search(self.text, text) is not None
-        if not self._searches_slowly:
+        # Of letters and digits outside of ASCII, `regex` and `re` have different ideas.
+        if not self._searches_slowly and (text.isascii() or self._re2 is None):
             import regex  # noqa: PLC0415 -- few datasets have a schema with such an expression
 
             try:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import threading
 from typing import Any
@@ -169,7 +170,7 @@ def test_nothing_is_written_through_a_link_in_the_output(place, prepare, name, f
     assert contents(place / "away") == before
     assert run.status == (1 if (place / "out" / name).is_symlink() else 0)
     if run.status:
-        assert "a link that leads out of the folder" in run.stderr.splitlines()[-1]
+        assert re.search(r"is a link, behind|a link that leads out of the folder", run.stderr.splitlines()[-1])
 
 
 @contextlib.contextmanager
@@ -226,7 +227,9 @@ def test_of_many_clips_whose_names_change_places_with_links_none_is_the_secret(p
     assert prepare("secret/m.jsonl", "of_secret", "--keep_silence").json["accepted"] == 2
     with swapping(pairs):
         run = prepare("data/m.jsonl", "out", "--validation_fraction=0", "--keep_silence", ANY)
-    assert run.status == 0
+    if run.status:  # the rows had other places when they were read again
+        assert "the manifest data/m.jsonl changed while it was read" in run.stderr
+        return
     secrets = {row["audio_sha256"] for row in ledger(place / "of_secret")}
     rows = ledger(place / "out")
     assert len(rows) == number

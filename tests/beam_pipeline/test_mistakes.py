@@ -229,7 +229,8 @@ def test_on_a_real_stderr_a_workers_fault_is_one_line_too(folder, prepare):
     write_manifest(folder / "m.jsonl", FEW)
     prepare(folder / "m.jsonl", folder / "out")
     shutil.rmtree(folder / "out/train")
-    (folder / "out/train").write_text("in the way of a folder")
+    (folder / "out/train/train-00000-of-00001.jsonl").mkdir(parents=True)
+    (folder / "out/train/train-00000-of-00001.jsonl/x").write_text("in the way of a file")
     words = [sys.executable, "-m", "cliptune", "prepare", "--manifest", folder / "m.jsonl", "--output", folder / "out"]
     done = processes.run(words, cwd=EXAMPLES.parent)
     assert "cliptune prepare: cannot write" in done.stderr

@@ -74,5 +74,6 @@ def test_the_same_command_again_reads_every_file_once_and_writes_none(
     files = len(storage.list_files(f"{bucket}/out"))
     requests.clear()
     assert prepare(f"{bucket}/m.jsonl", f"{bucket}/out").json["reused"] == 5
-    # The manifest twice, and the report once more; whether a killed command has left something of its joining.
-    assert +requests == Counter(read=files + 3, metadata=2, list=1)
+    # The manifest twice, its identity before, between and after; the report once more, and three times what the dataset
+    # was made from; each recording is asked for; whether a killed command has left something of its joining.
+    assert +requests == Counter(read=files + 6, metadata=10, list=1)

@@ -76,6 +76,8 @@ def _by_handle(path: str, folders: Sequence[str] | None) -> int:
             raise outside(path)
         _refuse_irregular(os.fstat(handle).st_mode, path)
         return os.open(name, _FLAGS)  # what the handle stands for, whatever has its name now
+    except PermissionError as error:
+        raise PermissionError(error.errno, error.strerror, path) from None
     finally:
         os.close(handle)
 
