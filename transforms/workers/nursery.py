@@ -7,6 +7,7 @@ safe, whatever the program that uses it does. The program itself is never forked
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -102,11 +103,17 @@ class Nursery:
         self._process.returncode = 0  # it is no child of this process, which need not wait for it
 
     def _ask(self, what: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
-        with self._lock:
-            socket.send_fds(self._control, [_REQUEST.pack(what, pid)], descriptors)
-            reply = self._control.recv(_REPLY.size, socket.MSG_WAITALL)
+        died = ConnectionResetError("the process that starts workers has died")
+        try:
+            with self._lock:
+                socket.send_fds(self._control, [_REQUEST.pack(what, pid)], descriptors)
+                reply = self._control.recv(_REPLY.size, socket.MSG_WAITALL)
+        except OSError as fault:
+            if fault.errno == errno.EBADF:  # another thread has found that out, and replaced it
+                raise died from None
+            raise
         if len(reply) < _REPLY.size:
-            raise ConnectionResetError("the process that starts workers has died")
+            raise died
         return int(_REPLY.unpack(reply)[0])
 
 

@@ -195,6 +195,14 @@ def test_a_dead_nursery_is_replaced(pool):
     assert run(pool, "pid") != before
 
 
+def test_a_nursery_that_another_thread_has_stopped_is_a_dead_one():
+    nursery = Nursery([])
+    nursery.stop()
+    for ask in (nursery.fork, lambda: nursery.wait(1), lambda: nursery.kill(1)):
+        with pytest.raises(ConnectionError, match="has died"):
+            ask()
+
+
 def kill_the_nursery():
     pools.started()._process.kill()
     pools.started()._process.wait(30)
