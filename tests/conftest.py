@@ -1,5 +1,6 @@
 """What tests of every package share."""
 
+import multiprocessing.util
 import signal
 import socket
 import time
@@ -13,6 +14,9 @@ from tests.gcs_proxy import Proxy
 from transforms.storage import Storage
 
 storage = Storage()
+
+# Made once a process, and short: below the folder of a test, the names of sockets would be too long.
+multiprocessing.util.get_temp_dir()
 
 # In the background of a script, and below a parent that does not care how its children end, a process starts with
 # signals ignored, and so do its own. The tests send Ctrl-C and ask for exit statuses.

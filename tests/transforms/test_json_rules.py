@@ -48,7 +48,12 @@ SCHEMAS = st.recursive(st.sampled_from([True, False, {}, {"type": "string"}]), _
 @given(SCHEMAS, VALUES)
 def test_the_rules_say_what_the_library_says(schema, value):
     found = best_match(Draft202012Validator(schema).iter_errors(value))
-    assert Rules(schema).broken(value) == (f"{found.json_path}: {found.message[:300]}" if found else "")
+    try:
+        told = Rules(schema).broken(value)
+    except TooManyStepsError as fault:  # a pattern that may take for ever, which it tells rather than tries
+        assert "may take too long beside unevaluated ones" in str(fault)
+        return
+    assert told == (f"{found.json_path}: {found.message[:300]}" if found else "")
 
 
 LAUGHS = {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i - 1}"}] * 2} for i in range(1, 60)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -197,7 +198,7 @@ def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> 
 
 def _look(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
     folder, storage = output.folder, output.storage
-    if storage.leads_out(uris.join(folder, RUN_FILE)):
+    if storage.leads_out(uris.join(folder, RUN_FILE)) and os.path.isfile(uris.join(folder, RUN_FILE)):  # noqa: PTH113
         problem = "a link that leads out of the folder"
         raise UserError(f"{uris.join(folder, RUN_FILE)} is {problem}; remove it, and run the same command again")
     before = storage.generation(uris.join(folder, RUN_FILE))
