@@ -60,5 +60,5 @@ setup(
     package_data={"": ["py.typed"]},
     install_requires=WORKER,
     extras_require={"tuning": TUNING, "test": TUNING + TEST, "mutants": MUTANTS},
-    entry_points={"console_scripts": ["cliptune = cliptune.main:main"]},
+    entry_points={"console_scripts": ["cliptune = cliptune.__main__:main"]},
 )

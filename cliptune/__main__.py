@@ -1,6 +1,7 @@
 """`python -m cliptune`."""
 
 import os
+import signal
 import sys
 
 # `-m` puts the current folder in front, and a random.py there would be taken for Python's own: imports come later.
@@ -12,7 +13,14 @@ except OSError:  # it was deleted, and nothing can be imported from it
 if sys.path and sys.path[0] == _current != _here:
     del sys.path[0]
 
+# While much is imported there is nobody to tell of Ctrl-C: it ends the process without a word.
+_interrupt = signal.getsignal(signal.SIGINT)
+if _interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from cliptune.main import main  # noqa: E402
+
+signal.signal(signal.SIGINT, _interrupt)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -38,8 +38,8 @@ ORDER = {
         *("", "limits", "bounds", "printable", "reasons", "errors", "locks", "temporary", "region", "records"),
         *("listener", "ordered", "text", "clip"),
         *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
-        *("storage.uris", "storage.base", "storage.opening", "storage.local", "storage.confined"),
-        *("storage.gcs_client", "storage.gcs", "storage"),
+        *("storage.uris", "storage.base", "storage.opening", "storage.parts", "storage.local", "storage.confined"),
+        *("storage.gcs_client", "storage.gcs_read", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.budget", "workers.shortage", "workers.bounds"),
         *("workers.worker", "workers.nursery", "workers.pool"),
         *(
@@ -114,7 +114,7 @@ ORDER = {
     ],
     "beam_pipeline": [
         *("", "requests", "job", "progress", "spool", "write_shards", "pipeline", "runners", "options", "faults"),
-        *("embedded", "elsewhere", "prepare", "__main__"),
+        *("embedded", "elsewhere", "inputs", "prepare", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),

@@ -48,4 +48,4 @@ def test_the_packages_are_marked_as_typed(wheel):
 
 def test_the_command_is_installed(wheel):
     (points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "cliptune = cliptune.main:main" in wheel.read(points).decode()
+    assert "cliptune = cliptune.__main__:main" in wheel.read(points).decode()

@@ -12,7 +12,7 @@ from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifes
 from transforms.audio import encode
 from transforms.errors import StorageError
 from transforms.storage import Storage
-from transforms.storage.local import PART_PREFIX
+from transforms.storage.parts import PART_PREFIX
 
 SLOW_TO_IMPORT = {
     "apache_beam",

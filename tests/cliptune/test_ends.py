@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -173,6 +174,20 @@ def test_a_current_folder_that_was_deleted_is_one_line(manifest, tmp_path, modul
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cliptune prepare: the current folder is not there any more; change to one that is\n"
+
+
+def test_ctrl_c_while_all_is_imported_ends_without_a_word(tmp_path):
+    code = """if True:
+        import os, runpy, signal, sys
+        class Pressed:
+            def find_spec(self, name, *_):
+                if name == "cliptune.main":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Pressed())
+        runpy.run_module("cliptune", run_name="__main__")
+    """
+    done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv to do without the rights of the administrator")

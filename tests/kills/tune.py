@@ -131,6 +131,8 @@ class TuneTrials:
                 for _ in range(late):
                     _jobs(url)
             trial.wrong += _ended(run(words, service, self._folder), {0})
+            for _ in range(late):  # the last command may have made the job
+                _jobs(url)
             jobs = _jobs(url)
         if len(jobs) != 1:
             trial.wrong.append(f"{len(jobs)} jobs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -198,9 +197,6 @@ def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> 
 
 def _look(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
     folder, storage = output.folder, output.storage
-    if storage.leads_out(uris.join(folder, RUN_FILE)) and os.path.isfile(uris.join(folder, RUN_FILE)):  # noqa: PTH113
-        problem = "a link that leads out of the folder"
-        raise UserError(f"{uris.join(folder, RUN_FILE)} is {problem}; remove it, and run the same command again")
     before = storage.generation(uris.join(folder, RUN_FILE))
     run, mine = _earlier(folder, storage, content), orjson.loads(content)
     if run is not None and run != mine and not merge and not overwrite:

@@ -97,11 +97,8 @@ class Confined:
         local.remove(folder, paths, guard)
 
     def generation(self, path: str) -> str:
-        """As `local.generation`; "" for a link to what lies outside."""
-        try:
-            self._refuse_outside(path, path)
-        except OutsideError:
-            return ""
+        """As `local.generation`, of a file that lies in the folders."""
+        self._refuse_outside(uris.parent(path), path)
         return local.generation(path)
 
     def identity(self, path: str) -> str:

@@ -6,15 +6,10 @@ carries its own, so that the service refuses what was damaged on the way.
 
 from __future__ import annotations
 
-import base64
-import gzip
 import io
-import os
 import re
-import shutil
 import tempfile
 import uuid
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,18 +22,24 @@ from google.api_core import exceptions as api
 from google.cloud.storage import Blob
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms import bounds
-from transforms.errors import OvertakenError, StorageError, UserError
-from transforms.storage import gcs_client
+from transforms.errors import OvertakenError, StorageError
+from transforms.storage import gcs_client, gcs_read
 from transforms.storage.base import Guard, ListedObject, Status, Version, crc32c
 from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
+from transforms.storage.gcs_read import (
+    IN_MEMORY,
+    Checked,
+    FullError,
+    download,
+    in_parts,
+    looked_at,
+    version_of,
+)
 from transforms.storage.uris import GCS_SCHEME, is_gcs, shown
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    pass
 
-IN_MEMORY = 8 << 20  # larger objects wait on disk, so that memory does not grow with them
-RANGE_BYTES = 1 << 20  # fetched at a time where only a part of an object is read
 UPLOAD_BYTES = 16 << 20  # of a larger file are sent at a time: what a broken connection costs
 COMPOSE_LIMIT = 32  # sources of one compose request: https://cloud.google.com/storage/docs/composite-objects
 _Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
@@ -65,7 +66,7 @@ class Gcs:
         """The whole object, its crc32c checked, as a seekable file."""
         file = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 -- closed by the caller's own `with`
         try:
-            self.client.read_blob(uri, lambda blob: _download(blob, _Checked(file)))
+            self.client.read_blob(uri, lambda blob: download(blob, Checked(file)))
         except BaseException:
             file.close()
             raise
@@ -76,8 +77,8 @@ class Gcs:
         """The object's contents, its crc32c checked; `num_bytes` zeros instead if it has that many or more."""
         file = io.BytesIO()
         try:
-            self.client.read_blob(uri, lambda blob: _download(blob, _Checked(file, num_bytes)))
-        except _FullError:
+            self.client.read_blob(uri, lambda blob: download(blob, Checked(file, num_bytes)))
+        except FullError:
             return bytes(num_bytes)
         return file.getvalue()
 
@@ -86,10 +87,10 @@ class Gcs:
 
         Parts have no checksum to compare. So an object that one part would hold is fetched whole.
         """
-        blob = self.client.read_blob(uri, _looked_at)
-        if int(blob.size) <= RANGE_BYTES or blob.content_encoding:
+        blob = self.client.read_blob(uri, looked_at)
+        if int(blob.size) <= gcs_read.RANGE_BYTES or blob.content_encoding:
             return self.open_read(uri)
-        return cast(BinaryIO, io.BufferedReader(_Range(self.client, uri, blob), RANGE_BYTES))
+        return in_parts(self.client, uri, blob)
 
     @contextmanager
     def write(self, uri: str, guard: Guard | None = None) -> Iterator[BinaryIO]:
@@ -149,23 +150,23 @@ class Gcs:
 
     def age(self, uri: str) -> float:
         """Seconds since the object was written. A new object beside it tells the present time, by the same clock."""
-        then = self.client.read_blob(uri, _looked_at).updated
+        then = self.client.read_blob(uri, looked_at).updated
         beside = f"{uri}.now-{uuid.uuid4().hex}"
         try:
             with self.client.faults(beside, writing=True):
                 self._put(beside, b"", OCTETS, 0)
-                now = again_if_damaged(lambda: _looked_at(self.client.blob_of(beside))).updated
+                now = again_if_damaged(lambda: looked_at(self.client.blob_of(beside))).updated
         finally:
             self.delete(beside)
         return max(0.0, float((now - then).total_seconds()))
 
     def size(self, uri: str) -> int:
         """The object's length in bytes, or FileNotFoundError."""
-        return int(self.client.read_blob(uri, _looked_at).size)
+        return int(self.client.read_blob(uri, looked_at).size)
 
     def identity(self, uri: str) -> str:
         """The object's generation."""
-        return str(self.client.read_blob(uri, _looked_at).generation)
+        return str(self.client.read_blob(uri, looked_at).generation)
 
     def is_folder(self, folder: str) -> bool:
         """Whether anything is below the prefix."""
@@ -260,7 +261,7 @@ class Gcs:
 
     def version(self, uri: str) -> Version | None:
         """As the service tells it; None for an object that is unpacked when it is read."""
-        return _version(self.client.read_blob(uri, _looked_at))
+        return version_of(self.client.read_blob(uri, looked_at))
 
     def status(self, uri: str, places: dict[str, str]) -> Status | None:
         """Nothing that costs less than `version`."""
@@ -294,7 +295,7 @@ class Gcs:
     def _generation(self, uri: str) -> int:
         """The object's generation; 0, as in the service's preconditions, if there is none."""
         try:
-            return int(again_if_damaged(lambda: _looked_at(self.client.blob_of(uri))).generation)
+            return int(again_if_damaged(lambda: looked_at(self.client.blob_of(uri))).generation)
         except api.NotFound:
             return 0
 
@@ -322,7 +323,7 @@ class Gcs:
         except api.PreconditionFailed as error:
             # The object is ours if an earlier try succeeded and its answer was lost.
             with suppress(api.NotFound):
-                there = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
+                there = again_if_damaged(lambda: looked_at(self.client.blob_of(uri)))
                 if (there.crc32c, int(there.size)) == (crc32c, length):
                     return int(there.generation)
             raise StorageError(f"{shown(uri)}: another process has written or removed this object meanwhile") from error
@@ -354,7 +355,7 @@ class Gcs:
     def _has(self, uri: str, content: bytes, mime_type: str) -> bool:
         """Whether there is an object of this name with these contents and this type."""
         try:
-            blob = again_if_damaged(lambda: _looked_at(self.client.blob_of(uri)))
+            blob = again_if_damaged(lambda: looked_at(self.client.blob_of(uri)))
         except api.NotFound:
             return False
         return bool(blob.crc32c == crc32c(content) and blob.content_type == mime_type)
@@ -387,142 +388,6 @@ class Gcs:
 
         with self.client.faults(folder):
             return again_if_damaged(listed)
-
-
-class _FullError(Exception):
-    """More bytes came than were asked for."""
-
-
-class _Checked:
-    """Writes a download to a file, counts and hashes it, and stops it above a limit.
-
-    The client compares checksums too, but not of a download that it had to resume.
-    """
-
-    def __init__(self, file: BinaryIO, limit: int | None = None) -> None:
-        self.file = file
-        self.limit = limit
-        self.length = 0
-        self._crc32c = _Crc32c()
-        file.seek(0)
-        file.truncate()
-
-    def write(self, content: bytes) -> int:
-        self.length += len(content)
-        if self.limit is not None and self.length >= self.limit:
-            raise _FullError
-        self._crc32c.update(content)
-        return self.file.write(content)
-
-    def crc32c(self) -> str:
-        return base64.b64encode(self._crc32c.digest()).decode()
-
-
-def _download(blob: Blob, into: _Checked) -> None:
-    """Fetches an object as it is stored, and compares its crc32c.
-
-    Raises:
-      DataCorruption: it differs, or the object was replaced meanwhile.
-    """
-    try:
-        blob.download_to_file(
-            into, raw_download=True, checksum=None, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
-        )
-        if blob.crc32c is None:  # a resumed download need not say it
-            blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
-    except api.NotFound as error:
-        if not into.length:
-            raise
-        raise DataCorruption(None, "the object was replaced while it was read") from error
-    if blob.crc32c != into.crc32c():
-        raise DataCorruption(None, f"the crc32c of what came is {into.crc32c()}, of the object {blob.crc32c}")
-    if blob.content_encoding == "gzip":
-        try:
-            _decompress(into)
-        except _FullError:
-            if into.limit is not None:
-                raise
-            fact = f"it unpacks to more than {bounds.max_unpacked(into.length):,} bytes"
-            remedy = f"over {bounds.MAX_EXPANSION} times what it packs; store it without Content-Encoding: gzip"
-            raise UserError(f"{shown(_uri(blob))}: {fact}, {remedy}") from None
-
-
-def _decompress(into: _Checked) -> None:
-    """Unpacks a download in place: the contents of an object stored with Content-Encoding: gzip."""
-    into.file.seek(0)
-    with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.GzipFile(fileobj=into.file, mode="rb") as packed:
-        most = bounds.max_unpacked(into.length) if into.limit is None else into.limit
-        target = _Checked(cast(BinaryIO, plain), most)
-        try:
-            shutil.copyfileobj(packed, target, 1 << 20)
-        except (gzip.BadGzipFile, EOFError, zlib.error):
-            return  # it is not what it claims to be: whoever reads it will say so
-        plain.seek(0)
-        into.file.seek(0)
-        into.file.truncate()
-        shutil.copyfileobj(plain, into.file, 1 << 20)
-
-
-def _version(blob: Blob) -> Version | None:
-    return None if blob.content_encoding else Version(int(blob.size), str(blob.crc32c))
-
-
-def _uri(blob: Blob) -> str:
-    return f"{GCS_SCHEME}{blob.bucket.name}/{blob.name}"
-
-
-def _looked_at(blob: Blob) -> Blob:
-    blob.reload(timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY)
-    return blob
-
-
-class _Range(io.RawIOBase):
-    """Reads parts of an object."""
-
-    def __init__(self, client: GcsClient, uri: str, blob: Blob) -> None:
-        super().__init__()
-        self._client = client
-        self._uri = uri
-        # The name may be given to another recording while this one is read.
-        self._blob = blob.bucket.blob(blob.name, generation=blob.generation)
-        self._size = int(blob.size)
-        self._at = 0
-        self.version = _version(blob)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        end = min(self._at + len(view), self._size)
-        if end <= self._at:
-            return 0
-        try:
-            with self._client.faults(self._uri):
-                content = again_if_damaged(lambda: self._part(end))
-        except FileNotFoundError as error:
-            raise StorageError(f"{shown(self._uri)}: the object was replaced while it was read") from error
-        view[: len(content)] = content
-        self._at += len(content)
-        return len(content)
-
-    def _part(self, end: int) -> bytes:
-        content: bytes = self._blob.download_as_bytes(
-            start=self._at, end=end - 1, checksum=None, timeout=gcs_client.TIMEOUT, retry=gcs_client.RETRY
-        )
-        if len(content) != end - self._at:
-            raise DataCorruption(None, f"{len(content)} bytes came instead of {end - self._at}")
-        return content
 
 
 def _in_one_bucket(uris: Sequence[str]) -> bool:

@@ -6,10 +6,8 @@ import errno
 import glob
 import io
 import os
-import re
 import shutil
 import stat
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from transforms import reasons
 from transforms.errors import ClipRejected, NotARegularFileError, StorageError, UnreadableError, UserError
 from transforms.locks import held
-from transforms.storage import opening
+from transforms.storage import opening, parts
 from transforms.storage.base import MARKS, Guard, Status, Version
 from transforms.storage.uris import join, parent, shown
 
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PART_PREFIX = ".cliptune-part-"  # a file still being written; a killed run may leave one behind
-_NOBODY = "0" * 16  # the owner of a file that is written without a guard
-_OWNED = re.compile(rf"{re.escape(PART_PREFIX)}([0-9a-f]{{16}})-[0-9a-f]{{32}}")
 # No file can have such a name: it is too long, or has a file where a folder should be.
 _NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR}
 # One damaged sector, or one file that a network drive has lost: asked again, it is that file's fault.
@@ -215,15 +210,11 @@ def _begin(path: str, guard: Guard | None = None) -> tuple[Path, BinaryIO]:
     _refuse_links(path, guard)
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        part = folder / _part_name(guard)
+        part = folder / parts.name_for(guard)
         file = open(part, "xb")  # noqa: SIM115 -- the caller's to close
         if held(file.fileno()) is not False and part.exists():
             return part, file
         file.close()  # swept before it was held
-
-
-def _part_name(guard: Guard | None) -> str:
-    return f"{PART_PREFIX}{guard.owner if guard else _NOBODY}-{uuid.uuid4().hex}"
 
 
 def _refuse_links(path: str, guard: Guard | None) -> None:
@@ -263,7 +254,9 @@ def is_folder(path: str) -> bool:
 
 def list_files(folder: str) -> list[str]:
     """Every file below `folder` but those still being written, sorted; links are not entered."""
-    found = [join(top, name) for top, _, names in os.walk(folder) for name in names if not name.startswith(PART_PREFIX)]
+    found = [
+        join(top, name) for top, _, names in os.walk(folder) for name in names if not name.startswith(parts.PART_PREFIX)
+    ]
     return sorted(found)
 
 
@@ -327,7 +320,7 @@ def remove(folder: str, paths: Sequence[str], guard: Guard) -> None:
     """Moves files to a bin, which is then emptied. Who has taken the folder over has removed the bin, too."""
     with ExitStack() as stack:
         with _write_faults(folder):
-            bin_, descriptor = _bin(folder, guard)
+            bin_, descriptor = parts.begin_bin(folder, guard)
         stack.callback(os.close, descriptor)
         stack.callback(shutil.rmtree, bin_, ignore_errors=True)
         guard.confirm(generation)
@@ -335,17 +328,6 @@ def remove(folder: str, paths: Sequence[str], guard: Guard) -> None:
             with _write_faults(path):
                 _refuse_links(path, guard)
                 _throw_away(Path(path), bin_ / str(number), guard)
-
-
-def _bin(folder: str, guard: Guard) -> tuple[Path, int]:
-    """A new folder for what is to be removed, held by this process as `_begin` has it."""
-    while True:
-        bin_ = Path(folder) / _part_name(guard)
-        bin_.mkdir(parents=True)
-        descriptor = os.open(bin_, os.O_RDONLY | os.O_CLOEXEC)
-        if held(descriptor) is not False and bin_.exists():
-            return bin_, descriptor
-        os.close(descriptor)
 
 
 def _throw_away(path: Path, to: Path, guard: Guard) -> None:
@@ -360,7 +342,9 @@ def _throw_away(path: Path, to: Path, guard: Guard) -> None:
 
 
 def generation(path: str) -> str:
-    """The file's sha256 and the time when it was written; "" if there is no regular file."""
+    """The file's sha256 and the time when it was written; "" if there is no regular file, or a link."""
+    if os.path.islink(path):  # noqa: PTH114 -- whoever has written a file has not made it a link
+        return ""
     try:
         with open_read(path) as file, _faults(path):
             return f"{sha256(file.read()).hexdigest()} {os.fstat(file.fileno()).st_mtime_ns}"
@@ -368,51 +352,14 @@ def generation(path: str) -> str:
         return ""
 
 
+def sweep(folder: str, guard: Guard | None = None) -> None:
+    """As `parts.sweep`."""
+    parts.sweep(folder, guard)
+
+
 def renew(path: str, generation: str) -> bool:
     """Who had the folder before has nothing left to rename."""
     return True
-
-
-def sweep(folder: str, guard: Guard | None = None) -> None:
-    """Removes half-written files, and bins, that dead processes or other owners have left below `folder`."""
-    for top, folders, names in os.walk(folder):
-        if guard is not None and top != folder and Path(guard.uri).name in names:
-            folders.clear()  # somebody else's folder within this one
-            continue
-        for name in filter(_OWNED.fullmatch, list(folders)):
-            folders.remove(name)
-            if _is_anothers(name, guard) or _is_left(join(top, name), os.O_RDONLY):
-                _empty(Path(top, name), Path(top, _part_name(guard)))
-        for name in names:
-            if name.startswith(PART_PREFIX) and (_is_anothers(name, guard) or _is_left(join(top, name), os.O_RDWR)):
-                with suppress(OSError):  # not ours to remove
-                    os.unlink(join(top, name))  # noqa: PTH108 -- the text as written
-
-
-def _empty(bin_: Path, aside: Path) -> None:
-    with suppress(OSError):
-        if bin_.is_symlink():
-            bin_.unlink()
-            return
-        bin_.rename(aside)  # from now on nothing can be put into it
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _is_anothers(name: str, guard: Guard | None) -> bool:
-    found = _OWNED.fullmatch(name)
-    return bool(found and guard and found[1] not in (guard.owner, _NOBODY))
-
-
-def _is_left(path: str, mode: int) -> bool:
-    """Whether no process holds a half-written file or a bin. A dead one of any machine or container holds nothing."""
-    try:
-        descriptor = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        return error.errno == errno.ELOOP  # a link is no file that is being written
-    try:
-        return bool(held(descriptor))
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -34,6 +34,9 @@ SILENT_SECONDS = 600
 # A task that does not get on with its share of the memory gets so many times as much, as often as there is more.
 MORE_TIMES = 4
 
+# A worker that ends before it begins was killed from outside, or cannot begin.
+STARTS = 3
+_NO_PROCESS = "no process can be started that prepares clips"
 _REMEDY = "with fewer --clip_workers a run takes less memory"
 
 Answer = Callable[[bytes], bytes]
@@ -166,13 +169,16 @@ class Pool:
         if self._closed:
             raise CancelledError
         nursery = started()
-        try:
-            return _Worker(nursery, self._begin, self._limits)
-        except ConnectionError:
-            raise _LostError(nursery) from None
-        except (OSError, EOFError) as fault:
-            told = str(fault) or "it ends before it begins"
-            raise StorageError(f"no process can be started that prepares clips: {told}; {_REMEDY}") from None
+        for _ in range(STARTS):
+            try:
+                return _Worker(nursery, self._begin, self._limits)
+            except ConnectionError:
+                raise _LostError(nursery) from None
+            except EOFError:  # killed from outside, unless that happens again and again
+                continue
+            except OSError as fault:
+                raise StorageError(f"{_NO_PROCESS}: {fault}; {_REMEDY}") from None
+        raise StorageError(f"{_NO_PROCESS}: it ends before it begins; {_REMEDY}")
 
 
 class _Worker:

@@ -31,7 +31,7 @@ from transforms.dataset.shard import ClipPool
 from transforms.errors import StorageError, UserError
 from transforms.report import finish
 from transforms.settings import Settings
-from transforms.storage import Storage, gcs, local, uris
+from transforms.storage import Storage, gcs, local, parts, uris
 
 RATE = 16_000
 FEW = Settings(validation_fraction=0.0)
@@ -154,7 +154,7 @@ def schedules(monkeypatch):
     found: list[Schedule] = []
     for owner, name in [
         *((Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (os, "unlink"), (shutil, "rmtree"), (os, "fsync")),
-        *((local, "version"), (local, "list_files"), (local, "sweep"), (requests.Session, "request")),
+        *((local, "generation"), (local, "list_files"), (local, "sweep"), (requests.Session, "request")),
     ]:
         monkeypatch.setattr(owner, name, stepped(getattr(owner, name), found))
     for module in (finish, gcs):
@@ -206,7 +206,7 @@ def ended(run, folder, clips):
 
 
 def left_half_written(folder):
-    return [] if uris.is_gcs(folder) else list(Path(folder).rglob(f"{local.PART_PREFIX}*"))
+    return [] if uris.is_gcs(folder) else list(Path(folder).rglob(f"{parts.PART_PREFIX}*"))
 
 
 def tried(case, at, clips, folder, schedules):

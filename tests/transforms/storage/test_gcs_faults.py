@@ -9,7 +9,7 @@ import pytest
 
 from tests.gcs_proxy import FAULTS
 from transforms.errors import ClipRejected, StorageError
-from transforms.storage import Storage, gcs, gcs_client
+from transforms.storage import Storage, gcs, gcs_client, gcs_read
 from transforms.storage.gcs_client import GcsClient
 
 storage = Storage()
@@ -28,7 +28,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(gcs_client, "RETRY", gcs_client.RETRY.with_delay(initial=0.001, maximum=0.002))
     monkeypatch.setattr("google.cloud.storage.blob._MAX_MULTIPART_SIZE", 1 << 18)
     monkeypatch.setattr(gcs, "UPLOAD_BYTES", 1 << 18)
-    monkeypatch.setattr(gcs, "RANGE_BYTES", 1 << 13)
+    monkeypatch.setattr(gcs_read, "RANGE_BYTES", 1 << 13)
 
 
 @pytest.fixture

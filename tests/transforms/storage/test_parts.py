@@ -10,14 +10,14 @@ import pytest
 from tests import processes
 from transforms.errors import OvertakenError, StorageError, UserError
 from transforms.locks import held
-from transforms.storage import Guard, Storage, local, uris
+from transforms.storage import Guard, Storage, parts, uris
 
 storage = Storage()
 ME, OTHER = "a" * 16, "b" * 16
 
 
 def part(owner, number=0):
-    return f"{local.PART_PREFIX}{owner}-{number:032x}"
+    return f"{parts.PART_PREFIX}{owner}-{number:032x}"
 
 
 def guarded(root, owner=ME):
@@ -27,8 +27,8 @@ def guarded(root, owner=ME):
     return replace(storage, guard=Guard(uri, storage.generation(uri), owner, "it is another's"))
 
 
-def parts(folder):
-    return sorted(path.name for path in folder.rglob(f"{local.PART_PREFIX}*"))
+def left_in(folder):
+    return sorted(path.name for path in folder.rglob(f"{parts.PART_PREFIX}*"))
 
 
 WRITING = """
@@ -46,11 +46,11 @@ def test_what_a_living_process_writes_stays_and_what_a_killed_one_wrote_is_swept
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         storage.sweep(str(tmp_path))
-        assert len(parts(tmp_path)) == 1
+        assert len(left_in(tmp_path)) == 1
         process.kill()
         process.wait(processes.LIMIT_SECONDS)
     storage.sweep(str(tmp_path))
-    assert parts(tmp_path) == []
+    assert left_in(tmp_path) == []
     with storage.write(str(tmp_path / "mine")) as file:
         storage.sweep(str(tmp_path))
         file.write(b"whole")
@@ -80,7 +80,7 @@ def test_another_dataset_within_the_folder_is_left_alone(tmp_path):
     (tmp_path / "sub/own").touch()
     (tmp_path / "sub/train" / part(OTHER)).touch()
     mine.sweep(str(tmp_path))
-    assert parts(tmp_path) == [part(OTHER)]
+    assert left_in(tmp_path) == [part(OTHER)]
 
 
 def test_links_with_such_names_are_removed_and_not_followed(tmp_path):
@@ -105,7 +105,7 @@ def test_what_may_not_be_removed_stays(tmp_path, monkeypatch):
     for name in ("unlink", "rename", "rmdir"):
         monkeypatch.setattr(os, name, refuse)
     storage.sweep(str(tmp_path))
-    assert parts(tmp_path) == [part(OTHER), part(OTHER, 1)]
+    assert left_in(tmp_path) == [part(OTHER), part(OTHER, 1)]
 
 
 def test_where_no_locks_are_known_only_parts_of_other_owners_are_swept(tmp_path, monkeypatch):
@@ -117,10 +117,10 @@ def test_where_no_locks_are_known_only_parts_of_other_owners_are_swept(tmp_path,
     for owner in (ME, OTHER):
         (tmp_path / part(owner)).touch()
     mine.sweep(str(tmp_path))
-    assert parts(tmp_path) == [part(ME)]
+    assert left_in(tmp_path) == [part(ME)]
     mine.delete(str(tmp_path / "nothing"))
     mine.write_bytes(str(tmp_path / "x"), b"whole")
-    assert parts(tmp_path) == [part(ME)]
+    assert left_in(tmp_path) == [part(ME)]
 
 
 def test_a_guarded_write_and_deletion_take_effect_while_the_folder_is_mine(root):

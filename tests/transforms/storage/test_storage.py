@@ -14,7 +14,7 @@ from google.cloud.storage.exceptions import DataCorruption
 from tests import processes
 from transforms import reasons
 from transforms.errors import ClipRejected, StorageError, UserError
-from transforms.storage import Storage, gcs_client, local, uris
+from transforms.storage import Storage, gcs_client, local, parts, uris
 
 storage = Storage()
 
@@ -141,7 +141,7 @@ def test_errors_of_other_files_pass_through_a_write_unchanged(root):
 
 
 def test_a_part_left_by_a_killed_run_is_not_listed(tmp_path):
-    (tmp_path / f"{local.PART_PREFIX}1").write_bytes(b"half")
+    (tmp_path / f"{parts.PART_PREFIX}1").write_bytes(b"half")
     assert storage.list_files(str(tmp_path)) == []
 
 

@@ -195,6 +195,26 @@ def test_a_dead_nursery_is_replaced(pool):
     assert run(pool, "pid") != before
 
 
+@pytest.mark.parametrize(("killed", "runs"), [(pools.STARTS - 1, True), (1_000_000, False)])
+def test_a_worker_that_is_killed_before_it_begins_is_started_anew(nursery, monkeypatch, killed, runs):
+    fork, left = Nursery.fork, [killed]
+
+    def deadly(self):
+        pid, connection = fork(self)
+        if left[0]:
+            left[0] -= 1
+            os.kill(pid, signal.SIGKILL)
+        return pid, connection
+
+    monkeypatch.setattr(Nursery, "fork", deadly)
+    with closing(Pool(misbehaving.work, 1, BOUNDS)) as pool:
+        if runs:
+            assert run(pool, "pid")
+        else:
+            with pytest.raises(StorageError, match="no process can be started|killed again and again"):
+                run(pool, "pid")
+
+
 def test_a_nursery_that_another_thread_has_stopped_is_a_dead_one():
     nursery = Nursery([])
     nursery.stop()

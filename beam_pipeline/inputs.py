@@ -1,0 +1,150 @@
+"""What a run reads: the manifests, the settings they are read with, and what a merge makes of those of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from beam_pipeline.requests import PrepareRequest
+from transforms import bounds, tasks
+from transforms.clip import Clip, Outcome
+from transforms.dataset import merging, output
+from transforms.dataset.plan import make_plan
+from transforms.dataset.seen import Seen
+from transforms.errors import UsageError, UserError
+from transforms.manifests import allowed, locate, read
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.places import Places
+from transforms.settings import Settings, Task
+from transforms.storage import Storage, uris
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is read: the manifests, how, where relative names start, their places, and the settings they are for."""
+
+    manifests: list[locate.Manifest]
+    rows: ManifestSettings
+    base: str
+    places: Places
+    settings: Settings
+    seen: Seen
+    merge: merging.Merge | None = None
+
+
+def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
+    """The manifests and settings that the request names."""
+    settings = _settings(request, base, storage)
+    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
+    manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
+    _refuse_own_output(manifests, folder, request.output)
+    places = Places.of(manifests, request.audio_root, base)
+    seen = Seen.of(manifests, storage)
+    return Inputs(manifests, _surveyed(manifests, rows, seen, storage), base, places, settings, seen)
+
+
+def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
+    """The manifests and settings of the dataset, with mended rows in the place of others.
+
+    Raises:
+      UserError: the dataset's manifests are not what they were, or a flag contradicts what it was made with.
+    """
+    made, settings = merging.load(request.output, folder, storage)
+    _refuse_contradictions(request, made, settings, base, storage)
+    made = replace(made, allow_path=(*made.allow_path, *_new_folders(request, made, base, folder)))
+    also_allowed = ManifestSettings(allow_path=request.allow_path)
+    given = allowed.confined(locate.locate(request.manifest, base, storage), also_allowed, base)
+    merge = merging.read(given, made, settings, folder, base, storage)
+    base_then = made.base_of(folder)
+    as_made = allowed.confined(merging.originals(made, folder, storage), merge.rows, base_then)
+    seen = Seen.of(as_made, storage)
+    rows = _surveyed(as_made, merge.rows, seen, storage)
+    # Rows that were added lie in the dataset: they change the places of no others.
+    places = Places.of(as_made, made.audio_root, base_then)
+    plan = make_plan(_every_row(as_made, rows, storage), settings, places=places)
+    merging.check_unchanged(made, plan, request.output)
+    added = merging.added(folder, storage)
+    merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
+    merge.write(folder, storage)
+    manifests = allowed.confined(merge.manifests(folder, storage), merge.rows, base_then)
+    rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
+    seen.check(as_made, storage)
+    seen = Seen.of(manifests, storage)
+    rows = _surveyed(manifests, rows, seen, storage)
+    return Inputs(manifests, rows, base_then, places, settings, seen, merge)
+
+
+def _surveyed(
+    manifests: Sequence[locate.Manifest], settings: ManifestSettings, seen: Seen, storage: Storage
+) -> ManifestSettings:
+    """As `read.survey`. Manifests that cannot be read may have changed."""
+    try:
+        surveyed = read.survey(manifests, settings, storage)
+    except UserError:
+        seen.check(manifests, storage)
+        raise
+    seen.check(manifests, storage)
+    return surveyed
+
+
+def _every_row(
+    manifests: Sequence[locate.Manifest], settings: ManifestSettings, storage: Storage
+) -> Iterator[Clip | Outcome]:
+    return (row for manifest in manifests for row in read.rows(manifest, settings, storage))
+
+
+def _new_folders(request: PrepareRequest, made: merging.Made, base: str, folder: str) -> list[str]:
+    """The folders that a merge allows besides those of the dataset, absolute: it may run in another folder."""
+    known = {uris.absolute(path, made.base_of(folder)) for path in made.allow_path}
+    named = dict.fromkeys(uris.absolute(path, base) for path in request.allow_path)
+    return [path for path in named if path not in known]
+
+
+def _refuse_contradictions(
+    request: PrepareRequest, made: merging.Made, settings: Settings, base: str, storage: Storage
+) -> None:
+    """Refuses flags that say something else than the dataset was made with; those left out say nothing."""
+    given = {name: value for name, value in asdict(request.settings).items() if value != asdict(Settings())[name]}
+    if request.tasks is not None:
+        given["tasks"] = [asdict(task) for task in _tasks(request.tasks, base, storage)]
+    kept = {**asdict(settings), "tasks": [asdict(task) for task in settings.tasks]}
+    if request.audio_root is not None:
+        given["audio_root"], kept["audio_root"] = request.audio_root, made.audio_root
+    for column, name in request.columns.items():
+        given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
+    for flag, value in given.items():
+        if value != kept[flag]:
+            fact = f"--{flag}={value} contradicts --merge_into {request.output}, which was made with {kept[flag]!r}"
+            raise UsageError(f"{fact}; leave it out", flag)
+
+
+def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:
+    """The request's settings, with the tasks of its file and the URI at which the service will find the audio."""
+    settings = request.settings
+    if request.tasks is not None:
+        settings = replace(settings, tasks=_tasks(request.tasks, base, storage))
+    if settings.audio_part != "uri" or settings.audio_uri:
+        return replace(settings, audio_uri=settings.audio_uri.rstrip("/"))
+    if not uris.is_gcs(request.output):
+        rule = "--audio_part=uri needs a bucket, from which the service reads the audio"
+        remedy = "write to gs://…, or give the URI to which OUT/audio will be copied by --audio_uri"
+        raise UserError(f"{rule}, got --output {request.output}; {remedy}")
+    return replace(settings, audio_uri=f"{request.output.rstrip('/')}/audio")
+
+
+def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
+    try:
+        return tasks.load(storage.read_bytes(uris.absolute(name, base), bounds.MAX_SETTINGS_BYTES), name)
+    except FileNotFoundError:
+        raise UserError(f"--tasks {name}: there is no such file") from None
+    except OSError as fault:
+        raise UserError(f"--tasks {name}: {fault.strerror}") from None
+
+
+def _refuse_own_output(manifests: Sequence[locate.Manifest], uri: str, name: str) -> None:
+    """Refuses a manifest inside the output, such as `rejected.jsonl`, which would be overwritten while it is read."""
+    for manifest in manifests:
+        if manifest.uri.startswith(uri.rstrip("/") + "/"):
+            raise UserError(
+                f"the manifest {manifest.name} lies in --output {name}, which would be overwritten; copy it first"
+            )
