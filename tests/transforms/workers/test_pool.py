@@ -211,7 +211,7 @@ def test_a_worker_that_is_killed_before_it_begins_is_started_anew(nursery, monke
         if runs:
             assert run(pool, "pid")
         else:
-            with pytest.raises(StorageError, match="no process can be started|killed again and again"):
+            with pytest.raises(StorageError, match=r"no process can be started|killed again and again"):
                 run(pool, "pid")
 
 
