@@ -26,9 +26,7 @@ MAX_FAILURES = 60
 SHOWN_DROPPED = 10
 # A state that lasts longer is worth a word. Users saw jobs in RUNNING for 2 to 22 hours, most of them of Gemini 2.5.
 LONG_SECONDS = {"QUEUED": 1_800.0, "PENDING": 1_800.0, "RUNNING": 4 * 3_600.0}
-_THEN = (
-    "users who saw this waited for up to a day, or cancelled the job (what is done is charged) and tuned a newer model"
-)
+_THEN = "users who saw this told of up to 22 hours; some waited, some cancelled the job (what is done is charged)"
 FORMAT_VERSION = 1
 MAX_BACKOFF_SECONDS = 60.0
 
