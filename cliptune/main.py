@@ -86,6 +86,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str], place: AbstractContextManager[None]) -> int:
+    try:
+        return _parsed(words, place)
+    except KeyboardInterrupt:  # while modules are imported; later, `interrupts` handles Ctrl-C
+        name = next((f" {word}" for word in words if word in COMMANDS), "")
+        Console().say(f"cliptune{name}: stopped")
+        return Exit.INTERRUPTED
+
+
+def _parsed(words: list[str], place: AbstractContextManager[None]) -> int:
+    """Parses the words of a command line, and runs its command."""
     parser = build_parser(COMMANDS.keys() & set(words))
     for word in words:
         if word != word.encode(errors="replace").decode():
@@ -96,11 +106,7 @@ def _main(words: list[str], place: AbstractContextManager[None]) -> int:
     command = command_of(args.command)
     if others and not command.TAKES_OTHERS:
         parser.error(_unknown(args.command, others[0].partition("=")[0]))
-    try:
-        return _run(args.command, command, args, others, place)
-    except KeyboardInterrupt:  # while modules are imported; later, `interrupts` handles Ctrl-C
-        Console().say(f"cliptune {args.command}: stopped")
-        return Exit.INTERRUPTED
+    return _run(args.command, command, args, others, place)
 
 
 def _run(

@@ -124,14 +124,16 @@ def test_the_pipeline_as_a_module_is_prepare(words, status, capsys, monkeypatch)
     assert capsys.readouterr() == told
 
 
-def test_ctrl_c_while_modules_are_imported_is_one_line(capsys, monkeypatch):
+@pytest.mark.parametrize("module", ["cliptune.commands.check", "tuning.check.check"])
+def test_ctrl_c_while_modules_are_imported_is_one_line(module, capsys, monkeypatch):
     class Interrupted:
         def find_spec(self, name, path=None, target=None):
-            if name == "tuning.check.check":
+            if name == module:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "tuning.check.check", raising=False)
-    monkeypatch.delattr("tuning.check.check", raising=False)
+    for name in ("cliptune.commands.check", "tuning.check.check"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.delattr(name, raising=False)
     assert exit_status(["check", "dataset"]) == 130
     assert capsys.readouterr() == ("", "cliptune check: stopped\n")

@@ -177,7 +177,9 @@ def run(
 @contextlib.contextmanager
 def _process(words: Sequence[str], folder: Path, mark: str) -> Iterator[subprocess.Popen[str]]:
     (folder / "tmp").mkdir(exist_ok=True)
-    environment = {**os.environ, MARK: mark, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp")}
+    # A process that crashes in native code says where.
+    here = {"PYTHONFAULTHANDLER": "1", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp")}
+    environment = {**os.environ, MARK: mark, **here}
     command = [sys.executable, "-m", "cliptune", *words]
     with subprocess.Popen(
         command,

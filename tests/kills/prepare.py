@@ -102,7 +102,7 @@ class PrepareTrials:
     def _of_whole(self, ended: Ended, ready: int, place: Place, calm: Calm) -> list[str]:
         """What is wrong with a run that came to its end, and with what it left."""
         if ended.status:
-            return [f"exit status {ended.status}: {ended.stderr[-500:]}"]
+            return [f"exit status {ended.status}: {ended.stderr[-5_000:]}"]
         found = files(place)
         report, expected = json.loads(ended.stdout), json.loads(calm.ended.stdout)
         wrong = [f"{name}: {report[name]}" for name in ("rows", "reasons") if report[name] != expected[name]]
