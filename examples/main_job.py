@@ -24,16 +24,18 @@ Against Google Cloud, the same job is (replace P and B):
   cliptune predict gs://B/dataset --limit 2
 """
 BASE_MODEL = "gemini-3.1-flash-lite"
+# A dataset that an earlier version has left here is replaced; in a folder that someone named, nothing is.
+OUTPUT = "out/example"
 
 
 def main() -> int:
     """Runs the commands one after the other; stops at the first that fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", default="out/example", help="folder of the dataset (default: %(default)s)")
+    parser.add_argument("--output", default=OUTPUT, help="folder of the dataset (default: %(default)s)")
     output = parser.parse_args().output
     manifest = str(HERE / "manifest.jsonl")
     commands = [
-        ["prepare", "--manifest", manifest, "--output", output],
+        ["prepare", "--manifest", manifest, "--output", output, *(["--overwrite"] if output == OUTPUT else [])],
         ["check", output],
         ["tune", output, "--emulator", "--base_model", BASE_MODEL, "--epochs", "3"],
         ["predict", output, "--emulator", "--limit", "2"],
