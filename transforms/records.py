@@ -8,6 +8,7 @@ what Cliptune has written.
 from __future__ import annotations
 
 import re
+import threading
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -123,10 +124,27 @@ def object_of(content: bytes) -> dict[str, Any]:
 
 def convert(tree: object, kind: type[T]) -> T:
     """A tree of JSON as a record; raises what `load` raises."""
+    _learn(kind)
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as fault:
         raise ValueError(_in_words(str(fault))) from None
+
+
+_LEARNING = threading.Lock()
+_learnt: set[type] = set()
+
+
+def _learn(kind: type) -> None:
+    """Lets msgspec learn the fields of a class, in one thread.
+
+    It keeps what it learns at the class from the beginning on, before the fields are there (`DataclassInfo_Convert` of
+    0.22): another thread that converts to this class meanwhile reads a null pointer, and the process ends by SIGSEGV.
+    """
+    if kind not in _learnt:
+        with _LEARNING:
+            msgspec.json.Decoder(kind)
+            _learnt.add(kind)
 
 
 def _in_words(message: str) -> str:

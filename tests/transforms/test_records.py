@@ -1,11 +1,16 @@
 """Records as JSON: strict to read, and a fault names its field and its rule in one line."""
 
+import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import orjson
 import pytest
 
+from tests.processes import run
 from transforms import records
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +71,28 @@ def test_a_fault_names_its_field_and_its_rule(tree, fault):
 def test_what_is_no_json_is_told_in_one_line(content):
     with pytest.raises(ValueError, match=r"^not valid JSON: .+$"):
         records.load(content, Whole, 3)
+
+
+def test_threads_that_meet_a_record_for_the_first_time_wait_for_one_another():
+    # A crash of native code ends the process that meets it.
+    ended = run([sys.executable, "-c", MEETING], cwd=ROOT)
+    assert (ended.returncode, ended.stdout) == (0, "800 records\n"), ended.stderr
+
+
+# Threads in turns so short that each is stopped while msgspec learns what fields a class has.
+MEETING = """
+import dataclasses, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from transforms import records
+
+sys.setswitchinterval(1e-6)
+count = 0
+with ThreadPoolExecutor(4) as pool:
+    for number in range(200):
+        part = dataclasses.make_dataclass("Part", [(f"size_{field}", "int") for field in range(20)])
+        kind = dataclasses.make_dataclass("Whole", [(f"part_{field}", part) for field in range(5)])
+        tree = {f"part_{field}": {f"size_{size}": size for size in range(20)} for field in range(5)}
+        ready = threading.Barrier(4)
+        count += len([*pool.map(lambda _: (ready.wait(), records.convert(tree, kind)), range(4))])
+print(count, "records")
+"""
