@@ -108,6 +108,11 @@ class Proxy:
         self.page_size = page_size
         self.watch: Callable[[str, Request], bool | None] = lambda moment, request: False
 
+    def settle(self) -> None:
+        """Waits for the end of every request, those of clients that are gone among them."""
+        with self.server.served:
+            self.server.served.wait_for(lambda: not self.server.connections)
+
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
@@ -202,6 +207,13 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.proxy = proxy
         self.cut: set[object] = set()
+        self.connections: set[object] = set()
+        self.served = threading.Condition()
+
+    def process_request(self, request, client_address):
+        with self.served:
+            self.connections.add(request)
+        super().process_request(request, client_address)
 
     def handle_error(self, request, client_address):
         """Clients are killed, and give up: that is no news here."""
@@ -214,6 +226,9 @@ class _Server(ThreadingHTTPServer):
             self.close_request(request)  # at once: the client sees a reset
         else:
             super().shutdown_request(request)
+        with self.served:
+            self.connections.discard(request)
+            self.served.notify_all()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -104,6 +104,7 @@ class Bucket:
         try:
             yield
         finally:
+            self.proxy.settle()  # what a killed command has sent may be done after its end
             self.proxy.calm()
 
     def age(self, below: str, seconds: float) -> None:
