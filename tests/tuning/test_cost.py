@@ -54,7 +54,7 @@ def test_the_bounds_are_bounds(facts):
 
 
 def test_audio_that_is_elsewhere_is_as_long_as_the_dataset_says():
-    told = tokens(Facts(audio="gs://b/1"), Facts(audio="gs://b/2")).with_audio(10.0)
+    told = tokens(Facts(audio="gs://bucket/1"), Facts(audio="gs://bucket/2")).with_audio(10.0)
     assert told == Tokens(640, 700, 0, 600)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from transforms.errors import NotARegularFileError, UserError
-from transforms.storage import Storage
+from transforms.storage import Storage, uris
 from tuning.emulator import training
 from tuning.emulator.scenario import Stage
 from tuning.emulator.training import now
@@ -240,7 +240,7 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree, strict: bool
             raise EmulatorError(400, "supervisedTuningSpec.trainingDatasetUri is required.")
         if uri and (not uri.endswith(".jsonl") or re.search(r"[*?]", uri)):
             raise EmulatorError(400, f"{field} must be a single .jsonl file, got {uri}")
-        if uri and uri.startswith("gs:") and not re.match(r"gs://[a-z0-9][a-z0-9._-]{0,221}/.", uri):
+        if uri and uri.startswith("gs:") and (uris.nobodys(uri) or not re.match(r"gs://[^/]+/.", uri)):
             raise EmulatorError(400, f"{field} must be gs://BUCKET/OBJECT with the name of a bucket, got {uri}")
     parameters = spec.get("hyperParameters") or {}
     sizes = {f"ADAPTER_SIZE_{word}": size for word, size in _WORDS.items()}
