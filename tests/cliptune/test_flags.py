@@ -123,7 +123,7 @@ OF_TUNE = {
     "--allow_retired": ["--base_model=gemini-2.5-pro", "--allow_retired"],
     "--location": ["--location=europe-west4"],
     "--api_endpoint": ["--api_endpoint=http://127.0.0.1:9"],
-    "--staging_location": ["--staging_location=gs://c/s"],
+    "--staging_location": ["--staging_location=gs://other/s"],
 }
 BESIDE_TUNE = {
     "--kms_key": ["--base_model=gemini-2.5-pro", "--allow_retired"],
