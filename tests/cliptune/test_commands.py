@@ -256,6 +256,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         "input_tokens": told["input_tokens"],
         "output_tokens": told["output_tokens"],
         "cost": (told["input_tokens"] * 0.375 + told["output_tokens"] * 2.25) / 1e6,
+        "price": told["price"],
         "file": str(file),
     }
     assert file.read_bytes().count(b"\n") == 3
