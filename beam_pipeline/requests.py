@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from transforms.errors import require
 from transforms.manifests.row import ALIASES
 from transforms.settings import Settings
+from transforms.storage import uris
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class PrepareRequest:
         named = bool(self.manifest) and all(name.strip() for name in self.manifest)
         require(named, "manifest", "one name or more, none of them empty (an unset variable?)", self.manifest)
         require(bool(self.output.strip()), "output", "a name, not empty (an unset variable?)", self.output)
+        for name, uri in (("output", self.output), ("audio_uri", self.settings.audio_uri)):
+            require(not (why := uris.nobodys(uri)), name, f"a place that can be ({why})", uri)
         same = self.merge_into in (None, self.output)
         require(same, "merge_into", f"the same as --output, {self.output!r}, or alone", self.merge_into)
         require(not (self.merge_into and self.overwrite), "overwrite", "left out with --merge_into", self.overwrite)

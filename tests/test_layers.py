@@ -64,6 +64,7 @@ ORDER = {
             "audio.builds",
             "audio.tracks",
             "audio.libav",
+            "audio.outline",
             "audio.scratch",
             "audio.ffmpeg",
             "audio.decode",

@@ -27,6 +27,25 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """What can be told of a payload without decoding it.
+
+    Attributes:
+      format: name of its format.
+      mime_types: that the tuning service may know its format by.
+      seconds: that it lasts; None if nothing says so.
+      fault: why there is no sound in it; "" for what has some.
+      cut: what is missing of what it declares; "" if nothing is known to be.
+    """
+
+    format: str
+    mime_types: tuple[str, ...]
+    seconds: float | None
+    fault: str = ""
+    cut: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadFormat:
     """What a clip's audio can be encoded to.
 

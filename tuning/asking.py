@@ -131,7 +131,7 @@ class AskingEstimate:
         if self.upper_cost > max_cost:
             raise UserError(
                 f"max_cost must be at least the upper bound, {dollars(self.upper_cost)}, got {max_cost:g}; "
-                f"raise it, or ask with a smaller --limit or --max_output_tokens"
+                f"raise it, or ask with a smaller --limit or --max_output_tokens ({self.price.note})"
             )
 
 

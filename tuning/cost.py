@@ -117,10 +117,10 @@ class Estimate:
             lower, upper, parts = self.lower_tokens, self.upper_tokens, 1
         price = self.price_per_million
         cost = "" if price is None else f", in {self.epochs} epochs ${billable * parts * price / 1e6:,.2f}"
-        told = (
-            f"the service counted {billable:,} billable tokens{cost}; estimated were {lower:,}–{upper:,}, {self.range}"
-        )
-        return told if lower <= billable <= upper else f"{told}: outside of the estimate"
+        source = "" if price is None else f"; {self.note}"
+        counted = f"the service counted {billable:,} billable tokens{cost}"
+        told = f"{counted}; estimated were {lower:,}–{upper:,}, {self.range}"
+        return f"{told}{'' if lower <= billable <= upper else ': outside of the estimate'}{source}"
 
     def refuse_over(self, max_cost: float) -> None:
         """Refuses a job that may cost more than the user allows.
@@ -136,7 +136,7 @@ class Estimate:
         if self.upper_cost > max_cost:
             raise UserError(
                 f"max_cost must be at least the upper bound, ${self.upper_cost:,.2f}, got {max_cost:g}; "
-                f"raise it, or tune in fewer --epochs or with a cheaper --base_model"
+                f"raise it, or tune in fewer --epochs or with a cheaper --base_model ({self.note})"
             )
 
 

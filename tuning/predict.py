@@ -43,6 +43,7 @@ class PredictReport:
       input_tokens: of the new questions, as the service counted them.
       output_tokens: of the new answers, thoughts included.
       cost: US dollars for these tokens; None if the price is not known.
+      price: what the price is, and where it is from.
       format_version: version of these fields.
     """
 
@@ -56,6 +57,7 @@ class PredictReport:
     input_tokens: int
     output_tokens: int
     cost: float | None
+    price: str
     format_version: int = FORMAT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -209,6 +211,7 @@ def _report(
         input_tokens=spent.read,
         output_tokens=spent.written,
         cost=price.of(spent.read, spent.written),
+        price=price.note,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from urllib.parse import urlsplit
 
 from transforms.errors import UsageError, UserError, require
-from transforms.storage.uris import is_gcs
+from transforms.storage.uris import is_gcs, nobodys
 from tuning import providers
 from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
@@ -189,6 +189,8 @@ class TuneRequest(PricedRequest, ServiceRequest):
             raise UsageError(problem, "from_checkpoint")
         if self.staging_location is not None:
             require(is_gcs(self.staging_location), "staging_location", "a gs:// URI", self.staging_location)
+            why = nobodys(self.staging_location)
+            require(not why, "staging_location", f"a place that can be ({why})", self.staging_location)
         self._check_labels()
 
     def _check_labels(self) -> None:

@@ -26,6 +26,7 @@ WARNED = {
     "validation_bytes": "bytes of validation, over",
     "examples": "examples, over the limit",
     "file_bytes": "bytes, over the limit",
+    "nul": "have a NUL character",
 }
 SECONDS = (0.02, 0.05, 0.1, 0.13, 0.2, 0.5, 1.0, 2.0)
 SPEECH_RATES = (8_000, 16_000, 44_100, 48_000)
@@ -76,7 +77,7 @@ def any_settings(chance):
         bitrate=chance.choice([8, 16, 32, 64, 128, 320]) if lossy else 0,
         json_names=chance.choice(["snake_case", "camelCase"]),
         audio_part=(part := chance.choice(["inline", "inline", "uri"])),
-        audio_uri="gs://b/a" if part == "uri" else "",
+        audio_uri="gs://bucket/a" if part == "uri" else "",
         over_duration=chance.choice(["reject", "trim"]),
         min_duration=chance.choice([0.0, 0.0, 0.1]),
         max_duration=chance.choice([30.0, 30.0, 3_599.0, 1.0, 0.5]),

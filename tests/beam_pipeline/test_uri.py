@@ -174,7 +174,7 @@ def test_a_local_output_needs_to_know_where_its_audio_will_be(folder, prepare):
     run = prepare(folder / "m.jsonl", folder / "out", "--audio_part=uri")
     assert (run.status, run.stdout) == (1, "")
     assert "--audio_part=uri needs a bucket" in run.stderr
-    run = prepare(folder / "m.jsonl", folder / "out", "--audio_part=uri", "--audio_uri=gs://b/clips/")
+    run = prepare(folder / "m.jsonl", folder / "out", "--audio_part=uri", "--audio_uri=gs://bucket/clips/")
     assert run.status == 0
     content = {
         str(path.relative_to(folder / "out")): path.read_bytes()
@@ -182,13 +182,15 @@ def test_a_local_output_needs_to_know_where_its_audio_will_be(folder, prepare):
         if path.is_file()
     }
     referred = {part["file_data"]["file_uri"] for part in parts(content)}
-    assert referred == {name.replace("audio/", "gs://b/clips/", 1) for name in content if name.startswith("audio/")}
+    assert referred == {
+        name.replace("audio/", "gs://bucket/clips/", 1) for name in content if name.startswith("audio/")
+    }
 
 
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--audio_uri=gs://b/x"], "--audio_uri must be left out without audio_part=uri"),
+        (["--audio_uri=gs://bucket/x"], "--audio_uri must be left out without audio_part=uri"),
         (["--audio_part=uri", "--audio_uri=http://b/x"], "--audio_uri must be a folder in gs://, got 'http://b/x'"),
     ],
 )

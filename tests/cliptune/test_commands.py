@@ -106,11 +106,11 @@ def test_a_cancelled_job_has_an_exit_status_of_its_own(run, out):
 
 def test_a_dry_run_prints_the_request_and_does_nothing(run, out):
     before = storage.list_files(str(out))
-    status, stdout, stderr = run("tune", out, "--project", "p", "--staging_location", "gs://b/s", "--dry_run")
+    status, stdout, stderr = run("tune", out, "--project", "p", "--staging_location", "gs://bucket/s", "--dry_run")
     request = only_json(stdout)
     assert status == 0
     spec = request["body"]["supervisedTuningSpec"]
-    assert spec["trainingDatasetUri"].startswith("gs://b/s/")
+    assert spec["trainingDatasetUri"].startswith("gs://bucket/s/")
     assert spec["hyperParameters"]["epochCount"] == 3
     assert "estimate" in stderr
     assert storage.list_files(str(out)) == before
@@ -256,6 +256,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         "input_tokens": told["input_tokens"],
         "output_tokens": told["output_tokens"],
         "cost": (told["input_tokens"] * 0.375 + told["output_tokens"] * 2.25) / 1e6,
+        "price": told["price"],
         "file": str(file),
     }
     assert file.read_bytes().count(b"\n") == 3
@@ -292,7 +293,7 @@ def test_an_unfinished_dataset_says_how_to_finish_it(run, out):
 
 def test_a_dataset_without_validation_is_tuned_without(run, tmp_path):
     out = prepare(tmp_path, 4, validation_fraction=0.0)
-    words = ("tune", out, "--project", "p", "--staging_location", "gs://b/s", "--dry_run")
+    words = ("tune", out, "--project", "p", "--staging_location", "gs://bucket/s", "--dry_run")
     spec = only_json(run(*words)[1])["body"]["supervisedTuningSpec"]
     assert spec.keys() == {"trainingDatasetUri", "hyperParameters"}
     assert only_json(run("tune", out, "--emulator")[1])["state"] == "SUCCEEDED"

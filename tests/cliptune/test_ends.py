@@ -118,7 +118,7 @@ def test_without_a_temporary_folder_nothing_begins(run, monkeypatch, manifest):
 def test_a_missing_extra_is_told_with_what_to_install(tmp_path, module, command):
     """In a process of its own, in which the module cannot be imported."""
     words = [] if command == "emulator" else [str(prepare(tmp_path / "dataset", 12, 4))]
-    words += ["--project=p", "--staging_location=gs://b/s", "--dry_run"] if command == "tune" else []
+    words += ["--project=p", "--staging_location=gs://bucket/s", "--dry_run"] if command == "tune" else []
     code = f"import sys; sys.modules[{module!r}] = None; from cliptune.main import main; sys.exit(main(sys.argv[1:]))"
     done = processes.run([sys.executable, "-c", code, command, *words], cwd=ROOT)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr

@@ -58,8 +58,8 @@ OF_PREPARE = {
     "--output": ["--output=another"],
     "--audio_root": ["--audio_root=clips"],
     "--bitrate": ["--audio_format=mp3", "--bitrate=32"],
-    "--audio_part": ["--audio_part=uri", "--audio_uri=gs://b/audio"],
-    "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://c/audio"],
+    "--audio_part": ["--audio_part=uri", "--audio_uri=gs://bucket/audio"],
+    "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://other/audio"],
     "--sample_rate": ["--sample_rate=8000"],
     "--tasks": ["--tasks=tasks.yaml"],
     "--normalize_text": ["--normalize_text=casefold"],
@@ -67,7 +67,7 @@ OF_PREPARE = {
 # What the change is seen against, where that is not the plain command.
 BESIDE = {
     "--bitrate": ["--audio_format=mp3"],
-    "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://b/audio"],
+    "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://bucket/audio"],
 }
 # What they decide comes after the job is made, and has tests of its own in test_launch and test_prepare.
 AFTER_THE_JOB = {"--overwrite", "--max_rejected_fraction", "--merge_into"}
@@ -107,7 +107,7 @@ def test_every_flag_of_prepare_changes_the_job(job_of, flag):
 
 KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 MODEL = "projects/p/locations/us-central1/models/1"
-STAGED = ("--project=p", "--staging_location=gs://b/s", "--dry_run")
+STAGED = ("--project=p", "--staging_location=gs://bucket/s", "--dry_run")
 OF_TUNE = {
     "dataset": ["nowhere"],
     "--base_model": ["--base_model=gemini-3.5-flash"],
@@ -123,7 +123,7 @@ OF_TUNE = {
     "--allow_retired": ["--base_model=gemini-2.5-pro", "--allow_retired"],
     "--location": ["--location=europe-west4"],
     "--api_endpoint": ["--api_endpoint=http://127.0.0.1:9"],
-    "--staging_location": ["--staging_location=gs://c/s"],
+    "--staging_location": ["--staging_location=gs://other/s"],
 }
 BESIDE_TUNE = {
     "--kms_key": ["--base_model=gemini-2.5-pro", "--allow_retired"],

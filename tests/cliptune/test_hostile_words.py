@@ -143,7 +143,7 @@ def test_a_strangers_dataset(run, out, name):
     whole = (out / name).read_text(encoding="utf-8")
     for tree in changed(json.loads(whole), HOSTILE):
         (out / name).write_text(json.dumps(tree), encoding="utf-8")
-        for words in (["check"], ["tune", "--project=p", "--staging_location=gs://b/s", "--dry_run"], ["predict"]):
+        for words in (["check"], ["tune", "--project=p", "--staging_location=gs://bucket/s", "--dry_run"], ["predict"]):
             _, stdout, stderr = run(words[0], out, *words[1:])
             harmless(stderr, stdout)
 

@@ -25,7 +25,7 @@ from tuning.providers.base import TuningJob
 from tuning.providers.vertex import models
 
 __all__ = ["run"]  # a fixture
-STAGED = ("--project", "p", "--staging_location", "gs://b/s")
+STAGED = ("--project", "p", "--staging_location", "gs://bucket/s")
 FLASH = "gemini-3.5-flash"
 KEY = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
 
@@ -426,7 +426,7 @@ def test_a_dataset_of_uris_is_priced_by_the_length_that_it_notes(run, out):
     for shard in out.glob("*/*.jsonl"):
         lines = [json.loads(line) for line in shard.read_text().splitlines()]
         for number, line in enumerate(lines):
-            part = {"file_data": {"mime_type": "audio/flac", "file_uri": f"gs://b/{shard.stem}/{number}.flac"}}
+            part = {"file_data": {"mime_type": "audio/flac", "file_uri": f"gs://bucket/{shard.stem}/{number}.flac"}}
             line["contents"][0]["parts"][1] = part
         shard.write_text("".join(json.dumps(line) + "\n" for line in lines))
     _, stdout, stderr = run("check", out)

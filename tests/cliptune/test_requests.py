@@ -38,7 +38,7 @@ PLAIN = {
 # Values for flags whose rule a made-up one would break, with what they need beside them.
 VALUES = {
     "--bitrate": (["--audio_format=mp3"], ["--bitrate=32"]),
-    "--audio_uri": (["--audio_part=uri"], ["--audio_uri=gs://b/audio"]),
+    "--audio_uri": (["--audio_part=uri"], ["--audio_uri=gs://bucket/audio"]),
     "--merge_into": ([], ["--merge_into=o"]),
     "--sample_rate": ([], ["--sample_rate=8000"]),
     "--normalize_text": ([], ["--normalize_text=casefold"]),
@@ -46,7 +46,7 @@ VALUES = {
     "--label": ([], ["--label=team=speech"]),
     "--service_account": ([], ["--service_account=s@p.iam.gserviceaccount.com"]),
     "--from_checkpoint": (["--from_model=projects/p/locations/l/models/1"], ["--from_checkpoint=2"]),
-    "--staging_location": ([], ["--staging_location=gs://b/s"]),
+    "--staging_location": ([], ["--staging_location=gs://bucket/s"]),
     "--model": ([], ["--model=base"]),
 }
 

@@ -331,7 +331,7 @@ def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
     lines = [json.loads(line) for line in shard.read_text().splitlines()]
     for number, line in enumerate(lines):
         line["contents"][0]["parts"][1] = {
-            "file_data": {"mime_type": "audio/flac", "file_uri": f"gs://b/{number}.flac"}
+            "file_data": {"mime_type": "audio/flac", "file_uri": f"gs://bucket/{number}.flac"}
         }
     shard.write_text("".join(json.dumps(line) + "\n" for line in lines))
     run("tune", out, "--emulator", "--no_validation")
@@ -339,7 +339,8 @@ def test_a_dataset_of_uris_is_asked_about_by_its_uris(run, out, tmp_path):
     assert (status, only_json(stdout)["predictions"]) == (0, 2)
     said = predictions.read(str(answers(out, "validation")), Storage())
     assert [each.prediction for each in said] == [
-        f"[emulator] was shown gs://b/{number}.flac; nothing was learned, so nothing is predicted" for number in (0, 1)
+        f"[emulator] was shown gs://bucket/{number}.flac; nothing was learned, so nothing is predicted"
+        for number in (0, 1)
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cliptune.main import build_parser
 from tests.cliptune.test_commands import run
+from transforms.storage import Storage
 from tuning.emulator import scenario, server
 
 __all__ = ["run"]  # a fixture
@@ -16,6 +17,10 @@ __all__ = ["run"]  # a fixture
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TUNING = (ROOT / "docs/tuning.md").read_text(encoding="utf-8")
+
+
+# Of the bundled recordings: enough that one of them may be rejected.
+FEW = 24
 
 
 def commands_of(text, heading):
@@ -73,6 +78,53 @@ def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
     assert (job["state"], results["watch"]["name"]) == ("SUCCEEDED", job["name"])
     assert [each["name"] for each in results["jobs"]["jobs"]] == [job["name"]]
     assert results["predict"]["model"] == job["endpoint"]
+
+
+def test_what_the_readme_prepares_and_checks(run, checkout, bucket):
+    """The README's other commands: from clips.jsonl and from lists in a bucket, then what other tools have made."""
+    lines = (ROOT / "examples/manifest.jsonl").read_text(encoding="utf-8").splitlines()[:FEW]
+    (checkout / "clips.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    paths = [json.loads(line)["audio_path"] for line in lines]
+    for path in paths:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / path).write_bytes((ROOT / "examples" / path).read_bytes())
+        Storage().write_bytes(f"{bucket}/lists/{path}", (ROOT / "examples" / path).read_bytes())
+    Storage().write_bytes(
+        f"{bucket}/lists/all.csv",
+        "".join(f"{row}\n" for row in ("audio,text", *(f"{path},x" for path in paths))).encode(),
+    )
+    late = (checkout / paths[-1]).rename(checkout / "late")
+    commands = [line for line in commands_of(README, "Prepare") if line.startswith("cliptune")]
+    here, there, merge = (line.replace("gs://bucket", bucket) for line in commands)
+    assert [typed(run, line)["accepted"] for line in (here, there)] == [FEW - 1, FEW]
+    late.rename(checkout / paths[-1])
+    assert typed(run, merge)["accepted"] == FEW
+    shards = sorted((checkout / "dataset/train").glob("*.jsonl"))
+    Storage().write_bytes(f"{bucket}/train.jsonl", b"".join(path.read_bytes() for path in shards))
+    checks = [line.partition("  #")[0].replace("gs://bucket", bucket) for line in commands_of(README, "Check")]
+    assert [typed(run, line)["ok"] for line in checks] == [True, True, True]
+    (dataflow,) = commands_of(README, "Dataflow and Airflow")
+    assert "cliptune prepare" in dataflow
+    parsed = build_parser().parse_known_args(shlex.split(dataflow.removesuffix("\\"))[1:])
+    assert (parsed[0].output, "--runner=DataflowRunner" in parsed[1]) == ("gs://B/dataset", True)
+
+
+VERBS = ("check", "tune", "jobs", "watch", "predict", "cancel")
+
+
+def test_the_page_on_tuning_can_be_followed_from_its_beginning_to_its_end(run, checkout):
+    """Word for word, but for names that a reader puts in, against the strict emulator."""
+    typed(run, "cliptune prepare --manifest examples/manifest.jsonl --output dataset")
+    for name, clip in (("new.wav", "derived/lj_derived_08.wav"), ("other.m4a", "derived/lj_derived_00.m4a")):
+        (checkout / name).write_bytes((ROOT / "examples/clips" / clip).read_bytes())
+    commands = [line for line in re.findall(r"^    (cliptune .*)$", TUNING, re.MULTILINE) if line.split()[1] in VERBS]
+    assert len(commands) >= 15
+    for command in commands:
+        runs = sorted(path.name for path in (checkout / "dataset/tuning/runs").glob("*"))
+        line = command.replace("--run NAME", f"--run {runs[0]}" if runs else "").replace("--project PROJECT", "dataset")
+        status, _, stderr = run(*shlex.split(line)[1:], *([] if line.split()[1] == "check" else ["--emulator"]))
+        # All jobs have ended by then, so there is none to cancel.
+        assert (status == 0) == ("had already ended" not in stderr), f"{command}\n{stderr}"
 
 
 def rows(text, columns):

@@ -94,6 +94,26 @@ def decode(stream: BinaryIO, form: Format, max_seconds: float, start_seconds: fl
     return None
 
 
+def declared_seconds(stream: BinaryIO, form: Format) -> float | None:
+    """What a file declares of the length of its first audio track, of which it has at least one packet.
+
+    Returns:
+      Seconds; None if it does not tell.
+
+    Raises:
+      ClipRejected: UNSUPPORTED_FORMAT for a film without sound, DECODE_FAILED for no track or packet.
+    """
+    with _opened(stream, form) as container:
+        with contextlib.suppress(_OtherDecoderError):  # it need not be decoded
+            _chosen(container, 0, form)
+        audio = container.streams.audio[0]
+        _discard_others(container, audio)
+        seconds = tracks.declared_seconds(container, audio, form)
+        if next(_packets(container, audio, None)) is None:
+            raise ClipRejected(reasons.DECODE_FAILED, f"the {form.name} file has no audio in its track")
+        return seconds or None
+
+
 def first_with_sound(decode_track: Callable[[int], tuple[_Some, int]]) -> _Some:
     """The first track with sound, of at most `MAX_TRACKS`.
 

@@ -39,6 +39,11 @@ _RAW_EXTENSIONS = {
 # What text is made of, in UTF-8 and older encodings.
 _TEXT = bytes(byte for byte in range(255) if 9 <= byte <= 13 or byte >= 32)
 _TEXT_BYTES = 1024
+TEXT = "not audio: the file is text, in no audio format"
+UNKNOWN = (
+    "not audio: no known audio format begins like this file; headerless raw samples say neither rate nor codec "
+    "(unsupported or invalid)"
+)
 
 
 def sniff(content: bytes, name_hint: str = "") -> Format:
@@ -64,7 +69,7 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
     headerless = named is not None and named.headerless
     # Quiet samples may be text for a while, but not to the end.
     if _looks_like_text(content if headerless else content[:_TEXT_BYTES]):
-        raise ClipRejected(reasons.NOT_AUDIO, "not audio: the file is text, in no audio format")
+        raise ClipRejected(reasons.NOT_AUDIO, TEXT)
     if named is not None and headerless:
         return named
     if extension in _RAW_EXTENSIONS:
@@ -72,11 +77,12 @@ def sniff(content: bytes, name_hint: str = "") -> Format:
             reasons.UNSUPPORTED_FORMAT,
             "headerless raw samples: nothing in the file says its rate, width or channels (invalid as an audio format)",
         )
-    raise ClipRejected(
-        reasons.NOT_AUDIO,
-        "not audio: no known audio format begins like this file; headerless raw samples say neither rate nor codec "
-        "(unsupported or invalid)",
-    )
+    raise ClipRejected(reasons.NOT_AUDIO, UNKNOWN)
+
+
+def is_raw(content: bytes, refusal: ClipRejected) -> bool:
+    """Whether what `sniff` has refused may be headerless samples. Those of eight bits look much like text."""
+    return refusal.detail == UNKNOWN or (refusal.detail == TEXT and not (content.isascii() and b"\0" not in content))
 
 
 def _by_bytes(content: bytes) -> Format | None:

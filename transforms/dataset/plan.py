@@ -44,6 +44,7 @@ class Plan:
       doubled: `assign.order_key` of the ids that more than one clip has; None for more than `MAX_DOUBLED_IDS` of them.
       validation_share: part of the clips that validation was to have, where whole groups may force it off; else None.
       remarks: what is to be said of the manifests' columns, one sentence each.
+      nuls: rows with a NUL character in one of their texts.
     """
 
     rows: int
@@ -56,6 +57,7 @@ class Plan:
     doubled: frozenset[int] | None = frozenset()
     validation_share: float | None = None
     remarks: tuple[str, ...] = ()
+    nuls: int = 0
 
     def has_doubled_ids(self) -> bool:
         """Whether some id belongs to more than one clip."""
@@ -113,6 +115,7 @@ def make_plan(
         f"{tally.sources_digest:064x}",
         tally.doubled(),
         assign.validation_limit(unmarked, settings.validation_fraction) / unmarked if grouped else None,
+        nuls=tally.nuls,
     )
 
 
@@ -130,6 +133,7 @@ class _Tally:
       unmarked: clips of each group, of the others.
       prompts: hashes of the prompts of each task.
       ids: `assign.order_key` of every clip.
+      nuls: clips with a NUL character in one of their texts.
     """
 
     places: Places = NOWHERE
@@ -141,6 +145,7 @@ class _Tally:
     unmarked: Counter[int] = field(default_factory=Counter)
     prompts: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     ids: array[int] = field(default_factory=lambda: array("Q"))
+    nuls: int = 0
 
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
@@ -154,6 +159,7 @@ class _Tally:
             return
         self.prompts[row.task].add(assign.hash64(row.prompt or settings.prompt))
         self.ids.append(assign.order_key(row.clip_id))
+        self.nuls += _has_nul(row, settings)
         counter = self.marked[row.split] if row.split else self.unmarked
         counter[assign.split_key(row)] += 1
 
@@ -167,6 +173,10 @@ class _Tally:
         """Groups in several splits. Unmarked rows count for train, where they go."""
         splits = [self.marked[assign.TRAIN] | self.unmarked, *(self.marked[split] for split in assign.HELD_OUT)]
         return sum(number > 1 for number in Counter(key for split in splits for key in split).values())
+
+
+def _has_nul(clip: Clip, settings: Settings) -> bool:
+    return any("\0" in text for text in (clip.target, clip.prompt or settings.prompt, clip.system_instruction))
 
 
 def row_digests(row: Clip | Outcome, places: Places) -> tuple[int, int]:

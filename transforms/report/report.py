@@ -233,6 +233,9 @@ def _warnings(count: Count, plan: Plan) -> tuple[str, ...]:
         clips = "clip has" if count.duplicates == 1 else "clips have"
         fact = f"{count.duplicates:,} {clips} the same audio as another one"
         warnings.append(f"{fact}; --dedupe=audio keeps one of each")
+    if plan.nuls:
+        fact = f"{plan.nuls:,} rows have a NUL character in their text or prompt"
+        warnings.append(f"{fact}, which no text needs")
     if plan.torn_groups:
         fact = f"the manifest puts clips of {plan.torn_groups:,} groups into several splits"
         warnings.append(f"{fact}, which then test what was trained on; mark all rows of a group for one split")

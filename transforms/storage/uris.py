@@ -9,7 +9,8 @@ GCS_SCHEME = "gs://"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MAX_SHOWN_CHARS = 300
 # https://cloud.google.com/storage/docs/buckets#naming and https://cloud.google.com/storage/docs/objects#naming
-_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9_-]|\.(?!\.)){1,220}[a-z0-9]")
+_BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*")
+_IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 MAX_NAME_BYTES = 1_024
 _COPY = {
     "http": "download it (curl -O, wget)",
@@ -59,14 +60,21 @@ def impossible(uri: str) -> str:
         return "the bucket's name is a variable that was not expanded"
     if not bucket:
         return "the bucket's name is missing after gs://"
-    if not _BUCKET.fullmatch(bucket):
+    if not _BUCKET.fullmatch(bucket) or _IP_ADDRESS.fullmatch(bucket):
         return f"no bucket can be named {shown(bucket)}"
-    if name in (".", "..") or set(name) & set("\r\n\0"):
+    if name in (".", "..") or set(name) & set("\r\n\0") or name.startswith(".well-known/acme-challenge/"):
         return "no object can have this name"
     size = len(without_generation(f"{GCS_SCHEME}b/{name}").encode(errors="replace")) - len(f"{GCS_SCHEME}b/")
     return (
         f"the object's name has {size:,} bytes, over the limit of {MAX_NAME_BYTES:,}" if size > MAX_NAME_BYTES else ""
     )
+
+
+def nobodys(uri: str) -> str:
+    """Why nobody but Google can have a file or object of this URI; "" if one can."""
+    bucket = bucket_of(uri) if is_gcs(uri) else ""
+    taken = f"no bucket of ours may have a name that begins with goog, as {shown(bucket)} does"
+    return impossible(uri) or (taken if bucket.startswith("goog") else "")
 
 
 def without_generation(uri: str) -> str:

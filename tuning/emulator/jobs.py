@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from transforms.errors import NotARegularFileError, UserError
-from transforms.storage import Storage
+from transforms.storage import Storage, uris
 from tuning.emulator import training
-from tuning.emulator.scenario import Stage
+from tuning.emulator.scenario import Scenario, Stage
 from tuning.emulator.training import now
-from tuning.providers.base import TERMINAL
+from tuning.providers.base import TERMINAL, BaseModel
 from tuning.providers.vertex import models
 
 _ENDED = {f"JOB_STATE_{state}" for state in TERMINAL}
@@ -56,8 +56,10 @@ class Jobs:
         """Accepts a job, or refuses what the service is documented to refuse at once."""
         body = _camel(body)
         spec = body.get("supervisedTuningSpec") or {}
-        base_model = self._base_model(body)
-        _refuse(parent.rpartition("/")[2], base_model, body, spec, self._stage.scenario.strict)
+        base_model = self._base_model(body, parent.rpartition("/")[2])
+        _refuse(parent.rpartition("/")[2], base_model, body, spec, self._stage.scenario)
+        if self._stage.scenario.strict and (fault := training.fault_of_files(spec, self._storage)):
+            raise EmulatorError(400, fault)
         self._refuse_over_quota(parent)
         number = 1_000_000_000_000_000_001 + len(self._jobs)
         job = {
@@ -160,12 +162,15 @@ class Jobs:
                 404, f"Publisher Model `{model}` was not found or your project does not have access to it."
             )
 
-    def _base_model(self, body: Tree) -> str:
+    def _base_model(self, body: Tree, location: str) -> str:
         """The base model of a request. For a tuned model that is tuned further, the base model of that model."""
         if not body.get("preTunedModel"):
             return str(body.get("baseModel"))
         earlier = _camel(body["preTunedModel"])
-        job = self._of_model(str(earlier.get("tunedModelName")))
+        job = self._of_model(model := str(earlier.get("tunedModelName")))
+        places = models.lands_in(location)
+        if self._stage.scenario.strict and models.location_of(model)[1] not in places:
+            raise EmulatorError(400, f"The pre-tuned model must be in {' or '.join(places)}, got {model}.")
         known = [point["checkpointId"] for point in job["tunedModel"].get("checkpoints", [])]
         wanted = earlier.get("checkpointId")
         if wanted is not None and wanted not in known:
@@ -227,11 +232,11 @@ def _is_job(name: str, job: object) -> bool:
     return trees and isinstance(spec.get("trainingDatasetUri"), str) and isinstance(tuned.get("model", ""), str)
 
 
-def _refuse(location: str, base_model: str, body: Tree, spec: Tree, strict: bool) -> None:
+def _refuse(location: str, base_model: str, body: Tree, spec: Tree, played: Scenario) -> None:
     model = models.MODELS.get(base_model)
     if model is None:
         raise EmulatorError(400, f"Base model {base_model} is not supported.")
-    nowhere = location == "global" or (strict and location in models.MULTI_REGIONS)
+    nowhere = location == "global" or (played.strict and location in models.MULTI_REGIONS)
     if nowhere or (model.locations and location not in model.locations):
         raise EmulatorError(400, f"Tuning of {model.name} is not supported in location {location}.")
     for field in ("trainingDatasetUri", "validationDatasetUri"):
@@ -240,18 +245,30 @@ def _refuse(location: str, base_model: str, body: Tree, spec: Tree, strict: bool
             raise EmulatorError(400, "supervisedTuningSpec.trainingDatasetUri is required.")
         if uri and (not uri.endswith(".jsonl") or re.search(r"[*?]", uri)):
             raise EmulatorError(400, f"{field} must be a single .jsonl file, got {uri}")
-        if uri and uri.startswith("gs:") and not re.match(r"gs://[a-z0-9][a-z0-9._-]{0,221}/.", uri):
+        if uri and uri.startswith("gs:") and (uris.nobodys(uri) or not re.match(r"gs://[^/]+/.", uri)):
             raise EmulatorError(400, f"{field} must be gs://BUCKET/OBJECT with the name of a bucket, got {uri}")
     parameters = spec.get("hyperParameters") or {}
     sizes = {f"ADAPTER_SIZE_{word}": size for word, size in _WORDS.items()}
     size = parameters.get("adapterSize")
     if size is not None and sizes.get(size) not in (model.adapter_sizes or sizes.values()):
         raise EmulatorError(400, f"adapterSize {size} is not supported by {model.name}.")
-    if body.get("encryptionSpec") and model.cmek is False:
+    unknown = played.strict and model.adapter_sizes is None  # nothing is known of it for certain
+    if body.get("encryptionSpec") and (model.cmek is False or unknown):
         raise EmulatorError(400, f"CMEK is not supported by {model.name}.")
     epochs = parameters.get("epochCount")
     if epochs is not None and int(epochs) < 1:
         raise EmulatorError(400, f"epochCount must be positive, got {epochs}.")
+    if played.strict:
+        _refuse_closed(model, played)
+
+
+def _refuse_closed(model: BaseModel, played: Scenario) -> None:
+    """Refuses a model that the project cannot tune any more."""
+    if model.shut_down and training.today() >= model.shut_down:
+        raise EmulatorError(404, f"Base model {model.name} was shut down on {model.shut_down}.")
+    if model.retired_for_new and training.today() >= model.retired_for_new and not played.tuned_before:
+        since = f"since {model.retired_for_new}"
+        raise EmulatorError(400, f"Base model {model.name} is closed to new and inactive projects {since}.")
 
 
 _WORDS = {"ONE": 1, "TWO": 2, "FOUR": 4, "EIGHT": 8, "SIXTEEN": 16}

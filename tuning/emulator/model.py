@@ -16,7 +16,9 @@ from tuning.emulator.jobs import EmulatorError
 from tuning.providers.vertex import rows
 
 
-def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any], storage: Storage) -> dict[str, Any]:
+def answer(
+    training_uri: str | None, job: str, model: str, body: dict[str, Any], storage: Storage, strict: bool = True
+) -> dict[str, Any]:
     """The answer to a generateContent request.
 
     Args:
@@ -25,7 +27,10 @@ def answer(training_uri: str | None, job: str, model: str, body: dict[str, Any],
       model: resource name of the model.
       body: the request.
       storage: reads the training file.
+      strict: whether a question has one recording at most.
     """
+    if strict and len(_audio_parts(body)) > 1:
+        raise EmulatorError(400, "A request may have one audio file at most.")
     known = _remembered(training_uri, job, storage) if training_uri is not None else {}
     blob, uri = _audio(body)
     if blob is not None:
@@ -51,6 +56,12 @@ def _usage(body: dict[str, Any], blob: tuple[bytes, str] | None, answer: str) ->
     read = limits.expected_tokens((_seconds(blob[0]) or 0.0) if blob else 0.0, chars)
     written = limits.expected_tokens(0.0, len(answer))
     return {"promptTokenCount": read, "candidatesTokenCount": written, "totalTokenCount": read + written}
+
+
+def _audio_parts(body: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = [part for turn in body.get("contents") or [] for part in turn.get("parts") or []]
+    names = ("inlineData", "inline_data", "fileData", "file_data")
+    return [part for part in parts if any(part.get(name) for name in names)]
 
 
 def _audio(body: dict[str, Any]) -> tuple[tuple[bytes, str] | None, str | None]:

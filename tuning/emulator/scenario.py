@@ -78,8 +78,10 @@ class Scenario(_Strict):
       drop: lines of the training file, from 1, that are left out of the tuning.
       listed_after: a new job is in none of so many lists after it was created, as if the list were late.
       empty_pages: empty pages, each with the token of the next, before every page of a list of jobs.
-      strict: whether models answer and lie where the documentation and users say. Without, a base model answers in
-        every location, and a tuned model lies where it was tuned.
+      strict: whether all is refused that the documentation and users say is refused. Without, a base model answers in
+        every location, a tuned model lies where it was tuned and is tuned further anywhere, closed models are tuned,
+        files are looked at only when a job ends, and questions may have several recordings.
+      tuned_before: whether projects have tuned every model before, and may tune those that are closed to others.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -91,6 +93,7 @@ class Scenario(_Strict):
     listed_after: int = pydantic.Field(default=0, ge=0)
     empty_pages: int = pydantic.Field(default=0, ge=0)
     strict: bool = True
+    tuned_before: bool = False
 
     @pydantic.model_validator(mode="after")
     def _known(self) -> Scenario:

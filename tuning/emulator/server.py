@@ -100,7 +100,7 @@ def application(
 
     def generate(request: Request, body: Tree) -> Tree:
         model = f"{_parent(request)}/{request.path_params['model']}"
-        return answer(*jobs.training(model), model, body, storage)
+        return answer(*jobs.training(model), model, body, storage, stage.scenario.strict)
 
     async def control(request: Request) -> Response:
         if request.method == "PUT":

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+import os
+import re
+from datetime import UTC, date, datetime
 from typing import Any
 
+from transforms import limits
+from transforms.dataset import sizes
 from transforms.errors import StorageError, UserError
-from transforms.storage import Storage
+from transforms.storage import Storage, uris
 from tuning.check import files
-from tuning.check.files import Findings, JsonlFile
+from tuning.check.files import Findings, JsonlFile, SplitFacts
 from tuning.dataset import TRAIN, VALIDATION
 from tuning.emulator.scenario import Scenario
-from tuning.providers.base import Problem
-from tuning.providers.vertex import models
+from tuning.providers.base import Problem, SchemaError
+from tuning.providers.vertex import models, rows
 
-# Documented: a job fails if more than a tenth of its examples are dropped.
-MAX_DROPPED_FRACTION = 0.1
 # Examples in a training step. The service does not publish its own number.
 _BATCH = 16
 # Like the service, the emulator names only some of the dropped examples.
 _NAMED_DROPPED = 100
+_GCS_EMULATOR = "STORAGE_EMULATOR_HOST"
+_AUDIO_FIELD = re.compile(rb'"(?:inline_?|file_?)[dD]ata"\s*:')
 
 Tree = dict[str, Any]
 
@@ -48,12 +52,48 @@ def end(job: Tree, scenario: Scenario, storage: Storage) -> None:
     whole_file = [problem for problem in problems if problem.source.endswith(":0")]
     if whole_file:
         _fail(job, f"The dataset is invalid: {whole_file[0].detail}")
-    elif findings.bad_lines > MAX_DROPPED_FRACTION * findings.examples:
+    elif findings.bad_lines > limits.MAX_DROPPED_FRACTION * findings.examples:
         first = f"{problems[0].source}: {problems[0].detail}"
         _fail(job, f"{findings.bad_lines} examples are invalid, more than 10 %; the first: {first}")
     else:
         _succeed(job, findings, _dropped(job, problems, scenario), scenario)
         _spoil(job, scenario)
+
+
+def fault_of_files(spec: Tree, storage: Storage) -> str:
+    """Why the files of a job are refused at once; "" if they are not, or cannot be read: the end of the job says so.
+
+    Args:
+      spec: the job's `supervisedTuningSpec`.
+      storage: reads the files.
+    """
+    splits = {TRAIN: SplitFacts(), VALIDATION: SplitFacts()}
+    try:
+        for split, uri in _uris(spec):
+            if uris.is_gcs(uri) and _GCS_EMULATOR not in os.environ:
+                return ""  # nobody is asked for credentials while a job is created
+            with storage.anywhere().open_read(uri) as stream:
+                for line in stream:
+                    splits[split].examples += 1
+                    splits[split].bytes += len(line)
+                    if _has_several(line):
+                        where = f"{uri}:{splits[split].examples}"
+                        return f"{where}: an example must have exactly one audio part."
+    except (OSError, UserError, StorageError):
+        return ""
+    faults = (fault for fault in sizes.over(splits[TRAIN], splits[VALIDATION]) if fault.certain)
+    return next((f"{fault.detail}." for fault in faults), "")
+
+
+def _has_several(line: bytes) -> bool:
+    """Whether an example has more than one part with audio. Lines that are no examples are dropped later."""
+    if len(_AUDIO_FIELD.findall(line)) < 2:
+        return False
+    try:
+        row = rows.parse(line)
+    except SchemaError:
+        return False
+    return sum(bool(part.inline_data or part.file_data) for turn in row.contents for part in turn.parts or []) > 1
 
 
 def _dropped(job: Tree, problems: list[Problem], scenario: Scenario) -> dict[int, str]:
@@ -129,6 +169,11 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: S
             }
         },
     )
+
+
+def today() -> date:
+    """The day, in UTC, that decides which models are closed."""
+    return datetime.now(UTC).date()
 
 
 def now() -> str:

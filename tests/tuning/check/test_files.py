@@ -18,7 +18,7 @@ storage = Storage()
 def example(number, content=None):
     """A valid row with audio of its own."""
     return row(
-        user({"text": "Transcribe."}, content or uri(f"gs://b/{number}.flac")), model({"text": f"text {number}"})
+        user({"text": "Transcribe."}, content or uri(f"gs://bucket/{number}.flac")), model({"text": f"text {number}"})
     )
 
 

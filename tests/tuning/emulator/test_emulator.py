@@ -43,7 +43,7 @@ def tuned(service, tmp_path):
     return tune
 
 
-def body(train="gs://b/t.jsonl", **changes):
+def body(train="gs://bucket/t.jsonl", **changes):
     parameters = {"epochCount": 1, **changes.pop("hyperParameters", {})}
     spec = {"trainingDatasetUri": train, "hyperParameters": parameters, **changes.pop("spec", {})}
     return {"baseModel": "gemini-3.1-flash-lite", "supervisedTuningSpec": spec, **changes}
@@ -79,10 +79,10 @@ def ask(service, job, *parts):
         (body(baseModel="gemini-1.0-pro"), "gemini-1.0-pro is not supported"),
         ({"baseModel": "gemini-3.1-flash-lite"}, "trainingDatasetUri is required"),
         (body(""), "trainingDatasetUri is required"),
-        (body("gs://b/folder"), "a single .jsonl file, got gs://b/folder"),
-        (body("gs://b/*.jsonl"), "a single .jsonl file"),
-        (body("gs://b/?.jsonl"), "a single .jsonl file"),
-        (body(spec={"validationDatasetUri": "gs://b/v.csv"}), "validationDatasetUri must be a single .jsonl file"),
+        (body("gs://bucket/folder"), "a single .jsonl file, got gs://bucket/folder"),
+        (body("gs://bucket/*.jsonl"), "a single .jsonl file"),
+        (body("gs://bucket/?.jsonl"), "a single .jsonl file"),
+        (body(spec={"validationDatasetUri": "gs://bucket/v.csv"}), "validationDatasetUri must be a single .jsonl file"),
         (body(hyperParameters={"adapterSize": 4}), "adapterSize 4 is not supported"),  # an int, not the name
         (body(hyperParameters={"adapterSize": "ADAPTER_SIZE_THREE"}), "ADAPTER_SIZE_THREE is not supported"),
         (body(hyperParameters={"epochCount": "0"}), "epochCount must be positive"),
@@ -181,8 +181,8 @@ def test_a_base_model_remembers_nothing(service, tuned):
 
 
 def test_audio_by_its_address_is_audio_too(service, tuned):
-    job = tuned([example("the text", uri("gs://b/a.flac"))])
-    told = said(ask(service, job, PROMPT, uri("gs://b/a.flac")))
+    job = tuned([example("the text", uri("gs://bucket/a.flac"))])
+    told = said(ask(service, job, PROMPT, uri("gs://bucket/a.flac")))
     assert "no audio was sent" not in told
 
 

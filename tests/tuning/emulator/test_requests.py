@@ -33,12 +33,13 @@ QUESTION = {
             "parts": [
                 {"text": "What is said?"},
                 {"fileData": {"mimeType": "audio/flac", "fileUri": "gs://bucket/a.flac"}},
-                {"inlineData": {"mimeType": "audio/flac", "data": "YWJj"}},
             ],
         }
     ],
     "systemInstruction": {"parts": [{"text": "Be brief."}]},
 }
+BLOB = {"inlineData": {"mimeType": "audio/flac", "data": "YWJj"}}
+INLINE = {**QUESTION, "contents": [{"role": "user", "parts": [{"text": "What is said?"}, BLOB]}]}
 OTHERS: list[object] = [
     None,
     True,
@@ -97,7 +98,9 @@ def assert_told(answer, codes=(400, 404)):
     assert answer.json()["error"]["code"] == answer.status_code
 
 
-@pytest.mark.parametrize(("url_path", "body"), [(JOBS, JOB), (ASK, QUESTION)], ids=["create", "generate"])
+@pytest.mark.parametrize(
+    ("url_path", "body"), [(JOBS, JOB), (ASK, QUESTION), (ASK, INLINE)], ids=["create", "URI", "inline"]
+)
 def test_any_value_anywhere_is_answered_or_refused(client, url_path, body):
     assert client.post(url_path, json=body).status_code == 200
     refused = 0

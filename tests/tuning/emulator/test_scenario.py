@@ -10,7 +10,7 @@ from tuning.emulator.scenario import Fault, Scenario
 
 PROJECT = "/v1beta1/projects/p/locations/us-central1"
 JOBS = f"{PROJECT}/tuningJobs"
-BODY = {"baseModel": "gemini-3.1-flash-lite", "supervisedTuningSpec": {"trainingDatasetUri": "gs://b/t.jsonl"}}
+BODY = {"baseModel": "gemini-3.1-flash-lite", "supervisedTuningSpec": {"trainingDatasetUri": "gs://bucket/t.jsonl"}}
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_job_walks_through_the_states_that_are_told(play):
     client, put = play
     put(states=["PENDING", "RUNNING", "RUNNING", "PAUSED", "RUNNING", "UPDATING"])
     walked = ["RUNNING", "RUNNING", "PAUSED", "RUNNING", "UPDATING", "FAILED", "FAILED"]
-    assert states(client, 7) == walked  # FAILED: there is no gs://b/t.jsonl
+    assert states(client, 7) == walked  # FAILED: there is no gs://bucket/t.jsonl
 
 
 @pytest.mark.parametrize("end", ["FAILED", "EXPIRED", "CANCELLED"])

@@ -250,7 +250,7 @@ def test_a_dataset_without_a_job_says_how_to_get_one(out):
 def test_the_client_does_not_warn_of_itself(out):
     """In a process of its own: the client warns once, and pytest has filters."""
     command = [sys.executable, "-m", "cliptune", "tune", str(out), "--project", "p", "--dry_run"]
-    command += ["--staging_location", "gs://b/s"]
+    command += ["--staging_location", "gs://bucket/s"]
     done = processes.run(command)
     assert json.loads(done.stdout)["method"] == "POST"
     assert "Warning" not in done.stderr

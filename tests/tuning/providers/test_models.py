@@ -209,8 +209,8 @@ def test_a_good_choice_is_not_refused():
 
 def test_every_fact_has_a_source_with_its_date():
     assert {field.name for field in fields(BaseModel)} == set(models.SOURCES)
-    facts = {name for name in vars(limits) if name.startswith(("MAX_", "MIME_")) and "CHARS" not in name}
-    assert facts - {"MAX_TOKENS_PER_SECOND"} == set(limits.SOURCES)
+    facts = {name for name in vars(limits) if name.isupper() and name[0] != "_" and "CHARS" not in name}
+    assert facts - {"FACTS_DATE", "DOCS", "TUNING_DOCS", "SOURCES"} == set(limits.SOURCES)
     for source in (*models.SOURCES.values(), *limits.SOURCES.values()):
         assert source.mark in ("documented", "transcribed", "reported", "unverified")
         assert (source.as_of, bool(source.where)) == (limits.FACTS_DATE, True)

@@ -33,7 +33,7 @@ def blob(content=FLAC, mime="audio/flac"):
     return {"inline_data": {"mime_type": mime, "data": pybase64.b64encode(content).decode()}}
 
 
-def uri(address="gs://b/a.flac", mime="audio/flac"):
+def uri(address="gs://bucket/a.flac", mime="audio/flac"):
     return {"file_data": {"mime_type": mime, "file_uri": address}}
 
 
@@ -169,13 +169,13 @@ INVALID = {
     "picture called flac": (row(user(PROMPT, blob(b"\x89PNG\r\n\x1a\n0000")), model(ANSWER)), "audio"),
     "damaged header": (row(user(PROMPT, blob(FLAC[:10] + bytes(60))), model(ANSWER)), "audio"),
     "no samples": (row(user(PROMPT, blob(_file("WAV", 0.0), "audio/wav")), model(ANSWER)), "audio"),
-    "http address": (row(user(PROMPT, uri("http://b/a.flac")), model(ANSWER)), "file_uri"),
-    "https address": (row(user(PROMPT, uri("https://storage.googleapis.com/b/a.flac")), model(ANSWER)), "file_uri"),
+    "http address without a host": (row(user(PROMPT, uri("http:///a.flac")), model(ANSWER)), "file_uri"),
+    "https address with a secret": (row(user(PROMPT, uri("https://me:pw@example.com/a")), model(ANSWER)), "file_uri"),
     "GS": (row(user(PROMPT, uri("GS://b/a.flac")), model(ANSWER)), "file_uri"),
-    "newline in a URI": (row(user(PROMPT, uri("gs://b/a\n.flac")), model(ANSWER)), "file_uri"),
+    "newline in a URI": (row(user(PROMPT, uri("gs://bucket/a\n.flac")), model(ANSWER)), "file_uri"),
     "no URI": (row(user(PROMPT, {"file_data": {"mime_type": "audio/flac"}}), model(ANSWER)), "file_uri"),
     "local path": (row(user(PROMPT, uri("/a.flac")), model(ANSWER)), "file_uri"),
-    "bucket only": (row(user(PROMPT, uri("gs://b")), model(ANSWER)), "file_uri"),
+    "bucket only": (row(user(PROMPT, uri("gs://bucket")), model(ANSWER)), "file_uri"),
     "URI of a wrong type": (row(user(PROMPT, uri(mime="audio/aac")), model(ANSWER)), "mime_type"),
 }  # fmt: skip
 
@@ -223,7 +223,7 @@ def test_lossy_payloads_tell_their_length(kind):
 
 def test_a_uri_has_no_length():
     _, facts = check_line(row(user(PROMPT, uri()), model(ANSWER)), "f:1")
-    assert (facts.seconds, facts.audio) == (None, "gs://b/a.flac")
+    assert (facts.seconds, facts.audio) == (None, "gs://bucket/a.flac")
 
 
 @pytest.mark.parametrize(
@@ -248,3 +248,169 @@ def test_the_duration_limit_on_both_sides(monkeypatch, limit, rules):
 def test_the_size_limit_on_both_sides(monkeypatch, over, rules):
     monkeypatch.setattr(limits, "MAX_AUDIO_BYTES", len(FLAC) - over)
     assert [problem.rule for problem in check_line(GOOD, "f:1")[0]] == rules
+
+
+def problems_of(line):
+    return {(problem.severity, problem.rule) for problem in check_line(line, "f:1")[0]}
+
+
+def asked(part, text="hello"):
+    return row(user(PROMPT, part), model({"text": text}))
+
+
+FILM = ("-f", "lavfi", "-i", "color=c=black:s=64x64:d=1", "-map", "1:v")
+VIDEO = run_ffmpeg(WAV, *FILM, "-c:v", "mpeg4", "-f", "mp4")
+VIDEO_WEBM = run_ffmpeg(WAV, *FILM, "-c:v", "libvpx", "-f", "webm")
+FRAGMENTED = run_ffmpeg(WAV, "-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4")
+OPUS = run_ffmpeg(WAV, "-c:a", "libopus", "-f", "ogg")
+NO_TRACK = M4A[: int.from_bytes(M4A[:4])] + b"\0\0\0\x10mdat" + bytes(8)
+# What its header says of the length is 0: a stream was written whose end nobody knew.
+ENDLESS = FLAC[:21] + bytes([FLAC[21] & 0xF0]) + bytes(4) + FLAC[26:]
+OF_TYPE = {
+    "audio/wav": WAV, "audio/flac": FLAC, "audio/mp3": MP3, "audio/ogg": OGG, "audio/x-aac": AAC, "audio/m4a": M4A,
+    "audio/webm": WEBM, "audio/pcm": WAV[44:],
+}  # fmt: skip
+SAME = ({"audio/mp3", "audio/mpeg", "audio/mpga"}, {"audio/m4a", "audio/mp4"})
+
+
+@pytest.mark.parametrize("stated", sorted(limits.MIME_TYPES))
+@pytest.mark.parametrize("real", OF_TYPE)
+def test_every_stated_type_is_held_against_every_kind_of_bytes(stated, real):
+    right = stated == real or any({stated, real} <= same for same in SAME)
+    assert problems_of(asked(blob(OF_TYPE[real], stated))) == (
+        set() if right else {("error", "audio" if real == "audio/pcm" else "mime_type")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "stated"),
+    [
+        (VIDEO, "audio/mp4"),
+        (VIDEO, "audio/m4a"),
+        (NO_TRACK, "audio/mp4"),
+        (VIDEO_WEBM, "audio/webm"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "audio/pcm"),
+        (b"<html><body>not found</body></html>", "audio/pcm"),
+        (b"the words of the recording, no sound", "audio/pcm"),
+    ],
+)
+def test_what_has_no_sound_is_refused(content, stated):
+    ((severity, _),) = problems_of(asked(blob(content, stated)))
+    assert severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("content", "stated", "seconds"),
+    [
+        (FRAGMENTED, "audio/mp4", pytest.approx(1.0, abs=0.1)),
+        (M4A, "audio/m4a", pytest.approx(1.0, abs=0.1)),
+        (WEBM, "audio/webm", pytest.approx(1.0, abs=0.1)),
+        (OPUS, "audio/ogg", pytest.approx(1.0, abs=0.1)),
+        (ENDLESS, "audio/flac", None),
+        (WAV[:40] + bytes(4) + WAV[44:], "audio/wav", 1.0),  # likewise: a length that was to be filled in
+        (bytes(range(32, 256)) * 10, "audio/pcm", None),  # eight bits a sample look much like text
+        (b"\x80" * 1_000, "audio/pcm", None),
+    ],
+)
+def test_what_has_sound_is_accepted_and_lasts_as_long_as_it_says(content, stated, seconds):
+    problems, facts = check_line(asked(blob(content, stated)), "f:1")
+    assert (problems, facts.seconds) == ([], seconds)
+
+
+@pytest.mark.parametrize("stated", sorted(set(OF_TYPE) - {"audio/pcm"}))
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_audio_that_was_cut_is_a_warning(stated, part):
+    content = OF_TYPE[stated]
+    assert problems_of(asked(blob(content[: int(len(content) * part)], stated))) == {("warning", "cut_audio")}
+
+
+def test_a_flac_file_without_its_last_byte_was_cut():
+    assert problems_of(asked(blob(FLAC[:-1]))) == {("warning", "cut_audio")}
+
+
+def test_a_nul_in_a_text_is_a_warning():
+    assert problems_of(asked(blob(), "a\0b")) == {("warning", "nul")}
+    assert problems_of(row(user({"text": "\0"}, blob()), model(ANSWER))) == {("warning", "nul")}
+    assert problems_of(row(systemInstruction={"parts": [{"text": "\0"}]})) == {("warning", "nul")}
+
+
+LABEL = "x" * 63
+CANNOT_BE = {
+    "two characters": "gs://ab/a.flac",
+    "64 without a dot": f"gs://{LABEL}x/a.flac",
+    "a label of 64": f"gs://a.{LABEL}x/a.flac",
+    "223": f"gs://{LABEL}.{LABEL}.{LABEL}.{'x' * 31}/a.flac",
+    "capitals": "gs://Bucket/a.flac",
+    "a space": "gs://my bucket/a.flac",
+    "two dots": "gs://a..b/a.flac",
+    "a dot at the end": "gs://abc./a.flac",
+    "a dash beside a dot": "gs://abc.-b/a.flac",
+    "a dash at first": "gs://-abc/a.flac",
+    "an underscore at last": "gs://abc_/a.flac",
+    "an address": "gs://192.168.5.4/a.flac",
+    "goog": "gs://goog-clips/a.flac",
+    "google": "gs://googlefonts/a.flac",
+    "umlaut": "gs://bücket/a.flac",
+    "a variable": "gs://$BUCKET/a.flac",
+    "a port": "gs://bucket:443/a.flac",
+    "no bucket": "gs:///a.flac",
+    "no name": "gs://bucket/",
+    "a dot": "gs://bucket/.",
+    "two dots as a name": "gs://bucket/..",
+    "a line end": "gs://bucket/a\r.flac",
+    "1,025 bytes": f"gs://bucket/{'x' * 1_025}",
+    "1,025 bytes of umlauts": f"gs://bucket/x{'ü' * 512}",
+    "a challenge": "gs://bucket/.well-known/acme-challenge/x",
+    "blanks in front": " gs://bucket/a.flac",
+    "https without a path": "https://example.com",
+    "ftp": "ftp://example.com/a.flac",
+    "s3": "s3://bucket/a.flac",
+}
+CAN_BE = {
+    "three characters": "gs://abc/a.flac",
+    "63": f"gs://{LABEL}/a.flac",
+    "222": f"gs://{LABEL}.{LABEL}.{LABEL}.{'x' * 30}/a.flac",
+    "a domain": "gs://audio.example.com/a.flac",
+    "underscores": "gs://my_bucket_1/a.flac",
+    "almost an address": "gs://192.168.5.4.5/a.flac",
+    "goog later": "gs://my-goog/a.flac",
+    "1,024 bytes": f"gs://bucket/{'x' * 1_024}",
+    "dots in a name": "gs://bucket/../a.flac",
+    "brackets and blanks": "gs://bucket/a [1] ü.flac",
+}
+DOUBTFUL = {
+    "http": "http://example.com/a.flac",
+    "https": "https://storage.googleapis.com/bucket/a.flac?X-Goog-Signature=secret",
+    "HTTPS": "HTTPS://example.com:8443/a.flac",
+    "a generation": "gs://bucket/a.flac#1700000000000000",
+    "a fragment": "gs://bucket/a.flac#t=10",
+    "a wildcard": "gs://bucket/*.flac",
+}
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        *((address, {("error", "file_uri")}) for address in CANNOT_BE.values()),
+        *((address, set()) for address in CAN_BE.values()),
+        *((address, {("warning", "file_uri")}) for address in DOUBTFUL.values()),
+    ],
+)
+def test_an_address_of_audio(address, expected):
+    line = asked(uri(address))
+    assert problems_of(line) == expected
+    assert all("secret" not in problem.detail for problem in check_line(line, "f:1")[0])
+
+
+@pytest.mark.parametrize("stated", ["audio/wav; codecs=1", "audio/WAV", " audio/wav", "audio/wav\n", "audio", ""])
+def test_a_type_is_one_of_the_list_letter_for_letter(stated):
+    for part in (blob(WAV, stated), uri(mime=stated)):
+        assert problems_of(asked(part)) == {("error", "mime_type")}
+
+
+@pytest.mark.parametrize(("end", "expected"), [("", set()), ("=", set()), ("==", set()), ("===", None), ("\n", None)])
+def test_the_end_of_base64(end, expected):
+    content = WAV + bytes(-(len(WAV) - 1) % 3)  # two characters of base64 are the last byte's
+    line = asked(blob(content, "audio/wav"))
+    found = {rule for _, rule in problems_of(line.replace(b'=="', orjson.dumps(end)[1:]))}
+    assert found == (set() if expected == set() else {"schema"})

@@ -82,9 +82,9 @@ def test_a_job_from_submission_to_its_end(tuner, request_):
     ("change", "told"),
     [
         ({"base_model": "gemini-1.0-pro"}, "not supported"),
-        ({"train_uri": "gs://b/folder/"}, "single .jsonl file"),
-        ({"train_uri": "gs://b/*.jsonl"}, "single .jsonl file"),
-        ({"validation_uri": "gs://b/v.json"}, "single .jsonl file"),
+        ({"train_uri": "gs://bucket/folder/"}, "single .jsonl file"),
+        ({"train_uri": "gs://bucket/*.jsonl"}, "single .jsonl file"),
+        ({"validation_uri": "gs://bucket/v.json"}, "single .jsonl file"),
         ({"base_model": "gemini-2.5-pro", "adapter_size": 16}, "ADAPTER_SIZE_SIXTEEN"),
     ],
 )

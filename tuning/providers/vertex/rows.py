@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydantic
 from google.cloud.aiplatform_v1beta1.types import GeminiExample
@@ -24,12 +24,22 @@ from pydantic.alias_generators import to_camel
 from transforms import limits, reasons
 from transforms.dataset import headers
 from transforms.errors import ClipRejected
-from transforms.payloads import PAYLOADS
+from transforms.payloads import Outline
 from transforms.printable import printable
+from transforms.storage import uris
 from tuning.providers.base import ERROR, WARNING, Example, Facts, Problem, SchemaError
 
-# libsndfile can read the header of every payload of these types.
-LOSSLESS_TYPES = {form.mime_type for form in PAYLOADS.values() if not form.lossy}
+_SHOWN_CHARS = 100
+# Without an account's name and secret in front of the host.
+_WEB = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+
+
+class Found(NamedTuple):
+    """A problem of a row, whose place is not known here."""
+
+    rule: str
+    detail: str
+    severity: str = ERROR
 
 
 class Row(pydantic.BaseModel):
@@ -66,7 +76,8 @@ def check_line(line: bytes, source: str) -> tuple[list[Problem], Facts]:
     except SchemaError as fault:
         return [Problem(source, ERROR, fault.rule, fault.detail)], Facts()
     facts, audio_faults = _measure_audio(row, _measure_text(row))
-    problems = [Problem(source, ERROR, rule, detail) for rule, detail in [*_turn_faults(row), *audio_faults]]
+    found = [*_turn_faults(row), *_text_faults(row), *audio_faults]
+    problems = [Problem(source, fault.severity, fault.rule, fault.detail) for fault in found]
     return problems + _token_problems(facts, source), facts
 
 
@@ -121,39 +132,39 @@ def _own_words(message: str) -> str:
     return printable(text if len(text) <= 300 else text[:300] + "…")
 
 
-def _turn_faults(row: Row) -> Iterator[tuple[str, str]]:
+def _turn_faults(row: Row) -> Iterator[Found]:
     """Faults of the turns: their roles, and parts other than text where only text may be."""
     roles = [turn.role for turn in row.contents]
     if not roles:
-        yield "contents", "contents must have a user turn and a model turn, got none"
+        yield Found("contents", "contents must have a user turn and a model turn, got none")
         return
     wrong = [role for role in roles if role not in ("user", "model")]
     if wrong:
-        yield "roles", f"role must be 'user' or 'model', got {wrong[0]!r}"
+        yield Found("roles", f"role must be 'user' or 'model', got {wrong[0]!r}")
         return
     if roles[0] != "user" or roles[-1] != "model":
-        yield "roles", f"the first role must be user and the last model, got {', '.join(map(str, roles))}"
+        yield Found("roles", f"the first role must be user and the last model, got {', '.join(map(str, roles))}")
     elif any(a == b for a, b in itertools.pairwise(roles)):
-        yield "roles", f"the roles must alternate, got {', '.join(map(str, roles))}"
+        yield Found("roles", f"the roles must alternate, got {', '.join(map(str, roles))}")
     for turn in row.contents:
         yield from _part_faults(turn)
     system = row.system_instruction
     if system is not None and any(part.text is None for part in system.parts or [types.Part()]):
-        yield "system_instruction", "the system instruction must be text only"
+        yield Found("system_instruction", "the system instruction must be text only")
 
 
-def _part_faults(turn: types.Content) -> Iterator[tuple[str, str]]:
+def _part_faults(turn: types.Content) -> Iterator[Found]:
     if not turn.parts:
-        yield "parts", f"the {turn.role} turn has no parts"
+        yield Found("parts", f"the {turn.role} turn has no parts")
     for part in turn.parts or []:
         if not part.model_dump(exclude_none=True):
-            yield "parts", f"a part of the {turn.role} turn is empty"
+            yield Found("parts", f"a part of the {turn.role} turn is empty")
     if turn.role == "model":
         texts = [part.text for part in turn.parts or []]
         if any(text is None for text in texts):
-            yield "model_turn", "the model turn must be text only"
+            yield Found("model_turn", "the model turn must be text only")
         elif not "".join(text or "" for text in texts).strip():
-            yield "model_turn", "the model turn's text is blank: nothing to learn"
+            yield Found("model_turn", "the model turn's text is blank: nothing to learn")
 
 
 def _measure_text(row: Row) -> Facts:
@@ -167,75 +178,106 @@ def _measure_text(row: Row) -> Facts:
     )
 
 
+def _text_faults(row: Row) -> Iterator[Found]:
+    turns = row.contents + ([row.system_instruction] if row.system_instruction else [])
+    with_nul = sum("\0" in text for text in _texts(turns))
+    if with_nul:
+        yield Found("nul", f"{with_nul} of the row's texts hold a NUL character, which no text needs", WARNING)
+
+
 def _texts(turns: list[types.Content]) -> list[str]:
     return [part.text for turn in turns for part in turn.parts or [] if part.text]
 
 
-def _measure_audio(row: Row, facts: Facts) -> tuple[Facts, list[tuple[str, str]]]:
+def _measure_audio(row: Row, facts: Facts) -> tuple[Facts, list[Found]]:
     """Adds a row's audio to its facts. Also returns the faults of the audio: rule and detail of each."""
     audio = [(turn, part) for turn in row.contents for part in turn.parts or [] if part.inline_data or part.file_data]
     if len(audio) != 1 or audio[0][0].role != "user":
         found = ", ".join(f"one in the {turn.role} turn" for turn, _ in audio) or "none"
-        return facts, [("audio_part", f"an example must have exactly one audio part, in a user turn, got {found}")]
+        return facts, [Found("audio_part", f"an example must have exactly one audio part, in a user turn, got {found}")]
     part = audio[0][1]
     if part.file_data:
         return _measure_uri(part.file_data, facts)
     return _measure_payload(part.inline_data or types.Blob(), facts)
 
 
-def _measure_uri(file_data: types.FileData, facts: Facts) -> tuple[Facts, list[tuple[str, str]]]:
+def _measure_uri(file_data: types.FileData, facts: Facts) -> tuple[Facts, list[Found]]:
     facts = replace(facts, audio=file_data.file_uri, mime_type=file_data.mime_type or "")
     return facts, list(_uri_faults(file_data))
 
 
-def _measure_payload(blob: types.Blob, facts: Facts) -> tuple[Facts, list[tuple[str, str]]]:
+def _measure_payload(blob: types.Blob, facts: Facts) -> tuple[Facts, list[Found]]:
     content = blob.data or b""
     seconds, faults = _payload_faults(content, blob.mime_type or "")
     return replace(facts, seconds=seconds, audio=sha256(content).hexdigest()), faults
 
 
-def _uri_faults(file_data: types.FileData) -> Iterator[tuple[str, str]]:
+def _uri_faults(file_data: types.FileData) -> Iterator[Found]:
     uri = file_data.file_uri or ""
-    if not re.fullmatch(r"gs://[^/]+/.+", uri):
-        yield "file_uri", f"file_uri must be a gs:// URI, got {uri[:100]!r}"
+    if _WEB.fullmatch(uri):
+        # Its query may be a signature, so it is not printed.
+        detail = "the audio tuning page allows public web addresses; nobody has tried one, gs:// is sure"
+        yield Found("file_uri", detail, WARNING)
+    else:
+        yield from _object_faults(uri)
     if file_data.mime_type not in limits.MIME_TYPES:
-        yield "mime_type", _mime_detail(file_data.mime_type or "")
+        yield Found("mime_type", _mime_detail(file_data.mime_type or ""))
+
+
+def _object_faults(uri: str) -> Iterator[Found]:
+    shown = repr(uri[:_SHOWN_CHARS])
+    if not re.fullmatch(r"gs://[^/]*/.+", uri, re.DOTALL):
+        yield Found("file_uri", f"file_uri must be a gs:// URI, got {shown}")
+    elif why := uris.nobodys(uri):
+        yield Found("file_uri", f"file_uri must name an object that can be, got {shown}: {why}")
+    elif marks := sorted(set("#?*") & set(uri)):
+        what = "is part of the object's name here, neither generation nor wildcard"
+        yield Found("file_uri", f"{' '.join(marks)} in {shown} {what}", WARNING)
 
 
 def _mime_detail(mime_type: str) -> str:
     return f"mime_type must be one of {', '.join(sorted(limits.MIME_TYPES))}, got {mime_type!r}"
 
 
-def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[tuple[str, str]]]:
+def _payload_faults(content: bytes, mime_type: str) -> tuple[float | None, list[Found]]:
     """The payload's duration in seconds, if its header gives one, and the payload's faults."""
     fault = _blob_fault(content, mime_type)
-    if fault is not None or mime_type == "audio/pcm":  # headerless: its duration depends on an unknown sample rate
-        return None, [fault] if fault else []
+    if fault is not None:
+        return None, [fault]
+    if mime_type == "audio/pcm":  # headerless: its duration depends on an unknown sample rate
+        found = headers.may_be_raw(content)
+        return None, [_not_that(mime_type, found)] if found else []
     try:
         header = headers.read(content)
     except ClipRejected as refusal:
         what = "is damaged" if refusal.reason == reasons.DECODER_FAULT else "is not audio"
-        return None, [("audio", f"the data {what}: {refusal.detail}")]
+        return None, [Found("audio", f"the data {what}: {refusal.detail}")]
     if mime_type not in header.mime_types:
-        return None, [("mime_type", f"mime_type must be that of the data, which is {header.format}, got {mime_type!r}")]
-    return header.seconds, list(_length_faults(header.seconds, mime_type))
+        return None, [_not_that(mime_type, header.format)]
+    return header.seconds, list(_header_faults(header, mime_type))
 
 
-def _blob_fault(content: bytes, mime_type: str) -> tuple[str, str] | None:
+def _not_that(mime_type: str, found: str) -> Found:
+    return Found("mime_type", f"mime_type must be that of the data, which is {found}, got {mime_type!r}")
+
+
+def _blob_fault(content: bytes, mime_type: str) -> Found | None:
     """The fault of the payload's stated type or size, if any."""
     if mime_type not in limits.MIME_TYPES:
-        return "mime_type", _mime_detail(mime_type)
+        return Found("mime_type", _mime_detail(mime_type))
     if not content:
-        return "audio", "the audio part has no data"
+        return Found("audio", "the audio part has no data")
     if len(content) > limits.MAX_AUDIO_BYTES:
-        return "audio", f"{len(content):,} bytes of audio, over the limit of {limits.MAX_AUDIO_BYTES:,}"
+        return Found("audio", f"{len(content):,} bytes of audio, over the limit of {limits.MAX_AUDIO_BYTES:,}")
     return None
 
 
-def _length_faults(seconds: float | None, mime_type: str) -> Iterator[tuple[str, str]]:
-    if seconds is None and mime_type in LOSSLESS_TYPES:
-        yield "audio", f"the {mime_type} data is damaged: its header cannot be read"
-    elif seconds is not None and seconds > limits.MAX_AUDIO_SECONDS:
-        yield "duration", f"{seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s"
-    elif seconds == 0:
-        yield "audio", "the audio has no samples"
+def _header_faults(header: Outline, mime_type: str) -> Iterator[Found]:
+    if header.fault:
+        yield Found("audio", f"no sound can be read from the {mime_type} data: {header.fault}")
+    elif header.seconds is not None and header.seconds > limits.MAX_AUDIO_SECONDS:
+        yield Found("duration", f"{header.seconds:.0f} s of audio, over the limit of {limits.MAX_AUDIO_SECONDS} s")
+    elif header.seconds == 0:
+        yield Found("audio", "the audio has no samples")
+    if header.cut:
+        yield Found("cut_audio", f"the {mime_type} data seems to be cut: {header.cut}", WARNING)
