@@ -126,6 +126,7 @@ ORDER = {
             "emulator.training",
             "emulator.jobs",
             "emulator.bodies",
+            "emulator.connections",
             "emulator.model",
             "emulator.server",
         ),
