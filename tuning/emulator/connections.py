@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Far more than `predict` opens, and fewer than the files that a process may have open.
@@ -40,4 +39,4 @@ class Connection(H11Protocol):
         if self.cycle is None:
             return self.conn
         answered = self.cycle.response_complete
-        return self.cycle if answered or self.conn.their_state is h11.SEND_BODY else None
+        return self.cycle if answered or self.cycle.more_body else None
