@@ -60,6 +60,20 @@ def test_a_report_that_nobody_can_get_is_one_line_after_a_complete_dataset(manif
     assert dataset.load(str(out), Storage()).description.accepted == 1
 
 
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_of_no_command_is_a_report_that_nobody_can_get_more_than_a_line(tmp_path, redirection):
+    out = prepare(tmp_path, 12, 4)
+    tune = ["tune", out, "--emulator", "--no_watch"]
+    for words in (["check", out], tune, ["watch", out, "--emulator"], ["predict", out, "--emulator", "--limit=1"]):
+        done = shell([sys.executable, "-m", "cliptune", *words], redirection)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith(f"cliptune {words[0]}: cannot write to stdout: ")
+        assert "Traceback" not in done.stderr
+    for words in (["jobs", out, "--emulator"], ["jobs", "--emulator"]):
+        done = shell([sys.executable, "-m", "cliptune", *words], redirection)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2> >(head -c0)"])
 def test_without_a_place_for_messages_the_work_is_done(manifest, redirection):
     out = manifest.parent / "out"

@@ -260,7 +260,10 @@ def running(
     with listener:
         # "critical": an answer that the scenario cuts must not be logged as an error.
         app = application(state_uri, played, storage)
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", http=Connection, ws="none")
+        # Its own configuration of logs fails where stdout is closed.
+        config = uvicorn.Config(
+            app, log_config=None, log_level="critical", lifespan="off", http=Connection, ws="none", access_log=False
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
