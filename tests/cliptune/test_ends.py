@@ -60,18 +60,14 @@ def test_a_report_that_nobody_can_get_is_one_line_after_a_complete_dataset(manif
     assert dataset.load(str(out), Storage()).description.accepted == 1
 
 
-@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
-def test_of_no_command_is_a_report_that_nobody_can_get_more_than_a_line(tmp_path, redirection):
-    out = prepare(tmp_path, 12, 4)
-    tune = ["tune", out, "--emulator", "--no_watch"]
-    for words in (["check", out], tune, ["watch", out, "--emulator"], ["predict", out, "--emulator", "--limit=1"]):
-        done = shell([sys.executable, "-m", "cliptune", *words], redirection)
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].startswith(f"cliptune {words[0]}: cannot write to stdout: ")
-        assert "Traceback" not in done.stderr
-    for words in (["jobs", out, "--emulator"], ["jobs", "--emulator"]):
-        done = shell([sys.executable, "-m", "cliptune", *words], redirection)
-        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+@pytest.mark.parametrize("command", ["check", "tune", "watch", "predict", "jobs"])
+def test_of_no_command_is_a_report_that_nobody_can_get_more_than_a_line(run, out, command):
+    assert run("tune", out, "--emulator")[0] == 0
+    emulated = [] if command == "check" else ["--emulator"]
+    done = shell([sys.executable, "-m", "cliptune", command, out, *emulated], ">&-")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"cliptune {command}: cannot write to stdout: it is closed"
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2> >(head -c0)"])
