@@ -241,8 +241,9 @@ def _read(prepared: Dataset, path: str) -> Note | None:
         return None
     except DAMAGES as fault:
         problem = f"{prepared.name}/tuning/{path} is damaged ({damage(fault)}): it names the dataset's tuning job"
-        remedy = "delete it if no job of this dataset is running, as cliptune jobs --project … tells"
-        raise DamagedNoteError(f"{problem}; {remedy}; cliptune tune finds a running one again") from None
+        remedy = "delete it if no job of this dataset is running, as cliptune jobs tells"
+        again = "cliptune tune finds a running one again (without a note, jobs needs --project)"
+        raise DamagedNoteError(f"{problem}; {remedy}; {again}") from None
 
 
 def _subject(kept: Note) -> tuple[str, str | None]:
