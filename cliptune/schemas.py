@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -126,7 +127,8 @@ def _refine(tree: dict[str, Any], kind: type, sparse: bool) -> None:
         field.pop("default", None)
         if name in documented:
             field["description"] = documented[name]
-    left_out = [name for name, field in tree["properties"].items() if sparse and _may_be_null(field)]
+    sparse_ones = {each.name for each in dataclasses.fields(kind) if sparse or each.metadata.get(records.LEFT_OUT)}
+    left_out = [name for name, field in tree["properties"].items() if name in sparse_ones and _may_be_null(field)]
     for name in left_out:
         tree["properties"][name] = _without_null(tree["properties"][name])
     tree["required"] = [name for name in tree["properties"] if name not in left_out]

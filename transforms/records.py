@@ -22,6 +22,8 @@ T = TypeVar("T")
 VERSION_FIELD = "format_version"
 CHECKSUM_FIELD = "checksum"
 CHECKSUM_MEANING = "sha256 over all other fields, hexadecimal"
+# In the metadata of a field: it is not written if it is None.
+LEFT_OUT = "left_out"
 # What reading a file of state raises if the file is not what it should be.
 DAMAGES = (ValueError, IsADirectoryError, NotARegularFileError, PermissionError)
 

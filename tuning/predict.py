@@ -116,7 +116,7 @@ def run(
         raise UserError(f"{prepared.name} has no {request.split} split: no row of its manifest is marked for it")
     request = _with_task(request, prepared)
     with service.api_endpoint(request, prepared, listener) as url:
-        asked = _asked(request, prepared, url, clock or CLOCK)
+        asked = _asked(request, prepared, url, clock or CLOCK, listener)
         if request.audio:
             return _about_files(request, prepared, asked, listener)
         return _about_split(request, prepared, asked, listener)
@@ -252,14 +252,14 @@ def _sizes_of_files(request: PredictRequest, prepared: Dataset) -> Iterator[Size
         yield Size(float(prepared.settings.get("max_duration", 0)), text, 0)
 
 
-def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
+def _asked(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock, listener: Listener) -> Asked:
     """The model that the request means, and how it is asked."""
-    found = _found(request, prepared, url, clock)
+    found = _found(request, prepared, url, clock, listener)
     most = request.max_output_tokens or asking.output_limit(questions.longest_target(prepared))
     return replace(found, throttle=Throttle(request.concurrency), max_output_tokens=most)
 
 
-def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock) -> Asked:
+def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: Clock, listener: Listener) -> Asked:
     provider = PROVIDERS[request.provider]
     if request.model and request.model != "base":
         tuner = open_tuner(provider.name, *provider.locate_endpoint(request.model), url)
@@ -269,7 +269,7 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
         number = request.model.rpartition("/")[2]
         asked = Asked(f"tuned-{number}", request.model, base_model, provider, tuner, clock)
         return replace(asked, folder=folder, former_name=number)
-    run = runs.pick(prepared, request.run, finished=True)
+    run = runs.pick(prepared, request.run, finished=True, listener=listener)
     submitted, job = run.note.request, run.job
     base_model = submitted.base_model
     if request.model == "base":

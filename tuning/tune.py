@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from transforms import limits, records
-from transforms.errors import ServiceError, UsageError, UserError
+from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage, uris
 from tuning import dataset, join, service
@@ -18,9 +18,9 @@ from tuning.check import check
 from tuning.check.check import CheckReport
 from tuning.cost import Estimate
 from tuning.dataset import TRAIN, VALIDATION, Dataset
-from tuning.jobs import runs, submit
+from tuning.jobs import submit
 from tuning.jobs.clock import CLOCK, Clock
-from tuning.jobs.runs import Run
+from tuning.jobs.others import Others
 from tuning.jobs.submit import Patience
 from tuning.jobs.watch import JobReport, follow
 from tuning.providers import PROVIDERS, open_tuner
@@ -143,31 +143,17 @@ def _refuse_another(
     request: TuneRequest, job_request: TuningRequest, prepared: Dataset, listener: Listener, url: str | None
 ) -> None:
     """Refuses a second job beside one of the same dataset that goes on, unless it is asked for."""
-    others = [run for run in runs.of(prepared) if run.note.digest != job_request.digest]
-    told = [line for run in others if (line := _goes_on(run, request, prepared, url))]
+    provider = PROVIDERS[request.provider]
+    others = Others(
+        prepared, job_request, provider, lambda project, place: open_tuner(provider.name, project, place, url)
+    )
+    told = others.going_on()
     if told and not request.another:
         problem = f"{prepared.name} is being tuned already: {', '.join(told)}"
         ends = f"cliptune cancel {request.dataset} --run RUN ends it"
         raise UserError(f"{problem}; this request would be a second paid job: add --another to send it ({ends})")
     if told:
         listener.say(f"beside it, another run goes on: {', '.join(told)}")
-
-
-def _goes_on(run: Run, request: TuneRequest, prepared: Dataset, url: str | None) -> str:
-    """The run and its state if its job goes on, or may; else ""."""
-    job = run.note.job
-    if job is None:
-        return f"{run.name} (sent, and not known whether there is a job)"
-    if not job.ended:
-        tuner = open_tuner(request.provider, run.note.request.project, run.note.request.location, url)
-        try:
-            job = tuner.get(job.name)
-        except ServiceError as fault:
-            if not fault.missing:
-                raise
-            return ""
-        runs.update(prepared, job)
-    return "" if job.ended else f"{run.name} ({job.state})"
 
 
 def _refuse_wrong(request: TuneRequest, location: str, listener: Listener) -> None:

@@ -60,6 +60,16 @@ def test_a_report_that_nobody_can_get_is_one_line_after_a_complete_dataset(manif
     assert dataset.load(str(out), Storage()).description.accepted == 1
 
 
+@pytest.mark.parametrize("command", ["check", "tune", "watch", "predict", "jobs"])
+def test_of_no_command_is_a_report_that_nobody_can_get_more_than_a_line(run, out, command):
+    assert run("tune", out, "--emulator")[0] == 0
+    emulated = [] if command == "check" else ["--emulator"]
+    done = shell([sys.executable, "-m", "cliptune", command, out, *emulated], ">&-")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"cliptune {command}: cannot write to stdout: it is closed"
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2> >(head -c0)"])
 def test_without_a_place_for_messages_the_work_is_done(manifest, redirection):
     out = manifest.parent / "out"

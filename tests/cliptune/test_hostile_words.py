@@ -25,8 +25,12 @@ from tuning.providers.vertex.tuner import VertexTuner
 
 __all__ = ["run"]  # a fixture
 ROOT = Path(__file__).parents[2]
-# The title of the window, colour in eight bits, direction, line ends, tags, and a line that looks like one of ours.
-HOSTILE = "\x1b]0;owned\x07\x9b31m\x7f\u202etxt\u2028\u2029\x85\u200b\U000e0041[bold]:100:\r\nforged: all is well\n"
+# The title of the window, colour in eight bits, direction, line ends, tags, what is not seen, and a line that looks
+# like one of ours.
+UNSEEN = "\u3164\ue000a\u2800a\ufe0f"
+HOSTILE = (
+    f"\x1b]0;owned\x07\x9b31m\x7f\u202etxt\u2028\u2029\x85\u200b\U000e0041{UNSEEN}[bold]:100:\r\nforged: all is well\n"
+)
 NAME = "\x1b[31m\u202e[bold]\nforged.jsonl"  # as much as the name of a file may hold
 ENDLESS = "x" * 1_000_000
 PACKAGES = ("cliptune", "beam_pipeline", "tuning", "transforms")
@@ -103,7 +107,9 @@ def test_prepare(run, folder, monkeypatch, rows, flags, status, endless):
     assert found == (3 if endless and not status else status) or status is None, stderr  # an id may not be endless
     harmless(stderr, stdout)
     for page in folder.glob("**/report.html"):
-        harmless("", page.read_text(encoding="utf-8"))
+        text = page.read_text(encoding="utf-8")
+        harmless("", text)
+        assert '<meta http-equiv="Content-Security-Policy" content="default-src' in text
 
 
 @pytest.mark.parametrize(
@@ -250,6 +256,21 @@ def test_a_strangers_job_json(run, out, service):
             harmless(stderr, stdout)
 
 
+@pytest.mark.parametrize("content", [None, HOSTILE, '{"format_version": 1, "digest": ' + json.dumps(HOSTILE) + "}"])
+def test_runs_that_a_stranger_has_named(run, out, service, content):
+    run("tune", out, ELSEWHERE, "--no_watch")
+    folder = job_file(out).parent
+    folder.rename(folder.with_name(HOSTILE))
+    if content is not None:
+        job_file(out).write_text(content, encoding="utf-8")
+    run("tune", out, ELSEWHERE, "--epochs=5", "--no_watch", "--another")
+    named = [["watch", "--run", HOSTILE], ["cancel", "--run", HOSTILE], ["predict", "--run", HOSTILE + "x"]]
+    for words in (["watch"], ["jobs"], ["cancel"], ["predict"], ["tune", "--epochs=9"], *named):
+        _, stdout, stderr = run(words[0], out, *words[1:], ELSEWHERE)
+        assert stderr
+        harmless(stderr, stdout)
+
+
 def test_on_a_terminal_bars_states_and_tables_are_harmless():
     screen = io.StringIO()
     people = Console(screen, 2_000, terminal=True)
@@ -262,7 +283,19 @@ def test_on_a_terminal_bars_states_and_tables_are_harmless():
     people.table([HOSTILE], [[HOSTILE]])
     people.say(HOSTILE)
     told = screen.getvalue()
-    for part in ("\x1b]0;", "\x9b", "\u202e", "\u2028", "\x85", "\u200b", "\U000e0041", "💯", "\nforged"):
+    for part in (
+        "\x1b]0;",
+        "\x9b",
+        "\u202e",
+        "\u2028",
+        "\x85",
+        "\u200b",
+        "\U000e0041",
+        "\u3164",
+        "\u2800",
+        "💯",
+        "\nforged",
+    ):
         assert part not in told
     assert told.count(r"\x1b]0;owned\x07\x9b31m") >= 6
     assert "[bold]:100:" in told

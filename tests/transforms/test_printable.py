@@ -15,14 +15,20 @@ SEEN = {
     *(0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD),
     *range(0x13430, 0x13456),  # of hieroglyphs
 }
-JOINERS = {0x200C, 0x200D}
+# Letters and marks that are not seen, or only beside others (Default_Ignorable_Code_Point), and the blank of Braille.
+UNSEEN = {
+    *(0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, 0x2800),
+    *range(0x180B, 0x1810),
+    *range(0xFE00, 0xFE10),
+    *range(0xE0000, 0xE1000),
+}
 
 
 def test_every_character_that_controls_or_hides_is_escaped_and_no_letter_is():
     for code in range(sys.maxunicode + 1):
-        hides = unicodedata.category(chr(code)) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and code not in SEEN | JOINERS
-        reserved = 0x2060 <= code <= 0x206F or 0xE0000 <= code <= 0xE00FF
-        assert (escaped(chr(code)) != chr(code)) == (hides or reserved or code in JOINERS), hex(code)
+        hides = unicodedata.category(chr(code)) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} and code not in SEEN
+        assert (escaped(chr(code)) != chr(code)) == (hides or code in UNSEEN), hex(code)
+        assert escaped(f"a{chr(code)}b") == f"a{escaped(chr(code))}b", hex(code)  # nor does it hide in a word
 
 
 @pytest.mark.parametrize(
@@ -39,6 +45,18 @@ def test_every_character_that_controls_or_hides_is_escaped_and_no_letter_is():
         ("hi\U000e0068\U000e0069", r"hi\U000e0068\U000e0069"),
         ("\U0001f3f4\U000e0068\U000e0069\U000e007f", "\U0001f3f4" + r"\U000e0068\U000e0069\U000e007f"),  # no flag
         (r"C:\x1b", r"C:\x1b"),
+        ("\u3164\u115f\u1160\uffa0", r"\u3164\u115f\u1160\uffa0"),  # names that would be empty
+        ("a\u2800b \u2800", r"a\u2800b \u2800"),
+        ("a\ufe0f é\ufe0e 1\ufe0f", r"a\ufe0f é\ufe0e 1\ufe0f"),
+        ("naïve\u200d é\u200cé 漢\u200d字", r"naïve\u200d é\u200cé 漢\u200d字"),
+        ("م\u200c", r"م\u200c"),  # at the end it changes nothing
+        ("م\u200c\u200cم", r"م\u200c\u200cم"),
+        ("❤\u200d", r"❤\u200d"),
+        ("é\U000e0100", r"é\U000e0100"),
+        ("\ue000\U0010fffd\uffff\u0378", r"\ue000\U0010fffd\uffff\u0378"),
+        ("co\xadop k\u034fl", r"co\xadop k\u034fl"),
+        ("e" + "\u0301" * 10, "e" + "\u0301" * 8 + r"\u0301\u0301"),
+        ("ก" + "\u0e47" * 9, "ก" + "\u0e47" * 8 + r"\u0e47"),
     ],
 )
 def test_what_is_escaped(text, shown):
@@ -52,7 +70,15 @@ def test_what_is_escaped(text, shown):
         "שלום עולם",
         "السلام عليكم ١٢٣",
         "می\u200cخواهم",  # Persian spells with a joiner
+        "کتاب\u200cها کار\u200cهای",
         "क्\u200dष",
+        "ശ്രീ അവന്\u200d",  # at the end of a word, behind the sign that takes the vowel away
+        "র\u200d্যাব",
+        "ක්\u200dරම",
+        "ᠠ\u180b",
+        "葛\U000e0100城 ⠓⠑⠇⠇⠕\u2800⠺⠕⠗⠇⠙",
+        "1\ufe0f\u20e3 ©\ufe0f 🏳\ufe0f\u200d🌈 👨🏽\u200d⚕\ufe0f",
+        "Tiê\u0301ng Viê\u0323t, בְּרֵאשִׁ֖ית, ก็",
         "日本語　全角",
         "👩\u200d👩\u200d👧 ❤\ufe0f 🇺🇦 👍🏽",
         "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # the flag of Scotland
@@ -72,7 +98,10 @@ def test_a_long_line_loses_its_middle_only(length, shown):
     assert ("characters …" in line) == (shown is None)
 
 
-@given(st.text(st.characters(), max_size=1_500))
+BESIDE = "aé م क\u094d👩❤漢⠓ᠠ\u200c\u200d\ufe0f\ufe0e\u180b\u2800\U000e0100\u0301\u0e47\U0001f3f4\U000e0067\u034f"
+
+
+@given(st.text(st.characters() | st.sampled_from(BESIDE), max_size=1_500) | st.text(BESIDE, max_size=1_500))
 def test_what_is_printable_is_one_short_line_of_utf_8_and_stays_so(text):
     line = printable(text)
     assert line.encode().decode() == line

@@ -248,6 +248,10 @@ class Storage:
         """Every file below `folder`, at any depth, sorted; [] if there is no such folder. Links are not entered."""
         return self._backend(folder).list_files(folder)
 
+    def names(self, folder: str) -> list[str]:
+        """The names right below `folder`, of files, folders and links, sorted; [] if there is no such folder."""
+        return self._backend(folder).names(folder)
+
     def list_objects(self, folder: str, at_most: int) -> list[ListedObject]:
         """The first `at_most` objects below a gs:// folder, sorted by name. One request lists a thousand.
 

@@ -83,6 +83,9 @@ class Backend(Protocol):
     def list_files(self, folder: str, /) -> list[str]:
         """Every file below `folder`, at any depth, sorted."""
 
+    def names(self, folder: str, /) -> list[str]:
+        """The names of what is right below `folder`, sorted."""
+
     def match(self, pattern: str, /) -> list[str]:
         """The files that a glob matches, sorted."""
 

@@ -81,6 +81,11 @@ class Confined:
         self._refuse_outside(folder, folder)
         return local.list_files(folder)
 
+    def names(self, folder: str) -> list[str]:
+        """As `local.names`, of a folder that lies in the folders or is one."""
+        self._refuse_outside(folder, folder)
+        return local.names(folder)
+
     def match(self, pattern: str) -> list[str]:
         """As `local.match`: names may lead out of the folders, and then cannot be read."""
         return local.match(pattern)

@@ -35,7 +35,7 @@ from transforms.storage.gcs_read import (
     looked_at,
     version_of,
 )
-from transforms.storage.uris import GCS_SCHEME, is_gcs, shown
+from transforms.storage.uris import GCS_SCHEME, below, is_gcs, shown
 
 if TYPE_CHECKING:
     pass
@@ -187,6 +187,10 @@ class Gcs:
             return ListedObject(uri, int(blob.size or 0), str(blob.crc32c), str(blob.content_type), encoding)
 
         return self._listed(folder, "name,size,crc32c,contentType,contentEncoding", listed, at_most)
+
+    def names(self, folder: str) -> list[str]:
+        """The first parts of the names of all objects below the prefix, sorted."""
+        return sorted({below(folder, uri).partition("/")[0] for uri in self.list_files(folder)})
 
     def match(self, pattern: str) -> list[str]:
         """The objects a glob matches, sorted: * ? [ ] within a name, ** for any number of folders."""

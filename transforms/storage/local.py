@@ -260,6 +260,13 @@ def list_files(folder: str) -> list[str]:
     return sorted(found)
 
 
+def names(folder: str) -> list[str]:
+    """The names of what is right below `folder`, of files, folders and links, sorted."""
+    with suppress(FileNotFoundError, NotADirectoryError), _faults(folder):
+        return sorted(name for name in os.listdir(folder) if not name.startswith(parts.PART_PREFIX))  # noqa: PTH208
+    return []
+
+
 def match(pattern: str) -> list[str]:
     """The files that a glob matches, sorted."""
     return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))  # noqa: PTH113, PTH207

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import orjson
@@ -12,6 +14,8 @@ from tuning.emulator.jobs import EmulatorError
 
 # An example holds at most 100 MB of audio, which base64 makes longer by a third.
 MAX_BYTES = 140_000_000
+# Of all requests that are read or answered at the same time. What is parsed takes as much again, or more.
+MAX_HELD_BYTES = 4 * MAX_BYTES
 MAX_EPOCHS = 1_000
 
 Tree = dict[str, Any]
@@ -129,6 +133,39 @@ def parse(content: bytes, kind: type[Body]) -> Tree:
         where = ".".join(map(str, first["loc"]))
         raise EmulatorError(400, f"Invalid value at '{where}': {first['msg']}") from None
     return tree
+
+
+def too_long() -> EmulatorError:
+    """The refusal of a body over `MAX_BYTES`."""
+    return EmulatorError(400, f"Request payload size exceeds the limit: {MAX_BYTES} bytes.")
+
+
+class Held:
+    """Counts the bytes of the bodies that are held at the same time, of requests of one event loop."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @contextmanager
+    def bodies(self) -> Iterator[Callable[[int], None]]:
+        """Yields what counts more bytes of one body, which are let go when the block ends.
+
+        Raises:
+          EmulatorError: 503: there would be too many.
+        """
+        mine = 0
+
+        def more(size: int) -> None:
+            nonlocal mine
+            if self._bytes + size > MAX_HELD_BYTES:
+                raise EmulatorError(503, "The emulator holds too many requests at the same time.")
+            mine += size
+            self._bytes += size
+
+        try:
+            yield more
+        finally:
+            self._bytes -= mine
 
 
 def size_of_page(text: str | None) -> int:

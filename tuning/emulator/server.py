@@ -15,6 +15,7 @@ for a result. A scenario (`tuning.emulator.scenario`) adds faults.
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 import threading
@@ -36,12 +37,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from transforms.errors import StorageError, UserError
 from transforms.storage import Storage
 from tuning.emulator import bodies, scenario
+from tuning.emulator.connections import Connection
 from tuning.emulator.jobs import EmulatorError, Jobs
 from tuning.emulator.model import answer
 from tuning.emulator.scenario import STATUS_NAMES, Scenario, Stage
 
 NOTICE = "this is an emulator of the tuning service: it trains nothing, costs nothing and predicts nothing"
 _OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+# A proxy's form of a request line: http://HOST/PATH.
+_ABSOLUTE = re.compile(r"/?(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?P<host>[^/?#]*)(?P<path>/.*)?")
 _PARENT = "/{version}/projects/{project}/locations/{location}"
 Tree = dict[str, Any]
 
@@ -69,16 +73,19 @@ def application(
     stage = Stage(played or Scenario())
     jobs = Jobs(state_uri, stage, storage)
     lock = threading.Lock()  # handlers run in threads and share the jobs
+    held = bodies.Held()
 
     def guarded(
         method: str, handler: Callable[[Request, Tree], Tree], kind: type[bodies.Body] = bodies.Body
     ) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             try:
-                body = bodies.parse(await _content(request), kind)
+                with held.bodies() as more:
+                    body = bodies.parse(await _content(request, more), kind)
+                    respond = functools.partial(_answered, handler, request, body, lock)
+                    return await run_in_threadpool(_played, stage, method, respond)
             except EmulatorError as fault:
-                return _refusal(fault.code, fault.message)
-            return await run_in_threadpool(_played, stage, method, lambda: _answered(handler, request, body, lock))
+                return _refusal(fault.code, fault.message, last=True)
 
         return endpoint
 
@@ -105,7 +112,9 @@ def application(
     async def control(request: Request) -> Response:
         if request.method == "PUT":
             try:
-                stage.play(scenario.parse(await _content(request), "of the request"))
+                with held.bodies() as more:
+                    content = await _content(request, more)
+                stage.play(scenario.parse(content, "of the request"))
             except (EmulatorError, UserError) as fault:
                 return _refusal(400, str(fault))
         return JSONResponse(stage.as_dict())
@@ -144,16 +153,20 @@ class OwnRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 403, or hands the request on."""
-        problem = _foreign(scope) if scope["type"] == "http" else ""
+        absolute = _ABSOLUTE.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        problem = _foreign(scope, absolute) if scope["type"] == "http" else ""
+        if absolute is not None:
+            scope = {**scope, "path": absolute["path"] or "/"}
         await (_refusal(403, problem) if problem else self._app)(scope, receive, send)
 
 
-def _foreign(scope: Scope) -> str:
+def _foreign(scope: Scope, absolute: re.Match[str] | None) -> str:
     """Why a request is not of this machine's own; "" if it is."""
     headers = Headers(scope=scope)
     host = headers.get("host", "").lower()
     # Whatever the port: a tunnel or a proxy on this machine has another one.
-    if re.sub(r":\d+$", "", host) not in _OWN_NAMES:
+    named = [host] if absolute is None else [host, absolute["host"].lower()]
+    if not all(re.sub(r":\d+$", "", name) in _OWN_NAMES for name in named):
         return "The emulator answers to no name but 127.0.0.1, [::1] and localhost."
     own = f"http://{host}"
     foreign = (
@@ -164,17 +177,21 @@ def _foreign(scope: Scope) -> str:
     return "The emulator answers no pages of other sites." if foreign else ""
 
 
-async def _content(request: Request) -> bytes:
+async def _content(request: Request, more: Callable[[int], None]) -> bytes:
     """The body of a request, which may not fill the memory.
 
     Raises:
-      EmulatorError: 400: it is too long.
+      EmulatorError: 400: it is too long. 503: too many are held.
     """
+    told = request.headers.get("content-length", "")
     content = bytearray()
+    if told.isdecimal() and int(told) > bodies.MAX_BYTES:
+        raise bodies.too_long()
     async for part in request.stream():
+        more(len(part))
         content += part
         if len(content) > bodies.MAX_BYTES:
-            raise EmulatorError(400, f"Request payload size exceeds the limit: {bodies.MAX_BYTES} bytes.")
+            raise bodies.too_long()
     return bytes(content)
 
 
@@ -211,8 +228,10 @@ def _answered(handler: Callable[[Request, Tree], Tree], request: Request, body: 
         return _refusal(503, str(fault))
 
 
-def _refusal(code: int, message: str) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message, "status": STATUS_NAMES[code]}}, code)
+def _refusal(code: int, message: str, last: bool = False) -> Response:
+    """The refusal in Google's form; `last`: the rest of a request that was not read is not waited for."""
+    headers = {"connection": "close"} if last else None
+    return JSONResponse({"error": {"code": code, "message": message, "status": STATUS_NAMES[code]}}, code, headers)
 
 
 @contextmanager
@@ -240,7 +259,11 @@ def running(
         raise UserError(f"port {port} cannot be used: {fault}; choose another by --port") from None
     with listener:
         # "critical": an answer that the scenario cuts must not be logged as an error.
-        config = uvicorn.Config(application(state_uri, played, storage), log_level="critical", lifespan="off")
+        app = application(state_uri, played, storage)
+        # Its own configuration of logs fails where stdout is closed.
+        config = uvicorn.Config(
+            app, log_config=None, log_level="critical", lifespan="off", http=Connection, ws="none", access_log=False
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -10,6 +10,7 @@ from transforms.storage import Storage
 from tuning import dataset, service
 from tuning.dataset import Dataset
 from tuning.jobs import runs
+from tuning.jobs.note import JOB_FILE
 from tuning.jobs.watch import JobReport
 from tuning.providers import PROVIDERS, open_tuner
 from tuning.requests import CancelRequest
@@ -40,7 +41,7 @@ def run(request: CancelRequest, listener: Listener = SILENT) -> JobReport:
     """
     named = re.fullmatch(r"projects/[^/]+/locations/[^/]+/tuningJobs/[^/]+", request.job)
     prepared = None if named else dataset.load(request.job, Storage(request.billing_project))
-    name = request.job if prepared is None else _meant(request, prepared)
+    name = request.job if prepared is None else _meant(request, prepared, listener)
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, *PROVIDERS[request.provider].locate(name), url)
         before = tuner.get(name)
@@ -56,13 +57,14 @@ def run(request: CancelRequest, listener: Listener = SILENT) -> JobReport:
     return report
 
 
-def _meant(request: CancelRequest, prepared: Dataset) -> str:
+def _meant(request: CancelRequest, prepared: Dataset, listener: Listener) -> str:
     """The job of the dataset that is meant.
 
     Raises:
       UserError: it is not certain.
     """
     going = [run.name for run in runs.of(prepared) if run.note.job is not None and not run.job.ended]
-    if request.run is None and len(going) > 1:
-        raise UserError(f"{prepared.name} has several runs that go on: {', '.join(going)}; name one by --run")
-    return runs.pick(prepared, request.run).job.name
+    may = [*going, *(f"{name} ({JOB_FILE} is damaged)" for name in runs.damaged(prepared))]
+    if request.run is None and len(may) > 1:
+        raise UserError(f"{prepared.name} has several runs that go on: {', '.join(may)}; name one by --run")
+    return runs.pick(prepared, request.run, listener=listener).job.name

@@ -27,6 +27,8 @@ from tuning.providers.base import TuningRequest
 
 CLAIMS_FOLDER = "claims"
 HELD, SENT, ANSWERED, OVER = "held", "sent", "answered", "over"
+# The folder of the claim that only one request of a dataset can hold (`tuning.jobs.turns`).
+TURN = "turn"
 FORMAT_VERSION = 1
 # More steps than this between a listing and the reading of its last file would be no accident.
 _MOST_TRIES = 100
@@ -57,17 +59,36 @@ class Step:
             raise ValueError(f"state: must be held, sent, answered or over, got {self.state!r}")
 
 
+def folder_of(request: TuningRequest) -> str:
+    """The folder of the claims of all requests whose joined files are in one place."""
+    return uris.join(request.train_uri.rpartition("/")[0], CLAIMS_FOLDER)
+
+
+def beside(request: TuningRequest, storage: Storage) -> dict[str, Step]:
+    """The last step of every other request whose joined files are in the same place, by its digest.
+
+    Raises:
+      UserError: the file of a step is damaged.
+    """
+    folder = folder_of(request)
+    listed = (uris.below(folder, uri).split("/") for uri in storage.list_files(folder))
+    digests = {parts[0] for parts in listed if len(parts) > 1} - {request.digest, TURN}
+    steps = {digest: Claims(request, storage, uris.join(folder, digest)).last() for digest in sorted(digests)}
+    return {digest: step for digest, step in steps.items() if step is not None}
+
+
 class Claims:
     """The claim of one request, as one command sees it.
 
     Args:
       request: the request.
-      storage: keeps the steps, beside the request's training file.
+      storage: keeps the steps.
+      folder: keeps them; None for the request's own, beside its training file.
     """
 
-    def __init__(self, request: TuningRequest, storage: Storage) -> None:
+    def __init__(self, request: TuningRequest, storage: Storage, folder: str | None = None) -> None:
         self._digest = request.digest
-        self._folder = uris.join(request.train_uri.rpartition("/")[0], CLAIMS_FOLDER, request.digest)
+        self._folder = folder or uris.join(folder_of(request), request.digest)
         self._storage = storage
         self._holder = uuid.uuid4().hex
 

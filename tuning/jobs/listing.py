@@ -54,6 +54,8 @@ def run(request: JobsRequest, listener: Listener = SILENT) -> JobList:
     for job in found:
         name = f"  run {known[job.name]}" if job.name in known else ""
         listener.say(f"{job.create_time or '':.19}  {watch.line(job)}  {job.display_name or ''}{name}")
+    for fault in runs.damaged(prepared).values() if prepared else ():
+        listener.say(f"warning: {fault}")
     listener.say(f"jobs in {project}, {location}: {len(found):,}")
     return JobList(found, {run: job for job, run in reversed(known.items())})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from transforms import records
 from tuning.cost import Estimate
@@ -23,6 +23,7 @@ class Note:
       job: the job as last seen; None while it is not known whether the job was created.
       format_version: version of the file.
       estimate: what the job was estimated to cost before it was sent; None in notes of earlier versions.
+      failed: HTTP status of an answer that does not tell whether the job was created; left out without one.
     """
 
     digest: str
@@ -30,6 +31,7 @@ class Note:
     job: TuningJob | None
     format_version: int = FORMAT_VERSION
     estimate: Estimate | None = None
+    failed: int | None = field(default=None, metadata={records.LEFT_OUT: True})
 
     def __post_init__(self) -> None:
         # The name becomes a part of an address to which credentials are sent.
@@ -40,6 +42,8 @@ class Note:
 def dump(note: Note) -> bytes:
     """The note as JSON."""
     tree = {"format_version": note.format_version, **asdict(note)}
+    if note.failed is None:
+        del tree["failed"]
     return records.pretty(tree)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from transforms.errors import StorageError, UserError
-from transforms.storage import uris
+from transforms.listener import SILENT, Listener
 from tuning.cost import Estimate
 from tuning.dataset import DAMAGES, Dataset, damage
 from tuning.jobs import note
@@ -19,6 +19,10 @@ from tuning.jobs.note import JOB_FILE, Note
 from tuning.providers.base import TuningJob, TuningRequest
 
 RUNS_FOLDER = "runs"
+
+
+class DamagedNoteError(UserError):
+    """The note of a run cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,37 @@ def name_of(request: TuningRequest) -> str:
 
 
 def of(prepared: Dataset) -> list[Run]:
-    """All runs of a dataset, the newest last.
+    """The runs of a dataset whose notes can be read, the newest last."""
+    return _look(prepared)[0]
 
-    Raises:
-      UserError: the note of a run is damaged.
-    """
+
+def damaged(prepared: Dataset) -> dict[str, DamagedNoteError]:
+    """What is wrong with the other notes, by the name of the run."""
+    return _look(prepared)[1]
+
+
+def _look(prepared: Dataset) -> tuple[list[Run], dict[str, DamagedNoteError]]:
     found: dict[str, Run] = {}
+    faults: dict[str, DamagedNoteError] = {}
     for path in _paths(prepared):
-        kept = _read(prepared, path)
+        try:
+            kept = _read(prepared, path)
+        except DamagedNoteError as fault:
+            faults[_name_at(path) or path] = fault
+            continue
         if kept is not None:
-            found.setdefault(kept.digest, _run(path, kept))
-    return sorted(found.values(), key=_age)
+            run = _run(path, kept)
+            # Of two notes of one request, such as one of an earlier version, the newer tells what became of it.
+            found[kept.digest] = max(found.get(kept.digest, run), run, key=_age)
+    return sorted(found.values(), key=_age), faults
+
+
+def _readable(prepared: Dataset) -> tuple[list[Run], dict[str, DamagedNoteError]]:
+    """As `_look`. If no note can be read, that is an error."""
+    runs, faults = _look(prepared)
+    if faults and not runs:
+        raise next(iter(faults.values()))
+    return runs, faults
 
 
 def _age(run: Run) -> tuple[bool, str]:
@@ -80,11 +104,9 @@ def find(prepared: Dataset, request: TuningRequest) -> Run | None:
     Raises:
       UserError: the note of the run is damaged.
     """
-    for path in (_path_of(request), JOB_FILE):
-        kept = _read(prepared, path)
-        if kept is not None and kept.digest == request.digest:
-            return _run(path, kept)
-    return None
+    notes = ((path, _read(prepared, path)) for path in (_path_of(request), JOB_FILE))
+    found = [_run(path, kept) for path, kept in notes if kept is not None and kept.digest == request.digest]
+    return max(found, key=_age, default=None)
 
 
 def of_job(prepared: Dataset, name: str) -> Run | None:
@@ -92,29 +114,35 @@ def of_job(prepared: Dataset, name: str) -> Run | None:
     return next((run for run in of(prepared) if run.note.job is not None and run.note.job.name == name), None)
 
 
-def another_goes_on(prepared: Dataset, request: TuningRequest) -> bool:
-    """Whether the job of another request goes on, as last seen."""
-    others = [run.note.job for run in of(prepared) if run.note.digest != request.digest]
-    return any(job is not None and not job.ended for job in others)
-
-
 def newest(prepared: Dataset) -> Run | None:
-    """The run that was submitted last; None if nothing was submitted."""
-    return next(iter(reversed(of(prepared))), None)
+    """The run that was submitted last; None if nothing was submitted.
+
+    Raises:
+      DamagedNoteError: the notes of all runs are damaged.
+    """
+    runs, _ = _readable(prepared)
+    return runs[-1] if runs else None
 
 
-def pick(prepared: Dataset, name: str | None, finished: bool = False) -> Run:
+def pick(prepared: Dataset, name: str | None, finished: bool = False, listener: Listener = SILENT) -> Run:
     """The run that is meant.
 
     Args:
       prepared: the dataset.
-      name: of the run; None for the newest one that goes on, else the newest.
+      name: of the run; None for the newest one that goes on or may, else the newest.
       finished: for None: whether the newest run whose model answers is meant instead.
+      listener: gets a line for each run whose note is damaged, and which therefore cannot be meant.
 
     Raises:
       UserError: there is no such run, or nothing was submitted.
+      DamagedNoteError: the note of the run is damaged, or of every run.
     """
-    runs = of(prepared)
+    runs, faults = _readable(prepared)
+    if name in faults:
+        raise faults[name]
+    if name is None:
+        for fault in faults.values():
+            listener.say(f"warning: {fault}")
     if not runs:
         raise UserError(f"{prepared.name} has no tuning job yet; submit one with cliptune tune {prepared.name}")
     if name is not None:
@@ -123,13 +151,17 @@ def pick(prepared: Dataset, name: str | None, finished: bool = False) -> Run:
             known = ", ".join(run.name for run in runs)
             raise UserError(f"run must be a run of {prepared.name}, got {name!r}; known: {known}")
         return matching[0]
-    # Of one that was sent without an answer it is not known whether it goes on: it is the newest.
-    wanted = [run for run in runs if (_answers(run) if finished else run.note.job is None or not run.job.ended)]
+    wanted = [run for run in runs if (_answers(run) if finished else _may_go_on(run))]
     return (wanted or runs)[-1]
 
 
 def _answers(run: Run) -> bool:
     return run.note.job is not None and run.note.job.answers
+
+
+def _may_go_on(run: Run) -> bool:
+    """Of a request without an answer it is not known. An error as the answer makes a job less likely."""
+    return run.note.failed is None if run.note.job is None else not run.note.job.ended
 
 
 def write(prepared: Dataset, kept: Note) -> None:
@@ -167,6 +199,13 @@ def update(prepared: Dataset, job: TuningJob) -> None:
         _write(prepared, run.path, replace(run.note, job=job))
 
 
+def failed(prepared: Dataset, request: TuningRequest, code: int) -> None:
+    """Notes that the answer to a request was an error which does not tell whether there is a job."""
+    run = find(prepared, request)
+    if run is not None and run.note.job is None:
+        _write(prepared, run.path, replace(run.note, failed=code))
+
+
 def noted(prepared: Dataset, request: TuningRequest, job: TuningJob | None, estimate: Estimate | None = None) -> None:
     """Notes the job of a request; None while it is not known. What it was estimated to cost when it was sent stays."""
     before = find(prepared, request)
@@ -176,7 +215,12 @@ def noted(prepared: Dataset, request: TuningRequest, job: TuningJob | None, esti
 
 
 def _run(path: str, kept: Note) -> Run:
-    return Run(path.split("/")[1] if "/" in path else name_of(kept.request), path, kept)
+    return Run(_name_at(path) or name_of(kept.request), path, kept)
+
+
+def _name_at(path: str) -> str:
+    """The name of the run whose note is at a path; "" for the note of an earlier version."""
+    return path.split("/")[1] if "/" in path else ""
 
 
 def _path_of(request: TuningRequest) -> str:
@@ -184,10 +228,8 @@ def _path_of(request: TuningRequest) -> str:
 
 
 def _paths(prepared: Dataset) -> Iterator[str]:
-    """Where there is a note, or should be one: a folder of a run with anything in it."""
-    listed = prepared.storage.list_files(prepared.tuning_uri(RUNS_FOLDER))
-    below = [uris.below(prepared.tuning_uri(RUNS_FOLDER), uri).split("/") for uri in listed]
-    for name in sorted({parts[0] for parts in below if len(parts) > 1}):
+    """Where there may be a note."""
+    for name in prepared.storage.names(prepared.tuning_uri(RUNS_FOLDER)):
         yield f"{RUNS_FOLDER}/{name}/{JOB_FILE}"
     yield JOB_FILE
 
@@ -200,7 +242,8 @@ def _read(prepared: Dataset, path: str) -> Note | None:
     except DAMAGES as fault:
         problem = f"{prepared.name}/tuning/{path} is damaged ({damage(fault)}): it names the dataset's tuning job"
         remedy = "delete it if no job of this dataset is running, as cliptune jobs tells"
-        raise UserError(f"{problem}; {remedy}; cliptune tune finds a running one again") from None
+        again = "cliptune tune finds a running one again (without a note, jobs needs --project)"
+        raise DamagedNoteError(f"{problem}; {remedy}; {again}") from None
 
 
 def _subject(kept: Note) -> tuple[str, str | None]:

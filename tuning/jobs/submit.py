@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from transforms.errors import ServiceError, StorageError, UserError
 from tuning.cost import Estimate
 from tuning.dataset import Dataset
-from tuning.jobs import note, runs
+from tuning.jobs import note, runs, turns
 from tuning.jobs.claims import ANSWERED, HELD, OVER, SENT, Claims, Step
 from tuning.jobs.clock import CLOCK, Clock, backoff, jittered
 from tuning.providers.base import GOOD_ENDS, REQUEST_LABEL, Tuner, TuningJob, TuningRequest
@@ -197,7 +197,7 @@ class _Submission:
         """The job of whoever took the last step: the one it names, or one that has appeared since."""
         if last is not None and last.state == ANSWERED and last.job is not None:
             return self._known(last.job)
-        return _labelled(self.tuner, self.request) if last is not None and last.state == SENT else None
+        return labelled(self.tuner, self.request.digest) if last is not None and last.state == SENT else None
 
     def _seconds_left(self, last: Step | None) -> float:
         """How long the claim is still another's; 0 or less if it is free."""
@@ -206,28 +206,46 @@ class _Submission:
         return (SETTLE_SECONDS if last.state == SENT else HOLD_SECONDS) - self.claims.age(last)
 
     def _wait(self, turn: int, left: float, last: Step | None) -> None:
-        wait = min(backoff(turn, MAX_TURN_SECONDS), left)
-        if self.over_in(wait):
-            raise ServiceError(f"{_told(last, left)}; the time of --timeout is over, run the same command again", True)
-        self.patience.clock.sleep(wait)
+        self._sleep(min(backoff(turn, MAX_TURN_SECONDS), left), _told(last, left))
+
+    def _sleep(self, seconds: float, what: str) -> None:
+        if self.over_in(seconds):
+            raise ServiceError(f"{what}; the time of --timeout is over, run the same command again", True)
+        self.patience.clock.sleep(seconds)
 
     def _with_claim(self, held: Step) -> TuningJob | None:
-        """The job that the list has, or a new one; None if another command has taken the claim."""
+        """The job that the list has, or a new one; None if another command has taken the claim, or the turn."""
+        before = self._note()
         try:
             # Another copy of the dataset may have submitted a job, which neither note nor claim know here.
-            listed = _labelled(self.tuner, self.request)
-            if listed is not None:
-                self.claims.take(held, ANSWERED, listed.name)
-                return self._attached(listed)
-            self.refuse()
-            before = self._note()
-            runs.noted(self.prepared, self.request, None, self.estimate)
-            sent = self.claims.take(held, SENT)
+            listed = labelled(self.tuner, self.request.digest)
+            sent = None if listed else self._announced(held, before)
         except BaseException:  # Ctrl-C too: nothing was sent, and nobody need wait
             with suppress(StorageError, UserError):
-                self.claims.take(held, OVER)
+                last = self.claims.last()
+                if last is not None and last.holder == held.holder:
+                    self._refused(last, before)
             raise
+        if listed is not None:
+            self.claims.take(held, ANSWERED, listed.name)
+            return self._attached(listed)
         return None if sent is None else self._sent(sent, before)
+
+    def _announced(self, held: Step, before: note.Note | None) -> Step | None:
+        """The step "sent", taken while no other command of the dataset can; None if that is not certain."""
+        with turns.turn(self.prepared, self.request, self._wait_for_turn) as turn:
+            self.refuse()
+            runs.noted(self.prepared, self.request, None, self.estimate)
+            sent = self.claims.take(held, SENT)
+        if turn.lost and sent is not None:
+            self._refused(sent, before)
+        return None if turn.lost else sent
+
+    def _wait_for_turn(self, tries: int, left: float) -> None:
+        what = "another command is about to send a request for this dataset"
+        if tries == 1 and left:
+            self.say(what)
+        self._sleep(min(backoff(tries, MAX_TURN_SECONDS), left), what)
 
     def _sent(self, sent: Step, before: note.Note | None) -> TuningJob:
         """Sends the create request once. If it is not known whether the job was created, looks for the job."""
@@ -239,7 +257,7 @@ class _Submission:
                 self._refused(sent, before)
                 raise
             self.say(f"{fault}; looking whether the job was created")
-            job = self._look(fault, before)
+            job = self._look(fault)
             self.say(f"found {job.name}: it was created")
         except UserError:  # no credentials: nothing was created
             self._refused(sent, before)
@@ -254,7 +272,7 @@ class _Submission:
         runs.restore(self.prepared, self.request, before)
         self.claims.take(sent, OVER)
 
-    def _look(self, fault: ServiceError, before: note.Note | None) -> TuningJob:
+    def _look(self, fault: ServiceError) -> TuningJob:
         """The job of a create request whose answer was lost.
 
         Raises:
@@ -262,7 +280,7 @@ class _Submission:
         """
         for look in range(1, LOOKS + 1):
             try:
-                found = _labelled(self.tuner, self.request)
+                found = labelled(self.tuner, self.request.digest)
             except ServiceError as list_fault:
                 if not list_fault.transient:
                     raise
@@ -271,10 +289,9 @@ class _Submission:
                 return found
             if look < LOOKS:
                 self.patience.clock.sleep(backoff(look, MAX_LOOK_SECONDS))
-        # Without an answer the new job may run; its label finds it. An answer of an error makes it less likely: then a
-        # job of which more is known stays the one to watch.
-        if fault.code is not None and (before is not None or runs.another_goes_on(self.prepared, self.request)):
-            runs.restore(self.prepared, self.request, before)
+        # The note stays: until a list has had time, no other request may pass it over.
+        if fault.code is not None:
+            runs.failed(self.prepared, self.request, fault.code)
         hint = "run the same command again, it looks for the job first"
         raise ServiceError(f"{fault}; it is not known whether the job was created; {hint}", True, fault.code) from fault
 
@@ -288,9 +305,10 @@ def _told(last: Step | None, left: float) -> str:
     return f"{problem}: looking for it for {rest} more, then sending again (--allow_second_job sends at once)"
 
 
-def _labelled(tuner: Tuner, request: TuningRequest) -> TuningJob | None:
-    labelled = (job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == request.digest)
-    return next(filter(_counts, labelled), None)
+def labelled(tuner: Tuner, digest: str) -> TuningJob | None:
+    """The newest job of a request that counts, as the list has it; None without one."""
+    found = (job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == digest)
+    return next(filter(_counts, found), None)
 
 
 def _counts(job: TuningJob) -> bool:

@@ -159,7 +159,7 @@ def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None 
       ServiceError: the service refused, or was unavailable for too long.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
-    run = runs.pick(prepared, request.run)
+    run = runs.pick(prepared, request.run, listener=listener)
     submitted, job = run.note.request, run.job
     pace = service.pace(request, request.timeout, clock or CLOCK)
     with service.api_endpoint(request, prepared, listener) as url:
