@@ -103,9 +103,9 @@ def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:
 def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     """What becomes of one row, in memory: no network and no disk can fail here, so any exception is the row's fate."""
     row, settings = opened.row, opened.settings
+    if row.fault is not None:  # not raised: its traceback would hold the row, until the garbage is collected
+        return _rejected(row, source, settings, row.fault)
     try:
-        if row.fault is not None:
-            raise row.fault
         return opened.confined(_clip(embedded.with_path(Columns.of(row.fields, settings)), source, manifest))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
@@ -209,17 +209,19 @@ def _possible(uri: str) -> str:
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
     """The outcome of a row that is no clip, with as much of the row as can be read."""
     found = Columns.of(row.fields, settings)
+    reason, detail = fault.reason.name, fault.detail
     try:
         content = original.dump(row.fields or {"line": row.text}, settings)
     except ClipRejected as too_long:
-        fault, content = too_long, original.dump({"line": _beginning(row.fields)}, settings)
+        reason, detail = too_long.reason.name, too_long.detail
+        content = original.dump({"line": _beginning(row.fields)}, settings)
     return Outcome(
         clip_id=_named(found.value("id")),
         source=readable(source),
         uri=_named(found.value("audio"))[: embedded.MAX_PATH_CHARS] or None,
         status="rejected",
-        reason=fault.reason.name,
-        detail=readable(fault.detail),
+        reason=reason,
+        detail=readable(detail),
         row=content,
     )
 
