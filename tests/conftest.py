@@ -32,10 +32,10 @@ def pytest_addoption(parser):
 
 def pytest_generate_tests(metafunc):
     """`--bombs` tries those that take long, too."""
-    if "bomb" in metafunc.fixturenames:
+    if "bomb_name" in metafunc.fixturenames:
         table = metafunc.module.BOMBS
         chosen = [name for name in table if table[name].is_quick or metafunc.config.getoption("--bombs")]
-        metafunc.parametrize("bomb", chosen)
+        metafunc.parametrize("bomb_name", chosen)
 
 
 def free_port() -> int:

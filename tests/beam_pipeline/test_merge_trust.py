@@ -114,7 +114,7 @@ def test_no_bucket_allows_folders_of_this_machine(gcs, folder, prepare, merge):
     storage.write_bytes(f"{out}/manifests.json", forged)
     run = merge(f"{bucket}/n.jsonl", out)
     assert run.status == 1
-    told = f"--merge_into {out}: it was made with --allow_path=/, which no bucket can allow by itself"
+    told = f"--merge_into {out}: it was made with --allow_path=/, which a dataset in a bucket cannot allow by itself"
     assert f"{told}; pass --allow_path=/, too" in run.stderr
     again = merge(f"{bucket}/n.jsonl", out, "--allow_path=/")
     assert (again.status, again.json["accepted"]) == (0, 1), again.stderr

@@ -1,5 +1,6 @@
 """Manifests that would take all memory or all time: refused where they do, and rows behind keep their numbers."""
 
+import gc
 import gzip
 import io
 import json
@@ -245,3 +246,18 @@ def test_a_row_may_hold_so_many_bytes(tmp_path, monkeypatch, more):
         assert len(found.row) < 3_000
     else:
         assert json.loads(found.row) == kept
+
+
+def test_rejected_rows_are_freed_at_once(tmp_path, monkeypatch):
+    """An exception that is kept would hold its row until the garbage is collected: gigabytes, of long rows."""
+    monkeypatch.setattr(bounds, "MAX_ROW_BYTES", 4_096)
+    kinds = ["[", json.dumps({**GOOD, "text": "x" * 9_000}), json.dumps({**GOOD, "text": 7}), json.dumps(GOOD)]
+    path = written(tmp_path, "\n".join(kinds * 50))
+    rows_of(path)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(rows_of(path)) == 200
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
