@@ -251,7 +251,7 @@ def test_a_row_may_hold_so_many_bytes(tmp_path, monkeypatch, more):
 def test_rejected_rows_are_freed_at_once(tmp_path, monkeypatch):
     """An exception that is kept would hold its row until the garbage is collected: gigabytes, of long rows."""
     monkeypatch.setattr(bounds, "MAX_ROW_BYTES", 4_096)
-    kinds = ["[", json.dumps({**GOOD, "text": "x" * 9_000}), json.dumps({**GOOD, "text": 7}), json.dumps(GOOD)]
+    kinds = [json.dumps(GOOD), "[", json.dumps({**GOOD, "text": "x" * 9_000}), json.dumps({**GOOD, "text": 7})]
     path = written(tmp_path, "\n".join(kinds * 50))
     rows_of(path)
     gc.collect()
