@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test bench bench-peers fuzz kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -31,6 +31,10 @@ SEED ?= $(shell date +%s)
 MUTANTS ?= 100000
 fuzz: $(READY)
 	$(BIN)/python -m pytest tests/fuzz --fuzz=$(MUTANTS) --seed=$(SEED) --numprocesses=2 --dist=worksteal -q -rP
+
+# The real command over manifests that would take all memory or time, with its peak; `make test` tries the quick ones.
+bombs: $(READY)
+	$(BIN)/python -m pytest tests/beam_pipeline/test_bombs.py --bombs --timeout=3600 -q -rP
 
 # Real commands, killed at random moments and run to their end, in a folder and in a bucket; `make test` kills a few.
 KILLS ?= 300

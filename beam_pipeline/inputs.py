@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from beam_pipeline.requests import PrepareRequest
-from transforms import bounds, tasks
+from transforms import tasks
 from transforms.clip import Clip, Outcome
 from transforms.dataset import merging, output
 from transforms.dataset.plan import make_plan
@@ -14,7 +14,7 @@ from transforms.dataset.seen import Seen
 from transforms.errors import UsageError, UserError
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
-from transforms.manifests.places import Places
+from transforms.manifests.places import Places, real_path
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
 
@@ -49,8 +49,9 @@ def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) ->
     Raises:
       UserError: the dataset's manifests are not what they were, or a flag contradicts what it was made with.
     """
-    made, settings = merging.load(request.output, folder, storage)
-    _refuse_contradictions(request, made, settings, base, storage)
+    made, settings, guard = merging.load(request.output, folder, storage)
+    _refuse_contradictions(request, made, settings, base, folder, storage)
+    _refuse_folders_of_buckets(request, made, base, folder)
     made = replace(made, allow_path=(*made.allow_path, *_new_folders(request, made, base, folder)))
     also_allowed = ManifestSettings(allow_path=request.allow_path)
     given = allowed.confined(locate.locate(request.manifest, base, storage), also_allowed, base)
@@ -65,7 +66,7 @@ def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) ->
     merging.check_unchanged(made, plan, request.output)
     added = merging.added(folder, storage)
     merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
-    merge.write(folder, storage)
+    replace(merge, guard=guard).write(folder, storage)
     manifests = allowed.confined(merge.manifests(folder, storage), merge.rows, base_then)
     rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
     seen.check(as_made, storage)
@@ -100,8 +101,29 @@ def _new_folders(request: PrepareRequest, made: merging.Made, base: str, folder:
     return [path for path in named if path not in known]
 
 
+def _refuse_folders_of_buckets(request: PrepareRequest, made: merging.Made, base: str, folder: str) -> None:
+    """Refuses folders of this machine that only a dataset from a bucket says may be read: the user has to say so, too.
+
+    Of manifests on this machine, absolute paths are read anyway.
+    """
+    from_bucket = any(map(uris.is_gcs, (folder, *made.manifests)))
+    given = {
+        "audio_root": () if request.audio_root is None else (request.audio_root,),
+        "allow_path": request.allow_path,
+    }
+    recorded = {"audio_root": () if made.audio_root is None else (made.audio_root,), "allow_path": made.allow_path}
+    for flag, paths in recorded.items():
+        known = {real_path(uris.absolute(path, base)) for path in given[flag]}
+        for path in (uris.absolute(path, made.base_of(folder)) for path in paths):
+            if from_bucket and not uris.is_gcs(path) and real_path(path) not in known:
+                fact = f"--merge_into {request.output}: it was made with --{flag}={path}"
+                raise UserError(
+                    f"{fact}, which a dataset in a bucket cannot allow by itself; pass --{flag}={path}, too"
+                )
+
+
 def _refuse_contradictions(
-    request: PrepareRequest, made: merging.Made, settings: Settings, base: str, storage: Storage
+    request: PrepareRequest, made: merging.Made, settings: Settings, base: str, folder: str, storage: Storage
 ) -> None:
     """Refuses flags that say something else than the dataset was made with; those left out say nothing."""
     given = {name: value for name, value in asdict(request.settings).items() if value != asdict(Settings())[name]}
@@ -110,6 +132,9 @@ def _refuse_contradictions(
     kept = {**asdict(settings), "tasks": [asdict(task) for task in settings.tasks]}
     if request.audio_root is not None:
         given["audio_root"], kept["audio_root"] = request.audio_root, made.audio_root
+        root = None if made.audio_root is None else uris.absolute(made.audio_root, made.base_of(folder))
+        if uris.absolute(request.audio_root, base) == root:  # the same, from another working folder
+            del given["audio_root"]
     for column, name in request.columns.items():
         given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
     for flag, value in given.items():
@@ -133,12 +158,7 @@ def _settings(request: PrepareRequest, base: str, storage: Storage) -> Settings:
 
 
 def _tasks(name: str, base: str, storage: Storage) -> tuple[Task, ...]:
-    try:
-        return tasks.load(storage.read_bytes(uris.absolute(name, base), bounds.MAX_SETTINGS_BYTES), name)
-    except FileNotFoundError:
-        raise UserError(f"--tasks {name}: there is no such file") from None
-    except OSError as fault:
-        raise UserError(f"--tasks {name}: {fault.strerror}") from None
+    return tasks.load(storage.read_settings(uris.absolute(name, base), f"--tasks {name}"), name)
 
 
 def _refuse_own_output(manifests: Sequence[locate.Manifest], uri: str, name: str) -> None:

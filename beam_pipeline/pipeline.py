@@ -117,12 +117,17 @@ class Deduplicate(beam.PTransform):
         return clip.clip_id, pack(dump(clip))
 
     def _keep_first(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Row]:
-        clips = [row for block in element[1] for row in unpack(block) if isinstance(row, Clip)]
-        # Sorted by contents before source, so that the order of the manifests does not decide.
-        first, *others = sorted(clips, key=self._place)
+        # By contents before source, so that the order of the manifests does not decide. A manifest may give all its
+        # rows one id: they are not held together.
+        index, first = min(enumerate(self._clips(element[1])), key=lambda each: self._place(each[1]))
         yield first
-        for clip in others:
-            yield rejected(clip, reasons.DUPLICATE_ID, f"the id {clip.clip_id!r} is taken by {first.source}")
+        for other, clip in enumerate(self._clips(element[1])):
+            if other != index:
+                yield rejected(clip, reasons.DUPLICATE_ID, f"the id {clip.clip_id!r} is taken by {first.source}")
+
+    @staticmethod
+    def _clips(blocks: Iterable[bytes]) -> Iterator[Clip]:
+        return (row for block in blocks for row in unpack(block) if isinstance(row, Clip))
 
     def _place(self, clip: Clip) -> tuple[str, str, str, str]:
         return self.places.audio(clip.uri), clip.target, clip.row, self.places.source(clip.source)

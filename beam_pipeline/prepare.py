@@ -124,7 +124,7 @@ def run(
     report, ran = _finished(job, request, listener), Ran(job.plan.rows)
     if report is None:
         ran = _run_pipeline(job, request, options, listener, import_beam)
-        report = Report.load(job.output.storage.read_bytes(uris.join(job.output.folder, output.REPORT_FILE)))
+        report = Report.load(job.output.storage.read_record(uris.join(job.output.folder, output.REPORT_FILE)))
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
     return Prepared(request.output, report, ran.reused, too_many, ran.cpu)

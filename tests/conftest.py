@@ -26,7 +26,16 @@ signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=1_000, metavar="N", help="mutants to try (default: %(default)s)")
+    parser.addoption("--bombs", action="store_true", help="try the manifests that take long to be refused, too")
     parser.addoption("--seed", default="0", help="which mutants, any words (default: %(default)s)")
+
+
+def pytest_generate_tests(metafunc):
+    """`--bombs` tries those that take long, too."""
+    if "bomb_name" in metafunc.fixturenames:
+        table = metafunc.module.BOMBS
+        chosen = [name for name in table if table[name].is_quick or metafunc.config.getoption("--bombs")]
+        metafunc.parametrize("bomb_name", chosen)
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 
-from transforms.errors import NotARegularFileError, UserError
+from transforms.errors import NotARegularFileError, TooLongError, UserError
 
 T = TypeVar("T")
 
@@ -25,11 +25,13 @@ CHECKSUM_MEANING = "sha256 over all other fields, hexadecimal"
 # In the metadata of a field: it is not written if it is None.
 LEFT_OUT = "left_out"
 # What reading a file of state raises if the file is not what it should be.
-DAMAGES = (ValueError, IsADirectoryError, NotARegularFileError, PermissionError)
+DAMAGES = (ValueError, IsADirectoryError, NotARegularFileError, PermissionError, TooLongError)
 
 
 def damage(fault: Exception) -> str:
     """What is wrong with a damaged file, in a few words."""
+    if isinstance(fault, TooLongError):
+        return "longer than any such file"
     return str(fault.strerror if isinstance(fault, OSError) else fault)
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from transforms import limits
 from transforms.errors import UserError
+from transforms.storage import Storage, uris
 from tuning.providers.base import BaseModel, Facts, Provider
 
 TABLE_EPOCHS = (1, 2, 3, 4, 5)
@@ -204,9 +205,7 @@ def given_prices(provider: Provider, file: str | None, base_model: str, per_mill
 
 def _read_prices(provider: Provider, file: str) -> dict[str, float]:
     try:
-        tree = orjson.loads(Path(file).read_bytes())
-    except OSError as fault:
-        raise UserError(f"prices {file}: {fault.strerror}") from None
+        tree = orjson.loads(Storage().read_settings(uris.absolute(file, str(Path.cwd())), f"prices {file}"))
     except orjson.JSONDecodeError as fault:
         raise UserError(f"prices {file}: not JSON ({fault})") from None
     if not isinstance(tree, dict):

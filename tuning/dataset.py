@@ -115,7 +115,7 @@ def _checksums(folder: str, storage: Storage) -> dict[str, str] | None:
     """The sha256 of each file of the ledger, by its name; None if the dataset does not say."""
     uri = uris.join(folder, CHECKSUMS_FILE)
     try:
-        known = Checksums.load(storage.read_bytes(uri)).sha256
+        known = Checksums.load(storage.read_record(uri)).sha256
     except FileNotFoundError:
         return None
     except DAMAGES as fault:
@@ -132,7 +132,7 @@ def load(name: str, storage: Storage) -> Dataset:
     uri = uris.absolute(name, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     storage = storage.within([uri])
     try:
-        content = storage.read_bytes(uris.join(uri, DATASET_FILE))
+        content = storage.read_record(uris.join(uri, DATASET_FILE))
         found = Dataset(name, uri, DatasetDescription.load(content), storage)
         found.refuse_links()
         return found

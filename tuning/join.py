@@ -143,7 +143,7 @@ def _note(prepared: Dataset, plans: list[Plan]) -> bytes:
 
 def _earlier_note(prepared: Dataset, uri: str) -> bytes | None:
     try:
-        return prepared.storage.read_bytes(uri)
+        return prepared.storage.read_record(uri)
     except FileNotFoundError:
         return None
     except DAMAGES as fault:

@@ -14,7 +14,8 @@ from typing import BinaryIO
 import orjson
 
 from transforms import records
-from transforms.errors import NotARegularFileError, StorageError, UserError
+from transforms.errors import StorageError, UserError
+from transforms.records import DAMAGES, damage
 from transforms.storage import Storage, uris
 
 BUCKET_EVERY = 100
@@ -124,8 +125,8 @@ def read(uri: str, storage: Storage) -> list[Prediction]:
         content = storage.read_bytes(uri)
     except FileNotFoundError:
         return []
-    except (IsADirectoryError, NotARegularFileError) as fault:
-        problem = f"{uri} is damaged ({fault.strerror}): it keeps the answers of a model"
+    except DAMAGES as fault:
+        problem = f"{uri} is damaged ({damage(fault)}): it keeps the answers of a model"
         raise UserError(f"{problem}; remove it, and cliptune predict asks again") from None
     return [prediction for line in content.splitlines(keepends=True) if (prediction := _parsed(line))]
 

@@ -1,13 +1,12 @@
 """Files of state that are damaged: the same command again mends them, or says in one line what to do."""
 
 import json
-import os
-import socket
 
 import pytest
 
 from cliptune.main import main
 from tests.beam_pipeline.conftest import contents
+from tests.damages import a_socket, folder, half, nothing, pipe, too_long
 
 SHARD = "train/train-00002-of-00006.jsonl"
 SIDECAR = SHARD.replace(".jsonl", ".outcomes.json")
@@ -17,38 +16,12 @@ STATE = [
 ]
 
 
-def nothing(path):
-    path.unlink()
-
-
-def folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path):
-    path.unlink()
-    os.mkfifo(path)
-
-
-def a_socket(path):
-    path.unlink()
-    with socket.socket(socket.AF_UNIX) as end:
-        os.chdir(path.parent)  # the name of a socket is short
-        end.bind(path.name)
-
-
 def link(to):
     def damage(path):
         path.unlink()
         path.symlink_to(to(path))
 
     return damage
-
-
-def half(path):
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
 
 
 def holds(content):
@@ -64,6 +37,7 @@ MENDED = {
     "missing": nothing,
     "empty": holds(b""),
     "half": half,
+    "too long": too_long,
     "a pipe": pipe,
     "a socket": a_socket,
     "a link to a device": link(lambda path: "/dev/zero"),
@@ -83,7 +57,9 @@ MENDED = {
 
 # Every damage to the files that a rerun goes on from; some damage to all others.
 DAMAGES = [("run.json", kind) for kind in MENDED if kind != "another version"] + [(SIDECAR, kind) for kind in MENDED]
-DAMAGES += [(file, kind) for file in STATE for kind in ("half", "a pipe") if file not in ("run.json", SIDECAR)]
+DAMAGES += [
+    (file, kind) for file in STATE for kind in ("half", "too long", "a pipe") if file not in ("run.json", SIDECAR)
+]
 
 
 @pytest.mark.parametrize(("file", "kind"), DAMAGES)

@@ -153,7 +153,7 @@ def test_a_dataset_in_a_bucket_from_check_to_predict(run, out, bucket):
         (["predict", "OUT"], 1, "no tuning job yet"),
         (["predict", "OUT", "--model", "my-endpoint", "--emulator"], 1, "must be projects/"),
         (["tune", "OUT", "--api_endpoint", "http://127.0.0.1:9"], 1, "no answer from the service"),
-        (["emulator", "--scenario", "nowhere.json"], 1, "scenario nowhere.json: No such file"),
+        (["emulator", "--scenario", "nowhere.json"], 1, "scenario nowhere.json: there is no such file"),
         (["emulator", "--port", "65536"], 2, "must be from 0 to 65535, got 65536"),
         (["cancel", "OUT"], 1, "no tuning job yet"),
         (["jobs", "OUT"], 1, "no tuning job yet"),

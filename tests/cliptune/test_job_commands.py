@@ -122,7 +122,7 @@ def test_a_default_checkpoint_is_shown_as_what_comes_afterwards(run, out):
             1,
             "price of gemini-3.5-flash-lite is not known",
         ),
-        (["--prices", "nowhere.json"], 1, "prices nowhere.json: No such file"),
+        (["--prices", "nowhere.json"], 1, "prices nowhere.json: there is no such file"),
         (["--location", "eu"], 1, "only a region can"),
     ],
 )

@@ -185,7 +185,7 @@ def test_the_table_has_every_model_in_one_to_five_epochs():
         ('{"gemini-3.5-flush": 4.5}', "did you mean gemini-3.5-flash"),
         ("[]", "must be an object"),
         ("{", "not JSON"),
-        (None, "No such file"),
+        (None, "there is no such file"),
     ],
 )
 def test_prices_from_a_file(tmp_path, content, told):

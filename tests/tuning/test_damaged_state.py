@@ -1,13 +1,13 @@
 """Files of state that are damaged: each command that reads one says so in one line, and what mends it."""
 
 import json
-import os
 import shutil
 from typing import Any
 
 import pytest
 
 from tests.cliptune.test_commands import run
+from tests.damages import folder, half, pipe, too_long
 from tests.tuning.conftest import noted
 from transforms.errors import UserError
 from transforms.storage import Storage
@@ -47,24 +47,10 @@ KEPT = {
 }
 
 
-def folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path):
-    path.unlink()
-    os.mkfifo(path)
-
-
-def half(path):
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
 DAMAGES = {
     "a folder": folder,
     "a pipe": pipe,
+    "too long": too_long,
     "half a file": half,
     "nothing": lambda path: path.write_bytes(b""),
     "no text": lambda path: path.write_bytes(b"\xff\xfe"),
@@ -124,7 +110,7 @@ def test_a_damaged_file_is_one_line_of_every_command_that_reads_it(run, tuned, f
         assert_told(run, tuned, command, remedy)
 
 
-@pytest.mark.parametrize("kind", ["a folder", "a pipe"])
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "too long"])
 @pytest.mark.parametrize("file", KEPT)
 def test_what_is_no_file_is_one_line(run, tuned, file, kind):
     commands, remedy = KEPT[file]

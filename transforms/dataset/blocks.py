@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from transforms.clip import Clip, Outcome, dump, pack
 from transforms.dataset.plan import ShardKey
 
+# Of rows that wait: the blocks of a hundred thousand shards, if rows are short.
+MAX_WAITING_BYTES = 256 << 20
+
 
 class Blocks:
     """Rows that wait until there are enough of their shard for a block."""
@@ -21,15 +24,23 @@ class Blocks:
         self._rows_per_block = rows_per_block
         self._lines: defaultdict[ShardKey, bytearray] = defaultdict(bytearray)
         self._rows: Counter[ShardKey] = Counter()
+        self._waiting = 0
 
     def add(self, key: ShardKey, row: Clip | Outcome) -> bytes:
-        """Adds a row; returns the block that it fills, as `unpack` takes it, or b""."""
-        self._lines[key] += dump(row)
+        """Adds a row; returns the block that it fills, as `unpack` takes it, or b"".
+
+        Where too many bytes wait, its block is full whatever rows it has.
+        """
+        line = dump(row)
+        self._lines[key] += line
         self._rows[key] += 1
-        if self._rows[key] < self._rows_per_block:
+        self._waiting += len(line)
+        if self._rows[key] < self._rows_per_block and self._waiting < MAX_WAITING_BYTES:
             return b""
         del self._rows[key]
-        return pack(self._lines.pop(key))
+        lines = self._lines.pop(key)
+        self._waiting -= len(lines)
+        return pack(lines)
 
     def rest(self) -> Iterator[tuple[ShardKey, bytes]]:
         """Takes out every row that still waits, as blocks that are not full."""
@@ -37,3 +48,4 @@ class Blocks:
             key, lines = self._lines.popitem()
             yield key, pack(lines)
         self._rows.clear()
+        self._waiting = 0

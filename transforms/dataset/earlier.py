@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from transforms.dataset.plan import LEDGER_ROWS_PER_FILE
+from transforms.records import DAMAGES
 
 SIDECARS_AT_A_TIME = 16
 # All that a run writes below its folder, beside the files at its top; `tuning/` names jobs that cost money.
@@ -92,7 +93,7 @@ class Records:
     def _sidecar(self, path: str) -> set[str] | None:
         try:
             tree = orjson.loads(self.read(path)) if _SHARD.fullmatch(path) else None
-        except (OSError, ValueError):
+        except (FileNotFoundError, *DAMAGES):
             return None
         if not isinstance(tree, dict) or not {"format_version", "fingerprint", "sha256"} <= tree.keys():
             return None
@@ -108,7 +109,7 @@ class Records:
             return False
         try:
             return found[2] in named or self.sha256(path) == found[2]
-        except OSError:
+        except (FileNotFoundError, *DAMAGES):
             return False
 
 

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 
 import orjson
 
@@ -27,7 +28,7 @@ from transforms.manifests.locate import Manifest
 from transforms.manifests.places import real_path
 from transforms.manifests.row import Fields
 from transforms.settings import Settings
-from transforms.storage import Storage, uris
+from transforms.storage import Guard, Storage, uris
 
 SIDECARS_AT_A_TIME = 16
 
@@ -46,6 +47,8 @@ class Made:
       columns: as `ManifestSettings` has it.
       rows: of the manifests.
       digest: over the contents of these rows, as `Plan.rows_digest`.
+      merged: sha256 of the files of rows that were merged, hexadecimal, by their names: of what is there, and while one
+        is being written, of what it is to be.
     """
 
     format_version: int
@@ -56,6 +59,7 @@ class Made:
     columns: dict[str, str]
     rows: int
     digest: str
+    merged: dict[str, list[str]] = field(default_factory=dict)
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -126,6 +130,7 @@ class Merge:
       mended: rows that stand in the place of others, by their "manifest:line", earlier merges included.
       added: rows that no manifest had, as dead letters, earlier merges included.
       again: sources of the rejected rows that are tried again, though nothing of them may have changed.
+      guard: holds while the dataset is the one that was read.
     """
 
     made: Made
@@ -134,14 +139,24 @@ class Merge:
     mended: Mapping[str, Fields]
     added: Sequence[Fields]
     again: frozenset[str]
+    guard: Guard | None = None
 
     def write(self, folder: str, storage: Storage) -> None:
-        """Writes what a killed merge goes on from; nothing that is there already."""
+        """Writes what a killed merge goes on from; nothing that is there already.
+
+        Raises:
+          OvertakenError: the dataset is not the one that was read any more.
+        """
+        storage = replace(storage.within([folder]), guard=self.guard)
         mended = [{"source": source, "row": row} for source, row in sorted(self.mended.items())]
-        contents = {MENDED_FILE: _jsonl(mended), ADDED_FILE: _jsonl(self.added), MANIFESTS_FILE: self.made.dump()}
-        for name, content in contents.items():
-            if content != _content(name, folder, storage):  # which is empty for one that is not there
-                storage.within([folder]).write_bytes(uris.join(folder, name), content)
+        contents = {MENDED_FILE: _jsonl(mended), ADDED_FILE: _jsonl(self.added)}
+        there = {name: _content(name, folder, storage) for name in contents}  # empty for one that is not there
+        after = {name: [_digest(content)] for name, content in contents.items() if content}
+        if there != contents:  # killed in between, either of both is what a merge has written
+            both = {name: [_digest(there[name]), _digest(content)] for name, content in contents.items()}
+            _write(MANIFESTS_FILE, replace(self.made, merged=both).dump(), folder, storage)
+        for name, content in {**contents, MANIFESTS_FILE: replace(self.made, merged=after).dump()}.items():
+            _write(name, content, folder, storage)
 
     def manifests(self, folder: str, storage: Storage) -> list[Manifest]:
         """What is read: the manifests of the dataset, and the rows that were added."""
@@ -168,8 +183,8 @@ def originals(made: Made, folder: str, storage: Storage) -> list[Manifest]:
         raise UserError(f"{fault}; the dataset was made from it, and a merge reads it again") from None
 
 
-def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings]:
-    """What a dataset was made from, and its settings.
+def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings, Guard]:
+    """What a dataset was made from, its settings, and what holds as long as no other run takes it over.
 
     Raises:
       UserError: there is no dataset that says so.
@@ -178,14 +193,18 @@ def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings]:
     file, meaning = RUN_FILE, "it says with which settings the dataset was made"
     storage = storage.within([folder])
     try:
-        content = storage.read_bytes(uris.join(folder, RUN_FILE))
+        uri = uris.join(folder, RUN_FILE)
+        generation = storage.generation(uri)
+        content = storage.read_record(uri)
         _refuse_earlier(content, name)
         run = records.tree_of(content, FORMAT_VERSION)
         settings = records.convert(run.get("settings"), Settings)
         records.check_seal(run)
         file, meaning = MANIFESTS_FILE, "it says from what the dataset was made"
-        made = storage.read_bytes(uris.join(folder, MANIFESTS_FILE))
-        return records.load(made, Made, FORMAT_VERSION, seal=True), settings
+        made = storage.read_record(uris.join(folder, MANIFESTS_FILE))
+        lost = f"another run has taken {folder} over while this one ran; nothing is merged"
+        guard = Guard(uri, generation, _digest(content)[:16], lost)
+        return records.load(made, Made, FORMAT_VERSION, seal=True), settings, guard
     except FileNotFoundError:
         if file == RUN_FILE:
             raise UserError(f"--merge_into {name}: there is no dataset") from None
@@ -217,6 +236,8 @@ def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str,
     Raises:
       UserError: a line is no row.
     """
+    for name in (MENDED_FILE, ADDED_FILE):
+        _refuse_altered(name, made, folder, storage)
     mended = dict(dead_letters.mended(uris.join(folder, MENDED_FILE), storage))
     added = dead_letters.lines(uris.join(folder, ADDED_FILE), storage)
     known = {dead_letters.digest(row) for row in added}
@@ -231,6 +252,14 @@ def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str,
             added.append({"reject_root": root, **row, "reject_reason": None, "reject_source": source})
     rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks)
     return Merge(made, settings, rows, mended, added, frozenset(again))
+
+
+def _refuse_altered(name: str, made: Made, folder: str, storage: Storage) -> None:
+    """Refuses rows of earlier merges that no merge has written. Where the file is gone, there are none."""
+    content = _content(name, folder, storage)
+    if content and name in made.merged and _digest(content) not in made.merged[name]:
+        fault = ValueError("altered since it was written")
+        raise records.damaged(uris.join(folder, name), fault, dead_letters.KEPT_FOR, dead_letters.REMEDY)
 
 
 def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Manifest, str, Fields]]:
@@ -313,6 +342,16 @@ def _content(name: str, folder: str, storage: Storage) -> bytes:
         return storage.within([folder]).read_bytes(uris.join(folder, name))
     except (FileNotFoundError, *records.DAMAGES):
         return b""
+
+
+def _write(name: str, content: bytes, folder: str, storage: Storage) -> None:
+    """Writes a file, unless it is as it should be."""
+    if content != _content(name, folder, storage):
+        storage.write_bytes(uris.join(folder, name), content)
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
 
 
 def _jsonl(rows: Iterable[object]) -> bytes:

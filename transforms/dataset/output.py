@@ -232,7 +232,7 @@ def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:
 def _is(uri: str, content: bytes, storage: Storage) -> bool:
     """Whether a file has these contents."""
     try:
-        return storage.read_bytes(uri) == content
+        return storage.read_record(uri) == content
     except (FileNotFoundError, *records.DAMAGES):
         return False
 
@@ -307,7 +307,7 @@ def _earlier(folder: str, storage: Storage, mine: bytes) -> dict[str, Any] | Non
 def _description_in(folder: str, storage: Storage, mine: bytes) -> dict[str, Any] | None:
     uri = uris.join(folder, RUN_FILE)
     try:
-        tree = records.object_of(storage.read_bytes(uri))
+        tree = records.object_of(storage.read_record(uri))
         version = tree.get(records.VERSION_FIELD)
         if not isinstance(version, int) or version == FORMAT_VERSION:
             records.check_seal(tree)  # the first version had none; of a later one nothing is known
@@ -326,7 +326,7 @@ def _description_in(folder: str, storage: Storage, mine: bytes) -> dict[str, Any
 def _was_finished_by(mine: bytes, folder: str, storage: Storage) -> bool:
     """Whether the dataset in a folder was finished by a run of this description, by its checksums."""
     try:
-        tree = records.tree_of(storage.read_bytes(uris.join(folder, CHECKSUMS_FILE)), FORMAT_VERSION)
+        tree = records.tree_of(storage.read_record(uris.join(folder, CHECKSUMS_FILE)), FORMAT_VERSION)
         records.check_seal(tree)
         return bool(tree["sha256"][RUN_FILE] == sha256(mine).hexdigest())
     except (FileNotFoundError, LookupError, TypeError, *records.DAMAGES):
@@ -390,8 +390,8 @@ def _clear(output: Output, plan: Plan, run: dict[str, Any], keep: bool) -> tuple
 
 def _tree(name: str, output: Output) -> object:
     try:
-        return orjson.loads(output.storage.read_bytes(uris.join(output.folder, name)))
-    except (OSError, ValueError):
+        return orjson.loads(output.storage.read_record(uris.join(output.folder, name)))
+    except (FileNotFoundError, *records.DAMAGES):
         return None
 
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 import orjson
 
+from transforms.bounds import MAX_SHARD_BYTES
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign
 from transforms.manifests.places import NOWHERE, Places
@@ -99,9 +100,14 @@ def make_plan(
     }
     if marked := tally.marked[assign.TEST].total():
         clips[assign.TEST] = marked
-    shards = {split: -(-count // shard_clips) for split, count in clips.items()}
-    # At least one shard: clips with a duplicate id, which are found later, go there too.
-    shards[REJECTED] = max(1, -(-tally.unreadable // REJECTS_PER_SHARD))
+    # Rows that are very long fill a shard before it has all its clips.
+    shards = {
+        split: max(-(-count // shard_clips), _filled_by(tally.clip_bytes, count)) for split, count in clips.items()
+    }
+    # At least one shard. Clips with a duplicate id, which are found later, go there too.
+    repeats = tally.repeats()
+    doubled, rejects = frozenset(repeats), tally.unreadable + len(repeats)
+    shards[REJECTED] = max(1, -(-rejects // REJECTS_PER_SHARD), _filled_by(tally.unreadable_bytes, rejects))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
     unmarked = tally.unmarked.total()
     grouped = not has_chosen and any(size > 1 for size in tally.unmarked.values())
@@ -113,10 +119,15 @@ def make_plan(
         prompts,
         tally.torn_groups(),
         f"{tally.sources_digest:064x}",
-        tally.doubled(),
+        doubled if len(doubled) <= MAX_DOUBLED_IDS else None,
         assign.validation_limit(unmarked, settings.validation_fraction) / unmarked if grouped else None,
         nuls=tally.nuls,
     )
+
+
+def _filled_by(num_bytes: int, rows: int) -> int:
+    """How many shards so many bytes fill, of at most so many rows."""
+    return min(rows, num_bytes // MAX_SHARD_BYTES)
 
 
 @dataclass(slots=True)
@@ -127,6 +138,8 @@ class _Tally:
       places: of the rows.
       rows: of any kind.
       unreadable: rows that are no clips.
+      clip_bytes: of the clips' texts and rows.
+      unreadable_bytes: of the other rows.
       digest: over the contents of all rows.
       sources_digest: over their contents and their places.
       marked: clips whose row names their split: by split, clips of each group.
@@ -139,6 +152,8 @@ class _Tally:
     places: Places = NOWHERE
     rows: int = 0
     unreadable: int = 0
+    clip_bytes: int = 0
+    unreadable_bytes: int = 0
     digest: int = 0
     sources_digest: int = 0
     marked: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
@@ -156,18 +171,18 @@ class _Tally:
         self.sources_digest = (self.sources_digest + placed) % (1 << 256)
         if isinstance(row, Outcome):
             self.unreadable += 1
+            self.unreadable_bytes += len(row.row or "")
             return
+        self.clip_bytes += len(row.row) + len(row.target) + len(row.prompt) + len(row.system_instruction)
         self.prompts[row.task].add(assign.hash64(row.prompt or settings.prompt))
         self.ids.append(assign.order_key(row.clip_id))
         self.nuls += _has_nul(row, settings)
         counter = self.marked[row.split] if row.split else self.unmarked
         counter[assign.split_key(row)] += 1
 
-    def doubled(self) -> frozenset[int] | None:
-        """The keys that are there more than once; None for too many."""
-        pairs = itertools.pairwise(sorted(self.ids))
-        found = frozenset(key for key, following in pairs if key == following)
-        return found if len(found) <= MAX_DOUBLED_IDS else None
+    def repeats(self) -> list[int]:
+        """The key of every clip whose id another one before it has."""
+        return [key for key, following in itertools.pairwise(sorted(self.ids)) if key == following]
 
     def torn_groups(self) -> int:
         """Groups in several splits. Unmarked rows count for train, where they go."""

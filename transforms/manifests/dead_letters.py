@@ -20,6 +20,8 @@ from transforms.manifests.row import ALIASES, Fields, Row
 from transforms.reasons import REASONS
 from transforms.storage import Storage, uris
 
+# What is said of a damaged file of rows that were merged.
+KEPT_FOR, REMEDY = "it keeps the rows of earlier merges", "remove it, and merge its rows again"
 _PREFIX = "reject_"
 _WHY = ("reject_reason", "reject_detail", "reject_source", "reject_row")
 # What the row alone does not show: its line was none, or another row has what it has.
@@ -185,8 +187,7 @@ def lines(uri: str, storage: Storage, *fields: tuple[str, type]) -> list[Fields]
     except FileNotFoundError:
         return []
     except records.DAMAGES as fault:
-        remedy = "remove it, and merge its rows again"
-        raise records.damaged(uri, fault, "it keeps the rows of earlier merges", remedy) from None
+        raise records.damaged(uri, fault, KEPT_FOR, REMEDY) from None
 
 
 def _kept(number: int, line: bytes, fields: Iterable[tuple[str, type]]) -> Fields:

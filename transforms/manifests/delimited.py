@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TextIO
 
-from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES
+from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES, MAX_ROW_BYTES
 from transforms.errors import UserError
 from transforms.manifests import headerless
 from transforms.manifests.cells import LOOSE, Quoting, Record, Records, quoting_of
@@ -115,6 +115,8 @@ def _header(first: Record, name: str) -> list[str]:
         raise UserError(f"{name}: the column {doubled[0]!r} stands twice in the header")
     if len(header) > MAX_COLUMNS:
         raise UserError(f"{name}: the header has {len(header):,} columns, over the limit of {MAX_COLUMNS:,}")
+    if (chars := sum(map(len, header))) > MAX_ROW_BYTES:
+        raise UserError(f"{name}: the header has {chars:,} characters, over the limit of {MAX_ROW_BYTES:,}")
     return header
 
 

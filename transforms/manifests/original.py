@@ -1,4 +1,4 @@
-"""The original row as JSON, for `rejected.jsonl`. It never fails, whatever stands in the row."""
+"""The original row as JSON, for `rejected.jsonl`. It fails of nothing but its length, whatever stands in the row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from transforms import bounds, reasons
+from transforms.errors import ClipRejected
 from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.embedded import LEFT_OUT
 from transforms.manifests.lines import readable
@@ -22,6 +24,9 @@ def dump(fields: Fields, settings: ManifestSettings) -> str:
 
     A field that JSON cannot hold is null: half a surrogate pair, or lists nested over 200 deep. Integers over 64 bits
     and all that is no JSON become text.
+
+    Raises:
+      ClipRejected: BAD_ROW, it is longer than a row may be.
     """
     try:
         content = orjson.dumps(fields, default=_text, option=_OPTIONS)
@@ -30,6 +35,9 @@ def dump(fields: Fields, settings: ManifestSettings) -> str:
         content = orjson.dumps(fields)
     if len(content) > MAX_UNUSED_BYTES:
         content = orjson.dumps(_cut(fields, settings), default=_text, option=_OPTIONS)
+    if len(content) > bounds.MAX_ROW_BYTES:
+        most = f"over the limit of {bounds.MAX_ROW_BYTES:,} for a row"
+        raise ClipRejected(reasons.BAD_ROW, f"the columns that are used have {len(content):,} bytes, {most}")
     return content.decode()
 
 
@@ -38,10 +46,14 @@ def _cut(fields: Fields, settings: ManifestSettings) -> Fields:
     row = Columns.of(fields, settings)
     used, audio = set(map(row.name, row.names)), row.name("audio")
     found: Fields = {}
+    left = bounds.MAX_UNUSED_BYTES
     for name, value in fields.items():
         length = len(orjson.dumps(value, default=_text, option=_OPTIONS))
-        if length <= MAX_UNUSED_BYTES or (name in used and name != audio):
+        if name in used and name != audio:
             found[name] = value
+        elif length <= min(MAX_UNUSED_BYTES, left):
+            found[name] = value
+            left -= length
         else:
             found[name] = {"bytes": LEFT_OUT} if name == audio else f"({length:,} bytes, left out)"
     return found

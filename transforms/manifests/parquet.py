@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 1_000
 _BATCH_BYTES = 4 << 20
 # If each row had the longest value that its columns' dictionaries may hold.
-_MAX_BATCH_BYTES = 512 << 20
+_MAX_BATCH_BYTES = 128 << 20
 # Fetched at a time of each column.
 _BUFFER_BYTES = 1 << 20
 _MAX_WIDTH = 8  # bytes of a number

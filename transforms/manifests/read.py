@@ -6,8 +6,9 @@ import os
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
-from transforms import reasons, tasks
+from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
 from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments
@@ -17,7 +18,7 @@ from transforms.manifests.dead_letters import Opened
 from transforms.manifests.formats import read_rows
 from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
-from transforms.manifests.row import Row
+from transforms.manifests.row import Fields, Row
 from transforms.manifests.segments import Segment
 from transforms.storage import Storage, uris
 
@@ -102,9 +103,9 @@ def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:
 def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     """What becomes of one row, in memory: no network and no disk can fail here, so any exception is the row's fate."""
     row, settings = opened.row, opened.settings
+    if row.fault is not None:  # not raised: its traceback would hold the row, until the garbage is collected
+        return _rejected(row, source, settings, row.fault)
     try:
-        if row.fault is not None:
-            raise row.fault
         return opened.confined(_clip(embedded.with_path(Columns.of(row.fields, settings)), source, manifest))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
@@ -134,14 +135,17 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
     target = columns.text("text", row, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
     segment, channel = segments.segment(row), columns.channel(row)
+    prompt = columns.optional("prompt", row) or (task.prompt if task else "")
+    system_instruction = columns.optional("system_instruction", row) or (task.system_instruction if task else "")
+    _refuse_long_texts(target, prompt, system_instruction)
     return Clip(
         clip_id=_clip_id(row, _place(path, channel, segment)),
         uri=_audio_uri(path, settings),
         target=target,
         source=source,
         row=original.dump(row.fields, settings),
-        prompt=columns.optional("prompt", row) or (task.prompt if task else ""),
-        system_instruction=columns.optional("system_instruction", row) or (task.system_instruction if task else ""),
+        prompt=prompt,
+        system_instruction=system_instruction,
         task=task.name if task else task_name,
         group=columns.optional("group", row) or _recording(path, task_name, segment, channel, settings),
         split=columns.split(row),
@@ -152,6 +156,15 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
         channel=channel,
     )
+
+
+def _refuse_long_texts(*texts: str) -> None:
+    """Refuses texts that no example can have, whatever its audio: they need not wait in memory for it."""
+    chars = sum(map(len, texts))
+    tokens = limits.expected_tokens(0, chars)
+    if tokens > limits.MAX_TOKENS_PER_EXAMPLE:
+        most = f"over the service's limit of {limits.MAX_TOKENS_PER_EXAMPLE:,}"
+        raise ClipRejected(reasons.EXAMPLE_TOO_LARGE, f"{chars:,} characters are about {tokens:,} tokens, {most}")
 
 
 def _clip_id(row: Columns, place: str) -> str:
@@ -196,15 +209,26 @@ def _possible(uri: str) -> str:
 def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipRejected) -> Outcome:
     """The outcome of a row that is no clip, with as much of the row as can be read."""
     found = Columns.of(row.fields, settings)
+    reason, detail = fault.reason.name, fault.detail
+    try:
+        content = original.dump(row.fields or {"line": row.text}, settings)
+    except ClipRejected as too_long:
+        reason, detail = too_long.reason.name, too_long.detail
+        content = original.dump({"line": _beginning(row.fields)}, settings)
     return Outcome(
         clip_id=_named(found.value("id")),
         source=readable(source),
         uri=_named(found.value("audio"))[: embedded.MAX_PATH_CHARS] or None,
         status="rejected",
-        reason=fault.reason.name,
-        detail=readable(fault.detail),
-        row=original.dump(row.fields or {"line": row.text}, settings),
+        reason=reason,
+        detail=readable(detail),
+        row=content,
     )
+
+
+def _beginning(fields: Fields) -> str:
+    """The beginning of a row that is too long, for people."""
+    return ", ".join(f"{name[:100]}: {str(value)[:200]}" for name, value in islice(fields.items(), 10))[:2_000]
 
 
 def _named(value: object) -> str:

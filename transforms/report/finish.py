@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -149,7 +149,7 @@ def _count(
         count.add(outcome)
         if outcome.status == "rejected":
             letters.write(dead_letters.line(outcome, origins))
-        yield outcome
+        yield outcome if outcome.row is None else replace(outcome, row=None)  # which the ledger has not
 
 
 def _without_audio_of(outcomes: Iterable[Outcome], left: set[str]) -> Iterator[Outcome]:

@@ -11,9 +11,9 @@ from transforms.dataset.look import Written
 from transforms.dataset.output import CHECKSUMS_FILE, DATASET_FILE, REPORT_FILE, RUN_FILE, Output, run_file
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
 from transforms.dataset.sidecar import Sidecar
-from transforms.errors import NotARegularFileError
 from transforms.listener import Listener
 from transforms.ordered import map_ordered
+from transforms.records import DAMAGES
 from transforms.report.report import Report
 from transforms.storage import uris
 
@@ -42,15 +42,15 @@ def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
       StorageError, UserError: as `Storage.open_read`.
     """
     try:
-        known = Checksums.load(output.storage.read_bytes(uris.join(output.folder, CHECKSUMS_FILE)))
+        known = Checksums.load(output.storage.read_record(uris.join(output.folder, CHECKSUMS_FILE)))
         same = (
             _same_run(known, plan, output)
             and _all_there(known, plan, output)
             and _intact(known, output, listener)
             and _same_recordings(plan, output, listener)
         )
-        return Report.load(output.storage.read_bytes(uris.join(output.folder, REPORT_FILE))) if same else None
-    except (FileNotFoundError, IsADirectoryError, NotARegularFileError, PermissionError, ValueError):
+        return Report.load(output.storage.read_record(uris.join(output.folder, REPORT_FILE))) if same else None
+    except (FileNotFoundError, *DAMAGES):
         return None
 
 

@@ -14,7 +14,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -96,9 +96,33 @@ class Storage:
         """
         with self.open_read(uri) as file:
             content = _at_most(file, max_bytes)
-        if len(content) > max_bytes:
+        if content is None:
             raise TooLongError(f"{uris.shown(uri)}: longer than {max_bytes:,} bytes, the limit for such a file")
         return content
+
+    def read_record(self, uri: str) -> bytes:
+        """The contents of a record of JSON; raises what `read_bytes` raises."""
+        return self.read_bytes(uri, bounds.MAX_RECORD_BYTES)
+
+    def read_settings(self, uri: str, name: str) -> bytes:
+        """The contents of a small file that the user has written.
+
+        Args:
+          uri: absolute path or gs:// URI.
+          name: the flag and the file's name, for messages.
+
+        Raises:
+          UserError: it cannot be read, whatever it is.
+          StorageError: the storage failed.
+        """
+        try:
+            return self.read_bytes(uri, bounds.MAX_SETTINGS_BYTES)
+        except FileNotFoundError:
+            raise UserError(f"{name}: there is no such file") from None
+        except TooLongError:
+            raise UserError(f"{name}: over the limit of {bounds.MAX_SETTINGS_BYTES:,} bytes for such a file") from None
+        except OSError as fault:
+            raise UserError(f"{name}: {fault.strerror}") from None
 
     def read_audio(self, uri: str, max_bytes: int) -> bytes:
         """The contents of one clip's source. A fault of the file rejects the clip.
@@ -385,12 +409,16 @@ class Storage:
         return gcs.Gcs(GcsClient(self.billing_project))
 
 
-def _at_most(file: BinaryIO, num_bytes: int) -> bytes:
-    """The contents of an open file, or more than `num_bytes` of them."""
+def _at_most(file: BinaryIO, num_bytes: int) -> bytes | None:
+    """The contents of an open file; None if they are more than `num_bytes`."""
+    with suppress(OSError):  # such as some in /proc, which have no end
+        if file.seek(0, os.SEEK_END) > num_bytes:  # told without reading it
+            return None
+        file.seek(0)
     found = io.BytesIO()
     while found.tell() <= num_bytes and (block := file.read(1 << 20)):
         found.write(block)
-    return found.getvalue()
+    return found.getvalue() if found.tell() <= num_bytes else None
 
 
 @contextmanager

@@ -42,7 +42,31 @@ _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 def open_read(path: str, folders: Sequence[str] | None = None) -> BinaryIO:
     """Opens a regular file; where `folders` are given, one that lies in them, as `opening.open_regular` has it."""
-    return os.fdopen(_descriptor(path, folders), "rb")
+    return io.BufferedReader(_File(path, folders), _BUFFER_BYTES)
+
+
+class _File(io.FileIO):
+    """A regular file. What reading it raises is named as what opening it does."""
+
+    def __init__(self, path: str, folders: Sequence[str] | None) -> None:
+        super().__init__(_descriptor(path, folders))
+        self._path = path
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with _faults(self._path):
+            found = super().readinto(buffer)
+        if found is None:  # such as /proc/kmsg, which waits for the system's next message
+            raise NotARegularFileError(errno.EAGAIN, "a file without an end, not a regular one", self._path)
+        return found
+
+    def readall(self) -> bytes:
+        return b"".join(iter(lambda: self.read(_BUFFER_BYTES << 4), b""))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return self.readall()
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.readinto(buffer)])
 
 
 def _descriptor(path: str, folders: Sequence[str] | None) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from transforms.errors import NotARegularFileError, UserError
+from transforms.errors import UserError
+from transforms.records import DAMAGES
 from transforms.storage import Storage, uris
 from tuning.emulator import training
 from tuning.emulator.scenario import Scenario, Stage
@@ -212,10 +213,10 @@ class Jobs:
 
 def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:
     try:
-        jobs = orjson.loads(storage.read_bytes(state_uri))
+        jobs = orjson.loads(storage.read_record(state_uri))
     except FileNotFoundError:
         return {}
-    except (orjson.JSONDecodeError, IsADirectoryError, NotARegularFileError):
+    except DAMAGES:
         jobs = None
     if not isinstance(jobs, dict) or not all(_is_job(name, job) for name, job in jobs.items()):
         raise UserError(

@@ -12,6 +12,7 @@ from typing import Any
 import pydantic
 
 from transforms.errors import UserError
+from transforms.storage import Storage, uris
 
 METHODS = ("create", "get", "list", "cancel", "update", "generate")
 WALK = ("QUEUED", "PENDING", "RUNNING")
@@ -126,10 +127,8 @@ def load(file: str) -> Scenario:
     Raises:
       UserError: the file cannot be read or holds no scenario.
     """
-    try:
-        return parse(Path(file).read_bytes(), file)
-    except OSError as fault:
-        raise UserError(f"scenario {file}: {fault.strerror}") from None
+    uri = uris.absolute(file, str(Path.cwd()))
+    return parse(Storage().read_settings(uri, f"scenario {file}"), file)
 
 
 @dataclass(slots=True)

@@ -103,7 +103,7 @@ class Claims:
             if not number:
                 return None
             try:
-                return records.load(self._storage.read_bytes(self._uri(number)), Step, FORMAT_VERSION)
+                return records.load(self._storage.read_record(self._uri(number)), Step, FORMAT_VERSION)
             except FileNotFoundError:  # a later step has been taken meanwhile, and this one removed
                 continue
             except DAMAGES as fault:

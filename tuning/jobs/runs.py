@@ -236,7 +236,7 @@ def _paths(prepared: Dataset) -> Iterator[str]:
 
 def _read(prepared: Dataset, path: str) -> Note | None:
     try:
-        return note.load(prepared.storage.read_bytes(prepared.tuning_uri(path)))
+        return note.load(prepared.storage.read_record(prepared.tuning_uri(path)))
     except FileNotFoundError:
         return None
     except DAMAGES as fault:

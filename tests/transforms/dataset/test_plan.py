@@ -108,6 +108,22 @@ def test_rejects_have_as_many_shards_as_they_fill(bad, shards, monkeypatch):
     assert make_plan(rows, FIFTH).num_shards == {"train": 0, "validation": 0, "rejected": shards}
 
 
+def test_long_rows_fill_a_shard_before_it_has_all_its_clips(monkeypatch):
+    monkeypatch.setattr(plan, "MAX_SHARD_BYTES", 1_000)
+    long = [replace(clip, row="x" * 400, split="train") for clip in CLIPS[:10]]
+    assert make_plan(long, FIFTH, shard_clips=20).num_shards["train"] == 4
+    rows = [rejected(clip, reasons.BAD_ROW, "no row") for clip in long]
+    assert make_plan(rows, FIFTH).num_shards["rejected"] == 4
+    assert make_plan([replace(long[0], row="x" * 9_000)], FIFTH).num_shards["train"] == 1  # of one row
+
+
+def test_clips_of_one_id_have_as_many_shards_as_other_rejects(monkeypatch):
+    monkeypatch.setattr(plan, "REJECTS_PER_SHARD", 10)
+    same = [replace(clip, clip_id="x") for clip in CLIPS[:12]]
+    assert make_plan(same[:11], FIFTH).num_shards["rejected"] == 1
+    assert make_plan(same, FIFTH).num_shards["rejected"] == 2
+
+
 def test_every_prompt_of_a_row_counts():
     rows = [replace(CLIPS[0], prompt=prompt) for prompt in ("", "one", "another")]
     assert make_plan(rows, FIFTH).prompts == {"": 3}

@@ -1,5 +1,6 @@
 """Manifests that would take all memory or all time: refused where they do, and rows behind keep their numbers."""
 
+import gc
 import gzip
 import io
 import json
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.bombs import GOOD, HEADER, LINE, ROW, one_text, packed, repeated, table
 from tests.transforms.manifests.written import rows_of, summary, written
-from transforms import bounds
+from transforms import bounds, limits
 from transforms.clip import Clip
 from transforms.errors import UserError
 from transforms.manifests import jsonl, parquet
@@ -209,3 +210,54 @@ def test_the_text_beside_a_recording_may_be_so_long(tmp_path, monkeypatch, more)
         assert row.detail == "a.txt is longer than 1,000 bytes"
     else:
         assert row.target == "x" * 1_000
+
+
+@pytest.mark.parametrize("more", [0, 4])
+def test_texts_that_no_example_can_have_are_refused_before_they_wait_for_their_audio(tmp_path, more):
+    text = "x" * (4 * limits.MAX_TOKENS_PER_EXAMPLE - 4 + more)
+    row = {**GOOD, "text": text[4:], "prompt": "four", "system_instruction": "four"}
+    (found,) = rows_of(written(tmp_path, json.dumps(row) + "\n"))
+    if more:
+        assert (found.reason, found.detail) == (
+            "example_too_large",
+            "524,292 characters are about 131,073 tokens, over the service's limit of 131,072",
+        )
+        assert json.loads(found.row)["text"] == text[4:]
+    else:
+        assert type(found) is Clip
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_row_may_hold_so_many_bytes(tmp_path, monkeypatch, more):
+    """In columns that are used: of the others, the first are kept."""
+    monkeypatch.setattr(bounds, "MAX_ROW_BYTES", 20_000)
+    monkeypatch.setattr(bounds, "MAX_UNUSED_BYTES", 3_000)
+    row = {**GOOD, "text": "", "a": "x" * 1_000, "b": "x" * 2_500, "c": "x" * 1_900}
+    kept = {**row, "b": "(2,502 bytes, left out)"}
+    row["text"] = kept["text"] = "x" * (20_000 + more - len(json.dumps(kept, separators=(",", ":"))))
+    found, after = rows_of(written(tmp_path, json.dumps(row).encode() + b"\n" + LINE))
+    assert type(after) is Clip
+    if more:
+        assert (found.reason, found.detail) == (
+            "bad_row",
+            "the columns that are used have 20,001 bytes, over the limit of 20,000 for a row",
+        )
+        assert json.loads(found.row).keys() == {"line"}
+        assert len(found.row) < 3_000
+    else:
+        assert json.loads(found.row) == kept
+
+
+def test_rejected_rows_are_freed_at_once(tmp_path, monkeypatch):
+    """An exception that is kept would hold its row until the garbage is collected: gigabytes, of long rows."""
+    monkeypatch.setattr(bounds, "MAX_ROW_BYTES", 4_096)
+    kinds = [json.dumps(GOOD), "[", json.dumps({**GOOD, "text": "x" * 9_000}), json.dumps({**GOOD, "text": 7})]
+    path = written(tmp_path, "\n".join(kinds * 50))
+    rows_of(path)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(rows_of(path)) == 200
+        assert gc.collect() < 50
+    finally:
+        gc.enable()

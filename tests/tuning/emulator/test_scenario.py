@@ -124,7 +124,7 @@ def test_a_scenario_that_is_none_is_refused_by_field(play, tmp_path, content, to
 
 
 def test_a_scenario_file_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match=r"none\.json: No such file"):
+    with pytest.raises(UserError, match=r"none\.json: there is no such file"):
         scenario.load(str(tmp_path / "none.json"))
 
 
