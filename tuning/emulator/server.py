@@ -240,7 +240,8 @@ def running(
         raise UserError(f"port {port} cannot be used: {fault}; choose another by --port") from None
     with listener:
         # "critical": an answer that the scenario cuts must not be logged as an error.
-        config = uvicorn.Config(application(state_uri, played, storage), log_level="critical", lifespan="off")
+        served = application(state_uri, played, storage)
+        config = uvicorn.Config(served, log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
