@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import exceptions as auth
 from google.genai import errors
+from packaging.requirements import Requirement
 
 from transforms.errors import AccountingError, ServiceError, UserError
 from tuning.providers.base import Question
@@ -264,9 +265,8 @@ def test_googles_own_errors_go_first():
 
 def test_the_library_that_the_client_brings_is_enough():
     """Cliptune itself imports none: google-genai before 3.0 brings httpx, since then httpx2."""
-    needed = {
-        re.match(r"[\w-]+", line)[0] for line in importlib.metadata.requires("google-genai") if "extra" not in line
-    }
+    lines = importlib.metadata.requires("google-genai") or []
+    needed = {Requirement(line).name for line in lines if "extra" not in line}
     others = sorted({"httpx", "httpx2"} - needed)
     assert len(others) == 1
     code = f"""
