@@ -35,10 +35,7 @@ LOSSLESS_TYPES = {form.mime_type for form in PAYLOADS.values() if not form.lossy
 class Row(pydantic.BaseModel):
     """A training example in google-genai's types."""
 
-    # pydantic before 2.10 warns of every field whose name begins with "model_".
-    model_config = pydantic.ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", protected_namespaces=()
-    )
+    model_config = pydantic.ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
     contents: list[types.Content]
     system_instruction: types.Content | None = None
