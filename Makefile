@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test test-clients bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -15,6 +15,11 @@ run: $(READY)
 test: $(READY) lint types
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --sort=cover | awk '$$NF + 0 < 95 || /^TOTAL/'
+
+# The tests that talk through Google's clients, with the oldest that setup.py allows and the newest there are, each set in
+# an environment of its own below .clients: CONTRIBUTING.md.
+test-clients: $(READY)
+	@$(BIN)/python -m tests.clients $(CLIENTS)
 
 # What prepare costs beside bare library calls and other tools: docs/performance.md. SIZE=small is a part of it, in minutes.
 SIZE ?= full
@@ -89,4 +94,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients

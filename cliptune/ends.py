@@ -15,7 +15,7 @@ from transforms.errors import UserError
 # What the extra "tuning" installs, by the names of its modules.
 TUNING_MODULES = (
     *("google.genai", "google.cloud.aiplatform", "google.cloud.aiplatform_v1beta1"),
-    *("httpx", "pydantic", "starlette", "uvicorn"),
+    *("httpx", "httpx2", "pydantic", "starlette", "uvicorn"),
 )
 # A disk that takes no more.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)

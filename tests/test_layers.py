@@ -118,7 +118,8 @@ ORDER = {
         *("embedded", "elsewhere", "inputs", "prepare", "__main__"),
     ],
     "tuning": [
-        *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),
+        *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
+        *("providers.vertex.faults", "providers.vertex.tuner"),
         *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(

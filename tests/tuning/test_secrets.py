@@ -25,13 +25,14 @@ def test_no_token_in_any_log_or_file(run, out, monkeypatch, caplog):
     """Every logger of every library at its most talkative, over the whole life of a job."""
     monkeypatch.setattr(tuner, "_throw_away_credentials", lambda: Credentials(token=TOKEN))
     seen: list[str] = []
-    real = httpx.Client.send
+    make = VertexTuner._new_client
 
-    def send(self, request, **how):
-        seen.append(request.headers.get("authorization", ""))
-        return real(self, request, **how)
+    def new_client(self, location, options, credentials):
+        hooks = {"request": [lambda request: seen.append(request.headers.get("authorization", ""))]}
+        options.client_args = {**(options.client_args or {}), "event_hooks": hooks}
+        return make(self, location, options, credentials)
 
-    monkeypatch.setattr(httpx.Client, "send", send)
+    monkeypatch.setattr(VertexTuner, "_new_client", new_client)
     told = ""
     with caplog.at_level(logging.DEBUG), server.running() as url:
         service = ("--api_endpoint", url)

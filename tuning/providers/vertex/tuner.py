@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-import httpx
 import orjson
 from google import genai
 from google.auth import exceptions as auth
 from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 
-from transforms.errors import ServiceError, UserError
+from transforms.errors import CliptuneError, ServiceError, UserError
 from tuning.providers.base import REQUEST_LABEL, Answer, Question, TuningJob, TuningRequest
+from tuning.providers.vertex import faults
 from tuning.providers.vertex.models import MODELS, check_location, location_of, location_of_endpoint
 
 TIMEOUT_MS = 120_000
@@ -54,18 +54,16 @@ class VertexTuner:
 
     def body(self, request: TuningRequest) -> dict[str, Any]:
         """The exact HTTP request of `submit`, taken from the real client before it is sent."""
-        sent: list[httpx.Request] = []
-
-        def catch(http_request: httpx.Request) -> httpx.Response:
-            sent.append(http_request)
-            return httpx.Response(200, json={"name": "dry-run"})
-
-        options = types.HttpOptions(
-            base_url=self.api_endpoint, httpx_client=httpx.Client(transport=httpx.MockTransport(catch))
-        )
+        options = types.HttpOptions(base_url=self.api_endpoint, client_args={"transport": faults.Catcher()})
         # Nothing is sent, so real credentials are not needed.
-        _tune(self._new_client(self.location, options, _throw_away_credentials()), request)
-        return {"method": sent[0].method, "url": str(sent[0].url), "body": orjson.loads(sent[0].content)}
+        with _opening():
+            client = self._new_client(self.location, options, _throw_away_credentials())
+        try:
+            _tune(client, request)
+        except faults.CaughtError as caught:
+            sent = caught.request
+            return {"method": sent.method, "url": str(sent.url), "body": orjson.loads(sent.content)}
+        raise AssertionError("the client has made a job without a request")
 
     def jobs(self) -> Iterator[TuningJob]:
         """All jobs of the location. The service cannot filter by label, so the caller does."""
@@ -116,7 +114,7 @@ class VertexTuner:
         if location not in self._clients:
             credentials = _throw_away_credentials() if self.api_endpoint else None
             options = types.HttpOptions(base_url=self.api_endpoint, timeout=TIMEOUT_MS)
-            with _faults("open a client"):
+            with _opening():
                 self._clients[location] = self._new_client(location, options, credentials)
         return self._clients[location]
 
@@ -229,6 +227,16 @@ def _elsewhere(model: str, location: str) -> str:
 
 
 @contextmanager
+def _opening() -> Iterator[None]:
+    """Whatever fails while a client is made, the machine's settings are at fault: nothing has been asked yet."""
+    try:
+        yield
+    except Exception as fault:
+        hint = "look at HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE"
+        raise UserError(f"cannot open a client: {faults.words(fault)}; {hint}") from fault
+
+
+@contextmanager
 def _faults(action: str, not_found: str = "") -> Iterator[None]:
     """Turns the SDK's exceptions into UserError, which the user can mend, or ServiceError.
 
@@ -238,20 +246,35 @@ def _faults(action: str, not_found: str = "") -> Iterator[None]:
     """
     try:
         yield
+    except CliptuneError:
+        raise
     except errors.APIError as fault:
         _raise_api_error(action, fault, not_found)
-    except httpx.HTTPError as fault:
-        sent = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        message = f"cannot {action}: no answer from the service ({type(fault).__name__})"
-        raise ServiceError(message, True, sent=sent) from fault
-    except httpx.InvalidURL:
-        raise UserError(f"cannot {action}: a name with control characters, or too long a one, names nothing") from None
-    except (ValueError, TypeError) as fault:  # the answer is not JSON, or JSON of another shape
-        raise ServiceError(f"cannot {action}: the answer is not that of the tuning service") from fault
     except auth.TransportError as fault:
         raise ServiceError(f"cannot {action}: no connection to Google's sign-in service", True, sent=False) from fault
     except auth.GoogleAuthError as fault:
         raise UserError(f"cannot {action}: no valid Google Cloud credentials; {_LOGIN}") from fault
+    except Exception as fault:
+        named = _named(action, fault)
+        if named is None:
+            raise
+        raise named from fault
+
+
+def _named(action: str, fault: Exception) -> CliptuneError | None:
+    """What an exception means that is no error of Google's; None for a fault of ours."""
+    if faults.is_called(fault, "InvalidURL"):
+        return UserError(f"cannot {action}: a name with control characters, or too long a one, names nothing")
+    library = faults.is_librarys(fault) and not isinstance(fault, ValueError)  # pydantic's tell of an answer
+    if not library and faults.passed_through(fault, "google.auth", "google.oauth2"):
+        return UserError(f"cannot {action}: signing in has failed ({faults.words(fault)}); {_LOGIN}")
+    if library or isinstance(fault, OSError):
+        message = f"cannot {action}: no answer from the service ({type(fault).__name__})"
+        return ServiceError(message, True, sent=not faults.is_unsent(fault))
+    if isinstance(fault, ValueError | TypeError) or faults.passed_through(fault, "google.genai"):
+        # It is not JSON, or JSON of another shape.
+        return ServiceError(f"cannot {action}: the answer is not that of the tuning service")
+    return None
 
 
 def _raise_api_error(action: str, fault: errors.APIError, not_found: str) -> NoReturn:
