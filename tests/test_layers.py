@@ -118,6 +118,7 @@ ORDER = {
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),
+        *("providers.vertex.rest", "providers.vertex.registry"),
         *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(
@@ -127,6 +128,7 @@ ORDER = {
             "emulator.jobs",
             "emulator.bodies",
             "emulator.model",
+            "emulator.resources",
             "emulator.server",
         ),
         *(
@@ -141,7 +143,7 @@ ORDER = {
             "jobs.watch",
             "jobs.listing",
         ),
-        *("jobs.cancel", "questions", "tune", "predict"),
+        *("jobs.cancel", "jobs.delete", "questions", "tune", "predict"),
     ],
     "cliptune": [
         *(
@@ -159,7 +161,7 @@ ORDER = {
         ),
         *(
             f"commands.{name}"
-            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")
+            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "delete", "emulator")
         ),
         *("main", "__main__"),
     ],

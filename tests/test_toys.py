@@ -196,6 +196,7 @@ def toy(monkeypatch):
         check_line=check_line,
         parse=lambda line: Example([line], None, orjson.loads(line)["contents"][1]["parts"][0]["text"]),
         open=service.open,
+        open_registry=lambda url, sleep: pytest.fail("nothing is deleted here"),
     )
     monkeypatch.setitem(PROVIDERS, "toy", row)
     return service

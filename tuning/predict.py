@@ -177,10 +177,12 @@ def _refuse_too_dear(request: PredictRequest, asked: Asked, sizes: Iterable[Size
     """Says what the questions will cost, and returns the price.
 
     Raises:
-      UserError: they may cost more than the request allows.
+      UserError: they may cost more than the request allows, or nobody is there to answer.
     """
     price = asking.price_of(asked.provider, asked.base_model, asked.tuned, request.input_price, request.output_price)
     estimate = AskingEstimate.of(sizes, asked.max_output_tokens or 0, price)
+    if estimate.questions and asked.deleted:
+        raise UserError(f"{asked.deleted}: it answers no more questions; the answers that it gave stay")
     if estimate.questions:
         listener.say(estimate.line())
         if request.max_cost is not None:
@@ -262,10 +264,11 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
         tuner = open_tuner(provider.name, *provider.locate_endpoint(request.model), url)
         run = _run_of(request.model, prepared)
         base_model = run.note.request.base_model if run else ""
-        folder = _folder(run) if run and _has(run, request.model) else ""
+        own = run if run and _has(run, request.model) else None
+        folder, deleted = (_folder(own), own.deleted) if own else ("", "")
         number = request.model.rpartition("/")[2]
         asked = Asked(f"tuned-{number}", request.model, base_model, provider, tuner, clock)
-        return replace(asked, folder=folder, former_name=number)
+        return replace(asked, folder=folder, former_name=number, deleted=deleted)
     run = runs.pick(prepared, request.run, finished=True)
     submitted, job = run.note.request, run.job
     base_model = submitted.base_model
@@ -278,7 +281,7 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
     endpoint = _checkpoint(job, request.checkpoint) if request.checkpoint else job.endpoint or ""
     asked = Asked(f"tuned-{endpoint.rpartition('/')[2]}", endpoint, base_model, provider, tuner, clock)
     former_name = f"checkpoint-{request.checkpoint}" if request.checkpoint else "tuned"
-    return replace(asked, folder=_folder(run), former_name=former_name)
+    return replace(asked, folder=_folder(run), former_name=former_name, deleted=run.deleted)
 
 
 def _run_of(endpoint: str, prepared: Dataset) -> Run | None:

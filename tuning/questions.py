@@ -49,6 +49,7 @@ class Asked:
       tuned: whether it is a tuned model, whose tokens may cost more.
       throttle: bounds the questions at a time.
       max_output_tokens: the most tokens of one answer; None for the model's own maximum.
+      deleted: that the model was deleted, as a sentence; "" if it was not, as far as is known.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Asked:
     tuned: bool = True
     throttle: Throttle = field(default_factory=lambda: Throttle(DEFAULT_CONCURRENCY))
     max_output_tokens: int | None = None
+    deleted: str = ""
 
     @property
     def thinking(self) -> Mapping[str, str | int]:

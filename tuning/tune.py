@@ -106,6 +106,13 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
     findings = check.check_files(listed, prepared.storage, listener, PROVIDERS[request.provider])
     check.say_findings(request.dataset, findings, listener)
     train = check.train_tokens(findings, prepared)
+    if (
+        request.max_cost is not None
+        and findings.splits[TRAIN].tokens.unknown_audio
+        and not prepared.mean_seconds(TRAIN)
+    ):
+        problem = f"max_cost {request.max_cost:g} cannot be held: {prepared.name} does not say how long its audio is"
+        raise UserError(f"{problem}; leave --max_cost out, or prepare the dataset again")
     priced = check.estimate(train, request, check.prices_of(request))
     if not findings.ok:
         report = CheckReport.of(findings, priced)
@@ -129,6 +136,8 @@ def _submit(
         tuner = open_tuner(request.provider, job_request.project, job_request.location, url)
         patience = Patience(request.wait_for_quota, request.timeout, clock, request.allow_second_job)
 
+        _refuse_deleted(request, job_request, prepared, listener)
+
         def refuse() -> None:
             _refuse_another(request, job_request, prepared, listener, url)
 
@@ -137,6 +146,15 @@ def _submit(
             return JobReport.of(job)
         pace = service.pace(request, request.timeout, clock)
         return follow(tuner, job, prepared, listener, pace, request.default_checkpoint)
+
+
+def _refuse_deleted(request: TuneRequest, job_request: TuningRequest, prepared: Dataset, listener: Listener) -> None:
+    """Refuses to tune anew what was tuned, paid and deleted, unless it is asked for."""
+    earlier = runs.find(prepared, job_request)
+    if earlier is not None and earlier.deletion is not None:
+        if not request.another:
+            raise UserError(f"{earlier.deleted}; add --another to tune it again, which is paid again")
+        listener.say(f"{earlier.deleted}; it is tuned again")
 
 
 def _refuse_another(

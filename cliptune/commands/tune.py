@@ -52,7 +52,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="after a lost answer, send again at once instead of looking for the job for ten minutes; may pay twice",
     )
     waiting.add_argument(
-        "--another", action="store_true", help="send it although another job of this dataset goes on; both are paid"
+        "--another",
+        action="store_true",
+        help="send it although another job of this dataset goes on, or its model was deleted; each is paid",
     )
     add_waiting(waiting)
     service = parser.add_argument_group("service")
@@ -63,7 +65,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def _add_job(job: argparse._ArgumentGroup) -> None:
     job.add_argument("--adapter_size", type=int, metavar="N", help="1, 2, 4, 8 or 16 (default: the service's own)")
     job.add_argument(
-        "--learning_rate_multiplier", type=number, metavar="F", help="of the service's own rate (default: 1)"
+        "--learning_rate_multiplier",
+        type=number,
+        metavar="F",
+        help="of the service's own rate, 0.01 to 100 (default: 1)",
     )
     job.add_argument("--no_validation", action="store_true", help="leave the validation split out")
     job.add_argument("--display_name", metavar="TEXT", help="name of the tuned model (default: made up)")

@@ -37,6 +37,9 @@ COMMANDS = [
     ("cancel out --emulator", "stdout-job"),
     ("predict out --emulator", "stdout-predict"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
+    ("delete out --emulator --yes", "stdout-delete"),
+    ("jobs out --emulator", "stdout-jobs"),
+    ("watch out --emulator", "stdout-job"),
     ("tune out --api_endpoint=URL --epochs 2", "stdout-job"),  # of which one example is left out
 ]
 FILES = {

@@ -13,7 +13,7 @@ import pydantic
 
 from transforms.errors import UserError
 
-METHODS = ("create", "get", "list", "cancel", "update", "generate")
+METHODS = ("create", "get", "list", "cancel", "update", "generate", "count", "read", "undeploy", "delete", "operation")
 WALK = ("QUEUED", "PENDING", "RUNNING")
 STATES = ("QUEUED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "UPDATING")
 # The HTTP statuses that an emulated fault may have, with the documented names.
@@ -78,6 +78,10 @@ class Scenario(_Strict):
       drop: lines of the training file, from 1, that are left out of the tuning.
       listed_after: a new job is in none of so many lists after it was created, as if the list were late.
       empty_pages: empty pages, each with the token of the next, before every page of a list of jobs.
+      operation_reads: how often an operation is read before it is done. Like a job, it moves on when it is read.
+      operation_error: message with which operations end, without effect; None if they do what they say.
+      deployed_for: after it was undeployed, a model is called deployed for so many requests to delete it.
+      billed: the tokens that are billed, as a multiple of those counted in the training file.
       strict: whether models answer and lie where the documentation and users say. Without, a base model answers in
         every location, and a tuned model lies where it was tuned.
     """
@@ -90,6 +94,10 @@ class Scenario(_Strict):
     drop: tuple[int, ...] = ()
     listed_after: int = pydantic.Field(default=0, ge=0)
     empty_pages: int = pydantic.Field(default=0, ge=0)
+    operation_reads: int = pydantic.Field(default=0, ge=0)
+    operation_error: str | None = None
+    deployed_for: int = pydantic.Field(default=0, ge=0)
+    billed: float = pydantic.Field(default=1.0, ge=0, le=1e6, allow_inf_nan=False)
     strict: bool = True
 
     @pydantic.model_validator(mode="after")

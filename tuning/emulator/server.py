@@ -5,7 +5,7 @@ With it, every command can be tried or tested without an account:
     cliptune emulator --port 8085
     cliptune tune dataset --api_endpoint=http://127.0.0.1:8085
 
-The emulator creates, gets, lists and cancels jobs. It reads the JSONL files of
+The emulator creates, gets, lists and cancels jobs, and deletes what they made. It reads the JSONL files of
 a job (local paths, or gs:// through STORAGE_EMULATOR_HOST) and refuses what
 Vertex AI is documented to refuse. A job moves one state on each time it is read.
 The "tuned model" repeats the texts of its training recordings. For any other
@@ -38,6 +38,7 @@ from transforms.storage import Storage
 from tuning.emulator import bodies, scenario
 from tuning.emulator.jobs import EmulatorError, Jobs
 from tuning.emulator.model import answer
+from tuning.emulator.resources import Resources
 from tuning.emulator.scenario import STATUS_NAMES, Scenario, Stage
 
 NOTICE = "this is an emulator of the tuning service: it trains nothing, costs nothing and predicts nothing"
@@ -68,6 +69,7 @@ def application(
     """
     stage = Stage(played or Scenario())
     jobs = Jobs(state_uri, stage, storage)
+    resources = Resources(jobs, stage)
     lock = threading.Lock()  # handlers run in threads and share the jobs
 
     def guarded(
@@ -77,7 +79,7 @@ def application(
             try:
                 body = bodies.parse(await _content(request), kind)
             except EmulatorError as fault:
-                return _refusal(fault.code, fault.message)
+                return _refusal(fault)
             return await run_in_threadpool(_played, stage, method, lambda: _answered(handler, request, body, lock))
 
         return endpoint
@@ -102,12 +104,19 @@ def application(
         model = f"{_parent(request)}/{request.path_params['model']}"
         return answer(*jobs.training(model), model, body, storage)
 
+    def of(change: Callable[..., Tree], kind: str, with_body: bool = False) -> Callable[[Request, Tree], Tree]:
+        def handle(request: Request, body: Tree) -> Tree:
+            name = f"{_parent(request)}/{kind}/{request.path_params['name']}"
+            return change(name, body) if with_body else change(name)
+
+        return handle
+
     async def control(request: Request) -> Response:
         if request.method == "PUT":
             try:
                 stage.play(scenario.parse(await _content(request), "of the request"))
             except (EmulatorError, UserError) as fault:
-                return _refusal(400, str(fault))
+                return _refusal(EmulatorError(400, str(fault)))
         return JSONResponse(stage.as_dict())
 
     return Starlette(
@@ -118,6 +127,19 @@ def application(
             Route(f"{_PARENT}/tuningJobs/{{job}}:cancel", guarded("cancel", cancel), methods=["POST"]),
             Route(f"{_PARENT}/tuningJobs/{{job}}", guarded("get", get), methods=["GET"]),
             Route(f"{_PARENT}/models/{{model}}", guarded("update", update, bodies.Update), methods=["PATCH"]),
+            *(
+                Route(f"{_PARENT}/{kind}/{{name}}{custom}", guarded(counted, of(change, kind, body)), methods=[method])
+                for method, kind, custom, counted, change, body in (
+                    ("GET", "models", ":listVersions", "read", resources.versions, False),
+                    ("GET", "models", "", "read", resources.model, False),
+                    ("GET", "endpoints", "", "read", resources.endpoint, False),
+                    ("POST", "endpoints", ":undeployModel", "undeploy", resources.undeploy, True),
+                    ("DELETE", "endpoints", "", "delete", resources.delete_endpoint, False),
+                    ("DELETE", "models", ":deleteVersion", "delete", resources.delete_version, False),
+                    ("DELETE", "models", "", "delete", resources.delete_model, False),
+                    ("GET", "operations", "", "operation", resources.operation, False),
+                )
+            ),
             Route(
                 f"{_PARENT}/{{model:path}}:generateContent",
                 guarded("generate", generate, bodies.Generate),
@@ -145,7 +167,7 @@ class OwnRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 403, or hands the request on."""
         problem = _foreign(scope) if scope["type"] == "http" else ""
-        await (_refusal(403, problem) if problem else self._app)(scope, receive, send)
+        await (_refusal(EmulatorError(403, problem)) if problem else self._app)(scope, receive, send)
 
 
 def _foreign(scope: Scope) -> str:
@@ -180,7 +202,8 @@ async def _content(request: Request) -> bytes:
 
 async def _no_such_route(request: Request, fault: Exception) -> Response:
     code = fault.status_code if isinstance(fault, HTTPException) else 404
-    return _refusal(code if code in STATUS_NAMES else 404, f"{request.method} {request.url.path} was not found")
+    problem = f"{request.method} {request.url.path} was not found"
+    return _refusal(EmulatorError(code if code in STATUS_NAMES else 404, problem))
 
 
 def _parent(request: Request) -> str:
@@ -196,7 +219,7 @@ def _played(stage: Stage, method: str, respond: Callable[[], Response]) -> Respo
     if fault.cut == "before":
         return CutResponse()
     if fault.status is not None:
-        return _refusal(fault.status, "The emulator's scenario says so.")
+        return _refusal(EmulatorError(fault.status, "The emulator's scenario says so."))
     response = respond()
     return CutResponse() if fault.cut == "after" else response
 
@@ -206,13 +229,14 @@ def _answered(handler: Callable[[Request, Tree], Tree], request: Request, body: 
         with lock:
             return JSONResponse(handler(request, body))
     except EmulatorError as fault:
-        return _refusal(fault.code, fault.message)
+        return _refusal(fault)
     except (StorageError, UserError) as fault:  # its own jobs cannot be kept
-        return _refusal(503, str(fault))
+        return _refusal(EmulatorError(503, str(fault)))
 
 
-def _refusal(code: int, message: str) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message, "status": STATUS_NAMES[code]}}, code)
+def _refusal(fault: EmulatorError) -> Response:
+    status = fault.status or STATUS_NAMES[fault.code]
+    return JSONResponse({"error": {"code": fault.code, "message": fault.message, "status": status}}, fault.code)
 
 
 @contextmanager

@@ -22,6 +22,9 @@ _BATCH = 16
 # Like the service, the emulator names only some of the dropped examples.
 _NAMED_DROPPED = 100
 
+# The field of a job that is the emulator's own: the model of which it makes a version, and what was deleted since.
+OWN = "emulator"
+
 Tree = dict[str, Any]
 
 
@@ -110,11 +113,12 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: S
     ]
     if job["supervisedTuningSpec"].get("exportLastCheckpointOnly"):
         checkpoints = checkpoints[-1:]
+    model, version = job[OWN]["model"] or f"{parent}/models/{number}", job[OWN]["version"]
     named = dict(itertools.islice(dropped.items(), _NAMED_DROPPED))
     job.update(
         state="JOB_STATE_SUCCEEDED",
         tunedModel={
-            "model": f"{parent}/models/{number}@1",
+            "model": f"{model}@{version}",
             "endpoint": checkpoints[-1]["endpoint"],
             "checkpoints": checkpoints,
         },
@@ -122,7 +126,7 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: S
             "supervisedTuningDataStats": {
                 "tuningDatasetExampleCount": str(train.examples),
                 "tuningStepCount": str(epochs * steps),
-                "totalBillableTokenCount": str(train.tokens.expected),
+                "totalBillableTokenCount": str(round(train.tokens.expected * scenario.billed)),
                 "totalTruncatedExampleCount": str(len(dropped)),
                 "truncatedExampleIndices": [str(line) for line in named],
                 "droppedExampleReasons": list(named.values()),

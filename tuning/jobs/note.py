@@ -14,6 +14,23 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """That the tuned model of a job was deleted.
+
+    Attributes:
+      job: resource name of the job.
+      model: resource name of its model; "" if it had none.
+      endpoints: at which it was deployed.
+      time: of the deletion, ISO 8601.
+    """
+
+    job: str
+    model: str
+    endpoints: tuple[str, ...]
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """The contents of `job.json`.
 
@@ -23,6 +40,7 @@ class Note:
       job: the job as last seen; None while it is not known whether the job was created.
       format_version: version of the file.
       estimate: what the job was estimated to cost before it was sent; None in notes of earlier versions.
+      deleted: the jobs of this request whose models were deleted.
     """
 
     digest: str
@@ -30,6 +48,7 @@ class Note:
     job: TuningJob | None
     format_version: int = FORMAT_VERSION
     estimate: Estimate | None = None
+    deleted: tuple[Deletion, ...] = ()
 
     def __post_init__(self) -> None:
         # The name becomes a part of an address to which credentials are sent.

@@ -121,6 +121,9 @@ class _Submission:
         self.refuse = refuse
         self.claims = Claims(request, prepared.storage)
         self.start = patience.clock.now()
+        run = runs.find(prepared, request)
+        # Their models were deleted. Who sends the request again wants another one.
+        self.deleted = {one.job for one in run.note.deleted} if run else set()
 
     def over_in(self, seconds: float) -> bool:
         """Whether the longest wait would be over in so many seconds."""
@@ -159,7 +162,17 @@ class _Submission:
             if not fault.missing:
                 raise
             return None
-        return job if _counts(job) else None
+        return job if self._counts(job) else None
+
+    def _counts(self, job: TuningJob) -> bool:
+        """Whether a job has, or may have, a model. A failed one does not count: it may be tried again."""
+        goes_on = not (job.ended or job.state == "CANCELLING")
+        return (job.state in GOOD_ENDS or goes_on) and job.name not in self.deleted
+
+    def _labelled(self) -> TuningJob | None:
+        """The job that the service lists for this request, if it counts."""
+        labelled = (job for job in self.tuner.jobs() if job.labels.get(REQUEST_LABEL) == self.request.digest)
+        return next(filter(self._counts, labelled), None)
 
     def _claimed(self) -> TuningJob | Step:
         """The claim, held by this command; or the job of whoever held it before.
@@ -197,7 +210,7 @@ class _Submission:
         """The job of whoever took the last step: the one it names, or one that has appeared since."""
         if last is not None and last.state == ANSWERED and last.job is not None:
             return self._known(last.job)
-        return _labelled(self.tuner, self.request) if last is not None and last.state == SENT else None
+        return self._labelled() if last is not None and last.state == SENT else None
 
     def _seconds_left(self, last: Step | None) -> float:
         """How long the claim is still another's; 0 or less if it is free."""
@@ -215,7 +228,7 @@ class _Submission:
         """The job that the list has, or a new one; None if another command has taken the claim."""
         try:
             # Another copy of the dataset may have submitted a job, which neither note nor claim know here.
-            listed = _labelled(self.tuner, self.request)
+            listed = self._labelled()
             if listed is not None:
                 self.claims.take(held, ANSWERED, listed.name)
                 return self._attached(listed)
@@ -262,7 +275,7 @@ class _Submission:
         """
         for look in range(1, LOOKS + 1):
             try:
-                found = _labelled(self.tuner, self.request)
+                found = self._labelled()
             except ServiceError as list_fault:
                 if not list_fault.transient:
                     raise
@@ -286,13 +299,3 @@ def _told(last: Step | None, left: float) -> str:
     rest = f"{left / 60:.0f} min" if left >= 120 else f"{left:.0f} s"
     problem = "this request was sent before, and nobody knows yet whether a job was created"
     return f"{problem}: looking for it for {rest} more, then sending again (--allow_second_job sends at once)"
-
-
-def _labelled(tuner: Tuner, request: TuningRequest) -> TuningJob | None:
-    labelled = (job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == request.digest)
-    return next(filter(_counts, labelled), None)
-
-
-def _counts(job: TuningJob) -> bool:
-    """Whether a job is running or has succeeded. A failed job does not count: it may be tried again."""
-    return job.state in GOOD_ENDS or not (job.ended or job.state == "CANCELLING")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tuning.providers.base import Example, Facts, Problem, Provider, Tuner
+from collections.abc import Callable
+
+from tuning.providers.base import Example, Facts, Problem, Provider, Registry, Tuner
 from tuning.providers.vertex import models
 
 DEFAULT_LOCATION = "us-central1"
@@ -29,6 +31,13 @@ def open_tuner(project: str, location: str, api_endpoint: str | None) -> Tuner:
     return VertexTuner(project, location, api_endpoint)
 
 
+def open_registry(api_endpoint: str | None, sleep: Callable[[float], None]) -> Registry:
+    """The models and endpoints of all locations."""
+    from tuning.providers.vertex.registry import VertexRegistry  # noqa: PLC0415
+
+    return VertexRegistry(api_endpoint, sleep)
+
+
 PROVIDER = Provider(
     name="vertex",
     summary="Gemini on Vertex AI",
@@ -45,4 +54,5 @@ PROVIDER = Provider(
     check_line=check_line,
     parse=parse,
     open=open_tuner,
+    open_registry=open_registry,
 )
