@@ -150,7 +150,8 @@ class TuneRequest(PricedRequest, ServiceRequest):
       export_last_checkpoint_only: whether only the last checkpoint is kept.
       allow_retired: whether this project has tuned the retired model before.
       staging_location: gs:// folder for the joined files of a local dataset; None without one.
-      dry_run: whether to return the exact request instead of sending it.
+      dry_run: whether to return the exact request instead of sending it, with what can be tried before.
+      preflight: whether to try what can be tried, and to send nothing.
       no_watch: whether to return once the job is accepted.
       wait_for_quota: whether to wait while the quota is full.
       allow_second_job: whether to send the request at once although an earlier one, whose answer was lost, may still
@@ -178,6 +179,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
     allow_retired: bool = False
     staging_location: str | None = None
     dry_run: bool = False
+    preflight: bool = False
     no_watch: bool = False
     wait_for_quota: bool = False
     allow_second_job: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from transforms import limits, records
 from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage, uris
-from tuning import dataset, join, service
+from tuning import dataset, join, preflight, service
 from tuning.check import check
 from tuning.check.check import CheckReport
 from tuning.cost import Estimate
@@ -23,8 +23,9 @@ from tuning.jobs.clock import CLOCK, Clock
 from tuning.jobs.runs import Run
 from tuning.jobs.submit import Patience
 from tuning.jobs.watch import JobReport, follow
+from tuning.preflight import PreflightReport
 from tuning.providers import PROVIDERS, open_tuner
-from tuning.providers.base import Provider, TuningRequest
+from tuning.providers.base import OK, WRONG, Attempt, Provider, TuningRequest
 from tuning.requests import TuneRequest
 
 # The bitrates of MP3 that are suggested, in kbit/s: below, speech is hard to understand; above, nothing is gained.
@@ -56,6 +57,7 @@ class DryRun:
       url: URL of the request.
       body: JSON body.
       then: body of the update once the model is tuned; None for no update.
+      preflight: what was tried, and what could not be.
       format_version: version of these fields.
     """
 
@@ -63,18 +65,27 @@ class DryRun:
     url: str
     body: dict[str, Any]
     then: dict[str, str] | None = None
+    preflight: tuple[Attempt, ...] = ()
     format_version: int = FORMAT_VERSION
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that was tried is wrong."""
+        return preflight.report(self.preflight).ok
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
         return records.without_none(asdict(self))
 
 
-def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport | DryRun:
+def run(
+    request: TuneRequest, listener: Listener = SILENT, clock: Clock | None = None
+) -> JobReport | DryRun | PreflightReport:
     """Tunes a model on a dataset.
 
     Returns:
-      The job, which has ended unless `no_watch` or `timeout` ended the wait; with `dry_run`, the HTTP request.
+      The job, which has ended unless `no_watch` or `timeout` ended the wait; with `dry_run`, the HTTP request; with
+      `preflight`, what was tried.
 
     Raises:
       NotAcceptedError: the check found errors.
@@ -87,10 +98,15 @@ def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None =
     _refuse_wrong(request, location, listener)
     folder = _joined_folder(request, prepared)
     plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not request.no_validation]
-    estimate = _check(request, plans, prepared, listener)
     job_request = _request(request, project, location, prepared, plans)
+    if request.preflight and not request.dry_run:
+        checked = _tried_dataset(request, plans, prepared, listener)
+        return preflight.report((checked, *_tried(request, job_request, folder, prepared, listener)))
+    estimate = _check(request, plans, prepared, listener)
     if request.dry_run:
-        return _dry_run(request, job_request)
+        return replace(
+            _dry_run(request, job_request), preflight=_tried(request, job_request, folder, prepared, listener)
+        )
     _join(prepared, plans, folder, listener)
     return _submit(request, job_request, prepared, listener, clock or CLOCK, estimate)
 
@@ -122,6 +138,22 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
     if request.max_cost is not None:
         priced.refuse_over(request.max_cost)
     return priced
+
+
+def _tried_dataset(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> Attempt:
+    """Checks the dataset as before a job, and estimates the cost."""
+    try:
+        detail, outcome = _check(request, plans, prepared, listener).line(), OK
+    except (NotAcceptedError, UserError) as fault:
+        detail, outcome = str(fault), WRONG
+    return preflight.said(Attempt("dataset", outcome, detail), listener)
+
+
+def _tried(
+    request: TuneRequest, job_request: TuningRequest, folder: str, prepared: Dataset, listener: Listener
+) -> tuple[Attempt, ...]:
+    with service.api_endpoint(request, prepared, listener) as url:
+        return tuple(preflight.tried(request, job_request, folder, url, listener))
 
 
 def _submit(

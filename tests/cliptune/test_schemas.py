@@ -31,6 +31,7 @@ COMMANDS = [
     ("check broken.jsonl", "stdout-check"),
     ("tune out --emulator --dry_run", "stdout-dry-run"),
     ("tune out --emulator --dry_run --default_checkpoint 1", "stdout-dry-run"),
+    ("tune out --emulator --preflight", "stdout-preflight"),
     ("tune out --emulator", "stdout-job"),
     ("watch out --emulator", "stdout-job"),
     ("jobs out --emulator", "stdout-jobs"),

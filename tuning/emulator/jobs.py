@@ -145,7 +145,7 @@ class Jobs:
     def training(self, model: str) -> tuple[str | None, str]:
         """The training file and the job of a tuned endpoint; None and "" for a base model."""
         if "/publishers/google/models/" in model:
-            self._refuse_base(model)
+            self.refuse_base(model)
             return None, ""
         for job in self._jobs.values():
             tuned = job.get("tunedModel") or {}
@@ -155,7 +155,7 @@ class Jobs:
                 return str(job["supervisedTuningSpec"]["trainingDatasetUri"]), str(job["name"])
         raise EmulatorError(404, f"{model} was not found")
 
-    def _refuse_base(self, model: str) -> None:
+    def refuse_base(self, model: str) -> None:
         """Answers 404 for a base model that does not answer here. Lenient scenarios ask every model everywhere."""
         place, _, name = model.partition("/publishers/google/models/")
         location, known = place.rpartition("/")[2], models.MODELS.get(name)

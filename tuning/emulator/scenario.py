@@ -82,6 +82,7 @@ class Scenario(_Strict):
       operation_error: message with which operations end, without effect; None if they do what they say.
       deployed_for: after it was undeployed, a model is called deployed for so many requests to delete it.
       billed: the tokens that are billed, as a multiple of those counted in the training file.
+      disabled: whether the API is not enabled in any project: every request is refused as the service does.
       strict: whether models answer and lie where the documentation and users say. Without, a base model answers in
         every location, and a tuned model lies where it was tuned.
     """
@@ -98,6 +99,7 @@ class Scenario(_Strict):
     operation_error: str | None = None
     deployed_for: int = pydantic.Field(default=0, ge=0)
     billed: float = pydantic.Field(default=1.0, ge=0, le=1e6, allow_inf_nan=False)
+    disabled: bool = False
     strict: bool = True
 
     @pydantic.model_validator(mode="after")

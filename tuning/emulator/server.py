@@ -42,6 +42,23 @@ from tuning.emulator.resources import Resources
 from tuning.emulator.scenario import STATUS_NAMES, Scenario, Stage
 
 NOTICE = "this is an emulator of the tuning service: it trains nothing, costs nothing and predicts nothing"
+# What Google's services answer where an API is not enabled.
+DISABLED = {
+    "error": {
+        "code": 403,
+        "message": "Vertex AI API has not been used in project 123 before or it is disabled. Enable it by visiting "
+        "https://console.developers.google.com/apis/api/aiplatform.googleapis.com/overview?project=123 then retry.",
+        "status": "PERMISSION_DENIED",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "SERVICE_DISABLED",
+                "domain": "googleapis.com",
+                "metadata": {"consumer": "projects/123", "service": "aiplatform.googleapis.com"},
+            }
+        ],
+    }
+}
 _OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _PARENT = "/{version}/projects/{project}/locations/{location}"
 Tree = dict[str, Any]
@@ -104,6 +121,10 @@ def application(
         model = f"{_parent(request)}/{request.path_params['model']}"
         return answer(*jobs.training(model), model, body, storage)
 
+    def count(request: Request, body: Tree) -> Tree:
+        jobs.refuse_base(f"{_parent(request)}/{request.path_params['model']}")
+        return {"totalTokens": 1, "totalBillableCharacters": 1}
+
     def of(change: Callable[..., Tree], kind: str, with_body: bool = False) -> Callable[[Request, Tree], Tree]:
         def handle(request: Request, body: Tree) -> Tree:
             name = f"{_parent(request)}/{kind}/{request.path_params['name']}"
@@ -139,6 +160,11 @@ def application(
                     ("DELETE", "models", "", "delete", resources.delete_model, False),
                     ("GET", "operations", "", "operation", resources.operation, False),
                 )
+            ),
+            Route(
+                f"{_PARENT}/{{model:path}}:countTokens",
+                guarded("count", count, bodies.Generate),
+                methods=["POST"],
             ),
             Route(
                 f"{_PARENT}/{{model:path}}:generateContent",
@@ -213,6 +239,8 @@ def _parent(request: Request) -> str:
 def _played(stage: Stage, method: str, respond: Callable[[], Response]) -> Response:
     """The answer to a request, or the scenario's fault in its place."""
     fault = stage.fault(method)
+    if stage.scenario.disabled:
+        return JSONResponse(DISABLED, 403)
     if fault is None:
         return respond()
     stage.sleep(fault.delay)

@@ -304,6 +304,38 @@ class Tuner(Protocol):
         """Asks a model and returns its answer."""
 
 
+# How an attempt has ended. What is unreachable was not tried, for want of an answer or of credentials.
+OK, NOT_TRIED, WRONG, UNREACHABLE = "ok", "not tried", "wrong", "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Something that was tried before a job is sent.
+
+    Attributes:
+      what: what was tried, in a word or two.
+      outcome: "ok", "not tried" or "wrong".
+      detail: what was found; why it was not tried; or what to do.
+    """
+
+    what: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTrial:
+    """What was tried of a service.
+
+    Attributes:
+      attempts: in order.
+      project_number: of the project that pays; None if nothing has told it.
+    """
+
+    attempts: tuple[Attempt, ...]
+    project_number: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """A model that is deployed at an endpoint.
@@ -367,6 +399,10 @@ class Provider:
       open: returns the tuner of a project and a location; its last argument is the URL of another server, or None.
       open_registry: returns the registry of all locations. Its arguments are the URL of another server, or None, and
         what sleeps for so many seconds.
+      try_service: tries what can be tried of the service without sending a request; its arguments are the request,
+        whether a full quota would be waited for, and the URL of another server, or None.
+      agents: of the accounts with which the service reads, the form of their names and the name of one, by the number
+        of a project.
     """
 
     name: str
@@ -385,3 +421,5 @@ class Provider:
     parse: Callable[[bytes], Example]
     open: Callable[[str, str, str | None], Tuner]
     open_registry: Callable[[str | None, Callable[[float], None]], Registry]
+    try_service: Callable[[TuningRequest, bool, str | None], ServiceTrial]
+    agents: Callable[[str], tuple[str, str]]
