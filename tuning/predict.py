@@ -134,8 +134,15 @@ def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
 
 
 def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> PredictReport:
+    uri = prepared.tuning_uri(f"{asked.folder}predictions-{request.split}-{asked.name}.jsonl")
+    with predictions.alone(uri, prepared.storage):
+        return _about_what_is_missing(request, prepared, asked, listener, uri)
+
+
+def _about_what_is_missing(
+    request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener, uri: str
+) -> PredictReport:
     split = request.split
-    uri = prepared.tuning_uri(f"{asked.folder}predictions-{split}-{asked.name}.jsonl")
     total = min(prepared.examples(split), request.limit or prepared.examples(split))
     kept = predictions.read(uri, prepared.storage)
     earlier = questions.still_asked([*kept, *_before(asked, prepared, split)], asked.model, prepared, split)
@@ -151,7 +158,6 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
     ):
 
         def answered(prediction: Prediction) -> None:
-            file.add(prediction)
             new.append(prediction)
             spent.add(prediction)
             update(len(new), "")
@@ -159,13 +165,26 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
                 listener.say(prediction.clip_id)
                 listener.say(f"  target:     {prediction.target}")
                 listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
+            _refuse_spent(request, spent, price)
 
-        questions.ask_split(asked, prepared, split, request.limit, known, answered)
+        questions.ask_split(asked, prepared, split, request.limit, known, answered, file.add)
     report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri), spent, price)
     _say(report, listener)
     if new:
         listener.say(spent.line(price))
     return report
+
+
+def _refuse_spent(request: PredictRequest, spent: Spent, price: AskingPrice) -> None:
+    """Stops asking where the service has counted more than could be expected.
+
+    Raises:
+      UserError: what was spent is over `max_cost`.
+    """
+    cost = price.of(spent.read, spent.written)
+    if request.max_cost is not None and cost is not None and cost > request.max_cost:
+        told = f"the service counted {asking.dollars(cost)}, over max_cost {request.max_cost:g}"
+        raise UserError(f"{told}; the answers so far are kept, and a higher --max_cost goes on")
 
 
 def _before(asked: Asked, prepared: Dataset, split: str) -> list[Prediction]:
@@ -238,6 +257,7 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
         listener.say(file)
         listener.say(f"  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         answers.append(FileAnswer(file, answer.text, answer.finish_reason))
+        _refuse_spent(request, spent, price)
     if answers:
         listener.say(spent.line(price))
     return FileAnswers(asked.model, tuple(answers), tuple(refused))

@@ -83,6 +83,7 @@ def ask_split(
     limit: int | None,
     known: Container[tuple[str, str, str]],
     answered: Callable[[Prediction], None],
+    arrived: Callable[[Prediction], None] = lambda prediction: None,
 ) -> int:
     """Asks about the first `limit` clips of a split, which are a uniform sample because examples are in hash order.
 
@@ -93,6 +94,8 @@ def ask_split(
       limit: number of clips; None for all.
       known: questions (`Prediction.question`) that are not asked again.
       answered: called with each prediction, in order.
+      arrived: called with each prediction as soon as it is there, in any order and by any thread: what is paid for is
+        kept, although one before it is still waited for.
 
     Returns:
       The number of questions.
@@ -108,7 +111,9 @@ def ask_split(
     )
 
     def ask(numbered: tuple[dict[str, Any], bytes, str]) -> Prediction:
-        return _predict(asked, prepared, *numbered)
+        prediction = _predict(asked, prepared, *numbered)
+        arrived(prediction)
+        return prediction
 
     count = 0
     threads = asked.throttle.allowed

@@ -25,7 +25,7 @@ from tuning.jobs.submit import Patience
 from tuning.jobs.watch import JobReport, follow
 from tuning.preflight import PreflightReport
 from tuning.providers import PROVIDERS, open_tuner
-from tuning.providers.base import OK, WRONG, Attempt, Provider, TuningRequest
+from tuning.providers.base import OK, WRONG, Attempt, Provider, Tuner, TuningRequest
 from tuning.requests import TuneRequest
 
 # The bitrates of MP3 that are suggested, in kbit/s: below, speech is hard to understand; above, nothing is gained.
@@ -107,6 +107,7 @@ def run(
         return replace(
             _dry_run(request, job_request), preflight=_tried(request, job_request, folder, prepared, listener)
         )
+    _refuse_read(request, job_request, prepared, plans, folder)
     _join(prepared, plans, folder, listener)
     return _submit(request, job_request, prepared, listener, clock or CLOCK, estimate)
 
@@ -171,6 +172,7 @@ def _submit(
         _refuse_deleted(request, job_request, prepared, listener)
 
         def refuse() -> None:
+            _refuse_other_base(tuner, job_request, PROVIDERS[request.provider])
             _refuse_another(request, job_request, prepared, listener, url)
 
         job = submit.submit_once(tuner, job_request, prepared, listener.say, patience, estimate, refuse)
@@ -286,6 +288,42 @@ def _join(prepared: Dataset, plans: list[join.Plan], folder: str, listener: List
         verb = "reused" if reused else "joined"
         uri = prepared.shown(plan.joined.uri)
         listener.say(f"{verb} {uri} ({plan.joined.examples:,} examples, {plan.joined.bytes:,} bytes)")
+
+
+def _refuse_read(
+    request: TuneRequest, job_request: TuningRequest, prepared: Dataset, plans: Sequence[join.Plan], folder: str
+) -> None:
+    """Refuses to write other examples over the files of a job that goes on, and may not have read them yet.
+
+    Raises:
+      UserError: there is such a job.
+    """
+    for run in runs.of(prepared):
+        job, submitted = run.note.job, run.note.request
+        others = submitted.train_uri == job_request.train_uri and submitted.fingerprint != job_request.fingerprint
+        goes_on = not request.another if job is None else not job.ended
+        if others and goes_on and not join.is_joined(prepared, plans, folder):
+            ends = f"cliptune watch or cancel {request.dataset} --run {run.name}"
+            problem = f"run {run.name} tunes on {prepared.shown(job_request.train_uri)}, as the dataset was before"
+            raise UserError(f"{problem}; wait for its end ({ends}), for its files would be written over")
+
+
+def _refuse_other_base(tuner: Tuner, job_request: TuningRequest, provider: Provider) -> None:
+    """Refuses to price a tuned model by another base model than its own.
+
+    Raises:
+      UserError: the service lists the job that made it, with another base model.
+    """
+    model = (job_request.from_model or "").partition("@")[0]
+    if not model:
+        return
+    made = next((job for job in tuner.jobs() if (job.tuned_model or "").partition("@")[0] == model), None)
+    if made is None or not made.base_model:
+        return
+    base = made.base_model.rpartition("/")[2]
+    if base in provider.models and base != job_request.base_model:
+        problem = f"from_model was tuned from {base}, and the estimate is that of {job_request.base_model}"
+        raise UserError(f"{problem}; add --base_model {base}")
 
 
 def _request(
