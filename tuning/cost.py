@@ -120,7 +120,11 @@ class Estimate:
         told = (
             f"the service counted {billable:,} billable tokens{cost}; estimated were {lower:,}–{upper:,}, {self.range}"
         )
-        return told if lower <= billable <= upper else f"{told}: outside of the estimate"
+        if lower <= billable <= upper:
+            return told
+        expected = self.tokens / parts
+        times = f", {billable / expected:.3g} times what was expected" if expected else ""
+        return f"{told}: outside of the estimate{times}"
 
     def refuse_over(self, max_cost: float) -> None:
         """Refuses a job that may cost more than the user allows.

@@ -110,6 +110,8 @@ def join(prepared: Dataset, plans: list[Plan], folder: str) -> bool:
     prepared.storage.delete(uri)
     for plan in plans:
         _write(prepared, plan)
+    if not all(_has_size(prepared, plan.joined) for plan in plans):  # other shards than those that were checked
+        raise prepared.changed()
     prepared.storage.write_bytes(uri, note)
     return False
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from transforms.errors import UsageError, UserError
+from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import asking, dataset, predictions, questions, service
@@ -85,7 +85,7 @@ class FileAnswers:
     Attributes:
       model: the model that was asked.
       answers: one for each recording that could be used.
-      refused: the recordings that could not be used.
+      refused: the recordings that could not be used, or not be asked about.
       format_version: version of these fields.
     """
 
@@ -245,19 +245,25 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
     refused: list[str] = []
     spent = Spent()
     price = _refuse_too_dear(request, asked, _sizes_of_files(request, prepared), listener)
-    for file in request.audio:
+    for number, file in enumerate(request.audio):
         try:
             question = questions.question_about(file, prepared, asked, request.prompt, request.system_instruction)
         except UserError as fault:
             listener.say(str(fault))
             refused.append(file)
             continue
-        answer = questions.ask_patiently(asked, question)
-        spent.add(answer)
+        try:
+            answer = questions.ask_patiently(asked, question)
+            spent.add(answer)
+        except ServiceError as fault:
+            if not answers:
+                raise
+            listener.say(f"{fault}; the answers before it are kept")
+            refused += request.audio[number:]
+            break
         listener.say(file)
         listener.say(f"  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         answers.append(FileAnswer(file, answer.text, answer.finish_reason))
-        _refuse_spent(request, spent, price)
     if answers:
         listener.say(spent.line(price))
     return FileAnswers(asked.model, tuple(answers), tuple(refused))

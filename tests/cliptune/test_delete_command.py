@@ -92,4 +92,5 @@ def test_a_bill_that_is_far_from_the_estimate_is_told_plainly(run, out, billed, 
     found = re.search(r"counted ([\d,]+) billable tokens", line)
     assert found is not None
     assert int(found.group(1).replace(",", "")) == round(726 * billed)
-    assert line.endswith(": outside of the estimate") is outside
+    assert (": outside of the estimate" in line) is outside
+    assert not outside or line.endswith(f", {billed:.3g} times what was expected")

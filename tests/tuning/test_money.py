@@ -7,20 +7,22 @@ from typing import Any
 
 import httpx
 import pytest
+import soundfile
 
+from tests.sounds import tone
 from tests.tuning.conftest import NO_TIME, answers
 from transforms.errors import ServiceError, UserError
 from transforms.storage import Storage
-from tuning import dataset, predict, predictions, tune
+from tuning import dataset, join, predict, predictions, tune
 from tuning.asking import AskingPrice, Spent
 from tuning.check import check
 from tuning.emulator import server
 from tuning.emulator.scenario import Fault, Scenario
-from tuning.jobs import runs
+from tuning.jobs import delete, runs
 from tuning.predictions import Prediction, PredictionsFile
 from tuning.providers.base import Answer, TuningJob
 from tuning.providers.vertex.tuner import VertexTuner
-from tuning.requests import PredictRequest, TuneRequest
+from tuning.requests import DeleteRequest, PredictRequest, TuneRequest
 
 
 def tuned(out, url, **settings) -> Any:
@@ -246,3 +248,40 @@ def test_a_lock_that_a_killed_command_left_keeps_nobody_out(out, url):
     file = answers(out, "validation")
     file.with_name(f"{file.name}.lock").write_bytes(b"")
     assert asked(out, url).asked == 1
+
+
+def test_answers_about_recordings_outlive_a_question_that_fails(out, url, tmp_path):
+    """They are in no file: without the report, they would be paid again."""
+    tuned(out, url)
+    files = tuple(str(tmp_path / f"{name}.wav") for name in "abc")
+    for file in files:
+        soundfile.write(file, tone(300, 16_000, 0.5), 16_000, "PCM_16")
+    play(url, faults=(Fault(method="generate", first=2, count=100, status=403),))
+    report = asked(out, url, audio=files)
+    assert ([answer.audio for answer in report.answers], report.refused) == ([files[0]], files[1:])
+    play(url, faults=(Fault(method="generate", count=100, status=403),))
+    with pytest.raises(ServiceError):
+        asked(out, url, audio=files)
+
+
+def test_a_dataset_that_changes_while_it_is_joined_is_not_tuned_on(out, url, monkeypatch):
+    real = join._write
+
+    def write(prepared, plan):
+        real(prepared, plan)
+        with (out / "tuning/train.jsonl").open("ab") as stream:
+            stream.write(b"more")
+
+    monkeypatch.setattr(join, "_write", write)
+    with pytest.raises(UserError, match=r"differs from its dataset\.json"):
+        tuned(out, url)
+    assert "create" not in requests_of(url)
+
+
+def test_a_job_of_another_emulator_is_not_the_one_that_was_deleted(out):
+    """Its jobs are numbered anew."""
+    for _ in range(2):
+        with server.running() as url:
+            job = tuned(out, url, another=True)
+            assert (job.answers, job.deleted) == (True, None)
+            delete.run(DeleteRequest(str(out), api_endpoint=url, yes=True), clock=NO_TIME)

@@ -120,7 +120,7 @@ def run(
         again = f"cliptune delete {request.dataset} --run {meant.name}{request.same_service}"
         raise NotAllDeletedError(f"not all is deleted; run {again} again", _report(meant, job, None, left))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    runs.deleted(prepared, Deletion(job.name, job.tuned_model or "", _endpoints(job), now))
+    runs.deleted(prepared, Deletion(job.name, job.tuned_model or "", _endpoints(job), now, job.create_time))
     listener.say(f"deleted: the model of run {meant.name}; its records and answers stay in {prepared.name}/tuning")
     return _report(meant, job, now)
 

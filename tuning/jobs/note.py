@@ -22,12 +22,18 @@ class Deletion:
       model: resource name of its model; "" if it had none.
       endpoints: at which it was deployed.
       time: of the deletion, ISO 8601.
+      created: when the job was created, which tells it from one of the same name of an emulator that was started anew.
     """
 
     job: str
     model: str
     endpoints: tuple[str, ...]
     time: str
+    created: str | None = None
+
+    def is_of(self, job: TuningJob) -> bool:
+        """Whether it is the model of this job that was deleted."""
+        return (self.job, self.created) == (job.name, job.create_time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Run:
     def deletion(self) -> Deletion | None:
         """That the model of the run's job was deleted; None if it was not, as far as is known here."""
         job = self.note.job
-        return next((one for one in self.note.deleted if job is not None and one.job == job.name), None)
+        return next((one for one in self.note.deleted if job is not None and one.is_of(job)), None)
 
     @property
     def deleted(self) -> str:

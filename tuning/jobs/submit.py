@@ -123,7 +123,7 @@ class _Submission:
         self.start = patience.clock.now()
         run = runs.find(prepared, request)
         # Their models were deleted. Who sends the request again wants another one.
-        self.deleted = {one.job for one in run.note.deleted} if run else set()
+        self.deleted = run.note.deleted if run else ()
 
     def over_in(self, seconds: float) -> bool:
         """Whether the longest wait would be over in so many seconds."""
@@ -167,7 +167,7 @@ class _Submission:
     def _counts(self, job: TuningJob) -> bool:
         """Whether a job has, or may have, a model. A failed one does not count: it may be tried again."""
         goes_on = not (job.ended or job.state == "CANCELLING")
-        return (job.state in GOOD_ENDS or goes_on) and job.name not in self.deleted
+        return (job.state in GOOD_ENDS or goes_on) and not any(one.is_of(job) for one in self.deleted)
 
     def _labelled(self) -> TuningJob | None:
         """The job that the service lists for this request, if it counts."""

@@ -177,7 +177,7 @@ def follow(
     """Follows a job to its end, notes each change in its run, and names the examples that were left out."""
     job = watch(tuner, job, listener, pace, lambda seen: runs.update(prepared, seen))
     run = runs.of_job(prepared, job.name)
-    deletion = run.deletion if run else None
+    deletion = run.deletion if run and run.deletion and run.deletion.is_of(job) else None
     if default_checkpoint and job.answers and deletion is None:
         job = _with_default_checkpoint(tuner, job, default_checkpoint)
         runs.update(prepared, job)
