@@ -168,6 +168,7 @@ def _about_what_is_missing(
             _refuse_spent(request, spent, price)
 
         questions.ask_split(asked, prepared, split, request.limit, known, answered, file.add)
+        file.put_in_order([*keep, *new])
     report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri), spent, price)
     _say(report, listener)
     if new:

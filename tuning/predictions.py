@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import BinaryIO
@@ -93,12 +93,23 @@ class PredictionsFile:
         """
         line = dump(prediction)
         with self._turn:
+            self._lines.append(line)
             if self._stream:
                 self._append(line, self._stream)
                 return
-            self._lines.append(line)
             self._unwritten += 1
             if self._unwritten >= BUCKET_EVERY or time.monotonic() - self._written >= BUCKET_SECONDS:
+                self._write()
+
+    def put_in_order(self, predictions: Iterable[Prediction]) -> None:
+        """Writes all answers once more if they have come in another order than this."""
+        with self._turn:
+            lines = [dump(prediction) for prediction in predictions]
+            if lines != self._lines:
+                self._lines = lines
+                if self._stream:
+                    self._stream.close()
+                    self._stream = None
                 self._write()
 
     def __enter__(self) -> PredictionsFile:
