@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tuning.providers.base import TuningJob
+    from tuning.jobs.watch import JobReport
 
 
 class Exit(IntEnum):
@@ -31,15 +31,17 @@ MEANINGS = {
     Exit.JOB_FAILED: "the job failed or expired",
     Exit.JOB_CANCELLED: "the job was cancelled",
     Exit.STILL_RUNNING: "not ended within --timeout; the job goes on",
-    Exit.NO_ENDPOINT: "there is a tuned model, but no endpoint that answers",
+    Exit.NO_ENDPOINT: "there is a tuned model, but no endpoint that answers; or both were deleted",
     Exit.INTERRUPTED: "Ctrl-C; a submitted job goes on",
 }
 
 
-def of_job(job: TuningJob) -> Exit:
+def of_job(job: JobReport) -> Exit:
     """The exit status for the state of a job."""
     if not job.ended:
         return Exit.STILL_RUNNING
+    if job.deleted:
+        return Exit.NO_ENDPOINT
     if job.answers:
         return Exit.DONE
     if job.tuned_model and not job.endpoint:

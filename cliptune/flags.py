@@ -70,7 +70,8 @@ def add_price(group: argparse._ArgumentGroup) -> None:
         type=whole_number,
         default=DEFAULT_EPOCHS,
         metavar="N",
-        help="passes over the training split, always sent: the service may choose dozens (default: %(default)s)",
+        help="passes over the training split, 100 at most, always sent: the service may choose dozens "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--price_per_million",

@@ -27,16 +27,18 @@ from transforms.dataset.sidecar import Sidecar
 from transforms.manifests.dead_letters import DeadLetter
 from transforms.report import report
 from transforms.report.report import Report
-from tuning import predict, tune
+from tuning import predict, preflight, tune
 from tuning.check import check
 from tuning.check.check import CheckReport
-from tuning.jobs import claims, listing, note, watch
+from tuning.jobs import claims, delete, listing, note, watch
 from tuning.jobs.claims import Step
+from tuning.jobs.delete import DeleteReport
 from tuning.jobs.listing import JobList
 from tuning.jobs.note import Note
 from tuning.jobs.watch import JobReport
 from tuning.predict import FileAnswers, PredictReport
 from tuning.predictions import Prediction
+from tuning.preflight import PreflightReport
 from tuning.tune import DryRun
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -89,7 +91,9 @@ CONTRACTS = (
     ),
     Contract("stdout-job", "stdout of `cliptune tune`, `watch` and `cancel`", JobReport, watch.FORMAT_VERSION),
     Contract("stdout-dry-run", "stdout of `cliptune tune --dry_run`", DryRun, tune.FORMAT_VERSION, frozenset({DryRun})),
+    Contract("stdout-preflight", "stdout of `cliptune tune --preflight`", PreflightReport, preflight.FORMAT_VERSION),
     Contract("stdout-jobs", "stdout of `cliptune jobs`", JobList, listing.FORMAT_VERSION),
+    Contract("stdout-delete", "stdout of `cliptune delete`", DeleteReport, delete.FORMAT_VERSION),
     Contract("stdout-predict", "stdout of `cliptune predict`", PredictReport, predict.FORMAT_VERSION),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )

@@ -39,7 +39,7 @@ ORDER = {
         *("listener", "ordered", "text", "clip"),
         *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.opening", "storage.parts", "storage.local", "storage.confined"),
-        *("storage.gcs_client", "storage.gcs_read", "storage.gcs", "storage"),
+        *("storage.gcs_client", "storage.gcs_access", "storage.gcs_read", "storage.gcs", "storage"),
         *("workers", "workers.wire", "workers.budget", "workers.shortage", "workers.bounds"),
         *("workers.worker", "workers.nursery", "workers.pool"),
         *(
@@ -120,6 +120,7 @@ ORDER = {
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
         *("providers.vertex.faults", "providers.vertex.tuner"),
+        *("providers.vertex.rest", "providers.vertex.registry", "providers.vertex.preflight"),
         *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(
@@ -130,6 +131,7 @@ ORDER = {
             "emulator.bodies",
             "emulator.connections",
             "emulator.model",
+            "emulator.resources",
             "emulator.server",
         ),
         *(
@@ -146,7 +148,7 @@ ORDER = {
             "jobs.watch",
             "jobs.listing",
         ),
-        *("jobs.cancel", "questions", "tune", "predict"),
+        *("jobs.cancel", "jobs.delete", "questions", "preflight", "tune", "predict"),
     ],
     "cliptune": [
         *(
@@ -164,7 +166,7 @@ ORDER = {
         ),
         *(
             f"commands.{name}"
-            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")
+            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "delete", "emulator")
         ),
         *("main", "__main__"),
     ],

@@ -33,6 +33,7 @@ from tuning.providers.base import (
     Problem,
     Provider,
     Question,
+    ServiceTrial,
     TuningJob,
     TuningRequest,
 )
@@ -196,6 +197,9 @@ def toy(monkeypatch):
         check_line=check_line,
         parse=lambda line: Example([line], None, orjson.loads(line)["contents"][1]["parts"][0]["text"]),
         open=service.open,
+        open_registry=lambda url, sleep: pytest.fail("nothing is deleted here"),
+        try_service=lambda request, wait, url: ServiceTrial((), None),
+        agents=lambda number: (number, number),
     )
     monkeypatch.setitem(PROVIDERS, "toy", row)
     return service

@@ -121,7 +121,11 @@ class Estimate:
         source = "" if price is None else f"; {self.note}"
         counted = f"the service counted {billable:,} billable tokens{cost}"
         told = f"{counted}; estimated were {lower:,}–{upper:,}, {self.range}"
-        return f"{told}{'' if lower <= billable <= upper else ': outside of the estimate'}{source}"
+        if lower <= billable <= upper:
+            return told + source
+        expected = self.tokens / parts
+        times = f", {billable / expected:.3g} times what was expected" if expected else ""
+        return f"{told}: outside of the estimate{times}{source}"
 
     def refuse_over(self, max_cost: float) -> None:
         """Refuses a job that may cost more than the user allows.

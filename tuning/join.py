@@ -92,19 +92,26 @@ def files_to_check(prepared: Dataset, plans: Sequence[Plan]) -> list[JsonlFile]:
     return files
 
 
+def is_joined(prepared: Dataset, plans: Sequence[Plan], folder: str) -> bool:
+    """Whether the joined files are there, as an earlier run has written them."""
+    same = _note(prepared, plans) == _earlier_note(prepared, uris.join(folder, "joined.json"))
+    return same and all(_has_size(prepared, plan.joined) for plan in plans)
+
+
 def join(prepared: Dataset, plans: list[Plan], folder: str) -> bool:
     """Writes the joined files, unless an earlier run has written them.
 
     Returns:
       Whether the files of an earlier run are reused.
     """
-    uri = uris.join(folder, "joined.json")
-    note = _note(prepared, plans)
-    if note == _earlier_note(prepared, uri) and all(_has_size(prepared, plan.joined) for plan in plans):
+    if is_joined(prepared, plans, folder):
         return True
+    uri, note = uris.join(folder, "joined.json"), _note(prepared, plans)
     prepared.storage.delete(uri)
     for plan in plans:
         _write(prepared, plan)
+    if not all(_has_size(prepared, plan.joined) for plan in plans):  # other shards than those that were checked
+        raise prepared.changed()
     prepared.storage.write_bytes(uri, note)
     return False
 
@@ -134,7 +141,7 @@ def _write(prepared: Dataset, plan: Plan) -> None:
         prepared.storage.delete(rest)
 
 
-def _note(prepared: Dataset, plans: list[Plan]) -> bytes:
+def _note(prepared: Dataset, plans: Sequence[Plan]) -> bytes:
     """The contents of `joined.json`: the dataset's fingerprint, and the joined files."""
     splits = {plan.joined.split: asdict(plan.joined) for plan in plans}
     tree = {"fingerprint": prepared.fingerprint, "splits": splits}

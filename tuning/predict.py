@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from transforms.errors import UsageError, UserError
+from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
 from tuning import asking, dataset, predictions, questions, service
@@ -87,7 +87,7 @@ class FileAnswers:
     Attributes:
       model: the model that was asked.
       answers: one for each recording that could be used.
-      refused: the recordings that could not be used.
+      refused: the recordings that could not be used, or not be asked about.
       format_version: version of these fields.
     """
 
@@ -136,8 +136,15 @@ def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
 
 
 def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> PredictReport:
+    uri = prepared.tuning_uri(f"{asked.folder}predictions-{request.split}-{asked.name}.jsonl")
+    with predictions.alone(uri, prepared.storage):
+        return _about_what_is_missing(request, prepared, asked, listener, uri)
+
+
+def _about_what_is_missing(
+    request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener, uri: str
+) -> PredictReport:
     split = request.split
-    uri = prepared.tuning_uri(f"{asked.folder}predictions-{split}-{asked.name}.jsonl")
     total = min(prepared.examples(split), request.limit or prepared.examples(split))
     kept = predictions.read(uri, prepared.storage)
     earlier = questions.still_asked([*kept, *_before(asked, prepared, split)], asked.model, prepared, split)
@@ -153,7 +160,6 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
     ):
 
         def answered(prediction: Prediction) -> None:
-            file.add(prediction)
             new.append(prediction)
             spent.add(prediction)
             update(len(new), "")
@@ -161,13 +167,27 @@ def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, liste
                 listener.say(prediction.clip_id)
                 listener.say(f"  target:     {prediction.target}")
                 listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
+            _refuse_spent(request, spent, price)
 
-        questions.ask_split(asked, prepared, split, request.limit, known, answered)
+        questions.ask_split(asked, prepared, split, request.limit, known, answered, file.add)
+        file.put_in_order([*keep, *new])
     report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri), spent, price)
     _say(report, listener)
     if new:
         listener.say(spent.line(price))
     return report
+
+
+def _refuse_spent(request: PredictRequest, spent: Spent, price: AskingPrice) -> None:
+    """Stops asking where the service has counted more than could be expected.
+
+    Raises:
+      UserError: what was spent is over `max_cost`.
+    """
+    cost = price.of(spent.read, spent.written)
+    if request.max_cost is not None and cost is not None and cost > request.max_cost:
+        told = f"the service counted {asking.dollars(cost)}, over max_cost {request.max_cost:g}"
+        raise UserError(f"{told}; the answers so far are kept, and a higher --max_cost goes on")
 
 
 def _before(asked: Asked, prepared: Dataset, split: str) -> list[Prediction]:
@@ -179,10 +199,12 @@ def _refuse_too_dear(request: PredictRequest, asked: Asked, sizes: Iterable[Size
     """Says what the questions will cost, and returns the price.
 
     Raises:
-      UserError: they may cost more than the request allows.
+      UserError: they may cost more than the request allows, or nobody is there to answer.
     """
     price = asking.price_of(asked.provider, asked.base_model, asked.tuned, request.input_price, request.output_price)
     estimate = AskingEstimate.of(sizes, asked.max_output_tokens or 0, price)
+    if estimate.questions and asked.deleted:
+        raise UserError(f"{asked.deleted}: it answers no more questions; the answers that it gave stay")
     if estimate.questions:
         listener.say(estimate.line())
         if request.max_cost is not None:
@@ -227,15 +249,22 @@ def _about_files(request: PredictRequest, prepared: Dataset, asked: Asked, liste
     refused: list[str] = []
     spent = Spent()
     price = _refuse_too_dear(request, asked, _sizes_of_files(request, prepared), listener)
-    for file in request.audio:
+    for number, file in enumerate(request.audio):
         try:
             question = questions.question_about(file, prepared, asked, request.prompt, request.system_instruction)
         except UserError as fault:
             listener.say(str(fault))
             refused.append(file)
             continue
-        answer = questions.ask_patiently(asked, question)
-        spent.add(answer)
+        try:
+            answer = questions.ask_patiently(asked, question)
+            spent.add(answer)
+        except ServiceError as fault:
+            if not answers:
+                raise
+            listener.say(f"{fault}; the answers before it are kept")
+            refused += request.audio[number:]
+            break
         listener.say(file)
         listener.say(f"  prediction: {answer.text or f'none ({answer.finish_reason})'}")
         answers.append(FileAnswer(file, answer.text, answer.finish_reason))
@@ -265,10 +294,11 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
         tuner = open_tuner(provider.name, *provider.locate_endpoint(request.model), url)
         run = _run_of(request.model, prepared)
         base_model = run.note.request.base_model if run else ""
-        folder = _folder(run) if run and _has(run, request.model) else ""
+        own = run if run and _has(run, request.model) else None
+        folder, deleted = (_folder(own), own.deleted) if own else ("", "")
         number = request.model.rpartition("/")[2]
         asked = Asked(f"tuned-{number}", request.model, base_model, provider, tuner, clock)
-        return replace(asked, folder=folder, former_name=number)
+        return replace(asked, folder=folder, former_name=number, deleted=deleted)
     run = runs.pick(prepared, request.run, finished=True, listener=listener)
     submitted, job = run.note.request, run.job
     base_model = submitted.base_model
@@ -281,7 +311,7 @@ def _found(request: PredictRequest, prepared: Dataset, url: str | None, clock: C
     endpoint = _checkpoint(job, request.checkpoint) if request.checkpoint else job.endpoint or ""
     asked = Asked(f"tuned-{endpoint.rpartition('/')[2]}", endpoint, base_model, provider, tuner, clock)
     former_name = f"checkpoint-{request.checkpoint}" if request.checkpoint else "tuned"
-    return replace(asked, folder=_folder(run), former_name=former_name)
+    return replace(asked, folder=_folder(run), former_name=former_name, deleted=run.deleted)
 
 
 def _run_of(endpoint: str, prepared: Dataset) -> Run | None:

@@ -1,24 +1,32 @@
 """`predictions-….jsonl`: answers are written as they come, so that a killed run keeps them.
 
 A local file is appended to after each answer. An object in a bucket cannot be
-appended to, so the whole file, which is small, is written every hundred answers
-and at the end.
+appended to, so the whole file, which is small, is written every hundred answers,
+every half a minute, and at the end.
+
+On one machine, one command at a time asks for the answers of one file (`alone`): two would pay for the same questions,
+and one would write over what the other was paid for. In a bucket, whoever writes keeps what others have written since.
 """
 
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import BinaryIO
 
 import orjson
 
-from transforms import records
+from transforms import locks, records
 from transforms.errors import StorageError, UserError
 from transforms.records import DAMAGES, damage
 from transforms.storage import Storage, uris
 
 BUCKET_EVERY = 100
+BUCKET_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,8 @@ def dump(prediction: Prediction) -> bytes:
 class PredictionsFile:
     """The predictions file, open for new answers. Answers are kept even if the block ends with an exception.
 
+    Threads may add to it.
+
     Args:
       uri: local path or gs:// URI.
       earlier: the predictions that the file keeps.
@@ -73,6 +83,8 @@ class PredictionsFile:
         self._stream: BinaryIO | None = None
         self._lines = [dump(prediction) for prediction in earlier]
         self._unwritten = 0
+        self._written = time.monotonic()
+        self._turn = threading.Lock()
 
     def add(self, prediction: Prediction) -> None:
         """Writes an answer.
@@ -81,13 +93,25 @@ class PredictionsFile:
           StorageError: the file cannot be written, for example because the disk is full.
         """
         line = dump(prediction)
-        if self._stream:
-            self._append(line, self._stream)
-            return
-        self._lines.append(line)
-        self._unwritten += 1
-        if self._unwritten >= BUCKET_EVERY:
-            self._write()
+        with self._turn:
+            self._lines.append(line)
+            if self._stream:
+                self._append(line, self._stream)
+                return
+            self._unwritten += 1
+            if self._unwritten >= BUCKET_EVERY or time.monotonic() - self._written >= BUCKET_SECONDS:
+                self._write()
+
+    def put_in_order(self, predictions: Iterable[Prediction]) -> None:
+        """Writes all answers once more if they have come in another order than this."""
+        with self._turn:
+            lines = [dump(prediction) for prediction in predictions]
+            if lines != self._lines:
+                self._lines = lines
+                if self._stream:
+                    self._stream.close()
+                    self._stream = None
+                self._write()
 
     def __enter__(self) -> PredictionsFile:
         # The file is first rewritten, because a killed run may have left half a line.
@@ -102,10 +126,11 @@ class PredictionsFile:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        if self._stream:
-            self._stream.close()
-        elif self._unwritten:
-            self._write()
+        with self._turn:
+            if self._stream:
+                self._stream.close()
+            elif self._unwritten:
+                self._write()
 
     def _append(self, line: bytes, stream: BinaryIO) -> None:
         try:
@@ -115,8 +140,60 @@ class PredictionsFile:
             raise StorageError(f"{self._uri}: {fault.strerror}") from fault
 
     def _write(self) -> None:
+        if uris.is_gcs(self._uri):
+            known = {*self._lines}
+            theirs = (dump(one) for one in read(self._uri, self._storage))
+            self._lines += [line for line in theirs if line not in known]
         self._storage.write_bytes(self._uri, b"".join(self._lines))
-        self._unwritten = 0
+        self._unwritten, self._written = 0, time.monotonic()
+
+
+@contextmanager
+def alone(uri: str, storage: Storage) -> Iterator[None]:
+    """While the block runs, no other command of this machine adds to a local file. The lock ends with its process.
+
+    Raises:
+      UserError: another one does already.
+    """
+    if uris.is_gcs(uri):
+        yield
+        return
+    lock = f"{uri}.lock"
+    descriptor = _locked(lock, storage)
+    if descriptor is None:
+        raise UserError(f"another cliptune predict is asking for the answers of {uri}; wait for its end")
+    try:
+        yield
+    finally:
+        storage.delete(lock)
+        os.close(descriptor)
+
+
+def _locked(lock: str, storage: Storage) -> int | None:
+    """The lock's file, open and held; None if another command holds it."""
+    while True:
+        storage.create(lock, b"")
+        try:
+            descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:  # its holder has just ended
+            continue
+        except OSError as fault:
+            raise StorageError(f"{lock}: {fault.strerror}") from fault
+        # On a disk that knows no locks, `held` is None, and nobody is kept out.
+        held = locks.held(descriptor) is not False
+        if held and _is_there(lock, descriptor):
+            return descriptor
+        os.close(descriptor)
+        if not held:
+            return None
+
+
+def _is_there(path: str, descriptor: int) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 -- text, as everywhere in storage
+    except FileNotFoundError:
+        return False
 
 
 def read(uri: str, storage: Storage) -> list[Prediction]:

@@ -49,6 +49,7 @@ class Asked:
       tuned: whether it is a tuned model, whose tokens may cost more.
       throttle: bounds the questions at a time.
       max_output_tokens: the most tokens of one answer; None for the model's own maximum.
+      deleted: that the model was deleted, as a sentence; "" if it was not, as far as is known.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Asked:
     tuned: bool = True
     throttle: Throttle = field(default_factory=lambda: Throttle(DEFAULT_CONCURRENCY))
     max_output_tokens: int | None = None
+    deleted: str = ""
 
     @property
     def thinking(self) -> Mapping[str, str | int]:
@@ -81,6 +83,7 @@ def ask_split(
     limit: int | None,
     known: Container[tuple[str, str, str]],
     answered: Callable[[Prediction], None],
+    arrived: Callable[[Prediction], None] = lambda prediction: None,
 ) -> int:
     """Asks about the first `limit` clips of a split, which are a uniform sample because examples are in hash order.
 
@@ -91,6 +94,8 @@ def ask_split(
       limit: number of clips; None for all.
       known: questions (`Prediction.question`) that are not asked again.
       answered: called with each prediction, in order.
+      arrived: called with each prediction as soon as it is there, in any order and by any thread: what is paid for is
+        kept, although one before it is still waited for.
 
     Returns:
       The number of questions.
@@ -106,7 +111,9 @@ def ask_split(
     )
 
     def ask(numbered: tuple[dict[str, Any], bytes, str]) -> Prediction:
-        return _predict(asked, prepared, *numbered)
+        prediction = _predict(asked, prepared, *numbered)
+        arrived(prediction)
+        return prediction
 
     count = 0
     threads = asked.throttle.allowed

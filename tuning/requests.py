@@ -7,6 +7,7 @@ a web server.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -19,6 +20,13 @@ from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
 
 DEFAULT_EPOCHS = 3
+# No page documents a range of these two for supervised tuning. These bounds are our own, far outside of all that was
+# seen, and stop a slip that would be paid for: users saw the service itself choose 40 epochs, and reinforcement tuning
+# documents multipliers from 1/4 to 4.
+MAX_EPOCHS = 100
+MULTIPLIERS = (0.01, 100.0)
+# US dollars for a million tokens: the dearest known is 25.
+MAX_PRICE = 1e6
 # The online quotas of tuned models are small, and a few questions at a time are enough to hide the network's delay.
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 64
@@ -83,7 +91,7 @@ class PricedRequest(Request):
 
     Attributes:
       base_model: name of the model that is tuned; "" becomes the provider's default.
-      epochs: passes over the training split.
+      epochs: passes over the training split, 1 to 100.
       price_per_million: US dollars for a million training tokens of `base_model`; None for the known price.
       prices: JSON file of prices by model; None without one.
     """
@@ -97,8 +105,12 @@ class PricedRequest(Request):
         Request.__post_init__(self)
         if not self.base_model:
             object.__setattr__(self, "base_model", PROVIDERS[self.provider].default_model)
-        require(self.epochs >= 1, "epochs", "1 or more", self.epochs)
-        _require_positive("price_per_million", self.price_per_million)
+        epochs = _whole("epochs", self.epochs)
+        require(epochs >= 1, "epochs", "1 or more", self.epochs)
+        far = f"at most {MAX_EPOCHS}, for each epoch is paid and users saw no job with more than 40"
+        require(epochs <= MAX_EPOCHS, "epochs", far, self.epochs)
+        object.__setattr__(self, "epochs", epochs)
+        _require_price("price_per_million", self.price_per_million)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
       location: where to tune; None for the provider's default.
       max_cost: US dollars; a job that may cost more, or whose price is not known, is refused. None for no limit.
       adapter_size: rank of the adapter; None for the service's default.
-      learning_rate_multiplier: factor of the service's learning rate; None for 1.
+      learning_rate_multiplier: factor of the service's learning rate, 0.01 to 100; None for 1.
       no_validation: whether the validation split is left out.
       display_name: name of the tuned model; None for a name made from the fingerprint.
       labels: labels of the job, besides `REQUEST_LABEL`.
@@ -138,7 +150,8 @@ class TuneRequest(PricedRequest, ServiceRequest):
       export_last_checkpoint_only: whether only the last checkpoint is kept.
       allow_retired: whether this project has tuned the retired model before.
       staging_location: gs:// folder for the joined files of a local dataset; None without one.
-      dry_run: whether to return the exact request instead of sending it.
+      dry_run: whether to return the exact request instead of sending it, with what can be tried before.
+      preflight: whether to try what can be tried, and to send nothing.
       no_watch: whether to return once the job is accepted.
       wait_for_quota: whether to wait while the quota is full.
       allow_second_job: whether to send the request at once although an earlier one, whose answer was lost, may still
@@ -166,6 +179,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
     allow_retired: bool = False
     staging_location: str | None = None
     dry_run: bool = False
+    preflight: bool = False
     no_watch: bool = False
     wait_for_quota: bool = False
     allow_second_job: bool = False
@@ -178,6 +192,7 @@ class TuneRequest(PricedRequest, ServiceRequest):
         PricedRequest.__post_init__(self)
         for name in ("max_cost", "learning_rate_multiplier", "timeout"):
             _require_positive(name, getattr(self, name))
+        self._check_knobs()
         if self.display_name is not None:
             fits = 0 < len(self.display_name) <= MAX_NAME_CHARS
             require(fits, "display_name", f"of 1 to {MAX_NAME_CHARS} characters", self.display_name)
@@ -192,6 +207,17 @@ class TuneRequest(PricedRequest, ServiceRequest):
             why = nobodys(self.staging_location)
             require(not why, "staging_location", f"a place that can be ({why})", self.staging_location)
         self._check_labels()
+
+    def _check_knobs(self) -> None:
+        """Refuses what is far out of range. Equal knobs become equal values, for the same request is the same job."""
+        factor = self.learning_rate_multiplier
+        if factor is not None:
+            least, most = MULTIPLIERS
+            known = f"from {least:g} to {most:g}, for the service's own rate is 1"
+            require(least <= factor <= most, "learning_rate_multiplier", known, factor)
+            object.__setattr__(self, "learning_rate_multiplier", float(factor))
+        if self.adapter_size is not None:
+            object.__setattr__(self, "adapter_size", _whole("adapter_size", self.adapter_size))
 
     def _check_labels(self) -> None:
         for key, value in self.labels.items():
@@ -259,6 +285,22 @@ class CancelRequest(ServiceRequest):
 
 
 @dataclass(frozen=True)
+class DeleteRequest(ServiceRequest):
+    """Delete the tuned model of a run, and its endpoints.
+
+    Attributes:
+      dataset: folder of the dataset that was tuned on.
+      run: name of the run; None for the only one that has a model.
+      yes: whether to delete without being asked again.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    run: str | None = None
+    yes: bool = False
+
+
+@dataclass(frozen=True)
 class PredictRequest(ServiceRequest):
     """Ask a model about clips of the dataset, or about any recording.
 
@@ -299,8 +341,9 @@ class PredictRequest(ServiceRequest):
 
     def __post_init__(self) -> None:
         ServiceRequest.__post_init__(self)
-        for name in ("max_cost", "input_price", "output_price"):
-            _require_positive(name, getattr(self, name))
+        _require_positive("max_cost", self.max_cost)
+        _require_price("input_price", self.input_price)
+        _require_price("output_price", self.output_price)
         require(1 <= self.concurrency <= MAX_CONCURRENCY, "concurrency", f"1 to {MAX_CONCURRENCY}", self.concurrency)
         most = self.max_output_tokens
         require(most is None or most >= 1, "max_output_tokens", "1 or more", most)
@@ -314,7 +357,30 @@ class PredictRequest(ServiceRequest):
 
 
 def _require_positive(name: str, value: float | None) -> None:
-    require(value is None or 0 < value < math.inf, name, "above 0", value)
+    require(value is None or (_is_number(value) and 0 < value < math.inf), name, "above 0", value)
+
+
+def _require_price(name: str, value: float | None) -> None:
+    _require_positive(name, value)
+    rule = f"US dollars for a million tokens, below {MAX_PRICE:,.0f}"
+    require(value is None or value < MAX_PRICE, name, rule, value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(name: str, value: object) -> int:
+    """The value as an int. A notebook may give one of numpy's, or no whole number at all.
+
+    Raises:
+      UsageError: it is none.
+    """
+    try:
+        require(not isinstance(value, bool), name, "a whole number", value)
+        return operator.index(value)  # type: ignore[arg-type]  # whoever calls from Python may pass anything
+    except TypeError:
+        raise UsageError(f"{name} must be a whole number, got {value!r}", name) from None
 
 
 def _is_url(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,18 +13,19 @@ from transforms import limits, records
 from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage, uris
-from tuning import dataset, join, service
+from tuning import dataset, join, preflight, service
 from tuning.check import check
 from tuning.check.check import CheckReport
 from tuning.cost import Estimate
 from tuning.dataset import TRAIN, VALIDATION, Dataset
-from tuning.jobs import submit
+from tuning.jobs import runs, submit
 from tuning.jobs.clock import CLOCK, Clock
 from tuning.jobs.others import Others
 from tuning.jobs.submit import Patience
 from tuning.jobs.watch import JobReport, follow
+from tuning.preflight import PreflightReport
 from tuning.providers import PROVIDERS, open_tuner
-from tuning.providers.base import Provider, TuningRequest
+from tuning.providers.base import OK, WRONG, Attempt, Provider, Tuner, TuningRequest
 from tuning.requests import TuneRequest
 
 # The bitrates of MP3 that are suggested, in kbit/s: below, speech is hard to understand; above, nothing is gained.
@@ -56,6 +57,7 @@ class DryRun:
       url: URL of the request.
       body: JSON body.
       then: body of the update once the model is tuned; None for no update.
+      preflight: what was tried, and what could not be.
       format_version: version of these fields.
     """
 
@@ -63,18 +65,27 @@ class DryRun:
     url: str
     body: dict[str, Any]
     then: dict[str, str] | None = None
+    preflight: tuple[Attempt, ...] = ()
     format_version: int = FORMAT_VERSION
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that was tried is wrong."""
+        return preflight.report(self.preflight).ok
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
         return records.without_none(asdict(self))
 
 
-def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport | DryRun:
+def run(
+    request: TuneRequest, listener: Listener = SILENT, clock: Clock | None = None
+) -> JobReport | DryRun | PreflightReport:
     """Tunes a model on a dataset.
 
     Returns:
-      The job, which has ended unless `no_watch` or `timeout` ended the wait; with `dry_run`, the HTTP request.
+      The job, which has ended unless `no_watch` or `timeout` ended the wait; with `dry_run`, the HTTP request; with
+      `preflight`, what was tried.
 
     Raises:
       NotAcceptedError: the check found errors.
@@ -87,10 +98,16 @@ def run(request: TuneRequest, listener: Listener = SILENT, clock: Clock | None =
     _refuse_wrong(request, location, listener)
     folder = _joined_folder(request, prepared)
     plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not request.no_validation]
-    estimate = _check(request, plans, prepared, listener)
     job_request = _request(request, project, location, prepared, plans)
+    if request.preflight and not request.dry_run:
+        checked = _tried_dataset(request, plans, prepared, listener)
+        return preflight.report((checked, *_tried(request, job_request, folder, prepared, listener)))
+    estimate = _check(request, plans, prepared, listener)
     if request.dry_run:
-        return _dry_run(request, job_request)
+        return replace(
+            _dry_run(request, job_request), preflight=_tried(request, job_request, folder, prepared, listener)
+        )
+    _refuse_read(request, job_request, prepared, plans, folder)
     _join(prepared, plans, folder, listener)
     return _submit(request, job_request, prepared, listener, clock or CLOCK, estimate)
 
@@ -106,6 +123,13 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
     findings = check.check_files(listed, prepared.storage, listener, PROVIDERS[request.provider])
     check.say_findings(request.dataset, findings, listener)
     train = check.train_tokens(findings, prepared)
+    if (
+        request.max_cost is not None
+        and findings.splits[TRAIN].tokens.unknown_audio
+        and not prepared.mean_seconds(TRAIN)
+    ):
+        problem = f"max_cost {request.max_cost:g} cannot be held: {prepared.name} does not say how long its audio is"
+        raise UserError(f"{problem}; leave --max_cost out, or prepare the dataset again")
     priced = check.estimate(train, request, check.prices_of(request))
     if not findings.ok:
         report = CheckReport.of(findings, priced)
@@ -115,6 +139,22 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
     if request.max_cost is not None:
         priced.refuse_over(request.max_cost)
     return priced
+
+
+def _tried_dataset(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> Attempt:
+    """Checks the dataset as before a job, and estimates the cost."""
+    try:
+        detail, outcome = _check(request, plans, prepared, listener).line(), OK
+    except (NotAcceptedError, UserError) as fault:
+        detail, outcome = str(fault), WRONG
+    return preflight.said(Attempt("dataset", outcome, detail), listener)
+
+
+def _tried(
+    request: TuneRequest, job_request: TuningRequest, folder: str, prepared: Dataset, listener: Listener
+) -> tuple[Attempt, ...]:
+    with service.api_endpoint(request, prepared, listener) as url:
+        return tuple(preflight.tried(request, job_request, folder, url, listener))
 
 
 def _submit(
@@ -129,7 +169,10 @@ def _submit(
         tuner = open_tuner(request.provider, job_request.project, job_request.location, url)
         patience = Patience(request.wait_for_quota, request.timeout, clock, request.allow_second_job)
 
+        _refuse_deleted(request, job_request, prepared, listener)
+
         def refuse() -> None:
+            _refuse_other_base(tuner, job_request, PROVIDERS[request.provider])
             _refuse_another(request, job_request, prepared, listener, url)
 
         job = submit.submit_once(tuner, job_request, prepared, listener.say, patience, estimate, refuse)
@@ -137,6 +180,15 @@ def _submit(
             return JobReport.of(job)
         pace = service.pace(request, request.timeout, clock)
         return follow(tuner, job, prepared, listener, pace, request.default_checkpoint)
+
+
+def _refuse_deleted(request: TuneRequest, job_request: TuningRequest, prepared: Dataset, listener: Listener) -> None:
+    """Refuses to tune anew what was tuned, paid and deleted, unless it is asked for."""
+    earlier = runs.find(prepared, job_request)
+    if earlier is not None and earlier.deletion is not None:
+        if not request.another:
+            raise UserError(f"{earlier.deleted}; add --another to tune it again, which is paid again")
+        listener.say(f"{earlier.deleted}; it is tuned again")
 
 
 def _refuse_another(
@@ -222,6 +274,42 @@ def _join(prepared: Dataset, plans: list[join.Plan], folder: str, listener: List
         verb = "reused" if reused else "joined"
         uri = prepared.shown(plan.joined.uri)
         listener.say(f"{verb} {uri} ({plan.joined.examples:,} examples, {plan.joined.bytes:,} bytes)")
+
+
+def _refuse_read(
+    request: TuneRequest, job_request: TuningRequest, prepared: Dataset, plans: Sequence[join.Plan], folder: str
+) -> None:
+    """Refuses to write other examples over the files of a job that goes on, and may not have read them yet.
+
+    Raises:
+      UserError: there is such a job.
+    """
+    for run in runs.of(prepared):
+        job, submitted = run.note.job, run.note.request
+        others = submitted.train_uri == job_request.train_uri and submitted.fingerprint != job_request.fingerprint
+        goes_on = not request.another if job is None else not job.ended
+        if others and goes_on and not join.is_joined(prepared, plans, folder):
+            ends = f"cliptune watch or cancel {request.dataset} --run {run.name}"
+            problem = f"run {run.name} tunes on {prepared.shown(job_request.train_uri)}, as the dataset was before"
+            raise UserError(f"{problem}; wait for its end ({ends}), for its files would be written over")
+
+
+def _refuse_other_base(tuner: Tuner, job_request: TuningRequest, provider: Provider) -> None:
+    """Refuses to price a tuned model by another base model than its own.
+
+    Raises:
+      UserError: the service lists the job that made it, with another base model.
+    """
+    model = (job_request.from_model or "").partition("@")[0]
+    if not model:
+        return
+    made = next((job for job in tuner.jobs() if (job.tuned_model or "").partition("@")[0] == model), None)
+    if made is None or not made.base_model:
+        return
+    base = made.base_model.rpartition("/")[2]
+    if base in provider.models and base != job_request.base_model:
+        problem = f"from_model was tuned from {base}, and the estimate is that of {job_request.base_model}"
+        raise UserError(f"{problem}; add --base_model {base}")
 
 
 def _request(

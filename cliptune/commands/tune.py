@@ -21,6 +21,7 @@ Join the shards of a dataset, check them, print what it will cost, submit the
 tuning job and watch it to its end.
 
   cliptune tune dataset --emulator                                  nothing leaves this machine
+  cliptune tune gs://bucket/dataset --project P --preflight         what would fail, before it costs
   cliptune tune gs://bucket/dataset --project P --dry_run           the exact request, not sent
   cliptune tune gs://bucket/dataset --project P --epochs 3 --max_cost 20
   cliptune tune dataset --project P --staging_location gs://bucket/staging
@@ -41,7 +42,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     _add_job(parser.add_argument_group("job"))
     waiting = parser.add_argument_group("waiting")
-    waiting.add_argument("--dry_run", action="store_true", help="print the exact request and stop")
+    waiting.add_argument("--dry_run", action="store_true", help="print the exact request, after a preflight, and stop")
+    waiting.add_argument(
+        "--preflight", action="store_true", help="try dataset, bucket, service and model, send nothing, and stop"
+    )
     waiting.add_argument("--no_watch", action="store_true", help="return once the job is accepted")
     waiting.add_argument(
         "--wait_for_quota", action="store_true", help="wait while another job fills the quota (usually one a project)"
@@ -52,7 +56,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="after a lost answer, send again at once instead of looking for the job for ten minutes; may pay twice",
     )
     waiting.add_argument(
-        "--another", action="store_true", help="send it although another job of this dataset goes on; both are paid"
+        "--another",
+        action="store_true",
+        help="send it although another job of this dataset goes on, or its model was deleted; each is paid",
     )
     add_waiting(waiting)
     service = parser.add_argument_group("service")
@@ -63,7 +69,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def _add_job(job: argparse._ArgumentGroup) -> None:
     job.add_argument("--adapter_size", type=int, metavar="N", help="1, 2, 4, 8 or 16 (default: the service's own)")
     job.add_argument(
-        "--learning_rate_multiplier", type=number, metavar="F", help="of the service's own rate (default: 1)"
+        "--learning_rate_multiplier",
+        type=number,
+        metavar="F",
+        help="of the service's own rate, 0.01 to 100 (default: 1)",
     )
     job.add_argument("--no_validation", action="store_true", help="leave the validation split out")
     job.add_argument("--display_name", metavar="TEXT", help="name of the tuned model (default: made up)")
@@ -99,6 +108,7 @@ def stopped(request: TuneRequest) -> str:
 def run(request: TuneRequest, console: Console) -> Exit:
     """Tunes and prints the job, or the HTTP request of a dry run, or the report of a dataset with errors."""
     from tuning import tune  # noqa: PLC0415 -- the service's client takes seconds to import
+    from tuning.preflight import PreflightReport  # noqa: PLC0415
 
     try:
         report = tune.run(request, console)
@@ -106,8 +116,8 @@ def run(request: TuneRequest, console: Console) -> Exit:
         print_json(fault.report)
         return Exit.FAILED
     print_json(report)
-    if isinstance(report, tune.DryRun):
-        return Exit.DONE
+    if isinstance(report, tune.DryRun | PreflightReport):
+        return Exit.DONE if report.ok else Exit.FAILED
     if request.no_watch and not report.ended:
         again = f"cliptune watch {request.dataset}{request.same_service}"
         console.say(f"accepted: {report.name} ({report.state}); follow it with {again}")

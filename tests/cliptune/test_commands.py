@@ -65,7 +65,7 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     assert (status, job["state"], len(job["checkpoints"])) == (0, "SUCCEEDED", 2)
     assert server.NOTICE in stderr
     noted = json.loads(job_file(out).read_text())["job"]
-    assert {**noted, "dropped": [], "format_version": 1} == job
+    assert {**noted, "dropped": [], "deleted": None, "format_version": 1} == job
     again, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
     assert (again, only_json(stdout)) == (0, job)
     assert "reused" in stderr

@@ -132,9 +132,10 @@ BESIDE_TUNE = {
 }
 # There is one provider, and no other dataset here.
 REFUSED = {"dataset", "--max_cost", "--provider"}
-# What they decide comes after the request is made: test_job_commands or test_runs has each; who pays is test_gcs's.
+# What they decide comes after the request is made: test_job_commands, test_runs or test_preflight has each; who pays is
+# test_gcs's.
 AFTER_THE_REQUEST = {
-    *("--another", "--dry_run", "--no_watch", "--wait_for_quota"),
+    *("--another", "--dry_run", "--preflight", "--no_watch", "--wait_for_quota"),
     *("--allow_second_job", "--timeout", "--billing_project"),
 }
 

@@ -16,6 +16,7 @@ from tuning.providers import PROVIDERS
 from tuning.requests import (
     CancelRequest,
     CheckRequest,
+    DeleteRequest,
     JobsRequest,
     PredictRequest,
     Request,
@@ -32,6 +33,7 @@ PLAIN = {
     "watch": (["dataset"], WatchRequest, "tuning"),
     "jobs": ([], JobsRequest, "tuning"),
     "cancel": (["dataset"], CancelRequest, "tuning"),
+    "delete": (["dataset"], DeleteRequest, "tuning"),
     "predict": (["dataset", "--audio=b.wav"], PredictRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }

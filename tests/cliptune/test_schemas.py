@@ -31,12 +31,16 @@ COMMANDS = [
     ("check broken.jsonl", "stdout-check"),
     ("tune out --emulator --dry_run", "stdout-dry-run"),
     ("tune out --emulator --dry_run --default_checkpoint 1", "stdout-dry-run"),
+    ("tune out --emulator --preflight", "stdout-preflight"),
     ("tune out --emulator", "stdout-job"),
     ("watch out --emulator", "stdout-job"),
     ("jobs out --emulator", "stdout-jobs"),
     ("cancel out --emulator", "stdout-job"),
     ("predict out --emulator", "stdout-predict"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
+    ("delete out --emulator --yes", "stdout-delete"),
+    ("jobs out --emulator", "stdout-jobs"),
+    ("watch out --emulator", "stdout-job"),
     ("tune out --api_endpoint=URL --epochs 2", "stdout-job"),  # of which one example is left out
 ]
 FILES = {

@@ -348,8 +348,8 @@ def test_ctrl_c_keeps_the_answers(run, out, monkeypatch):
     run("tune", out, "--emulator")
     real = questions.ask_split
 
-    def interrupted(asked, prepared, split, limit, known, answered):
-        real(asked, prepared, split, 1, known, answered)
+    def interrupted(asked, prepared, split, limit, known, *answered):
+        real(asked, prepared, split, 1, known, *answered)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(questions, "ask_split", interrupted)

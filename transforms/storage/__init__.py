@@ -28,13 +28,13 @@ from transforms.errors import (
     UserError,
 )
 from transforms.storage import local, opening, uris
-from transforms.storage.base import MARKS, Backend, Guard, ListedObject, Status, Version, crc32c
+from transforms.storage.base import MARKS, Access, Backend, Guard, ListedObject, Status, Version, crc32c
 from transforms.storage.confined import Confined
 
 if TYPE_CHECKING:
     from transforms.storage.gcs import Gcs
 
-__all__ = ["MARKS", "Guard", "ListedObject", "Status", "Storage", "Version", "crc32c"]
+__all__ = ["MARKS", "Access", "Guard", "ListedObject", "Status", "Storage", "Version", "crc32c"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +283,18 @@ class Storage:
           UserError, StorageError: as `open_read`.
         """
         return self._gcs().list_objects(folder, at_most)
+
+    def access(self, uri: str) -> Access | None:
+        """What this account may do in the bucket of a URI, and where that lies; None without any credentials.
+
+        Raises:
+          UserError: there is no such bucket, or the credentials are not valid.
+          StorageError: no answer.
+        """
+        from transforms.storage import gcs_access  # noqa: PLC0415 -- who has only local files needs no client
+        from transforms.storage.gcs_client import GcsClient  # noqa: PLC0415
+
+        return gcs_access.look(GcsClient(self.billing_project), uri)
 
     def version(self, uri: str) -> Version | None:
         """The length and crc32c of an object in gs://, which need not be fetched for it.

@@ -16,6 +16,29 @@ from transforms.errors import OvertakenError
 _Crc32c: Any = google_crc32c.Checksum  # which says nothing of its types
 
 
+# What an account needs in a bucket, to read files and to write them.
+READS = ("storage.objects.get", "storage.objects.list")
+WRITES = ("storage.objects.create", "storage.objects.delete")
+READER, WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an account is told of a bucket.
+
+    Attributes:
+      missing: permissions of `READS` and `WRITES` that the account lacks.
+      location: "US-CENTRAL1", "EU", …; None if the account may not look at the bucket itself.
+      project_number: of the bucket's project; None likewise.
+      readers: members of the roles that let them read objects; None if the account may not read who has which role.
+    """
+
+    missing: tuple[str, ...]
+    location: str | None
+    project_number: str | None
+    readers: frozenset[str] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Whose a folder is. A guarded write or deletion takes effect only while that is so.

@@ -24,13 +24,13 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from transforms.errors import StorageError, UserError
+from transforms.storage.base import READER, WRITER
 from transforms.storage.uris import GCS_SCHEME, MAX_NAME_BYTES, shown
 
 TIMEOUT = (3.05, 30.0)  # seconds to connect, seconds between two bytes
 RETRY = DEFAULT_RETRY.with_timeout(120)  # a dead endpoint once cost 120 s for one try: this bounds all of them
 # Connections kept open for later requests. The usual ten would make each further request begin with a handshake.
 CONNECTIONS = 64
-READER, WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
 BILLED = "roles/serviceusage.serviceUsageConsumer"
 
 T = TypeVar("T")

@@ -27,10 +27,12 @@ class EmulatorError(Exception):
     Attributes:
       code: HTTP status.
       message: text for people.
+      status: name of the error; "" for the usual one of the code.
     """
 
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: int, message: str, status: str = "") -> None:
+        super().__init__(code, message, status)
+        self.status = status
         self.code = code
         self.message = message
 
@@ -52,6 +54,8 @@ class Jobs:
         self._lists = 0
         self._lists_before: dict[str, int] = {}  # lists that were asked for before a job was created, by job
         self._jobs: dict[str, Tree] = _load(state_uri, storage) if state_uri is not None else {}
+        for job in self._jobs.values():
+            gone(job)  # kept by an earlier version, it lacks the field
 
     def create(self, parent: str, body: Tree) -> Tree:
         """Accepts a job, or refuses what the service is documented to refuse at once."""
@@ -72,19 +76,20 @@ class Jobs:
             "updateTime": now(),
         }
         self._lists_before[job["name"]] = self._lists
-        return self._save(job)
+        job[training.OWN] = self._version(body)
+        return _shown(self._save(job))
 
     def get(self, name: str) -> Tree:
         """The job, one state further than at the last call."""
         job = self._find(name)
         if job["state"] in _ENDED:
-            return job
+            return _shown(job)
         job["updateTime"] = now()
         if job["state"] == "JOB_STATE_CANCELLING":
             job.update(state="JOB_STATE_CANCELLED", endTime=now())
         else:
             self._advance(job)
-        return self._save(job)
+        return _shown(self._save(job))
 
     def _advance(self, job: Tree) -> None:
         """Moves a job one state on. After the last state, the files are read and the job ends."""
@@ -113,7 +118,7 @@ class Jobs:
         first, shown = int(start or 0), int(empty or 0)
         if shown < self._stage.scenario.empty_pages:
             return {"nextPageToken": f"{first}-{shown + 1}"}
-        page: Tree = {"tuningJobs": jobs[first : first + size]}
+        page: Tree = {"tuningJobs": [_shown(job) for job in jobs[first : first + size]]}
         return {**page, "nextPageToken": f"{first + size}"} if first + size < len(jobs) else page
 
     def _listed(self, name: str) -> bool:
@@ -143,17 +148,17 @@ class Jobs:
     def training(self, model: str) -> tuple[str | None, str]:
         """The training file and the job of a tuned endpoint; None and "" for a base model."""
         if "/publishers/google/models/" in model:
-            self._refuse_base(model)
+            self.refuse_base(model)
             return None, ""
         for job in self._jobs.values():
             tuned = job.get("tunedModel") or {}
             if model == tuned.get("model", "").partition("@")[0]:
                 raise EmulatorError(400, f"{model} is a model; generateContent takes its endpoint")
-            if model in (tuned.get("endpoint"), *(point["endpoint"] for point in tuned.get("checkpoints", []))):
+            if model in endpoints_of(job) and model not in gone(job):
                 return str(job["supervisedTuningSpec"]["trainingDatasetUri"]), str(job["name"])
         raise EmulatorError(404, f"{model} was not found")
 
-    def _refuse_base(self, model: str) -> None:
+    def refuse_base(self, model: str) -> None:
         """Answers 404 for a base model that does not answer here. Lenient scenarios ask every model everywhere."""
         place, _, name = model.partition("/publishers/google/models/")
         location, known = place.rpartition("/")[2], models.MODELS.get(name)
@@ -178,10 +183,26 @@ class Jobs:
             raise EmulatorError(400, f"Checkpoint {wanted} does not exist.")
         return str(job["baseModel"])
 
+    def tuned(self) -> list[Tree]:
+        """The jobs that have made a model, which a caller may change and `keep`."""
+        return [job for job in self._jobs.values() if (job.get("tunedModel") or {}).get("model")]
+
+    def keep(self, job: Tree) -> None:
+        """Keeps what was changed of a job."""
+        self._save(job)
+
+    def _version(self, body: Tree) -> Tree:
+        """Which version of which model a job makes: the next one of the model that it tunes further, or a model."""
+        if not body.get("preTunedModel"):
+            return {"model": None, "version": 1, "gone": []}
+        model = str(_camel(body["preTunedModel"]).get("tunedModelName")).partition("@")[0]
+        versions = [job[training.OWN]["version"] for job in self._jobs.values() if model in _model_of(job)]
+        return {"model": model, "version": max(versions, default=0) + 1, "gone": []}
+
     def _of_model(self, model: str) -> Tree:
         for job in self._jobs.values():
             name = (job.get("tunedModel") or {}).get("model", "")
-            if name and model in (name, name.partition("@")[0]):
+            if name and name not in gone(job) and model in (name, name.partition("@")[0]):
                 return job
         raise EmulatorError(404, f"{model} was not found")
 
@@ -209,6 +230,29 @@ class Jobs:
         if self._state_uri is not None:
             self._storage.write_bytes(self._state_uri, orjson.dumps(self._jobs, option=orjson.OPT_INDENT_2))
         return job
+
+
+def gone(job: Tree) -> list[str]:
+    """What was deleted of a job: names of endpoints and of the model, and endpoints with "!" behind that are empty."""
+    found: list[str] = job.setdefault(training.OWN, {"model": None, "version": 1, "gone": []})["gone"]
+    return found
+
+
+def endpoints_of(job: Tree) -> list[str]:
+    """The endpoints of a job, each once."""
+    tuned = job.get("tunedModel") or {}
+    named = [tuned.get("endpoint"), *(point["endpoint"] for point in tuned.get("checkpoints", []))]
+    return list(dict.fromkeys(endpoint for endpoint in named if endpoint))
+
+
+def _model_of(job: Tree) -> tuple[str | None, str]:
+    """The model of which a job makes a version, before and after it was made."""
+    return job[training.OWN]["model"], (job.get("tunedModel") or {}).get("model", "").partition("@")[0]
+
+
+def _shown(job: Tree) -> Tree:
+    """The job without what is the emulator's own."""
+    return {name: value for name, value in job.items() if name != training.OWN}
 
 
 def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:

@@ -14,7 +14,7 @@ import pydantic
 from transforms.errors import UserError
 from transforms.storage import Storage, uris
 
-METHODS = ("create", "get", "list", "cancel", "update", "generate")
+METHODS = ("create", "get", "list", "cancel", "update", "generate", "count", "read", "undeploy", "delete", "operation")
 WALK = ("QUEUED", "PENDING", "RUNNING")
 STATES = ("QUEUED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "UPDATING")
 # The HTTP statuses that an emulated fault may have, with the documented names.
@@ -79,6 +79,11 @@ class Scenario(_Strict):
       drop: lines of the training file, from 1, that are left out of the tuning.
       listed_after: a new job is in none of so many lists after it was created, as if the list were late.
       empty_pages: empty pages, each with the token of the next, before every page of a list of jobs.
+      operation_reads: how often an operation is read before it is done. Like a job, it moves on when it is read.
+      operation_error: message with which operations end, without effect; None if they do what they say.
+      deployed_for: after it was undeployed, a model is called deployed for so many requests to delete it.
+      billed: the tokens that are billed, as a multiple of those counted in the training file.
+      disabled: whether the API is not enabled in any project: every request is refused as the service does.
       strict: whether all is refused that the documentation and users say is refused. Without, a base model answers in
         every location, a tuned model lies where it was tuned and is tuned further anywhere, closed models are tuned,
         files are looked at only when a job ends, and questions may have several recordings.
@@ -93,6 +98,11 @@ class Scenario(_Strict):
     drop: tuple[int, ...] = ()
     listed_after: int = pydantic.Field(default=0, ge=0)
     empty_pages: int = pydantic.Field(default=0, ge=0)
+    operation_reads: int = pydantic.Field(default=0, ge=0)
+    operation_error: str | None = None
+    deployed_for: int = pydantic.Field(default=0, ge=0)
+    billed: float = pydantic.Field(default=1.0, ge=0, le=1e6, allow_inf_nan=False)
+    disabled: bool = False
     strict: bool = True
     tuned_before: bool = False
 

@@ -5,7 +5,7 @@ With it, every command can be tried or tested without an account:
     cliptune emulator --port 8085
     cliptune tune dataset --api_endpoint=http://127.0.0.1:8085
 
-The emulator creates, gets, lists and cancels jobs. It reads the JSONL files of
+The emulator creates, gets, lists and cancels jobs, and deletes what they made. It reads the JSONL files of
 a job (local paths, or gs:// through STORAGE_EMULATOR_HOST) and refuses what
 Vertex AI is documented to refuse. A job moves one state on each time it is read.
 The "tuned model" repeats the texts of its training recordings. For any other
@@ -40,9 +40,27 @@ from tuning.emulator import bodies, scenario
 from tuning.emulator.connections import Connection
 from tuning.emulator.jobs import EmulatorError, Jobs
 from tuning.emulator.model import answer
+from tuning.emulator.resources import Resources
 from tuning.emulator.scenario import STATUS_NAMES, Scenario, Stage
 
 NOTICE = "this is an emulator of the tuning service: it trains nothing, costs nothing and predicts nothing"
+# What Google's services answer where an API is not enabled.
+DISABLED = {
+    "error": {
+        "code": 403,
+        "message": "Vertex AI API has not been used in project 123 before or it is disabled. Enable it by visiting "
+        "https://console.developers.google.com/apis/api/aiplatform.googleapis.com/overview?project=123 then retry.",
+        "status": "PERMISSION_DENIED",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "SERVICE_DISABLED",
+                "domain": "googleapis.com",
+                "metadata": {"consumer": "projects/123", "service": "aiplatform.googleapis.com"},
+            }
+        ],
+    }
+}
 _OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 # A proxy's form of a request line: http://HOST/PATH.
 _ABSOLUTE = re.compile(r"/?(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?P<host>[^/?#]*)(?P<path>/.*)?")
@@ -72,6 +90,7 @@ def application(
     """
     stage = Stage(played or Scenario())
     jobs = Jobs(state_uri, stage, storage)
+    resources = Resources(jobs, stage)
     lock = threading.Lock()  # handlers run in threads and share the jobs
     held = bodies.Held()
 
@@ -85,7 +104,7 @@ def application(
                     respond = functools.partial(_answered, handler, request, body, lock)
                     return await run_in_threadpool(_played, stage, method, respond)
             except EmulatorError as fault:
-                return _refusal(fault.code, fault.message, last=True)
+                return _refusal(fault, last=True)
 
         return endpoint
 
@@ -109,6 +128,17 @@ def application(
         model = f"{_parent(request)}/{request.path_params['model']}"
         return answer(*jobs.training(model), model, body, storage, stage.scenario.strict)
 
+    def count(request: Request, body: Tree) -> Tree:
+        jobs.refuse_base(f"{_parent(request)}/{request.path_params['model']}")
+        return {"totalTokens": 1, "totalBillableCharacters": 1}
+
+    def of(change: Callable[..., Tree], kind: str, with_body: bool = False) -> Callable[[Request, Tree], Tree]:
+        def handle(request: Request, body: Tree) -> Tree:
+            name = f"{_parent(request)}/{kind}/{request.path_params['name']}"
+            return change(name, body) if with_body else change(name)
+
+        return handle
+
     async def control(request: Request) -> Response:
         if request.method == "PUT":
             try:
@@ -116,7 +146,7 @@ def application(
                     content = await _content(request, more)
                 stage.play(scenario.parse(content, "of the request"))
             except (EmulatorError, UserError) as fault:
-                return _refusal(400, str(fault))
+                return _refusal(EmulatorError(400, str(fault)))
         return JSONResponse(stage.as_dict())
 
     return Starlette(
@@ -127,6 +157,24 @@ def application(
             Route(f"{_PARENT}/tuningJobs/{{job}}:cancel", guarded("cancel", cancel), methods=["POST"]),
             Route(f"{_PARENT}/tuningJobs/{{job}}", guarded("get", get), methods=["GET"]),
             Route(f"{_PARENT}/models/{{model}}", guarded("update", update, bodies.Update), methods=["PATCH"]),
+            *(
+                Route(f"{_PARENT}/{kind}/{{name}}{custom}", guarded(counted, of(change, kind, body)), methods=[method])
+                for method, kind, custom, counted, change, body in (
+                    ("GET", "models", ":listVersions", "read", resources.versions, False),
+                    ("GET", "models", "", "read", resources.model, False),
+                    ("GET", "endpoints", "", "read", resources.endpoint, False),
+                    ("POST", "endpoints", ":undeployModel", "undeploy", resources.undeploy, True),
+                    ("DELETE", "endpoints", "", "delete", resources.delete_endpoint, False),
+                    ("DELETE", "models", ":deleteVersion", "delete", resources.delete_version, False),
+                    ("DELETE", "models", "", "delete", resources.delete_model, False),
+                    ("GET", "operations", "", "operation", resources.operation, False),
+                )
+            ),
+            Route(
+                f"{_PARENT}/{{model:path}}:countTokens",
+                guarded("count", count, bodies.Generate),
+                methods=["POST"],
+            ),
             Route(
                 f"{_PARENT}/{{model:path}}:generateContent",
                 guarded("generate", generate, bodies.Generate),
@@ -157,7 +205,7 @@ class OwnRequests:
         problem = _foreign(scope, absolute) if scope["type"] == "http" else ""
         if absolute is not None:
             scope = {**scope, "path": absolute["path"] or "/"}
-        await (_refusal(403, problem) if problem else self._app)(scope, receive, send)
+        await (_refusal(EmulatorError(403, problem)) if problem else self._app)(scope, receive, send)
 
 
 def _foreign(scope: Scope, absolute: re.Match[str] | None) -> str:
@@ -197,7 +245,8 @@ async def _content(request: Request, more: Callable[[int], None]) -> bytes:
 
 async def _no_such_route(request: Request, fault: Exception) -> Response:
     code = fault.status_code if isinstance(fault, HTTPException) else 404
-    return _refusal(code if code in STATUS_NAMES else 404, f"{request.method} {request.url.path} was not found")
+    problem = f"{request.method} {request.url.path} was not found"
+    return _refusal(EmulatorError(code if code in STATUS_NAMES else 404, problem))
 
 
 def _parent(request: Request) -> str:
@@ -207,13 +256,15 @@ def _parent(request: Request) -> str:
 def _played(stage: Stage, method: str, respond: Callable[[], Response]) -> Response:
     """The answer to a request, or the scenario's fault in its place."""
     fault = stage.fault(method)
+    if stage.scenario.disabled:
+        return JSONResponse(DISABLED, 403)
     if fault is None:
         return respond()
     stage.sleep(fault.delay)
     if fault.cut == "before":
         return CutResponse()
     if fault.status is not None:
-        return _refusal(fault.status, "The emulator's scenario says so.")
+        return _refusal(EmulatorError(fault.status, "The emulator's scenario says so."))
     response = respond()
     return CutResponse() if fault.cut == "after" else response
 
@@ -223,15 +274,17 @@ def _answered(handler: Callable[[Request, Tree], Tree], request: Request, body: 
         with lock:
             return JSONResponse(handler(request, body))
     except EmulatorError as fault:
-        return _refusal(fault.code, fault.message)
+        return _refusal(fault)
     except (StorageError, UserError) as fault:  # its own jobs cannot be kept
-        return _refusal(503, str(fault))
+        return _refusal(EmulatorError(503, str(fault)))
 
 
-def _refusal(code: int, message: str, last: bool = False) -> Response:
+def _refusal(fault: EmulatorError, last: bool = False) -> Response:
     """The refusal in Google's form; `last`: the rest of a request that was not read is not waited for."""
+    status = fault.status or STATUS_NAMES[fault.code]
     headers = {"connection": "close"} if last else None
-    return JSONResponse({"error": {"code": code, "message": message, "status": STATUS_NAMES[code]}}, code, headers)
+    tree = {"error": {"code": fault.code, "message": fault.message, "status": status}}
+    return JSONResponse(tree, fault.code, headers)
 
 
 @contextmanager

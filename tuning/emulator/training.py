@@ -26,6 +26,9 @@ _NAMED_DROPPED = 100
 _GCS_EMULATOR = "STORAGE_EMULATOR_HOST"
 _AUDIO_FIELD = re.compile(rb'"(?:inline_?|file_?)[dD]ata"\s*:')
 
+# The field of a job that is the emulator's own: the model of which it makes a version, and what was deleted since.
+OWN = "emulator"
+
 Tree = dict[str, Any]
 
 
@@ -150,11 +153,12 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: S
     ]
     if job["supervisedTuningSpec"].get("exportLastCheckpointOnly"):
         checkpoints = checkpoints[-1:]
+    model, version = job[OWN]["model"] or f"{parent}/models/{number}", job[OWN]["version"]
     named = dict(itertools.islice(dropped.items(), _NAMED_DROPPED))
     job.update(
         state="JOB_STATE_SUCCEEDED",
         tunedModel={
-            "model": f"{parent}/models/{number}@1",
+            "model": f"{model}@{version}",
             "endpoint": checkpoints[-1]["endpoint"],
             "checkpoints": checkpoints,
         },
@@ -162,7 +166,7 @@ def _succeed(job: Tree, findings: Findings, dropped: dict[int, str], scenario: S
             "supervisedTuningDataStats": {
                 "tuningDatasetExampleCount": str(train.examples),
                 "tuningStepCount": str(epochs * steps),
-                "totalBillableTokenCount": str(train.tokens.expected),
+                "totalBillableTokenCount": str(round(train.tokens.expected * scenario.billed)),
                 "totalTruncatedExampleCount": str(len(dropped)),
                 "truncatedExampleIndices": [str(line) for line in named],
                 "droppedExampleReasons": list(named.values()),

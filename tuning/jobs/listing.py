@@ -26,11 +26,13 @@ class JobList:
       jobs: the newest first.
       runs: the runs of the dataset: the name of each run's job by the name of the run, the newest first; {} without a
         dataset.
+      deleted: when the models of runs were deleted, ISO 8601, by the name of the run.
       format_version: version of these fields.
     """
 
     jobs: tuple[TuningJob, ...]
     runs: dict[str, str] = field(default_factory=dict)
+    deleted: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,14 +52,18 @@ def run(request: JobsRequest, listener: Listener = SILENT) -> JobList:
     with service.api_endpoint(request, prepared, listener) as url:
         tuner = open_tuner(request.provider, project, location, url)
         found = tuple(itertools.islice(tuner.jobs(), request.limit))
-    known = {run.job.name: run.name for run in runs.of(prepared) if run.note.job is not None} if prepared else {}
+    of_dataset = [run for run in runs.of(prepared) if run.note.job is not None] if prepared else []
+    known = {run.job.name: run.name for run in of_dataset}
+    deleted = {run.name: run.deletion.time for run in of_dataset if run.deletion is not None}
     for job in found:
         name = f"  run {known[job.name]}" if job.name in known else ""
+        if known.get(job.name) in deleted:
+            name += f" (its model was deleted on {deleted[known[job.name]]:.10})"
         listener.say(f"{job.create_time or '':.19}  {watch.line(job)}  {job.display_name or ''}{name}")
     for fault in runs.damaged(prepared).values() if prepared else ():
         listener.say(f"warning: {fault}")
     listener.say(f"jobs in {project}, {location}: {len(found):,}")
-    return JobList(found, {run: job for job, run in reversed(known.items())})
+    return JobList(found, {run: job for job, run in reversed(known.items())}, deleted)
 
 
 def _place(request: JobsRequest, prepared: Dataset | None) -> tuple[str, str]:

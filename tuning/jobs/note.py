@@ -14,6 +14,29 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """That the tuned model of a job was deleted.
+
+    Attributes:
+      job: resource name of the job.
+      model: resource name of its model; "" if it had none.
+      endpoints: at which it was deployed.
+      time: of the deletion, ISO 8601.
+      created: when the job was created, which tells it from one of the same name of an emulator that was started anew.
+    """
+
+    job: str
+    model: str
+    endpoints: tuple[str, ...]
+    time: str
+    created: str | None = None
+
+    def is_of(self, job: TuningJob) -> bool:
+        """Whether it is the model of this job that was deleted."""
+        return (self.job, self.created) == (job.name, job.create_time)
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """The contents of `job.json`.
 
@@ -23,6 +46,7 @@ class Note:
       job: the job as last seen; None while it is not known whether the job was created.
       format_version: version of the file.
       estimate: what the job was estimated to cost before it was sent; None in notes of earlier versions.
+      deleted: the jobs of this request whose models were deleted.
       failed: HTTP status of an answer that does not tell whether the job was created; left out without one.
     """
 
@@ -31,6 +55,7 @@ class Note:
     job: TuningJob | None
     format_version: int = FORMAT_VERSION
     estimate: Estimate | None = None
+    deleted: tuple[Deletion, ...] = ()
     failed: int | None = field(default=None, metadata={records.LEFT_OUT: True})
 
     def __post_init__(self) -> None:

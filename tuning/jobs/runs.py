@@ -15,7 +15,7 @@ from transforms.listener import SILENT, Listener
 from tuning.cost import Estimate
 from tuning.dataset import DAMAGES, Dataset, damage
 from tuning.jobs import note
-from tuning.jobs.note import JOB_FILE, Note
+from tuning.jobs.note import JOB_FILE, Deletion, Note
 from tuning.providers.base import TuningJob, TuningRequest
 
 RUNS_FOLDER = "runs"
@@ -50,6 +50,17 @@ class Run:
             problem = f"run {self.name} was sent, and it is not known whether it has a job"
             raise UserError(f"{problem}; run its cliptune tune again, or name another run by --run")
         return self.note.job
+
+    @property
+    def deletion(self) -> Deletion | None:
+        """That the model of the run's job was deleted; None if it was not, as far as is known here."""
+        job = self.note.job
+        return next((one for one in self.note.deleted if job is not None and one.is_of(job)), None)
+
+    @property
+    def deleted(self) -> str:
+        """That the model was deleted, as a sentence; "" if it was not."""
+        return f"the model of run {self.name} was deleted on {self.deletion.time:.10}" if self.deletion else ""
 
 
 def name_of(request: TuningRequest) -> str:
@@ -156,7 +167,7 @@ def pick(prepared: Dataset, name: str | None, finished: bool = False, listener: 
 
 
 def _answers(run: Run) -> bool:
-    return run.note.job is not None and run.note.job.answers
+    return run.note.job is not None and run.note.job.answers and run.deletion is None
 
 
 def _may_go_on(run: Run) -> bool:
@@ -206,12 +217,20 @@ def failed(prepared: Dataset, request: TuningRequest, code: int) -> None:
         _write(prepared, run.path, replace(run.note, failed=code))
 
 
+def deleted(prepared: Dataset, deletion: Deletion) -> None:
+    """Notes that the model of a job was deleted. All else that the run's note says stays."""
+    run = of_job(prepared, deletion.job)
+    if run is not None and run.deletion is None:
+        _write(prepared, run.path, replace(run.note, deleted=(*run.note.deleted, deletion)))
+
+
 def noted(prepared: Dataset, request: TuningRequest, job: TuningJob | None, estimate: Estimate | None = None) -> None:
     """Notes the job of a request; None while it is not known. What it was estimated to cost when it was sent stays."""
     before = find(prepared, request)
     earlier = before.note.estimate if before else None
+    deleted = before.note.deleted if before else ()
     path = before.path if before else _path_of(request)
-    _write(prepared, path, replace(note.of(request, job), estimate=earlier or estimate))
+    _write(prepared, path, replace(note.of(request, job), estimate=earlier or estimate, deleted=deleted))
 
 
 def _run(path: str, kept: Note) -> Run:

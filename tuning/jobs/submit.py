@@ -19,6 +19,7 @@ from tuning.dataset import Dataset
 from tuning.jobs import note, runs, turns
 from tuning.jobs.claims import ANSWERED, HELD, OVER, SENT, Claims, Step
 from tuning.jobs.clock import CLOCK, Clock, backoff, jittered
+from tuning.jobs.note import Deletion
 from tuning.providers.base import GOOD_ENDS, REQUEST_LABEL, Tuner, TuningJob, TuningRequest
 
 # After a lost answer, the new job may take a while to appear in the list of jobs: 40 s have been seen. These looks take
@@ -121,6 +122,9 @@ class _Submission:
         self.refuse = refuse
         self.claims = Claims(request, prepared.storage)
         self.start = patience.clock.now()
+        run = runs.find(prepared, request)
+        # Their models were deleted. Who sends the request again wants another one.
+        self.deleted = run.note.deleted if run else ()
 
     def over_in(self, seconds: float) -> bool:
         """Whether the longest wait would be over in so many seconds."""
@@ -159,7 +163,11 @@ class _Submission:
             if not fault.missing:
                 raise
             return None
-        return job if _counts(job) else None
+        return job if _counts(job, self.deleted) else None
+
+    def _labelled(self) -> TuningJob | None:
+        """The job that the service lists for this request, if it counts."""
+        return labelled(self.tuner, self.request.digest, self.deleted)
 
     def _claimed(self) -> TuningJob | Step:
         """The claim, held by this command; or the job of whoever held it before.
@@ -197,7 +205,7 @@ class _Submission:
         """The job of whoever took the last step: the one it names, or one that has appeared since."""
         if last is not None and last.state == ANSWERED and last.job is not None:
             return self._known(last.job)
-        return labelled(self.tuner, self.request.digest) if last is not None and last.state == SENT else None
+        return self._labelled() if last is not None and last.state == SENT else None
 
     def _seconds_left(self, last: Step | None) -> float:
         """How long the claim is still another's; 0 or less if it is free."""
@@ -218,7 +226,7 @@ class _Submission:
         before = self._note()
         try:
             # Another copy of the dataset may have submitted a job, which neither note nor claim know here.
-            listed = labelled(self.tuner, self.request.digest)
+            listed = self._labelled()
             sent = None if listed else self._announced(held, before)
         except BaseException:  # Ctrl-C too: nothing was sent, and nobody need wait
             with suppress(StorageError, UserError):
@@ -280,7 +288,7 @@ class _Submission:
         """
         for look in range(1, LOOKS + 1):
             try:
-                found = labelled(self.tuner, self.request.digest)
+                found = self._labelled()
             except ServiceError as list_fault:
                 if not list_fault.transient:
                     raise
@@ -305,12 +313,19 @@ def _told(last: Step | None, left: float) -> str:
     return f"{problem}: looking for it for {rest} more, then sending again (--allow_second_job sends at once)"
 
 
-def labelled(tuner: Tuner, digest: str) -> TuningJob | None:
-    """The newest job of a request that counts, as the list has it; None without one."""
+def labelled(tuner: Tuner, digest: str, deleted: tuple[Deletion, ...] = ()) -> TuningJob | None:
+    """The newest job of a request that counts, as the list has it; None without one.
+
+    Args:
+      tuner: the service.
+      digest: of the request.
+      deleted: jobs whose models were deleted.
+    """
     found = (job for job in tuner.jobs() if job.labels.get(REQUEST_LABEL) == digest)
-    return next(filter(_counts, found), None)
+    return next((job for job in found if _counts(job, deleted)), None)
 
 
-def _counts(job: TuningJob) -> bool:
-    """Whether a job is running or has succeeded. A failed job does not count: it may be tried again."""
-    return job.state in GOOD_ENDS or not (job.ended or job.state == "CANCELLING")
+def _counts(job: TuningJob, deleted: tuple[Deletion, ...]) -> bool:
+    """Whether a job has, or may have, a model. A failed one does not count: it may be tried again."""
+    goes_on = not (job.ended or job.state == "CANCELLING")
+    return (job.state in GOOD_ENDS or goes_on) and not any(one.is_of(job) for one in deleted)

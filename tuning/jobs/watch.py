@@ -139,16 +139,19 @@ class JobReport(TuningJob):
 
     Attributes:
       dropped: the left-out examples that the service names.
+      deleted: when `cliptune delete` deleted the tuned model, ISO 8601; None if it did not.
       format_version: version of these fields.
     """
 
     dropped: tuple[Dropped, ...] = ()
+    deleted: str | None = None
     format_version: int = FORMAT_VERSION
 
     @classmethod
-    def of(cls, job: TuningJob, dropped: Sequence[Dropped] = ()) -> JobReport:
+    def of(cls, job: TuningJob, dropped: Sequence[Dropped] = (), deleted: str | None = None) -> JobReport:
         """The report of a job."""
-        return cls(**{field.name: getattr(job, field.name) for field in fields(TuningJob)}, dropped=tuple(dropped))
+        known = {field.name: getattr(job, field.name) for field in fields(TuningJob)}
+        return cls(**known, dropped=tuple(dropped), deleted=deleted)
 
 
 def run(request: WatchRequest, listener: Listener = SILENT, clock: Clock | None = None) -> JobReport:
@@ -173,14 +176,16 @@ def follow(
 ) -> JobReport:
     """Follows a job to its end, notes each change in its run, and names the examples that were left out."""
     job = watch(tuner, job, listener, pace, lambda seen: runs.update(prepared, seen))
-    if default_checkpoint and job.answers:
+    run = runs.of_job(prepared, job.name)
+    deletion = run.deletion if run and run.deletion and run.deletion.is_of(job) else None
+    if default_checkpoint and job.answers and deletion is None:
         job = _with_default_checkpoint(tuner, job, default_checkpoint)
         runs.update(prepared, job)
-    report = JobReport.of(job, dropped.dropped(job, prepared))
+    report = JobReport.of(job, dropped.dropped(job, prepared), deletion.time if deletion else None)
     _say_dropped(report, listener)
     if job.ended:
         _say_billed(job, prepared, listener)
-        listener.say(verdict(job))
+        listener.say(verdict(job) if run is None or deletion is None else run.deleted)
         if job.experiment:
             listener.say(f"its metrics are in the experiment {job.experiment}")
     return report

@@ -304,6 +304,78 @@ class Tuner(Protocol):
         """Asks a model and returns its answer."""
 
 
+# How an attempt has ended. What is unreachable was not tried, for want of an answer or of credentials.
+OK, NOT_TRIED, WRONG, UNREACHABLE = "ok", "not tried", "wrong", "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Something that was tried before a job is sent.
+
+    Attributes:
+      what: what was tried, in a word or two.
+      outcome: "ok", "not tried" or "wrong".
+      detail: what was found; why it was not tried; or what to do.
+    """
+
+    what: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTrial:
+    """What was tried of a service.
+
+    Attributes:
+      attempts: in order.
+      project_number: of the project that pays; None if nothing has told it.
+    """
+
+    attempts: tuple[Attempt, ...]
+    project_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A model that is deployed at an endpoint.
+
+    Attributes:
+      number: of the deployment, within its endpoint.
+      model: resource name of the model, perhaps with its version behind "@".
+      version: of the model; "" if the service does not say.
+    """
+
+    number: str
+    model: str
+    version: str = ""
+
+
+class Registry(Protocol):
+    """What a service keeps of the jobs that have ended: models with versions, and endpoints.
+
+    Every method raises `ServiceError`. One that changes something waits until it is done, and what is missing is.
+    """
+
+    def deployed(self, endpoint: str) -> tuple[Deployed, ...] | None:
+        """What is deployed at an endpoint; None if there is no such endpoint."""
+
+    def versions(self, model: str) -> tuple[str, ...] | None:
+        """The versions of a model, whose name has none; None if there is no such model."""
+
+    def undeploy(self, endpoint: str, deployed: Deployed) -> None:
+        """Takes a model off an endpoint."""
+
+    def delete_endpoint(self, endpoint: str) -> None:
+        """Deletes an endpoint at which nothing is deployed."""
+
+    def delete_model(self, model: str) -> None:
+        """Deletes a model with all its versions."""
+
+    def delete_version(self, model: str, version: str) -> None:
+        """Deletes one version of a model that has others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A tuning service: one row of `tuning.providers.PROVIDERS`. The SDK is imported by the functions that need it.
@@ -325,6 +397,12 @@ class Provider:
       check_line: returns the problems of a line, and its facts.
       parse: returns the example of a line, or raises SchemaError.
       open: returns the tuner of a project and a location; its last argument is the URL of another server, or None.
+      open_registry: returns the registry of all locations. Its arguments are the URL of another server, or None, and
+        what sleeps for so many seconds.
+      try_service: tries what can be tried of the service without sending a request; its arguments are the request,
+        whether a full quota would be waited for, and the URL of another server, or None.
+      agents: of the accounts with which the service reads, the form of their names and the name of one, by the number
+        of a project.
     """
 
     name: str
@@ -342,3 +420,6 @@ class Provider:
     check_line: Callable[[bytes, str], tuple[list[Problem], Facts]]
     parse: Callable[[bytes], Example]
     open: Callable[[str, str, str | None], Tuner]
+    open_registry: Callable[[str | None, Callable[[float], None]], Registry]
+    try_service: Callable[[TuningRequest, bool, str | None], ServiceTrial]
+    agents: Callable[[str], tuple[str, str]]

@@ -100,7 +100,7 @@ def test_a_job_ends_as_told(play, end):
     ("content", "told"),
     [
         ("{", "the file: Invalid JSON"),
-        ('{"faults": [{"method": "delete"}]}', "faults.0: method must be one of create, get, list, cancel, update"),
+        ('{"faults": [{"method": "destroy"}]}', "faults.0: method must be one of create, get, list, cancel, update"),
         ('{"faults": [{"method": "get", "status": 418}]}', "faults.0: status must be one of 400, 401"),
         ('{"faults": [{"method": "get", "cut": "never"}]}', "cut must be 'before' or 'after', got 'never'"),
         ('{"faults": [{"method": "get", "first": 0}]}', "faults.0.first: Input should be greater than or equal to 1"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tuning.providers.base import Example, Facts, Problem, Provider, Tuner
+from collections.abc import Callable
+
+from tuning.providers.base import Example, Facts, Problem, Provider, Registry, ServiceTrial, Tuner, TuningRequest
 from tuning.providers.vertex import models
 
 DEFAULT_LOCATION = "us-central1"
@@ -29,6 +31,26 @@ def open_tuner(project: str, location: str, api_endpoint: str | None) -> Tuner:
     return VertexTuner(project, location, api_endpoint)
 
 
+def open_registry(api_endpoint: str | None, sleep: Callable[[float], None]) -> Registry:
+    """The models and endpoints of all locations."""
+    from tuning.providers.vertex.registry import VertexRegistry  # noqa: PLC0415
+
+    return VertexRegistry(api_endpoint, sleep)
+
+
+def try_service(request: TuningRequest, wait_for_quota: bool, api_endpoint: str | None) -> ServiceTrial:
+    """Tries what can be tried of the service without sending a request."""
+    from tuning.providers.vertex import preflight  # noqa: PLC0415
+
+    return preflight.try_service(request, wait_for_quota, api_endpoint)
+
+
+def agents(number: str) -> tuple[str, str]:
+    """Of a project's service agents, the form of their names, and the name of one."""
+    form = rf"service-{number}@gcp-sa-(aiplatform|vertex)[\w-]*\.iam\.gserviceaccount\.com"
+    return form, f"service-{number}@gcp-sa-aiplatform.iam.gserviceaccount.com"
+
+
 PROVIDER = Provider(
     name="vertex",
     summary="Gemini on Vertex AI",
@@ -45,4 +67,7 @@ PROVIDER = Provider(
     check_line=check_line,
     parse=parse,
     open=open_tuner,
+    open_registry=open_registry,
+    try_service=try_service,
+    agents=agents,
 )
