@@ -62,30 +62,26 @@ def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) ->
     rows = _surveyed(as_made, merge.rows, seen, storage)
     # Rows that were added lie in the dataset: they change the places of no others.
     places = Places.of(as_made, made.audio_root, base_then)
-    plan = make_plan(_every_row(as_made, rows, storage), settings, places=places)
-    merging.check_unchanged(made, plan, request.output)
-    added = merging.added(folder, storage)
-    merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
+    with seen.reading(as_made, storage):
+        plan = make_plan(_every_row(as_made, rows, storage), settings, places=places)
+        merging.check_unchanged(made, plan, request.output)
+        added = merging.added(folder, storage)
+        merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
     replace(merge, guard=guard).write(folder, storage)
     manifests = allowed.confined(merge.manifests(folder, storage), merge.rows, base_then)
     rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
-    seen.check(as_made, storage)
-    seen = Seen.of(manifests, storage)
-    rows = _surveyed(manifests, rows, seen, storage)
-    return Inputs(manifests, rows, base_then, places, settings, seen, merge)
+    now = Seen.of(manifests, storage)
+    seen.check(as_made, storage)  # after that look, so what is read from here on is what was compared
+    rows = _surveyed(manifests, rows, now, storage)
+    return Inputs(manifests, rows, base_then, places, settings, now, merge)
 
 
 def _surveyed(
     manifests: Sequence[locate.Manifest], settings: ManifestSettings, seen: Seen, storage: Storage
 ) -> ManifestSettings:
-    """As `read.survey`. Manifests that cannot be read may have changed."""
-    try:
-        surveyed = read.survey(manifests, settings, storage)
-    except UserError:
-        seen.check(manifests, storage)
-        raise
-    seen.check(manifests, storage)
-    return surveyed
+    """As `read.survey`, of manifests that stay as they are."""
+    with seen.reading(manifests, storage):
+        return read.survey(manifests, settings, storage)
 
 
 def _every_row(

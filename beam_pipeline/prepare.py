@@ -229,8 +229,8 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         for row in found.seen.first(manifest, read.rows(manifest, found.rows, storage), found.places)
     )
     every_row = buckets.counted(read_first, named)
-    plan = make_plan(progress.counted(every_row, listener), found.settings, places=found.places)
-    found.seen.check(found.manifests, storage)
+    with found.seen.reading(found.manifests, storage):
+        plan = make_plan(progress.counted(every_row, listener), found.settings, places=found.places)
     plan = replace(plan, remarks=found.rows.layout.remarks)
     known = [uris.bucket_of(manifest.uri) for manifest in found.manifests if uris.is_gcs(manifest.uri)]
     place = Output(

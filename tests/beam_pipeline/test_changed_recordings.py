@@ -265,6 +265,24 @@ def test_a_marked_dataset_is_known_without_reading_a_recording(place, prepare, m
     assert read == []
 
 
+@pytest.mark.parametrize("harmless", [touched, copied_with_times, copied_with_its_dataset])
+def test_after_other_times_the_recordings_are_read_once(place, prepare, monkeypatch, harmless):
+    monkeypatch.setattr(look, "UNSETTLED_NS", -(10**18))
+    assert prepare("m.jsonl", "out", *FLAGS).status == 0
+    harmless(place)
+    read, open_audio = [], Storage.open_audio
+
+    def noted(self, uri):
+        read.append(uri)
+        return open_audio(self, uri)
+
+    monkeypatch.setattr(Storage, "open_audio", noted)
+    for expected in (len({row["audio"] for row in rows()}), 0):
+        assert prepare("m.jsonl", "out", *FLAGS).json["reused"] == len(rows())
+        assert len(read) == expected
+        read.clear()
+
+
 def test_only_the_shards_of_what_changed_are_written_again(place, prepare, decoded):
     assert prepare("m.jsonl", "out", *FLAGS).status == 0
     decoded.clear()

@@ -10,6 +10,8 @@ import pytest
 from beam_pipeline import embedded
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
 from transforms.audio import encode
+from transforms.clip import Outcome
+from transforms.dataset import ledger
 from transforms.errors import StorageError
 from transforms.storage import Storage
 from transforms.storage.parts import PART_PREFIX
@@ -41,8 +43,8 @@ def pipelines(monkeypatch):
 
 
 def state(output):
-    """What tells that a file was written again."""
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in output.rglob("*") if path.is_file()}
+    """What tells that a file was written again. In the fraction of its second, a sidecar may have been marked."""
+    return {path: (path.stat().st_ino, int(path.stat().st_mtime)) for path in output.rglob("*") if path.is_file()}
 
 
 def python(command):
@@ -57,6 +59,23 @@ def test_a_finished_dataset_is_left_alone(finished, prepare, pipelines):
     run = prepare("m.jsonl", "out")
     assert (run.status, run.json["reused"], pipelines) == (0, len(SOME), [])
     assert state(finished) == before
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_ledger_of_full_files_is_found_to_be_finished(folder, prepare, pipelines, monkeypatch, files):
+    """Behind its last row come shards without rows."""
+    monkeypatch.chdir(folder)
+    write_manifest(folder / "m.jsonl", SOME[:8])
+    monkeypatch.setattr(ledger, "ROWS_PER_FILE", 8 // files)
+    first, again = prepare("m.jsonl", "out"), prepare("m.jsonl", "out")
+    assert (first.json["rejected"], again.json["reused"], len(pipelines)) == (0, 8, 1)
+
+
+def test_a_row_too_many_for_the_ledger_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "ROWS_PER_FILE", 4)
+    outcomes = [Outcome(str(number), f"m.jsonl:{number}", None, "rejected") for number in range(5)]
+    assert ledger.write_ledger(outcomes[:4], str(tmp_path / "few"), 4, Storage()) == 4
+    assert ledger.write_ledger(outcomes, str(tmp_path / "more"), 4, Storage()) == 5
 
 
 def test_it_tells_the_same_as_the_first_run(folder, prepare, pipelines):

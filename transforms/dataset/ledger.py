@@ -60,17 +60,17 @@ def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, files: Sto
     """Writes the ledger's files. One row group is in memory at a time.
 
     Args:
-      outcomes: of every manifest row, in the dataset's order.
+      outcomes: of every manifest row, in the dataset's order. They are taken to their end.
       folder: local or gs:// folder of the files.
       rows: how many outcomes there will be, which fixes the number of files.
       files: writes the files.
 
     Returns:
-      The rows written.
+      The rows written, and those that were too many.
     """
     num_files = max(1, -(-rows // ROWS_PER_FILE))
     stream = iter(outcomes)
-    return sum(
+    written = sum(
         _write_file(
             itertools.islice(stream, ROWS_PER_FILE),
             uris.join(folder, f"ledger-{index:05d}-of-{num_files:05d}.parquet"),
@@ -78,6 +78,7 @@ def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, files: Sto
         )
         for index in range(num_files)
     )
+    return written + sum(1 for _ in stream)
 
 
 def _write_file(outcomes: Iterator[Outcome], uri: str, files: Storage | Recorder) -> int:

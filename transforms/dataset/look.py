@@ -164,7 +164,7 @@ def _unchanged_here(shard: Written, output: Output, executor: Executor) -> bool:
     }
     if not all(map_ordered(executor, same, here.items(), AT_A_TIME)):
         return False
-    if shard.clips is not None and statuses == statuses_of(shard, output):
+    if statuses == statuses_of(shard, output):
         mark(shard, statuses, output)
     return True
 

@@ -265,7 +265,7 @@ def _refuse_altered(name: str, made: Made, folder: str, storage: Storage) -> Non
 def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Manifest, str, Fields]]:
     """Each row of the mended manifests, with its manifest and "manifest:line"."""
     for manifest in manifests:
-        if not manifest.is_folder and not storage.size(manifest.uri):
+        if not manifest.is_folder and _is_empty(manifest, storage):
             continue  # nothing was rejected
         within = replace(storage, folders=manifest.folders)
         for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within):
@@ -273,6 +273,13 @@ def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Ma
             if row.fault is not None:
                 raise UserError(f"{source}: {row.fault.detail}; nothing is merged")
             yield manifest, source, row.fields
+
+
+def _is_empty(manifest: Manifest, storage: Storage) -> bool:
+    try:
+        return not storage.size(manifest.uri)
+    except FileNotFoundError:
+        return False  # reading it will say so
 
 
 def checked(merge: Merge, as_made: Iterable[Clip | Outcome], name: str) -> Merge:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -59,6 +60,20 @@ class Seen:
             raise changed(manifest.name) from fault
         if total != self.digests.get(manifest.uri, total):
             raise changed(manifest.name)
+
+    @contextmanager
+    def reading(self, manifests: Iterable[Manifest], storage: Storage) -> Iterator[None]:
+        """Manifests that are read in this block, all rows of them, and then looked at once more.
+
+        Raises:
+          ManifestChangedError: as `check`. Of manifests that cannot be read this is told first: they may have changed.
+        """
+        try:
+            yield
+        except UserError:
+            self.check(manifests, storage)
+            raise
+        self.check(manifests, storage)
 
     def check(self, manifests: Iterable[Manifest], storage: Storage) -> None:
         """Looks at the manifests once more, without reading them.

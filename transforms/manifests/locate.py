@@ -67,6 +67,8 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
             return [Manifest(pattern, plain, is_folder=True, folders=_confined_to(plain))]
     except PermissionError:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
+    except FileNotFoundError:  # gone between two looks
+        raise UserError(f"{pattern}: there is no such manifest, file or folder") from None
     if not re.search(r"[*?\[]", pattern):
         raise UserError(f"{pattern}: there is no such manifest, file or folder")
     named = uri.rpartition("/")[2].startswith(".")

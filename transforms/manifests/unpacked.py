@@ -23,7 +23,8 @@ def unpacked(packed: BinaryIO, name: str) -> BinaryIO:
     """
     most = bounds.max_unpacked(packed.seek(0, os.SEEK_END))
     packed.seek(0)
-    return io.BufferedReader(_Unpacked(gzip.GzipFile(fileobj=packed), most, name), _BUFFER_BYTES)
+    # Without a mode, it would take that of the file, and an object of gs:// lies in one that was written.
+    return io.BufferedReader(_Unpacked(gzip.GzipFile(fileobj=packed, mode="rb"), most, name), _BUFFER_BYTES)
 
 
 def is_unpacked(stream: BinaryIO) -> bool:

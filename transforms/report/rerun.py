@@ -27,8 +27,8 @@ LOOKS_AT_A_TIME, SHARDS_AT_A_TIME = 64, 256
 def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
     """The report of the dataset that an earlier run has finished, if nothing of it would be different now.
 
-    Every file is read and compared with its checksum, every recording is looked at, and nothing is written. Whatever
-    else decides a run's result must be compared here, too.
+    Every file is read and compared with its checksum, every recording is looked at, and no byte is written: a sidecar
+    is only marked. Whatever else decides a run's result must be compared here, too.
 
     Args:
       plan: what the manifests hold now.

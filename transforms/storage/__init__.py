@@ -116,7 +116,11 @@ class Storage:
           StorageError: the storage failed.
         """
         try:
-            return self.read_bytes(uri, bounds.MAX_SETTINGS_BYTES)
+            before = self.identity(uri)
+            content = self.read_bytes(uri, bounds.MAX_SETTINGS_BYTES)
+            if self.identity(uri) != before:
+                raise UserError(f"{name}: it changed while it was read; run this command again")
+            return content
         except FileNotFoundError:
             raise UserError(f"{name}: there is no such file") from None
         except TooLongError:
