@@ -5,7 +5,7 @@
 
 Sampled is the memory of the program and of all processes that it starts, pages that they share counted once. Scenes:
 
-- large: recordings of 250 to 510 MiB that are good, most of it pictures, padding and other tracks, in several formats.
+- large: good recordings of 240 to 500 MiB, most of it pictures, padding and other channels, in several formats.
 - long: hours of sound, which are refused for their length.
 - middle: forty recordings of 17 MiB.
 - bombs: small files that unpack to a great deal.
@@ -165,7 +165,7 @@ def _large(folder: Path) -> list[str]:
 def _long(folder: Path) -> list[str]:
     made = []
     for name, options in {"a.mp3": ["-b:a", "320k"], "a.aac": ["-c:a", "aac", "-b:a", "256k"]}.items():
-        frames = _encoded(folder, name, *options, "-write_xing", "0")[::1]
+        frames = _encoded(folder, name, *options, "-write_xing", "0")
         with (folder / f"long-{name}").open("wb") as file:
             for _ in range(_LARGE_BYTES // len(frames)):
                 file.write(frames)
