@@ -25,6 +25,8 @@ MAX_UNPACKED_BYTES = 128 << 20
 # The longest block of the ADPCM codecs in use.
 MAX_PADDING_SAMPLES = 8_192
 MAX_COPIED_BYTES = 4 << 30
+# Of a chained file, such as a recording of the radio, which has one a title. Each begins a decoder.
+MAX_LINKS = 1_000
 # Frames of an hour or more, of which the beginning tells that they are too long.
 BEGINNING_BYTES = 48 << 20
 # What sniffing reads of a long recording.
@@ -166,6 +168,9 @@ def _unpacked(content: bytes) -> bytes:
 def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
     joined.refuse_joined(content, form)
     links = form.links(content) if form.links else []
+    if len(links) > MAX_LINKS:
+        detail = f"several streams in one: over {MAX_LINKS:,} follow one another (invalid)"
+        raise ClipRejected(reasons.JOINED_FILES, detail)
     return _decode_links(content, links, seconds) if len(links) > 1 else _decode_one(content, form, seconds)
 
 

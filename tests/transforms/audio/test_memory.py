@@ -89,3 +89,9 @@ def test_a_million_chunks_are_not_walked():
     at = wav.index(b"data")
     content = wav[:at] + b"abcd\0\0\0\0" * 1_000_000 + wav[at:]
     assert len(list(chunks.RIFF.chunks(chunks.in_memory(content)))) == chunks.MAX_CHUNKS
+
+
+def test_thousands_of_streams_are_not_decoded_one_by_one():
+    page = b"OggS\0%c" + bytes(8) + b"\1\0\0\0" + bytes(8) + b"\0"
+    with pytest.raises(ClipRejected, match="over 1,000 follow one another"):
+        decode.decode((page % 2 + page % 4) * 1_001, max_duration=30.0)
