@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, NamedTuple
 
+from transforms.audio import tags
+
 # `read(at, size)` gives the bytes there, fewer at the file's end: of a file in memory as of one that is sought.
 Read = Callable[[int, int], bytes]
 
@@ -14,6 +16,10 @@ Read = Callable[[int, int], bytes]
 STREAMED_FROM = 0x7FFF0000
 # The same of 64 bits.
 UNKNOWN_FROM = 1 << 62
+# Files have a few; of a million empty ones, each would take its time.
+MAX_CHUNKS = 1 << 16
+# In front of what follows them.
+_SEEN_ZEROS = 4
 
 
 class Chunk(NamedTuple):
@@ -48,7 +54,9 @@ class Chunked:
     def chunks(self, read: Read, first: int | None = None) -> Iterator[Chunk]:
         """Every chunk in its order, from a place on, to the first whose size is none, or to the end."""
         at, head_bytes = self.first if first is None else first, self.name_bytes + self.size_bytes
-        while len(head := read(at, head_bytes)) == head_bytes:
+        for _ in range(MAX_CHUNKS):
+            if len(head := read(at, head_bytes)) < head_bytes:
+                return
             size = int.from_bytes(head[self.name_bytes :], self.order) - (head_bytes if self.counts_head else 0)
             yield Chunk(head[: self.name_bytes], at, at + head_bytes, size)
             if size < 0:
@@ -63,6 +71,9 @@ class Chunked:
         for chunk in self.chunks(in_memory(content), at):
             end = chunk.start + chunk.size
             if not 0 <= chunk.size < STREAMED_FROM or end > len(content):
+                return
+            if not chunk.size and not any(chunk.name):  # no chunk, but what fills the file up
+                yield max(chunk.head, tags.zeros_end(content, chunk.head) - _SEEN_ZEROS)
                 return
             yield end + -end % self.align
 

@@ -25,6 +25,10 @@ MAX_UNPACKED_BYTES = 128 << 20
 # The longest block of the ADPCM codecs in use.
 MAX_PADDING_SAMPLES = 8_192
 MAX_COPIED_BYTES = 4 << 30
+# Of a chained file, such as a recording of the radio, which has one a title. Each begins a decoder.
+MAX_LINKS = 1_000
+# Frames of an hour or more, of which the beginning tells that they are too long.
+BEGINNING_BYTES = 48 << 20
 # What sniffing reads of a long recording.
 HEAD_BYTES = 1 << 16
 # Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
@@ -47,9 +51,11 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
     """
     content = _unpacked(content)
     form = sniff.sniff(content, name_hint)
-    # Decoders expect tags in front of MP3 only.
-    content = _without_tags_behind(content[form.start(content) :], form)
     cap = max_duration + TRIMMABLE_SECONDS
+    start = form.start(content)
+    _refuse_long(content, start, form, cap, max_duration)
+    # Decoders expect tags in front of MP3 only.
+    content = _without_tags_behind(content[start:], form)
     # Half a second more than the cap is decoded, so that a recording over the cap is known as such.
     wave = _decode_whole(content, form, cap + 0.5)
     return _bounded(wave, cap, max_duration)
@@ -89,6 +95,18 @@ def decode_segment(
     return _bounded(wave, cap, max_duration)
 
 
+def _refuse_long(content: bytes, start: int, form: Format, cap: float, max_duration: float) -> None:
+    """Refuses hours of frames by their beginning: each would be walked over, or copied for a tag in front of them."""
+    if not form.framed or len(content) - start <= BEGINNING_BYTES:
+        return
+    try:
+        decoded = _with_libav(io.BytesIO(content[start : start + BEGINNING_BYTES]), form, cap + 0.5)
+    except ClipRejected:  # of the whole more is known
+        return
+    if decoded.samples.shape[0] > cap * decoded.sample_rate:
+        raise _too_long(cap, max_duration)
+
+
 def _without_tags_behind(content: bytes, form: Format) -> bytes:
     """The audio alone of formats whose decoders take all that follows for sound."""
     if not form.tags_behind:
@@ -97,7 +115,7 @@ def _without_tags_behind(content: bytes, form: Format) -> bytes:
     end = form.end(content) if form.end else None
     if end is None or end >= len(content):
         return content
-    if tags.is_filling(content[end:]):
+    if tags.is_filling(content, end):
         return content[:end]
     if form.stops:
         joined.refuse_joined(content, form)
@@ -122,10 +140,13 @@ def _bounded(wave: Waveform, cap: float, max_duration: float) -> Waveform:
     if not wave.samples.shape[0]:
         raise sndfile.empty()
     if wave.samples.shape[0] > cap * wave.sample_rate:
-        raise ClipRejected(
-            reasons.TOO_LONG, f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
-        )
+        raise _too_long(cap, max_duration)
     return wave
+
+
+def _too_long(cap: float, max_duration: float) -> ClipRejected:
+    detail = f"the recording lasts over {cap:g} s; the limit is max_duration={max_duration:g} s"
+    return ClipRejected(reasons.TOO_LONG, detail)
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -147,6 +168,9 @@ def _unpacked(content: bytes) -> bytes:
 def _decode_whole(content: bytes, form: Format, seconds: float) -> Waveform:
     joined.refuse_joined(content, form)
     links = form.links(content) if form.links else []
+    if len(links) > MAX_LINKS:
+        detail = f"several streams in one: over {MAX_LINKS:,} follow one another (invalid)"
+        raise ClipRejected(reasons.JOINED_FILES, detail)
     return _decode_links(content, links, seconds) if len(links) > 1 else _decode_one(content, form, seconds)
 
 

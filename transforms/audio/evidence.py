@@ -22,6 +22,8 @@ _GSM_MARK = 0xD
 # that look like marks have nearly all.
 _GSM_MOST_MARKS = 1 / 4
 _GSM_REPEATS = 50
+# Of hours of speech, this much tells.
+_GSM_MOST_BYTES = 16 << 20
 _DTS_SYNCS = (b"\x7f\xfe\x80\x01", b"\x64\x58\x20\x25")
 _SDS_HEADER_BYTES = 21
 
@@ -36,8 +38,9 @@ def _chained(content: bytes, length: Callable[[bytes, int], int]) -> bool:
     at = found = 0
     while found < _IN_A_ROW and (size := length(content, at)):
         at, found = at + size, found + 1
-    ends = found >= 2 and at <= len(content) and not tags.without_tags(content[at:]).strip(b"\0")
-    return found == _IN_A_ROW or ends
+    if found == _IN_A_ROW:
+        return True
+    return found >= 2 and at <= len(content) and tags.is_filling(content, tags.tags_end(content, at), of=b"\0")
 
 
 def adts_begins(content: bytes) -> bool:
@@ -155,9 +158,10 @@ def ircam_begins(content: bytes) -> bool:
 
 def gsm_begins(content: bytes) -> bool:
     """Whether this is GSM 06.10: frames to the very end, each marked, that vary, and marks in few other bytes."""
-    whole, count = content[: len(content) // _GSM_FRAME_BYTES * _GSM_FRAME_BYTES], len(content) // _GSM_FRAME_BYTES
+    count = min(len(content), _GSM_MOST_BYTES) // _GSM_FRAME_BYTES
     if count < _IN_A_ROW or any(byte >> 4 != _GSM_MARK for byte in set(content[::_GSM_FRAME_BYTES])):
         return False
+    whole = content[: count * _GSM_FRAME_BYTES]
     marks = sum(whole.count(bytes([_GSM_MARK << 4 | low])) for low in range(16)) - count
     distinct = {whole[at : at + _GSM_FRAME_BYTES] for at in range(0, len(whole), _GSM_FRAME_BYTES)}
     return marks < _GSM_MOST_MARKS * (len(whole) - count) and len(distinct) >= max(3, count // _GSM_REPEATS)

@@ -11,7 +11,7 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,12 +25,14 @@ from transforms.audio import builds, formats, libav, scratch
 from transforms.audio.format import Format
 from transforms.audio.waveform import MAX_DECODED_BYTES, too_large
 from transforms.errors import ClipRejected
-from transforms.workers import shortage
+from transforms.workers import bounds, shortage
 
 # Start-up, and a generous rate below the slowest decoder seen on a loaded machine.
 TIMEOUT_SECONDS = 20.0
 TIMEOUT_PER_AUDIO_SECOND = 0.5
 MAX_MEMORY_BYTES = 1 << 30
+# Of its threads, which hardly touch them: they count as memory that is allocated.
+_STACKS_BYTES = 64 << 20
 _PR_SET_PDEATHSIG = 1
 BLOCK_BYTES = 1 << 20
 # Of stderr, and of an encoder's output.
@@ -159,6 +161,8 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
       subprocess.TimeoutExpired: and the process is killed.
     """
     command = sink.global_args("-nostdin", "-hide_banner", "-v", "info", "-nostats").compile(cmd=builds.ffmpeg())
+    limits = _limits(timeout)
+    begin = _begin(os.getpid(), limits) if _is_single_threaded() else None
     with scratch.file() as log:
         process = subprocess.Popen(
             command,
@@ -166,12 +170,11 @@ def _run(sink: ffmpeg.nodes.OutputStream, descriptors: Sequence[int], timeout: f
             stdout=subprocess.PIPE,
             stderr=log,
             pass_fds=descriptors,
-            preexec_fn=_die_with(os.getpid()) if _is_single_threaded() else None,  # noqa: PLW1509 -- it has no threads
+            preexec_fn=begin,  # noqa: PLW1509 -- it has no threads
         )
-        if hasattr(resource, "prlimit"):
-            _limit(process.pid, resource.RLIMIT_CPU, math.ceil(timeout))
-            _limit(process.pid, resource.RLIMIT_AS, MAX_MEMORY_BYTES)
-            _limit(process.pid, resource.RLIMIT_FSIZE, MAX_LOG_BYTES)
+        if begin is None and hasattr(resource, "prlimit"):
+            for kind, most in limits.items():
+                resource.prlimit(process.pid, kind, (most, most))
         output = _output(process, timeout)
         log.seek(0)
         told = log.read(1 << 20)
@@ -188,8 +191,8 @@ def _is_single_threaded() -> bool:
         return False
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """Has the system kill the process in which it is called when its parent dies, however that dies.
+def _begin(parent: int, limits: Mapping[int, int]) -> Callable[[], None] | None:
+    """Sets limits for the process in which it is called, and has the system kill that when its parent dies.
 
     Elsewhere than on Linux the limit of processor time ends what is left, or the pipe that nobody reads.
     """
@@ -200,18 +203,32 @@ def _die_with(parent: int) -> Callable[[], None] | None:
     except (ImportError, OSError, AttributeError):
         return None
 
-    def die_with_parent() -> None:
+    def begin() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        for kind, most in limits.items():
+            resource.setrlimit(kind, (most, most))
         if os.getppid() != parent:  # it was too late
             os._exit(1)
 
-    return die_with_parent
+    return begin
 
 
-def _limit(pid: int, kind: int, most: int) -> None:
+def _limits(timeout: float) -> dict[int, int]:
+    """What the program may take: of memory, what is left of that of this process's task."""
+    wanted = {
+        resource.RLIMIT_CPU: math.ceil(timeout),
+        resource.RLIMIT_AS: MAX_MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: MAX_LOG_BYTES,
+    }
+    left = bounds.left()
+    if left is not None:
+        wanted[resource.RLIMIT_DATA] = left + _STACKS_BYTES
+    return {kind: _at_most(kind, most) for kind, most in wanted.items()}
+
+
+def _at_most(kind: int, most: int) -> int:
     hard = resource.getrlimit(kind)[1]  # the limit of the system or the user cannot be raised
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.prlimit(pid, kind, (most, most))
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
 
 
 def _output(process: subprocess.Popen[bytes], timeout: float) -> bytes:

@@ -30,7 +30,8 @@ class Format:
       end: where the file ends by its own headers or frames; None where they do not say.
       tags_behind: whether tags and filling at the end must be cut off, for decoders would take them for sound.
       stops: whether decoders go no further than `end`, whatever follows, so that only tags may follow.
-      framed: whether `end` is exact. Writers of containers may count padding that they did not write.
+      framed: whether it is frames that follow one another, so that `end` is exact. Writers of containers may count
+        padding that they did not write.
       is_whole: whether its parts follow one another up to the end, and the last one is whole.
       links: where its streams begin that follow one another, to be decoded one by one; None where they cannot.
       is_chained: whether they do, told without reading the whole.

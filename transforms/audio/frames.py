@@ -92,15 +92,15 @@ def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> MpegFra
     return MpegFrames(starts, headers, at)
 
 
-def mpeg_start(content: bytes) -> int:
+def mpeg_start(content: bytes, begin: int = 0) -> int:
     """Where MPEG audio frames begin behind junk (zeros, the rest of a frame in a recorded stream); -1 for nowhere.
 
     Bytes of chance look like a frame now and then, never like many in a row.
     """
-    for found in re.finditer(rb"\xff(?=[\xe2-\xff])", content[:_JUNK_BYTES]):
-        headers = mpeg_frames(content, found.start(), _FRAMES_IN_A_ROW).headers
+    for found in re.finditer(rb"\xff(?=[\xe2-\xff])", content[begin : begin + _JUNK_BYTES]):
+        headers = mpeg_frames(content, begin + found.start(), _FRAMES_IN_A_ROW).headers
         if len(headers) == _FRAMES_IN_A_ROW and len({header[:2] for header in headers}) == 1:
-            return found.start()
+            return begin + found.start()
     return -1
 
 
@@ -116,9 +116,7 @@ def mpeg_begins_later(content: bytes) -> bool:
 
 def behind_junk(content: bytes) -> int:
     """Where MPEG audio frames begin behind tags and junk; 0 for nowhere."""
-    begin = tags.audio_start(content)  # may be further than is searched
-    start = mpeg_start(content[begin:])
-    return begin + start if start >= 0 else 0
+    return max(0, mpeg_start(content, tags.audio_start(content)))  # the tags may be longer than what is searched
 
 
 @functools.lru_cache(maxsize=4096)  # a recording has few different ones, and hundreds of frames
@@ -178,7 +176,7 @@ def mp3_layout(content: bytes) -> Mp3Layout:
     rates = {header.sample_rate for header in frames.headers}
     # A header stands behind the side information. Elsewhere, encoders write their name into the padding.
     later_marks = {content[start + 13 : start + 40].strip(b"\0")[:4] for start in frames.starts[1:]}
-    rest = tags.without_tags(content[end : max(end, tags.audio_end(content))])
+    behind, last = tags.tags_end(content, end), tags.audio_end(content)
     return Mp3Layout(
         start=start,
         end=end,
@@ -188,7 +186,7 @@ def mp3_layout(content: bytes) -> Mp3Layout:
         vbri=tagged and b"VBRI" in head,
         sized=claimed_bytes is None or abs(len(content) - start - claimed_bytes) <= len(content) * _SIZE_TOLERANCE,
         cut=end > len(content) or (claimed_bytes or 0) > len(content) - start,
-        one_stream=len(rates) == 1 and later_marks.isdisjoint(_MARKS) and not rest.strip(b"\0"),
+        one_stream=len(rates) == 1 and later_marks.isdisjoint(_MARKS) and tags.is_filling(content, behind, last, b"\0"),
     )
 
 

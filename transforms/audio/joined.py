@@ -8,6 +8,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import BinaryIO, cast
 
 from transforms import reasons
@@ -16,6 +17,8 @@ from transforms.audio.format import Format
 from transforms.errors import ClipRejected
 
 _MAX_FILLING_BYTES = 8
+# Fragments of a minute and a half; of more, the whole is searched at once.
+_MAX_PARTS = 1 << 14
 _BEGINNING_BYTES = _READ_AHEAD_BYTES = 1 << 16
 # That a file may begin with.
 _MOST_ZEROS = 4
@@ -125,7 +128,7 @@ def following(content: bytes, form: Format, start: int = 0) -> tuple[int, str] |
     theirs. Where they do not, because the header does not count or lies, the whole is searched.
     """
     end, once = 0, set[bytes]()
-    for end in () if start else _parts(content, form):
+    for end in () if start else islice(_parts(content, form), _MAX_PARTS):
         if end and (begun := _begun(content, end, form)):
             return begun
         box = content[end + 4 : end + 8]

@@ -10,6 +10,7 @@ from transforms.audio import chunks, frames, plain, tags
 
 # Padding that some writers of containers count and do not write.
 SLACK_BYTES = 16
+_BLOCK_BYTES = 1 << 20
 _FACT_BYTES = 4
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
@@ -155,7 +156,7 @@ def matroska_is_whole(content: bytes) -> bool:
     while at < end:
         element = _ebml_element(content, at)
         if element is None:
-            return tags.is_filling(content[at:end])
+            return tags.is_filling(content, at, end)
         name, start, size = element
         # What is within a segment and its clusters follows their heads, whatever sizes these state.
         within = name in (_MATROSKA_SEGMENT, _MATROSKA_CLUSTER)
@@ -224,8 +225,17 @@ def amr_end(content: bytes) -> int | None:
     for magic, sizes in _AMR_BYTES.items():
         if content.startswith(magic):
             at = len(magic)
-            filled = len(content.rstrip(b"\0"))
+            filled = _filled(content)
             while at < filled and not content[at] & _AMR_PADDING_BITS and sizes[content[at] >> 3 & 15]:
                 at += sizes[content[at] >> 3 & 15]
             return at
     return None
+
+
+def _filled(content: bytes) -> int:
+    """Where the zeros begin at the end of a file."""
+    for end in range(len(content), 0, -_BLOCK_BYTES):
+        start = max(0, end - _BLOCK_BYTES)
+        if kept := content[start:end].rstrip(b"\0"):
+            return start + len(kept)
+    return 0

@@ -117,8 +117,8 @@ def is_whole(content: bytes) -> bool:
     last = next(iter(deque(pages(content), maxlen=1)), None)
     if last is None or last.end > len(content):
         return False
-    rest = tags.without_tags(content[last.end : tags.audio_end(content)])
-    return last.ends_stream or (not last.goes_on and tags.is_filling(rest))
+    behind, end = tags.tags_end(content, last.end), tags.audio_end(content)
+    return last.ends_stream or (not last.goes_on and tags.is_filling(content, behind, end))
 
 
 def has_sound_beside_headers(content: bytes) -> bool:

@@ -203,7 +203,7 @@ def _plain(kind: Chunked, name: bytes, empty: int, read: Read, num_bytes: int) -
             found = chunk
         if not 0 <= chunk.size <= num_bytes - chunk.start:
             return Plain(b"", 0, num_bytes) if chunk.name == name else None
-        if found and chunk.start + chunk.size >= num_bytes - _MAX_FILLING_BYTES:
+        if found and (chunk.start + chunk.size >= num_bytes - _MAX_FILLING_BYTES or not any(chunk.name)):
             break
     return Plain(b"", 0, num_bytes) if found else None
 

@@ -21,6 +21,8 @@ from transforms.errors import ClipRejected
 from transforms.workers import shortage
 
 BLOCK_BYTES = 16 << 20
+# A longer file is not copied, though a copy is read faster.
+MAX_COPIED_BYTES = 16 << 20
 _NO_MEMORY = 17  # SFE_MALLOC_FAILED
 
 
@@ -98,7 +100,7 @@ def decode(source: bytes | Recording, form: Format, max_seconds: float, start_se
                 file.subtype,
                 declared=file.frames - start,
                 at_end=len(samples) < wanted,
-                unread=stream.left() if isinstance(stream, _Memory) else 0,
+                unread=_left(stream) if isinstance(source, bytes) else 0,
             )
 
 
@@ -118,25 +120,36 @@ def _read_blocks(file: soundfile.SoundFile, wanted: int, start: int) -> Samples:
     frame_bytes = np.dtype(dtype).itemsize * file.channels
     # Of a file that it can seek in, soundfile reads no more than the header counts.
     wanted = min(wanted, file.frames - start) if file.seekable() else wanted
-    held, blocks = 0, []
-    while held < wanted:
-        block = file.read(min(wanted - held, BLOCK_BYTES // frame_bytes), dtype=dtype, always_2d=True)
+    samples = np.zeros((0, file.channels), dtype)
+    while len(samples) < wanted:
+        block = file.read(min(wanted - len(samples), BLOCK_BYTES // frame_bytes), dtype=dtype, always_2d=True)
         if not len(block):
             break
-        blocks.append(block)
-        held += len(block)
-        if held * frame_bytes > MAX_DECODED_BYTES:
+        samples = _joined(samples, block)
+        if samples.nbytes > MAX_DECODED_BYTES:
             raise too_large(file.format.lower())
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros((0, file.channels), dtype)])
+    return samples
 
 
-def _in_memory(content: bytes, form: Format) -> _Memory | None:
+def _joined(samples: Samples, block: Samples) -> Samples:
+    """Both, one after the other, in the memory of the first, which grows: there is no second copy of all."""
+    held = len(samples)
+    if not held:
+        return block
+    samples.resize((held + len(block), samples.shape[1]), refcheck=False)
+    samples[held:] = block
+    return samples
+
+
+def _in_memory(content: bytes, form: Format) -> _Memory | Remembering | None:
     """A file as libsndfile is given it."""
     plain = _plain(form, chunks.in_memory(content), len(content))
     if plain is None:
         return None
     header, start, end = plain
     alone = start == len(header) and end == len(content) and content.startswith(header)
+    if not alone and end - start > MAX_COPIED_BYTES:
+        return Remembering(Spliced(io.BytesIO(content), header, start, end))
     return _Memory(content if alone else header + content[start:end])
 
 
@@ -173,6 +186,12 @@ def _note_shortage(fault: Exception) -> None:
         shortage.note()
 
 
+def _left(stream: _Memory | Remembering) -> int:
+    """Bytes behind the place where it stands."""
+    at = stream.tell()  # not `getbuffer`, for which the whole would be copied
+    return max(0, stream.seek(0, io.SEEK_END) - at)
+
+
 class _Memory(io.BytesIO):
     """A file in memory, whose reads are C and have no faults."""
 
@@ -181,11 +200,6 @@ class _Memory(io.BytesIO):
             return super().seek(offset, whence)
         except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1
-
-    def left(self) -> int:
-        """Bytes behind the place where it stands."""
-        at = self.tell()  # not `getbuffer`, for which the whole would be copied
-        return max(0, self.seek(0, io.SEEK_END) - at)
 
     def raise_fault(self) -> None:
         """Raises nothing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 # What writers fill files up with.
-_FILLING = b"\0\xff\r\n"
+FILLING = b"\0\xff\r\n"
+_BLOCK_BYTES = 1 << 20
 _ID3V1_BYTES = 128
 _ID3V1_EXTENSION_BYTES = 227
 _ID3V2_HEADER_BYTES = 10
@@ -24,10 +25,16 @@ def audio_start(content: bytes) -> int:
 
 def without_tags(rest: bytes) -> bytes:
     """What follows the tags behind the audio, ID3v1 included: another file that was joined to it, or nothing."""
-    at = 0
-    while size := _front_tag_bytes(head := rest[at : at + _APE_HEADER_BYTES]) or _ID3V1_BYTES * head.startswith(b"TAG"):
+    return rest[tags_end(rest) :]
+
+
+def tags_end(content: bytes, at: int = 0) -> int:
+    """Where the tags end that stand at a place, ID3v1 included."""
+    while size := (
+        _front_tag_bytes(head := content[at : at + _APE_HEADER_BYTES]) or _ID3V1_BYTES * head.startswith(b"TAG")
+    ):
         at += size
-    return rest[at:]
+    return at
 
 
 def audio_end(content: bytes) -> int:
@@ -38,9 +45,21 @@ def audio_end(content: bytes) -> int:
     return end
 
 
-def is_filling(rest: bytes) -> bool:
-    """Whether bytes hold nothing: zeros, ones, ends of lines."""
-    return not rest.strip(_FILLING)
+def is_filling(content: bytes, start: int = 0, end: int | None = None, of: bytes = FILLING) -> bool:
+    """Whether the bytes between two places hold nothing: by default zeros, ones, ends of lines."""
+    end = len(content) if end is None else end
+    # In blocks: half a gigabyte of zeros is not copied.
+    blocks = range(start, end, _BLOCK_BYTES)
+    return not any(content[at : min(at + _BLOCK_BYTES, end)].strip(of) for at in blocks)
+
+
+def zeros_end(content: bytes, at: int) -> int:
+    """Where the zeros end that stand at a place."""
+    for start in range(at, len(content), _BLOCK_BYTES):
+        block = content[start : start + _BLOCK_BYTES]
+        if kept := block.lstrip(b"\0"):
+            return start + len(block) - len(kept)
+    return len(content)
 
 
 def _front_tag_bytes(head: bytes) -> int:

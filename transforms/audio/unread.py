@@ -117,6 +117,7 @@ _ENCRYPTED_ASF = (
     b"\x14\xe6\x8a\x29\x22\x26\x17\x4c\xb9\x35\xda\xe0\x7e\xe9\x28\x9c",  # extended content encryption
 )
 _ASF_HEADER_BYTES = 1 << 16
+_ENTRY = re.compile(rb"stsd.{12}(.{4})", re.DOTALL)
 
 
 def named(content: bytes) -> Unread | None:
@@ -130,7 +131,7 @@ def mp4_contents(content: bytes) -> tuple[str, str] | None:
     for box in chunks.mp4_boxes(content):
         if box.name == b"moov":
             end = box.start + box.size if box.size >= 0 else len(content)
-            found.update(re.findall(rb"stsd.{12}(.{4})", content[box.start : end], re.DOTALL))
+            found.update(_ENTRY.findall(content, box.start, end))
     unread = [entry for entry in UNREAD_ENTRIES if entry in found]
     return UNREAD_ENTRIES[unread[0]] if unread and not found & _READ_ENTRIES else None
 

@@ -41,6 +41,8 @@ _BUFFER_BYTES = 1 << 17
 _PART_BYTES = 4 << 20
 # What a clip needs beside its source, its samples and their copies, which are counted as so many times the source.
 _NEEDED_BYTES, _NEEDED_TIMES = 32 << 20, 5
+# Who has a file of this length, and not enough memory for it, has a large file and not a fault of ours.
+_LARGE_BYTES = 128 << 20
 _OUTCOME_VALUES = attrgetter(*(field.name for field in fields(Outcome)))
 
 
@@ -77,6 +79,8 @@ class ClipWorkers:
                 if death.exit_code == -signal.SIGBUS:
                     detail = "the file became shorter while it was read, or the disk failed on it"
                     raise ClipRejected(reasons.UNREADABLE, detail) from None
+                if death.exit_code == bounds.OUT_OF_MEMORY and (size := source.size()) > _LARGE_BYTES:
+                    raise _too_large(size) from None
                 raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
         version, *told = orjson.loads(parts[0])
         if version is not None:
@@ -96,6 +100,14 @@ def _result(told: Sequence[Any], parts: Sequence[bytes]) -> Converted:
     outcome, mime_type, cpu_ns = told
     payload = Payload(parts[2], mime_type) if mime_type else None
     return Converted(parts[1], Outcome(*outcome), payload, tuple(cpu_ns))
+
+
+def _too_large(size: int) -> ClipRejected:
+    """The refusal of a large file that needs all the memory there is, and more, besides itself."""
+    most = f"the limit of {bounds.DEFAULT.memory_bytes >> 20:,} MiB of memory"
+    what = f"decoding it takes more than {most}, {size >> 20:,} MiB for the file itself"
+    detail = f"{what}: leave out its pictures, other tracks and tags, or cut it into clips"
+    return ClipRejected(reasons.FILE_TOO_LARGE, detail)
 
 
 def _needs(clip: Clip, source: Stored) -> int:
@@ -203,8 +215,7 @@ class _Asked:
             content = self.parent.ask(_READ)
             if content:
                 return content
-            with io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES) as parts:
-                return parts.read()
+            return _all(_Parts(self.parent))
         with self.parent.clock.paused():
             content = self._storage().read_audio(self.uri, MAX_AUDIO_BYTES)
         self.version = Version.of(content)
@@ -218,6 +229,14 @@ class _Asked:
 
     def _storage(self) -> Storage:
         return Storage(folders=self.folders)
+
+
+def _all(parts: _Parts) -> bytes:
+    """All of a recording, in memory once: `read` would hold the parts, and then the whole beside them."""
+    whole = io.BytesIO()
+    while part := parts.read(_PART_BYTES):
+        whole.write(part)
+    return whole.getvalue()
 
 
 class _Parts(io.RawIOBase):

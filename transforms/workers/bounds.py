@@ -86,6 +86,12 @@ class Memory:
         self._allowed = num_bytes
 
 
+def left() -> int | None:
+    """Bytes that this process may still allocate; None where nothing limits them."""
+    most = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    return None if most == resource.RLIM_INFINITY else max(0, most - _data_bytes())
+
+
 def _data_bytes() -> int:
     """Bytes that this process has allocated, as RLIMIT_DATA counts them; 0 where the system does not tell."""
     try:
