@@ -27,6 +27,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune jobs dataset
   cliptune cancel dataset
   cliptune predict dataset --limit 10
+  cliptune evaluate dataset
   cliptune emulator --port 8085
 
 `cliptune COMMAND --help` says more about each."""
@@ -42,6 +43,7 @@ COMMANDS = {
     "jobs": "list tuning jobs",
     "cancel": "cancel a tuning job",
     "predict": "ask the tuned model about clips of the dataset",
+    "evaluate": "say whether the tuned model is better, with intervals",
     "emulator": "serve a local stand-in for the tuning service",
 }
 

@@ -118,7 +118,19 @@ ORDER = {
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows", "providers.vertex.tuner"),
-        *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
+        *(
+            "providers.vertex",
+            "providers",
+            "evaluation",
+            "evaluation.gate",
+            "evaluation.normalizers",
+            "requests",
+            "dataset",
+            "predictions",
+            "cost",
+            "throttle",
+            "asking",
+        ),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(
             "emulator",
@@ -142,6 +154,9 @@ ORDER = {
             "jobs.listing",
         ),
         *("jobs.cancel", "questions", "tune", "predict"),
+        *("evaluation.clips", "evaluation.answers", "evaluation.align", "evaluation.metrics", "evaluation.bootstrap"),
+        *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
+        *("evaluation.report", "evaluation.page", "evaluate"),
     ],
     "cliptune": [
         *(
@@ -159,7 +174,7 @@ ORDER = {
         ),
         *(
             f"commands.{name}"
-            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "emulator")
+            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "emulator")
         ),
         *("main", "__main__"),
     ],

@@ -16,6 +16,7 @@ from tuning.providers import PROVIDERS
 from tuning.requests import (
     CancelRequest,
     CheckRequest,
+    EvaluateRequest,
     JobsRequest,
     PredictRequest,
     Request,
@@ -33,6 +34,7 @@ PLAIN = {
     "jobs": ([], JobsRequest, "tuning"),
     "cancel": (["dataset"], CancelRequest, "tuning"),
     "predict": (["dataset", "--audio=b.wav"], PredictRequest, "tuning"),
+    "evaluate": (["dataset"], EvaluateRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -48,6 +50,9 @@ VALUES = {
     "--from_checkpoint": (["--from_model=projects/p/locations/l/models/1"], ["--from_checkpoint=2"]),
     "--staging_location": ([], ["--staging_location=gs://b/s"]),
     "--model": ([], ["--model=base"]),
+    "--predictions": ([], ["--predictions=whisper=w.json"]),
+    "--normalizer": ([], ["--normalizer=cliptune"]),
+    "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }
 
 
