@@ -12,7 +12,8 @@ except OSError:  # it was deleted, and nothing can be imported from it
 if sys.path and sys.path[0] == _current != _here:
     del sys.path[0]
 
-from cliptune.main import main  # noqa: E402
+from cliptune.__main__ import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main(["prepare", *sys.argv[1:]]))
+    sys.argv.insert(1, "prepare")
+    sys.exit(main())

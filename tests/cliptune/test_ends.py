@@ -190,6 +190,19 @@ def test_ctrl_c_while_all_is_imported_ends_without_a_word(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.parametrize("module", ["cliptune", "beam_pipeline"])
+def test_ctrl_c_when_all_is_done_ends_without_a_word(module, tmp_path):
+    code = f"""if True:
+        import atexit, os, runpy, signal, sys
+        atexit.register(os.kill, os.getpid(), signal.SIGINT)
+        sys.argv = ["{module}", *["prepare"][:{module == "cliptune"}], "--manifest=none.jsonl", "--output=out"]
+        runpy.run_module("{module}", run_name="__main__")
+    """
+    done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, "")
+    assert done.stderr == "cliptune prepare: none.jsonl: there is no such manifest, file or folder\n"
+
+
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv to do without the rights of the administrator")
 @pytest.mark.parametrize(
     ("locked", "mode", "flags"),

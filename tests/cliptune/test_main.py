@@ -1,6 +1,7 @@
 """The front door: quick, and helpful about mistakes."""
 
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -116,8 +117,10 @@ def test_every_command_suggests_what_was_meant(words, meant, capsys):
 )
 def test_the_pipeline_as_a_module_is_prepare(words, status, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["beam_pipeline", *words])
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as end:
         runpy.run_module("beam_pipeline", run_name="__main__")
+    signal.signal(signal.SIGINT, before)  # a process of its own ends here
     told = capsys.readouterr()
     assert int(end.value.code or 0) == status
     assert exit_status(["prepare", *words]) == status
