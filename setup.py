@@ -33,18 +33,22 @@ TUNING = [
     "google-genai>=2.8,<4",  # aiplatform asks for less than 3, though it runs with 3, too
     "protobuf>=6.33.5,<8",
     "pydantic>=2.10,<3",
+    "rapidfuzz>=3.10,<4",
     "starlette>=0.46,<2",
     "uvicorn>=0.34,<1",
+    "whisper-normalizer>=0.1.12,<0.2",
 ]
 TEST = [
     "cryptography>=39",
     "gcp-storage-emulator>=2024.8.3",
     "httpx>=0.28.1,<1",
     "hypothesis>=6.120,<7",
+    "jiwer>=4,<5",
     "packaging>=22",
     "pytest>=9,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
+    "scipy>=1.15,<2",
     "setuptools>=77",
 ]
 LINT = [
@@ -52,6 +56,7 @@ LINT = [
     "pyarrow-stubs>=17",
     "pytest-cov>=7,<8",
     "ruff>=0.11,<1",
+    "scipy-stubs>=1.15",
     "types-jsonschema>=4.18",
     "types-PyYAML>=6",
 ]

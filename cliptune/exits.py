@@ -20,6 +20,7 @@ class Exit(IntEnum):
     JOB_CANCELLED = 5
     STILL_RUNNING = 6
     NO_ENDPOINT = 7
+    FAIL_IF = 8
     INTERRUPTED = 130
 
 

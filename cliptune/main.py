@@ -27,6 +27,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune jobs dataset
   cliptune cancel dataset
   cliptune predict dataset --limit 10
+  cliptune evaluate dataset
   cliptune delete dataset
   cliptune emulator --port 8085
 
@@ -43,6 +44,7 @@ COMMANDS = {
     "jobs": "list tuning jobs",
     "cancel": "cancel a tuning job",
     "predict": "ask the tuned model about clips of the dataset",
+    "evaluate": "say whether the tuned model is better, with intervals",
     "delete": "delete a tuned model and its endpoints",
     "emulator": "serve a local stand-in for the tuning service",
 }

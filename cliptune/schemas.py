@@ -30,6 +30,8 @@ from transforms.report.report import Report
 from tuning import predict, preflight, tune
 from tuning.check import check
 from tuning.check.check import CheckReport
+from tuning.evaluation import report as evaluation
+from tuning.evaluation.report import Evaluation, SystemScores
 from tuning.jobs import claims, delete, listing, note, watch
 from tuning.jobs.claims import Step
 from tuning.jobs.delete import DeleteReport
@@ -95,6 +97,13 @@ CONTRACTS = (
     Contract("stdout-jobs", "stdout of `cliptune jobs`", JobList, listing.FORMAT_VERSION),
     Contract("stdout-delete", "stdout of `cliptune delete`", DeleteReport, delete.FORMAT_VERSION),
     Contract("stdout-predict", "stdout of `cliptune predict`", PredictReport, predict.FORMAT_VERSION),
+    Contract(
+        "evaluation",
+        "stdout of `cliptune evaluate`, and `OUT/evaluation/evaluation.json`",
+        Evaluation,
+        evaluation.FORMAT_VERSION,
+        frozenset({SystemScores}),
+    ),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )
 

@@ -21,7 +21,9 @@ Against Google Cloud, the same job is (replace P and B):
   cliptune prepare --manifest {manifest} --output gs://B/dataset
   cliptune check gs://B/dataset
   cliptune tune gs://B/dataset --project P --location us-central1 --base_model {base_model} --epochs 3
-  cliptune predict gs://B/dataset --limit 2
+  cliptune predict gs://B/dataset
+  cliptune predict gs://B/dataset --model base
+  cliptune evaluate gs://B/dataset
 """
 BASE_MODEL = "gemini-3.1-flash-lite"
 # A dataset that an earlier version has left here is replaced; in a folder that someone named, nothing is.
@@ -38,7 +40,9 @@ def main() -> int:
         ["prepare", "--manifest", manifest, "--output", output, *(["--overwrite"] if output == OUTPUT else [])],
         ["check", output],
         ["tune", output, "--emulator", "--base_model", BASE_MODEL, "--epochs", "3"],
-        ["predict", output, "--emulator", "--limit", "2"],
+        ["predict", output, "--emulator"],
+        ["predict", output, "--emulator", "--model", "base"],
+        ["evaluate", output],
     ]
     for command in commands:
         status = run(command)
@@ -65,6 +69,7 @@ def print_places(output: str) -> None:
         "rejected.jsonl": "the rows that were refused, and why; itself a manifest",
         "report.json": "counts, durations, reasons",
         "tuning/": "the joined JSONL files, the job, the predictions",
+        "evaluation/": "how well each model answered; evaluation.html is for people",
     }
     print("\nWhere everything is:", file=sys.stderr)
     for name, what in places.items():

@@ -121,7 +121,8 @@ ORDER = {
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
         *("providers.vertex.faults", "providers.vertex.tuner"),
         *("providers.vertex.rest", "providers.vertex.registry", "providers.vertex.preflight"),
-        *("providers.vertex", "providers", "requests", "dataset", "predictions", "cost", "throttle", "asking"),
+        *("providers.vertex", "providers", "evaluation", "evaluation.gate", "evaluation.normalizers", "requests"),
+        *("dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(
             "emulator",
@@ -149,6 +150,9 @@ ORDER = {
             "jobs.listing",
         ),
         *("jobs.cancel", "jobs.delete", "questions", "preflight", "tune", "predict"),
+        *("evaluation.clips", "evaluation.answers", "evaluation.align", "evaluation.metrics", "evaluation.bootstrap"),
+        *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
+        *("evaluation.report", "evaluation.page", "evaluate"),
     ],
     "cliptune": [
         *(
@@ -166,7 +170,9 @@ ORDER = {
         ),
         *(
             f"commands.{name}"
-            for name in ("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "delete", "emulator")
+            for name in (
+                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "delete", "emulator"),
+            )
         ),
         *("main", "__main__"),
     ],

@@ -30,7 +30,7 @@ from tuning.throttle import Throttle
 ATTEMPTS = 8
 MAX_BACKOFF_SECONDS = 60.0
 _SIZE_COLUMNS = ["clip_id", "line_sha256", "line_bytes", "audio_bytes", "num_samples", "target_chars"]
-_LEDGER_COLUMNS = ["clip_id", "source", "split", "shard_index", "line_index", "status"]
+_PLACE_COLUMNS = ["shard_index", "line_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def ask_split(
       ServiceError: the service refused a question.
       UserError: the dataset differs from its `dataset.json`.
     """
-    examples = (
+    unanswered = (
         (clip, line, digest)
-        for clip, line in itertools.islice(_examples(prepared, split), limit)
+        for clip, line in itertools.islice(examples(prepared, split, _PLACE_COLUMNS), limit)
         if (asked.model, clip["clip_id"], digest := sha256(line).hexdigest()) not in known
     )
 
@@ -119,7 +119,7 @@ def ask_split(
     threads = asked.throttle.allowed
     executor = ThreadPoolExecutor(threads, thread_name_prefix="ask")
     try:
-        for prediction in map_ordered(executor, ask, examples, 2 * threads):
+        for prediction in map_ordered(executor, ask, unanswered, 2 * threads):
             answered(prediction)
             count += 1
     finally:
@@ -252,18 +252,20 @@ def _settings(prepared: Dataset) -> Settings:
         raise UserError(f"{prepared.name}/dataset.json: settings of another version ({fault})") from None
 
 
-def _examples(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Each example of a split with its row of the ledger. Both are in the same order."""
+def examples(prepared: Dataset, split: str, columns: list[str]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Each example of a split with these columns of its row of the ledger. Both are in the same order.
+
+    Raises:
+      UserError: the dataset is damaged.
+    """
     try:
-        yield from _zipped(prepared, split)
+        yield from _zipped(prepared, split, ["clip_id", "source", "split", "status", *columns])
     except (FileNotFoundError, ValueError):  # a shard or the ledger is missing, damaged, or shorter than the other
         raise prepared.changed() from None
 
 
-def _zipped(prepared: Dataset, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
-    clips = (
-        row for row in prepared.ledger_rows(_LEDGER_COLUMNS) if row["split"] == split and row["status"] == "accepted"
-    )
+def _zipped(prepared: Dataset, split: str, columns: list[str]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    clips = (row for row in prepared.ledger_rows(columns) if row["split"] == split and row["status"] == "accepted")
     lines = (line for shard in prepared.splits[split] for line in _lines(prepared, shard))
     yield from zip(clips, lines, strict=True)
 

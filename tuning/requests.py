@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from transforms.errors import UsageError, UserError, require
 from transforms.storage.uris import is_gcs, nobodys
 from tuning import providers
+from tuning.evaluation import gate
+from tuning.evaluation.normalizers import NORMALIZERS
 from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
 
@@ -35,6 +37,8 @@ MAX_CONCURRENCY = 64
 ROOM_TOKENS = 256
 SPLITS = ("train", "validation", "test")
 MAX_NAME_CHARS = 128
+DEFAULT_NORMALIZER = "none"
+_SYSTEM = re.compile(r"[\w.@-]{1,128}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,6 +358,44 @@ class PredictRequest(ServiceRequest):
         alone = next((name for name in ("task", "prompt", "system_instruction") if getattr(self, name)), "")
         if alone and not self.audio:
             raise UsageError(f"{alone} needs audio; clips of the dataset have their own", alone)
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Score what models and other systems said of held-out clips, and compare them.
+
+    Attributes:
+      dataset: folder of the dataset.
+      predictions: name and file of other systems' answers; the dataset's own are found.
+      split: whose clips were asked about: "train", "validation" or "test".
+      run: name of the run whose model is "tuned"; None for the newest that has answers.
+      normalizer: makes texts alike before they are compared: a key of `NORMALIZERS`.
+      fail_if: conditions, such as "wer(tuned) > wer(base)".
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    predictions: tuple[tuple[str, str], ...] = ()
+    split: str = "validation"
+    run: str | None = None
+    normalizer: str = DEFAULT_NORMALIZER
+    fail_if: tuple[str, ...] = ()
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
+        require(self.normalizer in NORMALIZERS, "normalizer", f"one of {', '.join(NORMALIZERS)}", self.normalizer)
+        names = [name for name, _ in self.predictions]
+        for name in names:
+            require(
+                bool(_SYSTEM.fullmatch(name)), "predictions", "NAME=FILE, NAME of letters, digits, . _ @ and -", name
+            )
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(f"predictions: {twice!r} names two systems", "predictions")
+        for condition in self.fail_if:
+            gate.parse(condition)
 
 
 def _require_positive(name: str, value: float | None) -> None:

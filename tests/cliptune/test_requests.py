@@ -17,6 +17,7 @@ from tuning.requests import (
     CancelRequest,
     CheckRequest,
     DeleteRequest,
+    EvaluateRequest,
     JobsRequest,
     PredictRequest,
     Request,
@@ -35,6 +36,7 @@ PLAIN = {
     "cancel": (["dataset"], CancelRequest, "tuning"),
     "delete": (["dataset"], DeleteRequest, "tuning"),
     "predict": (["dataset", "--audio=b.wav"], PredictRequest, "tuning"),
+    "evaluate": (["dataset"], EvaluateRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -50,6 +52,9 @@ VALUES = {
     "--from_checkpoint": (["--from_model=projects/p/locations/l/models/1"], ["--from_checkpoint=2"]),
     "--staging_location": ([], ["--staging_location=gs://bucket/s"]),
     "--model": ([], ["--model=base"]),
+    "--predictions": ([], ["--predictions=whisper=w.json"]),
+    "--normalizer": ([], ["--normalizer=cliptune"]),
+    "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }
 
 

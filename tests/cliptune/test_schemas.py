@@ -18,6 +18,7 @@ from cliptune.schemas import CONTRACTS
 from tests.beam_pipeline.conftest import ROWS, fill, write_manifest
 from tuning import service, tune
 from tuning.emulator import scenario, server
+from tuning.evaluation import slices
 
 FOLDER = Path(__file__).parents[2] / "docs/schemas"
 PUBLISHED = {contract.name: json.loads((FOLDER / f"{contract.name}.schema.json").read_text()) for contract in CONTRACTS}
@@ -37,6 +38,8 @@ COMMANDS = [
     ("jobs out --emulator", "stdout-jobs"),
     ("cancel out --emulator", "stdout-job"),
     ("predict out --emulator", "stdout-predict"),
+    ("predict out --emulator --model base", "stdout-predict"),
+    ("evaluate out", "evaluation"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
@@ -69,6 +72,7 @@ def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
         patch.setattr(service, "POLL_SECONDS", 0)
+        patch.setattr(slices, "SMALLEST", 1)
         patch.setattr(tune, "today", lambda: date(2026, 11, 1))
         with server.running(played=scenario.Scenario(drop=(1,))) as url:
             for command, contract in COMMANDS:

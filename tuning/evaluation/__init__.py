@@ -1,0 +1,1 @@
+"""Evaluation: what several systems said of the same held-out clips, scored and compared."""

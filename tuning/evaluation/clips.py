@@ -1,0 +1,91 @@
+"""The clips of a split, with what each should have been answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import orjson
+
+from transforms.settings import TEXT, Task
+from tuning.dataset import Dataset
+from tuning.questions import examples
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One clip that systems are asked about.
+
+    Attributes:
+      clip_id: of the clip.
+      source: "manifest:line".
+      uri: of the recording, as the ledger has it.
+      line_sha256: of the example, hexadecimal: answers about another example of this id are not its own.
+      target: what should be answered.
+      prompt: the text that is asked with the audio.
+      group: clips of one group are not independent; "" for a clip alone.
+      task: name of its task; "" in a dataset without tasks.
+      kind: of its target: "text", "labels" or "json".
+      seconds: length of its payload.
+      source_format: such as "wav/pcm_16".
+    """
+
+    clip_id: str
+    source: str
+    uri: str
+    line_sha256: str
+    target: str
+    prompt: str = ""
+    group: str = ""
+    task: str = ""
+    kind: str = TEXT
+    seconds: float = 0.0
+    source_format: str = ""
+
+    @property
+    def cluster(self) -> str:
+        """What is drawn as one in a resample."""
+        return f"g{self.group}" if self.group else f"c{self.clip_id}"
+
+
+_COLUMNS = ["uri", "line_sha256", "group", "task", "num_samples", "source_format"]
+
+
+def of(prepared: Dataset, split: str) -> list[HeldOut]:
+    """The clips of a split, in the dataset's order.
+
+    Raises:
+      UserError: the dataset is damaged.
+    """
+    return list(_clips(prepared, split))
+
+
+def tasks_of(prepared: Dataset) -> dict[str, Task]:
+    """The tasks of a dataset, by name; {} for a dataset without tasks."""
+    told = prepared.settings.get("tasks") or ()
+    return {task["name"]: Task(**{**task, "labels": tuple(task.get("labels", ()))}) for task in told}
+
+
+def _clips(prepared: Dataset, split: str) -> Iterator[HeldOut]:
+    rate = int(prepared.settings["sample_rate"])
+    kinds = {name: task.target for name, task in tasks_of(prepared).items()}
+    for row, line in examples(prepared, split, _COLUMNS):
+        turns = orjson.loads(line)["contents"]
+        task = row["task"] or ""
+        yield HeldOut(
+            clip_id=row["clip_id"],
+            source=row["source"],
+            uri=row["uri"] or "",
+            line_sha256=row["line_sha256"] or "",
+            target=_text(turns[-1]),
+            prompt="".join(map(_text, turns[:-1])),
+            group=row["group"] or "",
+            task=task,
+            kind=kinds.get(task, TEXT),
+            seconds=(row["num_samples"] or 0) / rate,
+            source_format=row["source_format"] or "",
+        )
+
+
+def _text(turn: dict[str, list[dict[str, str]]]) -> str:
+    return "".join(part.get("text", "") for part in turn["parts"])
