@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import soundfile
@@ -52,13 +53,12 @@ class Bomb:
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-def parts(*content: bytes | Iterable[bytes]) -> Callable[[Path], object]:
-    """Writes parts one after the other."""
+def parts(content: Callable[[], Iterable[bytes]]) -> Callable[[Path], object]:
+    """Writes parts one after the other. They are made only when they are written: some are large."""
 
     def write(path: Path) -> None:
         with path.open("wb") as file:
-            for part in content:
-                file.writelines([part] if isinstance(part, bytes) else part)
+            file.writelines(content())
 
     return write
 
@@ -81,9 +81,13 @@ def sparse(head: bytes, size: int, tail: bytes) -> Callable[[Path], object]:
 
 
 def long_group(rows: int) -> Callable[[Path], object]:
-    texts = pa.array(["x" * MB] * rows)
     options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
-    return lambda path: path.write_bytes(table({"audio": pa.array(["a.wav"] * rows), "text": texts}, **options))
+
+    def write(path: Path) -> None:
+        columns: dict[str, pa.Array[Any]] = {"audio": pa.array(["a.wav"] * rows), "text": pa.array(["x" * MB] * rows)}
+        path.write_bytes(table(columns, **options))
+
+    return write
 
 
 def wide(path: Path) -> None:
@@ -112,39 +116,45 @@ BOMBS = {
     "quick: gzipped blanks": Bomb(gzipped(LINE, repeated(b" ", 400 * MB)), UNPACKS, is_quick=True),
     "quick: a page of 300 MB": Bomb(long_group(300), "no line of it is a row", "m.parquet", is_quick=True),
     "quick: 100,000 columns": Bomb(
-        parts(b"id,audio,text,", NAMES, b"\n", ROW), "100,003 columns, over the limit of 25,000", "m.csv", is_quick=True
+        parts(lambda: (b"id,audio,text,", NAMES, b"\n", ROW)),
+        "100,003 columns, over the limit of 25,000",
+        "m.csv",
+        is_quick=True,
     ),
     "gzipped blanks": Bomb(gzipped(LINE, repeated(b" ", 3 * GB)), UNPACKS),
     "gzipped line ends": Bomb(gzipped(LINE, repeated(b"\n", 3 * GB)), UNPACKS),
     "gzipped zeros": Bomb(gzipped(HEADER, ROW, repeated(b"\0", 3 * GB)), UNPACKS, "m.csv"),
     "a gzipped field of 10 GB": Bomb(gzipped(HEADER, ROW, b'b,b.wav,"', repeated(b"x", 10 * GB)), UNPACKS, "m.csv"),
     "gzipped blanks in an array": Bomb(gzipped(b"[", LINE, b",", repeated(b" ", 3 * GB)), UNPACKS, "m.json"),
-    "gzipped parts": Bomb(parts(gzip.compress(LINE), gzip.compress(b"\n" * MB) * 3_000), UNPACKS),
+    "gzipped parts": Bomb(parts(lambda: (gzip.compress(LINE), gzip.compress(b"\n" * MB) * 3_000)), UNPACKS),
     "gzip in gzip": Bomb(lambda path: path.write_bytes(gzip.compress(packed([LINE, *repeated(b" ", GB)]))), "m.jsonl:"),
     "a field of 10 GB": Bomb(sparse(HEADER + ROW + b'b,b.wav,"', 10 * GB, b'"\n' + ROW), name="m.csv"),
     "a line of 10 GB": Bomb(sparse(LINE, 10 * GB, b"\n" + LINE), rejected=TOO_LONG),
-    "a line of 100 MB": Bomb(parts(LINE, row(text="x" * 100 * MB), LINE), rejected=TOO_LONG),
+    "a line of 100 MB": Bomb(parts(lambda: (LINE, row(text="x" * 100 * MB), LINE)), rejected=TOO_LONG),
     "a line of 100 MB in UTF-16": Bomb(
         lambda path: path.write_bytes((LINE + row(text="x" * 100 * MB) + LINE).decode().encode("utf-16")),
         rejected=TOO_LONG,
     ),
-    "millions of empty lines": Bomb(parts(LINE, b"\n" * 10 * MB, LINE)),
-    "nested lists": Bomb(parts(LINE, b"[" * 15 * MB, b"\n", LINE), rejected=TOO_LONG),
-    "nested objects": Bomb(parts(LINE, b'{"a":' * 3 * MB, b"\n", LINE), rejected=TOO_LONG),
-    "an array of nothing but brackets": Bomb(parts(b"[" * 100 * MB), "not valid JSON", "m.json"),
+    "millions of empty lines": Bomb(parts(lambda: (LINE, b"\n" * 10 * MB, LINE))),
+    "nested lists": Bomb(parts(lambda: (LINE, b"[" * 15 * MB, b"\n", LINE)), rejected=TOO_LONG),
+    "nested objects": Bomb(parts(lambda: (LINE, b'{"a":' * 3 * MB, b"\n", LINE)), rejected=TOO_LONG),
+    "an array of nothing but brackets": Bomb(parts(lambda: (b"[" * 100 * MB,)), "not valid JSON", "m.json"),
     "a number of 15 million digits": Bomb(
-        parts(LINE, row()[:-2], b', "offset":', b"9" * 15 * MB, b"}\n", LINE), rejected=(("bad_row", "m.jsonl:2"),)
+        parts(lambda: (LINE, row()[:-2], b', "offset":', b"9" * 15 * MB, b"}\n", LINE)),
+        rejected=(("bad_row", "m.jsonl:2"),),
     ),
-    "a key a million times": Bomb(parts(LINE, b"{", b'"text":"t",' * MB, row()[1:], LINE)),
+    "a key a million times": Bomb(parts(lambda: (LINE, b"{", b'"text":"t",' * MB, row()[1:], LINE))),
     "a million keys": Bomb(
-        parts(LINE, b"{", b",".join(b'"k%d":1' % i for i in range(MB)), b"}\n", LINE), rejected=TOO_LONG
+        parts(lambda: (LINE, b"{", b",".join(b'"k%d":1' % i for i in range(MB)), b"}\n", LINE)), rejected=TOO_LONG
     ),
     "a page of 3 GB": Bomb(long_group(3_000), NO_ROW, "m.parquet"),
     "one text of 15 MB in 200 rows": Bomb(lambda path: path.write_bytes(one_text(200, 15 * MB)), name="m.parquet"),
     "100,000 columns of a table": Bomb(wide, "100,002 columns, over the limit of 25,000", "m.parquet"),
-    "texts of 3 MB": Bomb(parts(row(id=f"t{index}", text="x" * 3 * MB) for index in range(400))),
-    "texts of half a megabyte": Bomb(parts(row(id=f"t{index}", text="x" * 500_000) for index in range(1_000))),
-    "one id for all": Bomb(parts(row(text=f"t {index}") for index in range(300_000))),
+    "texts of 3 MB": Bomb(parts(lambda: (row(id=f"t{index}", text="x" * 3 * MB) for index in range(400)))),
+    "texts of half a megabyte": Bomb(
+        parts(lambda: (row(id=f"t{index}", text="x" * 500_000) for index in range(1_000)))
+    ),
+    "one id for all": Bomb(parts(lambda: (row(text=f"t {index}") for index in range(300_000)))),
     "a million utterances": Bomb(kaldi(1_000_000), name="kaldi"),
 }
 
