@@ -6,15 +6,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test test-clients bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test sweeps test-clients bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
 
 # Of the coverage: the whole, and the files below 95 %.
 test: $(READY) lint types
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal --cov --cov-report=
+	$(BIN)/python -m pytest -m "not sweep" --numprocesses=auto --maxprocesses=2 --dist=worksteal --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --sort=cover | awk '$$NF + 0 < 95 || /^TOTAL/'
+
+# Kills at every step, changes at every moment, every value at every place: what takes minutes, and runs in CI.
+sweeps: $(READY)
+	$(BIN)/python -m pytest -m sweep --numprocesses=auto --maxprocesses=2 --dist=worksteal
 
 # The tests that talk through Google's clients, with the oldest that setup.py allows and the newest there are, each set in
 # an environment of its own below .clients: CONTRIBUTING.md.

@@ -336,6 +336,7 @@ def test_a_recorded_ratio_is_read_again(monkeypatch, tmp_path):
 # All of it
 
 
+@pytest.mark.sweep
 def test_make_bench_runs():
     words = [sys.executable, "-m", "benchmarks.performance", "smoke", "1"]
     ended = run(words, cwd=ROOT)

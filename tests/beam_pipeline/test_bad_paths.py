@@ -15,6 +15,7 @@ from transforms.storage import Storage, local, uris
 LONG = "x" * 1_025
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("path", "reason", "told"),
     [

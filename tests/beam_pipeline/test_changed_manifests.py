@@ -225,6 +225,7 @@ def attack(prepare, tmp_path):
 SOME_CHANGES = [[*CHANGES][start::3] for start in range(3)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_manifest_on_disk(tmp_path, monkeypatch, small_shards, attack, kind):
     monkeypatch.chdir(tmp_path)
@@ -232,6 +233,7 @@ def test_a_manifest_on_disk(tmp_path, monkeypatch, small_shards, attack, kind):
     attack(place, Looks(place, monkeypatch), SOME_CHANGES[[*KINDS].index(kind) % 3], random.Random(kind))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "kaldi with segments", "pairs"])
 def test_a_manifest_that_workers_elsewhere_read(tmp_path, monkeypatch, small_shards, attack, kind):
     monkeypatch.chdir(tmp_path)
@@ -240,6 +242,7 @@ def test_a_manifest_that_workers_elsewhere_read(tmp_path, monkeypatch, small_sha
     attack(place, Looks(place, monkeypatch), changes, random.Random(kind), ELSEWHERE)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [

@@ -189,6 +189,7 @@ def test_what_is_near_a_missing_object_is_said_anew(place, prepare, tmp_path):
     assert b"0.WAV" in contents(tmp_path / "out")["rejected.jsonl"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(2))
 def test_any_changes(place, prepare, tmp_path, seed):
     chance = random.Random(seed)

@@ -361,6 +361,7 @@ def some_change(chance, place):
     chance.choice([*CHANGES[:12], the_audio_of_another, *harmless])(path)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(4))
 def test_any_changes(place, prepare, seed):
     chance = random.Random(seed)

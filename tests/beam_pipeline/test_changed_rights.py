@@ -158,6 +158,7 @@ WAYS = [
 EVERYWHERE = "--allow_path=."
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_another_recording_by_another_way(place, prepare, way):
     assert prepare("here/m.jsonl", "out", *FLAGS, EVERYWHERE).json["rejected"] == 0

@@ -112,6 +112,7 @@ def assert_agreed(report, checked):
     assert checked.examples == report.accepted
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(30))
 def test_any_rows_and_settings(recordings, tmp_path, seed):
     chance = random.Random(seed)

@@ -66,6 +66,7 @@ def calm_run():
     return {}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("moment", "name", "count"),
     [

@@ -230,7 +230,7 @@ def test_what_is_no_manifest_stops_the_run_though_all_rows_may_be_rejected(audio
 def test_a_manifest_on_a_disk_that_fails_is_named_in_one_line(audio, prepare):
     run = prepare("/proc/self/mem", "out")
     assert (run.status, run.stdout) == (1, "")
-    assert run.stderr == "cliptune prepare: /proc/self/mem: cannot be read: Input/output error\n"
+    assert run.stderr == "cliptune prepare: '/proc/self/mem': the disk or network drive failed to read the file (EIO)\n"
 
 
 def texts(output, rows):

@@ -46,6 +46,7 @@ def killed_at(moment, name, count, *flags):
     prepare_in_small_shards("--manifest", "m.jsonl", "--output", "out", *flags)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("moment", "name", "count"),
     [
@@ -107,6 +108,7 @@ def in_any_folder(folder):
     return {name: content.replace(str(folder).encode(), b"") for name, content in found.items()}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("name", [".jsonl", ".outcomes.json"])
 @pytest.mark.parametrize("rewritten", [1, 2])

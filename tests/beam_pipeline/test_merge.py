@@ -253,6 +253,7 @@ def test_a_merge_in_a_bucket(gcs, folder, prepare, merge):
     assert {name: found[name] for name in found if name not in OF_MERGES} == contents(folder / "right", OF_MERGES)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "moment", ["mended.jsonl", "run.json", "-of-00004.jsonl", ".outcomes.json", "rejected.jsonl", "dataset.json"]
 )

@@ -34,6 +34,7 @@ def reasons(output):
     return [row["reason"] for row in rows]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
 def test_rejected_rows_are_refused_again_for_the_same_reasons(case, recordings, prepare):
     manifest = recordings / f"audio/m.{case.extension}"

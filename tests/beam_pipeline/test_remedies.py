@@ -126,6 +126,7 @@ def outcome(folder, prepare, output, rows, audio, flags):
     return run.json["reasons"], run.json["accepted"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("reason", "rows", "audio", "flags", "mended_rows", "mended_audio", "mended_flags"),
     CASES,

@@ -30,6 +30,7 @@ def sabotaged(monkeypatch):
     monkeypatch.setattr(clip_workers, "Pool", lambda work, size, _: Pool(work, size, limits))
 
 
+@pytest.mark.sweep
 def test_a_thousand_deaths_cost_a_thousand_clips(folder, prepare, sabotaged):
     victims = [{**SOUND[0], "id": f"{deed}-{number}"} for number, deed in enumerate(A_THOUSAND)]
     good = [{**row, "id": f"good-{row['id']}-{n}"} for n, row in itertools.product(range(3), SOUND)]

@@ -93,4 +93,4 @@ def test_a_bill_that_is_far_from_the_estimate_is_told_plainly(run, out, billed, 
     assert found is not None
     assert int(found.group(1).replace(",", "")) == round(726 * billed)
     assert (": outside of the estimate" in line) is outside
-    assert not outside or line.endswith(f", {billed:.3g} times what was expected")
+    assert not outside or f", {billed:.3g} times what was expected; $3 a million tokens" in line

@@ -228,6 +228,16 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["predict", "OUT", "--model", ENDPOINT, "--audio", "OUT/../clips\x1b[31m\nforged.wav"],
         ["predict", "OUT", "--model", ENDPOINT, "--audio", HOSTILE],
         ["predict", "OUT", "--audio", "a.wav", "--task", HOSTILE],
+        ["delete", "OUT", "--yes"],
+        ["delete", HOSTILE],
+        ["delete", "OUT", "--run", HOSTILE],
+        ["evaluate", "OUT"],
+        ["evaluate", HOSTILE],
+        ["evaluate", "OUT", "--run", HOSTILE],
+        ["evaluate", "OUT", "--predictions", f"x={HOSTILE}"],
+        ["evaluate", "OUT", "--predictions", f"{HOSTILE}=x"],
+        ["evaluate", "OUT", "--fail_if", HOSTILE],
+        ["evaluate", "OUT", "--normalizer", HOSTILE],
         ["check", "OUT", "--base_model", HOSTILE],
         ["check", HOSTILE],
     ],
@@ -236,11 +246,11 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
 def test_jobs_and_models(run, out, service, words, code, monkeypatch):
     service.status = code
     soundfile.write(out.parent / "clips\x1b[31m\nforged.wav", tone(300, 16_000, 1.0), 16_000, "PCM_16")
-    if words[0] in ("watch", "jobs", "cancel", "predict"):
+    if words[0] in ("watch", "jobs", "cancel", "predict", "delete", "evaluate"):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    service_flag = [] if words[0] == "check" else [ELSEWHERE]
+    service_flag = [] if words[0] in ("check", "evaluate") else [ELSEWHERE]
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)
     assert stderr
     harmless(stderr, stdout)

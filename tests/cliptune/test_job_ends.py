@@ -46,7 +46,7 @@ def test_every_end_has_its_status_and_its_words(run, out, playing, scenario, sta
 
 
 def test_every_exit_status_has_a_meaning_in_the_help(run):
-    assert MEANINGS.keys() == set(Exit) - {Exit.TOO_MANY_REJECTED}
+    assert MEANINGS.keys() == set(Exit) - {Exit.TOO_MANY_REJECTED, Exit.FAIL_IF}
     _, stdout, _ = run("watch", "--help")
     assert all(f"{status.value} {meaning}" in " ".join(stdout.split()) for status, meaning in MEANINGS.items())
 

@@ -37,6 +37,7 @@ def trials(found):
     return PrepareTrials(*found)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_killed_prepare_ends_as_if_nobody_had_killed_it(trials, number):
     trial = trials.one(SEED, number)
@@ -49,6 +50,7 @@ def tuned(found):
     return TuneTrials(*found)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_killed_tune_is_one_job(tuned, number):
     trial = tuned.one(SEED, number)

@@ -141,6 +141,7 @@ def test_a_question_that_was_asked_in_vain_is_repeated_a_few_times_only(out, url
 
 @pytest.mark.parametrize("given", [{}, {"input_price": 1.0}, {"output_price": 1.0}])
 def test_an_unknown_price_and_a_bound_ask_nothing(out, url, given):
+    play(url, tuned_before=True)
     tuned(out, url, base_model="gemini-2.5-flash", allow_retired=True)
     play(url)
     with pytest.raises(UserError, match="max_cost 5 cannot be held"):

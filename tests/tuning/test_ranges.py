@@ -97,7 +97,7 @@ def test_a_flag_far_out_of_range_is_one_line(run, tmp_path, words, told):
 
 @pytest.mark.parametrize(("size", "status"), [(1, 0), (3, 1), (16, 0), (32, 1), (0, 1), (-4, 1)])
 def test_an_adapter_size_is_one_that_the_model_has(run, out, size, status):
-    words = ("--project=p", "--staging_location=gs://b/s", "--dry_run", f"--adapter_size={size}")
+    words = ("--project=p", "--staging_location=gs://bucket/s", "--dry_run", f"--adapter_size={size}")
     found, _, stderr = run("tune", out, *words)
     assert found == status
     assert ("adapter_size of gemini-3.1-flash-lite must be one of 1, 2, 4, 8, 16" in stderr) is bool(status)

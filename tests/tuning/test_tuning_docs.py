@@ -48,7 +48,7 @@ def test_the_readme_can_be_followed_without_an_account(run, checkout):
     commands = commands_of(README, "Tune, first without an account")
     told = {command: typed(run, command) for command in commands}
     assert [command.split()[1] for command in commands] == [
-        *("prepare", "check", "tune", "watch", "jobs", "predict", "predict", "predict"),
+        *("prepare", "check", "tune", "watch", "jobs", "predict", "predict", "evaluate", "predict"),
     ]
     results = list(told.values())
     assert len(results[1]["estimates"]) == 30
@@ -56,7 +56,8 @@ def test_the_readme_can_be_followed_without_an_account(run, checkout):
     assert [job["name"] for job in results[4]["jobs"]] == [results[2]["name"]]
     assert results[5]["predictions"] > 0
     assert results[6]["model"] == "gemini-3.1-flash-lite"
-    assert len(results[7]["answers"]) == 1
+    assert list(results[7]["systems"]) == ["tuned", "base"]
+    assert len(results[8]["answers"]) == 1
 
 
 def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
@@ -69,8 +70,9 @@ def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
             line = command.replace("gs://BUCKET", bucket).replace("PROJECT", "my-project")
             line = line.replace("clips.jsonl", "examples/manifest.jsonl")
             name = line.split()[1]
-            results[f"{name} --dry_run" if "--dry_run" in line else name] = typed(
-                run, line if name in ("prepare", "check") else f"{line} --api_endpoint={url}"
+            flag = next((f" {word}" for word in ("--dry_run", "--model") if word in line), "")
+            results[name + flag] = typed(
+                run, line if name in ("prepare", "check", "evaluate") else f"{line} --api_endpoint={url}"
             )
     request, job = results["tune --dry_run"], results["tune"]
     assert request["url"].endswith("/projects/my-project/locations/us-central1/tuningJobs")
@@ -78,6 +80,8 @@ def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
     assert (job["state"], results["watch"]["name"]) == ("SUCCEEDED", job["name"])
     assert [each["name"] for each in results["jobs"]["jobs"]] == [job["name"]]
     assert results["predict"]["model"] == job["endpoint"]
+    assert results["predict --model"]["model"] == job["base_model"]
+    assert list(results["evaluate"]["systems"]) == ["tuned", "base"]
 
 
 def test_what_the_readme_prepares_and_checks(run, checkout, bucket):
@@ -121,7 +125,10 @@ def test_the_page_on_tuning_can_be_followed_from_its_beginning_to_its_end(run, c
     assert len(commands) >= 15
     for command in commands:
         runs = sorted(path.name for path in (checkout / "dataset/tuning/runs").glob("*"))
-        line = command.replace("--run NAME", f"--run {runs[0]}" if runs else "").replace("--project PROJECT", "dataset")
+        line = command.replace("--run NAME", f"--run {runs[0]}" if runs else "").replace(
+            "gs://bucket/dataset", "dataset"
+        )
+        line = line.replace("--project PROJECT", "" if line.split()[1] == "tune" else "dataset")
         status, _, stderr = run(*shlex.split(line)[1:], *([] if line.split()[1] == "check" else ["--emulator"]))
         # All jobs have ended by then, so there is none to cancel.
         assert (status == 0) == ("had already ended" not in stderr), f"{command}\n{stderr}"

@@ -150,6 +150,7 @@ def test_tags_zeros_and_trailers_are_no_second_file(form):
         assert joined.following(content + trailer, sniff.sniff(content)) is None
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("form", [form for form in formats.FORMATS if form.again], ids=lambda form: form.name)
 def test_each_beginning_that_is_looked_for_is_that_of_its_own_format(form):
     own = [encoded(tone(700, each.rate, 0.5), each) for each in FORMATS]

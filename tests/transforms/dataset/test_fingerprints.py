@@ -28,7 +28,7 @@ OTHER_PLAN: dict[str, Any] = {
     "num_shards": {"train": 3, "validation": 1, "rejected": 1},
 }
 # Follow from the rows and the settings.
-DERIVED = {"validation_share", "remarks", "validation_keys", "prompts", "torn_groups", "doubled"}
+DERIVED = {"validation_share", "remarks", "validation_keys", "prompts", "torn_groups", "doubled", "nuls"}
 # Is in `checksums.json`: the places of rows decide sidecars and ledger only, so other places make no other dataset.
 COMPARED = {"sources_digest"}
 

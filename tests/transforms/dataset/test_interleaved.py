@@ -238,6 +238,7 @@ def test_on_disk(case, clips, tmp_path, schedules):
     assert at > 20
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 def test_in_a_bucket(case, clips, gcs, schedules):
     at = 0
@@ -250,6 +251,7 @@ def kill():
     raise KilledError
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("root", ["disk", "bucket"])
 def test_killed_and_followed_by_another(case, root, clips, tmp_path, schedules, request):

@@ -98,6 +98,7 @@ def assert_told(answer, codes=(400, 404)):
     assert answer.json()["error"]["code"] == answer.status_code
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("url_path", "body"), [(JOBS, JOB), (ASK, QUESTION), (ASK, INLINE)], ids=["create", "URI", "inline"]
 )

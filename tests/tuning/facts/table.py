@@ -503,7 +503,7 @@ MODELS = {
         "unset epochs are chosen by the service: users saw 40; they are always sent",
         {},
         lambda: spec()["hyperParameters"]["epochCount"] == 3 == requests.DEFAULT_EPOCHS,
-        ("`epochCount`, always sent",),
+        ("`epochCount`, 1 to 100, always sent",),
         lambda bench: bench.tune(epochs=0),
         (400, "epochCount must be positive"),
         400,

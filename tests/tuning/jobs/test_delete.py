@@ -181,6 +181,7 @@ def test_a_model_that_is_being_tuned_further_stays(out, url):
     assert len(left(url, first)) == 4
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": "before"}, {"cut": "after"}])
 @pytest.mark.parametrize(("method", "requests"), [("get", 1), ("read", 4), ("undeploy", 3), ("delete", 4)])
 def test_whatever_request_fails_the_same_command_finishes(out, url, method, requests, fault):

@@ -41,6 +41,7 @@ def test_the_note_holds_the_request_and_the_job(tuner, request_, prepared, out):
         "request": asdict(request_),
         "job": json.loads(json.dumps(job.as_dict())),
         "estimate": None,
+        "deleted": [],
     }
 
 

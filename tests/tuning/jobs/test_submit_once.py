@@ -86,6 +86,7 @@ def test_a_request_that_arrives_after_all_looking_is_one_job(url, tuner, request
     assert cut.creates == 1
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "fault",
     [

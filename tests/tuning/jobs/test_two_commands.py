@@ -136,6 +136,7 @@ class Mortal:
         return iter(answer) if isinstance(answer, list) else answer
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("late", [0, LATE])
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_any_call_and_run_again_is_one_job(request_, prepared, late, after):
