@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from typing import Any
 
 # `-m` puts the current folder in front, and a random.py there would be taken for Python's own: imports come later.
 _here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 -- see above
@@ -15,27 +14,13 @@ if sys.path and sys.path[0] == _current != _here:
     del sys.path[0]
 
 # While much is imported, and when all is done, there is nobody to tell of Ctrl-C: it ends the process without a word.
-_interrupt = signal.getsignal(signal.SIGINT)
+# In the middle of an import, an exception might be swallowed. In between, `interrupts` answers it.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+from cliptune.main import main  # noqa: E402
 
-def _answer_ctrl_c(handler: Any) -> None:  # noqa: ANN401 -- as signal has it
-    if _interrupt is signal.default_int_handler:  # else it is ignored, as in the background, or is another program's
-        signal.signal(signal.SIGINT, handler)
-
-
-_answer_ctrl_c(signal.SIG_DFL)
-from cliptune.main import main as command  # noqa: E402
-
-_answer_ctrl_c(_interrupt)
-
-
-def main() -> int:
-    """Runs the command of this process's arguments; its exit status."""
-    try:
-        return command()
-    finally:
-        _answer_ctrl_c(signal.SIG_DFL)
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,12 @@ from contextlib import contextmanager
 from cliptune.console import Console
 
 _PRINTING_SECONDS = 1.0
+
+
+def _without_interrupts(swallowed: sys.UnraisableHookArgs) -> None:
+    """Says of an exception that was swallowed what Python says, but nothing of Ctrl-C."""
+    if not isinstance(swallowed.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(swallowed)
 
 
 @contextmanager
@@ -43,13 +50,16 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
 
     def interrupted(*_: object) -> None:
         signal.signal(signal.SIGINT, end)
+        # Python may be where no exception gets through, as in the middle of an import: then the timer ends the process.
+        sys.unraisablehook = _without_interrupts
         timer = threading.Timer(seconds, end)
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
 
     # A background process ignores Ctrl-C, and a program that calls `main` may have a handler of its own: both stay.
-    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    ours = before in (signal.default_int_handler, signal.SIG_DFL)
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupted)
     try:
@@ -58,4 +68,5 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
         tell()
     finally:
         if signal.getsignal(signal.SIGINT) is interrupted:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook

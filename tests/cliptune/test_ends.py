@@ -186,18 +186,38 @@ def test_a_current_folder_that_was_deleted_is_one_line(manifest, tmp_path, modul
     assert done.stderr == "cliptune prepare: the current folder is not there any more; change to one that is\n"
 
 
-def test_ctrl_c_while_all_is_imported_ends_without_a_word(tmp_path):
-    code = """if True:
+@pytest.mark.parametrize("module", ["cliptune.main", "cliptune.commands.prepare"])
+def test_ctrl_c_while_all_is_imported_ends_without_a_word(module, tmp_path):
+    code = f"""if True:
         import os, runpy, signal, sys
+        sys.argv = ["cliptune", "prepare", "--manifest=none", "--output=out"]
         class Pressed:
             def find_spec(self, name, *_):
-                if name == "cliptune.main":
+                if name == "{module}":
                     os.kill(os.getpid(), signal.SIGINT)
         sys.meta_path.insert(0, Pressed())
         runpy.run_module("cliptune", run_name="__main__")
     """
     done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_ctrl_c_that_an_import_swallows_ends_the_command_all_the_same(tmp_path):
+    """Python's import machinery cleans up in callbacks through which no exception gets."""
+    code = """if True:
+        import os, runpy, signal, sys, time, weakref
+        import cliptune.commands.check as check
+        class Gone: pass
+        def pressed(_): os.kill(os.getpid(), signal.SIGINT); time.sleep(0.01)
+        def run(request, console):
+            gone = Gone(); watched = weakref.ref(gone, pressed); del gone
+            time.sleep(60)
+        check.run, check.INTERRUPT_SECONDS = run, 0.5
+        sys.argv = ["cliptune", "check", "out"]
+        runpy.run_module("cliptune", run_name="__main__")
+    """
+    done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cliptune check: stopped\n")
 
 
 @pytest.mark.parametrize("module", ["cliptune", "beam_pipeline"])
