@@ -49,13 +49,31 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
     for system in found:
         if system.strangers:
             listener.say(system.stranger_line())
-    with listener.progress("scoring", len(found)) as update:
-        scored = score(held_out, found, clips.tasks_of(prepared), request.normalizer, _seed(prepared))
-        update(len(found), "")
-    evaluation = _evaluation(request, prepared, held_out, found, scored, conditions)
-    _write(evaluation, prepared, held_out, found, scored)
+    scored, wrong = _scored(request, prepared, held_out, found, listener)
+    evaluation = _evaluation(request, prepared, held_out, found, scored, wrong, conditions)
+    _write(evaluation, prepared, held_out, found, scored, wrong)
     _say(evaluation, scored, prepared, listener)
     return evaluation
+
+
+def _scored(
+    request: EvaluateRequest,
+    prepared: Dataset,
+    held_out: Sequence[clips.HeldOut],
+    found: Sequence[System],
+    listener: Listener,
+) -> tuple[list[Scores], faults.Found]:
+    """Every answer scored, and looked at for faults."""
+    total, done = len(found) * len(held_out), 0
+    with listener.progress("scoring", total, "answers") as update:
+
+        def more(count: int) -> None:
+            nonlocal done
+            done += count
+            update(done, "")
+
+        seed, tasks = _seed(prepared), clips.tasks_of(prepared)
+        return score(held_out, found, tasks, request.normalizer, seed, more), faults.found(held_out, found)
 
 
 def _seed(prepared: Dataset) -> int:
@@ -68,6 +86,7 @@ def _evaluation(
     held_out: Sequence[clips.HeldOut],
     found: Sequence[System],
     scored: Sequence[Scores],
+    wrong: faults.Found,
     conditions: Sequence[gate.Condition],
 ) -> Evaluation:
     intervals: dict[tuple[str, str], Interval] = {}
@@ -88,7 +107,7 @@ def _evaluation(
         normalizer=request.normalizer,
         normalizer_version=normalizers.NORMALIZERS[request.normalizer].version,
         interval=f"{CONFIDENCE:.0%}, BCa, {RESAMPLES:,} paired resamples of groups, seed {_seed(prepared)}",
-        systems={system.name: _system(system, held_out, scored, intervals) for system in found},
+        systems={system.name: _system(system, held_out, scored, wrong, intervals) for system in found},
         comparisons=tuple(compared),
         slices=tuple(part for scores in scored for part in slices.slices(scores)),
         failed=failed,
@@ -100,11 +119,12 @@ def _system(
     system: System,
     held_out: Sequence[clips.HeldOut],
     scored: Sequence[Scores],
+    wrong: faults.Found,
     intervals: Mapping[tuple[str, str], Interval],
 ) -> SystemScores:
-    answers = [(clip, system.answers[clip.clip_id]) for clip in held_out if clip.clip_id in system.answers]
-    wrong = Counter(name for clip, answer in answers for name in faults.of(clip, answer))
-    reasons = Counter(answer.finish_reason for _, answer in answers if answer.finish_reason)
+    answers = [system.answers[clip.clip_id] for clip in held_out if clip.clip_id in system.answers]
+    counts = Counter(name for names in wrong[system.name].values() for name in names)
+    reasons = Counter(answer.finish_reason for answer in answers if answer.finish_reason)
     values: dict[str, Any] = {metric: found for (metric, name), found in intervals.items() if name == system.name}
     for scores in scored:
         if scores.kind == TEXT:
@@ -114,10 +134,10 @@ def _system(
     return SystemScores(
         clips=len(held_out),
         missing=len(held_out) - len(answers),
-        empty=sum(not answer.said.strip() for _, answer in answers),
+        empty=sum(not answer.said.strip() for answer in answers),
         strangers=len(system.strangers),
         finish_reasons=dict(sorted(reasons.items())),
-        faults={fault.name: wrong[fault.name] for fault in faults.FAULTS if wrong[fault.name]},
+        faults={fault.name: counts[fault.name] for fault in faults.FAULTS if counts[fault.name]},
         **values,
     )
 
@@ -128,12 +148,15 @@ def _write(
     held_out: Sequence[clips.HeldOut],
     found: Sequence[System],
     scored: Sequence[Scores],
+    wrong: faults.Found,
 ) -> None:
     """Writes the evaluation for machines, for notebooks and for people."""
     folder = uris.join(prepared.uri, FOLDER)
     content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(_rows(held_out, found, scored), schema=SCORES), content, compression="zstd")
-    shown = page.page(evaluation, scored, {system.name: system.answers for system in found})
+    pq.write_table(
+        pa.Table.from_pylist(_rows(held_out, found, scored, wrong), schema=SCORES), content, compression="zstd"
+    )
+    shown = page.page(evaluation, scored, found, wrong)
     prepared.storage.write_bytes(uris.join(folder, "scores.parquet"), content.getvalue())
     prepared.storage.write_bytes(uris.join(folder, "evaluation.html"), shown.encode())
     prepared.storage.write_bytes(uris.join(folder, "evaluation.json"), records.pretty(evaluation.as_dict()))
@@ -149,7 +172,9 @@ _COLUMNS: list[pa.Field[Any]] = [
 SCORES = pa.schema(_COLUMNS)
 
 
-def _rows(held_out: Sequence[clips.HeldOut], found: Sequence[System], scored: Sequence[Scores]) -> list[dict[str, Any]]:
+def _rows(
+    held_out: Sequence[clips.HeldOut], found: Sequence[System], scored: Sequence[Scores], wrong: faults.Found
+) -> list[dict[str, Any]]:
     """One row for each clip and system."""
     values: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for scores in scored:
@@ -169,7 +194,7 @@ def _rows(held_out: Sequence[clips.HeldOut], found: Sequence[System], scored: Se
             "answer": answer.text,
             "finish_reason": answer.finish_reason,
             "seconds": clip.seconds,
-            "faults": list(faults.of(clip, answer)),
+            "faults": list(wrong[system.name].get(clip.clip_id, ())),
             "metrics": values[clip.clip_id, system.name],
         }
         for system in found

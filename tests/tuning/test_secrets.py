@@ -23,7 +23,7 @@ STAGED = ("--project", "p", "--staging_location")
 
 def test_no_token_in_any_log_or_file(run, out, monkeypatch, caplog):
     """Every logger of every library at its most talkative, over the whole life of a job."""
-    monkeypatch.setattr(tuner, "_throw_away_credentials", lambda: Credentials(token=TOKEN))
+    monkeypatch.setattr(tuner, "throw_away_credentials", lambda: Credentials(token=TOKEN))
     seen: list[str] = []
     make = VertexTuner._new_client
 

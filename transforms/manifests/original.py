@@ -14,7 +14,7 @@ from transforms.manifests.lines import readable
 from transforms.manifests.row import Fields
 
 # A column that Cliptune does not use, such as an embedding, is not carried along when it is longer.
-MAX_UNUSED_BYTES = 10_000
+MAX_UNUSED_VALUE_BYTES = 10_000
 _MAX_DEPTH = 200  # orjson writes 254
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -33,7 +33,7 @@ def dump(fields: Fields, settings: ManifestSettings) -> str:
     except (TypeError, RecursionError):
         fields = {readable(name): _writable(value) for name, value in fields.items()}
         content = orjson.dumps(fields)
-    if len(content) > MAX_UNUSED_BYTES:
+    if len(content) > MAX_UNUSED_VALUE_BYTES:
         content = orjson.dumps(_cut(fields, settings), default=_text, option=_OPTIONS)
     if len(content) > bounds.MAX_ROW_BYTES:
         most = f"over the limit of {bounds.MAX_ROW_BYTES:,} for a row"
@@ -51,7 +51,7 @@ def _cut(fields: Fields, settings: ManifestSettings) -> Fields:
         length = len(orjson.dumps(value, default=_text, option=_OPTIONS))
         if name in used and name != audio:
             found[name] = value
-        elif length <= min(MAX_UNUSED_BYTES, left):
+        elif length <= min(MAX_UNUSED_VALUE_BYTES, left):
             found[name] = value
             left -= length
         else:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tuning.evaluation.answers import Answer
+from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.clips import HeldOut
-from tuning.evaluation.normalizers import script_of
+from tuning.evaluation.scripts import script_of
 
 # Whisper takes an answer that zlib packs so well for a loop (compression_ratio_threshold of openai/whisper).
 LOOP_RATIO = 2.4
@@ -27,12 +27,12 @@ class Fault:
     Attributes:
       name: in the output.
       what: for people.
-      found: whether an answer has it.
+      is_there: whether an answer has it.
     """
 
     name: str
     what: str
-    found: Callable[[HeldOut, Answer], bool]
+    is_there: Callable[[HeldOut, Answer], bool]
 
 
 def packed_ratio(text: str) -> float:
@@ -71,6 +71,22 @@ FAULTS = (
 )
 
 
+# What is wrong with each answer: names of faults, by system and clip id. Answers without a fault are left out.
+Found = Mapping[str, Mapping[str, tuple[str, ...]]]
+
+
+def found(clips: Sequence[HeldOut], systems: Iterable[System]) -> Found:
+    """The faults of all answers of all systems."""
+    return {
+        system.name: {
+            clip.clip_id: names
+            for clip in clips
+            if clip.clip_id in system.answers and (names := of(clip, system.answers[clip.clip_id]))
+        }
+        for system in systems
+    }
+
+
 def of(clip: HeldOut, answer: Answer) -> tuple[str, ...]:
     """The names of the faults of an answer."""
-    return tuple(fault.name for fault in FAULTS if fault.found(clip, answer))
+    return tuple(fault.name for fault in FAULTS if fault.is_there(clip, answer))

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
-
-import regex
 
 from transforms.text import STEPS as _STEPS
 from transforms.text import normalize
@@ -15,9 +12,6 @@ from transforms.text import normalize
 NONE, CLIPTUNE, WHISPER_BASIC, WHISPER_ENGLISH = "none", "cliptune", "whisper_basic", "whisper_english"
 _OURS = ("nfkc", "casefold", "strip_punctuation", "whitespace")
 assert all(step in _STEPS for step in _OURS)
-# Scripts that write no spaces between words: there, words cannot be counted by them.
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]")
-_LETTER = regex.compile(r"\p{L}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,8 @@ class Normalizer:
     @property
     def version(self) -> str:
         """Tells apart two states of the same normaliser."""
+        from importlib.metadata import version  # noqa: PLC0415 -- every command knows the names, few the versions
+
         return f"{self.package} {version(self.package)}" if self.package else "1"
 
 
@@ -69,26 +65,3 @@ NORMALIZERS = {row.name: row for row in _ROWS}
 def find(name: str) -> Callable[[str], str]:
     """The function of a normaliser, key of `NORMALIZERS`."""
     return NORMALIZERS[name].make()
-
-
-def unspaced(text: str) -> bool:
-    """Whether most letters of a text are of scripts without spaces between words."""
-    return 2 * len(_UNSPACED.findall(text)) > len(_LETTER.findall(text))
-
-
-_SCRIPTS = ("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Bengali", "Tamil", "Telugu", "Gujarati",
-            "Kannada", "Malayalam", "Gurmukhi", "Sinhala", "Armenian", "Georgian", "Ethiopic", "Hangul", "Thai", "Lao",
-            "Khmer", "Myanmar", "Tibetan")  # fmt: skip
-# Japanese mixes three; a Chinese answer to Japanese audio cannot be told by its letters alone.
-_EAST_ASIAN = r"\p{Han}\p{Hiragana}\p{Katakana}"
-_BY_SCRIPT = [(name, regex.compile(rf"\p{{{name}}}")) for name in _SCRIPTS] + [
-    ("East Asian", regex.compile(f"[{_EAST_ASIAN}]"))
-]
-
-
-def script_of(text: str) -> str:
-    """The script of most letters of a text; "" for a text without letters."""
-    letters = len(_LETTER.findall(text))
-    counts = ((len(pattern.findall(text)), name) for name, pattern in _BY_SCRIPT) if letters else ()
-    most, name = max(counts, default=(0, ""))
-    return name if 2 * most > letters else ""

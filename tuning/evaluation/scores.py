@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.settings import TEXT, Task
-from tuning.evaluation import metrics, normalizers
+from tuning.evaluation import metrics, normalizers, scripts
 from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.bootstrap import Array, Interval, Resamples
 from tuning.evaluation.clips import HeldOut
@@ -74,7 +74,12 @@ class Scores:
 
 
 def score(
-    clips: Sequence[HeldOut], systems: Sequence[System], tasks: Mapping[str, Task], normalizer: str, seed: int
+    clips: Sequence[HeldOut],
+    systems: Sequence[System],
+    tasks: Mapping[str, Task],
+    normalizer: str,
+    seed: int,
+    scored: Callable[[int], None] = lambda count: None,
 ) -> list[Scores]:
     """Scores of each kind of target that there is.
 
@@ -84,12 +89,13 @@ def score(
       tasks: of the dataset.
       normalizer: key of `NORMALIZERS`, for targets that are text.
       seed: of the resamples.
+      scored: called with the answers of a system that have been scored.
     """
     numbers: dict[str, int] = {}
     for clip in clips:
         numbers.setdefault(clip.cluster, len(numbers))
     return [
-        _of_kind(kind, [clip for clip in clips if clip.kind == kind], systems, tasks, normalizer, numbers, seed)
+        _of_kind(kind, [clip for clip in clips if clip.kind == kind], systems, tasks, normalizer, numbers, seed, scored)
         for kind in dict.fromkeys(clip.kind for clip in clips)
     ]
 
@@ -102,6 +108,7 @@ def _of_kind(
     normalizer: str,
     numbers: Mapping[str, int],
     seed: int,
+    scored: Callable[[int], None],
 ) -> Scores:
     rows = metrics.of_task(kind, [task for task in tasks.values() if task.target == kind])
     if kind == TEXT and _mostly_unspaced(clips):
@@ -117,10 +124,11 @@ def _of_kind(
             counts = np.array([metric.counts(*pair) for pair in zip(targets, said, strict=True)], dtype=np.float64)
             columns[system.name, metric.name] = slice(start, start := start + counts.shape[1])
             parts.append(counts)
+        scored(len(clips))
     groups = np.array([numbers[clip.cluster] for clip in clips], dtype=np.intp)
     names = tuple(system.name for system in systems)
     return Scores(kind, clips, rows, names, np.concatenate(parts, axis=1), columns, groups, seed)
 
 
 def _mostly_unspaced(clips: Sequence[HeldOut]) -> bool:
-    return 2 * sum(normalizers.unspaced(clip.target) for clip in clips) > len(clips)
+    return 2 * sum(scripts.unspaced(clip.target) for clip in clips) > len(clips)

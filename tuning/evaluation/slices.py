@@ -10,8 +10,8 @@ import numpy as np
 
 from tuning.evaluation.bootstrap import Interval
 from tuning.evaluation.clips import HeldOut
-from tuning.evaluation.normalizers import script_of
 from tuning.evaluation.scores import Scores
+from tuning.evaluation.scripts import script_of
 
 # Fewer clips than this are told together: a rate of a few clips is a rumour.
 SMALLEST = 10

@@ -101,11 +101,11 @@ def test_a_value_without_a_text_has_its_type_for_one():
     assert orjson.loads(kept) == {"odd": shown, "deep": [shown], "big": str(1 << 70)}
 
 
-@pytest.mark.parametrize("length", [original.MAX_UNUSED_BYTES - 2, original.MAX_UNUSED_BYTES - 1])
+@pytest.mark.parametrize("length", [original.MAX_UNUSED_VALUE_BYTES - 2, original.MAX_UNUSED_VALUE_BYTES - 1])
 def test_what_is_long_and_not_used_is_left_out(length):
     fields = {"text": "t" * 50_000, "lyrics": "l" * 50_000, "odd": "o" * length}
     kept = orjson.loads(original.dump(fields, ManifestSettings(columns={"prompt": "lyrics"})))
-    long = length + 2 > original.MAX_UNUSED_BYTES  # with its quotes
+    long = length + 2 > original.MAX_UNUSED_VALUE_BYTES  # with its quotes
     assert kept == {**fields, "odd": f"({length + 2:,} bytes, left out)" if long else fields["odd"]}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transforms.errors import UsageError
-from tuning.evaluation import compare, faults, gate, normalizers, slices
+from tuning.evaluation import compare, faults, gate, normalizers, scripts, slices
 from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.clips import HeldOut
 from tuning.evaluation.scores import score
@@ -146,7 +146,7 @@ def test_every_normalizer_has_a_version_that_changes_with_what_it_does():
     ],
 )
 def test_scripts(text, script, unspaced):
-    assert (normalizers.script_of(text), normalizers.unspaced(text)) == (script, unspaced)
+    assert (scripts.script_of(text), scripts.unspaced(text)) == (script, unspaced)
 
 
 def test_slices_have_their_numbers_and_small_ones_are_pooled():

@@ -236,7 +236,7 @@ def library(name):
 
 
 def raised(fault):
-    with pytest.raises(Exception) as caught, tuner._faults("try"):
+    with pytest.raises(Exception) as caught, tuner.named_faults("try"):
         raise fault
     return caught.value
 

@@ -18,7 +18,7 @@ from google.genai import errors
 
 from transforms.errors import ServiceError
 from tuning.providers.vertex.models import MULTI_REGIONS, location_of
-from tuning.providers.vertex.tuner import TIMEOUT_MS, _faults, _throw_away_credentials
+from tuning.providers.vertex.tuner import TIMEOUT_MS, named_faults, throw_away_credentials
 
 VERSION = "v1beta1"
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -60,7 +60,7 @@ class Rest:
           UserError: there are no valid credentials.
           ServiceError: the service refused or did not answer.
         """
-        with _faults(action):
+        with named_faults(action):
             if not _NAME.fullmatch(name):
                 raise ValueError("not a resource's name")
             try:
@@ -90,7 +90,7 @@ class Rest:
     def _opened(self) -> AuthorizedSession:
         if self._session is None:
             make: Callable[..., AuthorizedSession] = AuthorizedSession  # its constructor is untyped
-            self._session = make(_throw_away_credentials() if self._api_endpoint else _own_credentials())
+            self._session = make(throw_away_credentials() if self._api_endpoint else _own_credentials())
         return self._session
 
     def _host(self, location: str) -> str:

@@ -49,7 +49,7 @@ class VertexTuner:
 
     def submit(self, request: TuningRequest) -> TuningJob:
         """Creates the job with one HTTP request, which is never repeated automatically."""
-        with _faults("create the tuning job"):
+        with named_faults("create the tuning job"):
             return _job(_tune(self._client(self.location), request))
 
     def body(self, request: TuningRequest) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class VertexTuner:
         options = types.HttpOptions(base_url=self.api_endpoint, client_args={"transport": faults.Catcher()})
         # Nothing is sent, so real credentials are not needed.
         with _opening():
-            client = self._new_client(self.location, options, _throw_away_credentials())
+            client = self._new_client(self.location, options, throw_away_credentials())
         try:
             _tune(client, request)
         except faults.CaughtError as caught:
@@ -67,7 +67,7 @@ class VertexTuner:
 
     def jobs(self) -> Iterator[TuningJob]:
         """All jobs of the location. The service cannot filter by label, so the caller does."""
-        with _faults("list the tuning jobs"):
+        with named_faults("list the tuning jobs"):
             pager = self._client(self.location).tunings.list(config={"page_size": 100})
             # Iterating over the pager would end at an empty page, though the next one may hold jobs.
             seen = {None, ""}
@@ -83,17 +83,17 @@ class VertexTuner:
 
     def get(self, name: str) -> TuningJob:
         """The job of this name."""
-        with _faults(f"read {name}"):
+        with named_faults(f"read {name}"):
             return _job(self._client(self.location).tunings.get(name=name))
 
     def cancel(self, name: str) -> None:
         """Asks the service to cancel the job, which takes a while."""
-        with _faults(f"cancel {name}"):
+        with named_faults(f"cancel {name}"):
             self._client(self.location).tunings.cancel(name=name)
 
     def set_default_checkpoint(self, model: str, checkpoint: str) -> None:
         """Sets the checkpoint with which the tuned model's endpoint answers."""
-        with _faults(f"make {checkpoint} the default checkpoint of {model}"):
+        with named_faults(f"make {checkpoint} the default checkpoint of {model}"):
             self._client(location_of(model)[1]).models.update(
                 model=model, config=types.UpdateModelConfig(default_checkpoint_id=checkpoint)
             )
@@ -106,13 +106,13 @@ class VertexTuner:
             max_output_tokens=question.max_output_tokens,
             thinking_config=types.ThinkingConfig.model_validate(question.thinking) if question.thinking else None,
         )
-        with _faults(f"ask {model}", _elsewhere(model, self.location)):
+        with named_faults(f"ask {model}", _elsewhere(model, self.location)):
             response = client.models.generate_content(model=model, contents=list(question.contents), config=config)
         return _answer(response)
 
     def _client(self, location: str) -> genai.Client:
         if location not in self._clients:
-            credentials = _throw_away_credentials() if self.api_endpoint else None
+            credentials = throw_away_credentials() if self.api_endpoint else None
             options = types.HttpOptions(base_url=self.api_endpoint, timeout=TIMEOUT_MS)
             with _opening():
                 self._clients[location] = self._new_client(location, options, credentials)
@@ -124,7 +124,7 @@ class VertexTuner:
         )
 
 
-def _throw_away_credentials() -> Credentials:
+def throw_away_credentials() -> Credentials:
     """Credentials for servers that are not Google's. AnonymousCredentials do not work in the SDK."""
     make: Callable[..., Credentials] = Credentials  # its constructor is untyped
     return make(token="local")
@@ -237,7 +237,7 @@ def _opening() -> Iterator[None]:
 
 
 @contextmanager
-def _faults(action: str, not_found: str = "") -> Iterator[None]:
+def named_faults(action: str, not_found: str = "") -> Iterator[None]:
     """Turns the SDK's exceptions into UserError, which the user can mend, or ServiceError.
 
     Args:
