@@ -91,6 +91,7 @@ def written_again(uri):
 CHANGES = [removed, replaced, emptied, no_sound]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("change", "name", "output"),
     [

@@ -184,6 +184,7 @@ def test_a_rerun_sees_it_of_a_recording_that_has_segments(place, prepare, change
     assert is_as_new(place, prepare)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "kind", [Path.unlink, cut, emptied, no_sound, a_folder, a_pipe, a_link_into_nothing, a_link_out]
 )

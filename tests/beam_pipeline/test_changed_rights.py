@@ -56,6 +56,7 @@ OUTSIDE = {"2.wav": "path_not_allowed", "b/3.wav": "path_not_allowed", "../c/4.w
 B, C = "--allow_path=b", "--allow_path=c"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "steps",
     [

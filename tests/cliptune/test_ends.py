@@ -60,6 +60,7 @@ def test_a_report_that_nobody_can_get_is_one_line_after_a_complete_dataset(manif
     assert dataset.load(str(out), Storage()).description.accepted == 1
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("command", ["check", "tune", "watch", "predict", "jobs"])
 def test_of_no_command_is_a_report_that_nobody_can_get_more_than_a_line(run, out, command):
     assert run("tune", out, "--emulator")[0] == 0

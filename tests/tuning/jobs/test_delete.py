@@ -224,6 +224,7 @@ def test_a_model_that_the_service_still_calls_deployed_is_tried_again(out, url, 
     assert not left(url, job)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("reads", "in_time"), [(1, True), (19, True), (20, False)])
 def test_operations_are_waited_for(out, url, reads, in_time):
     job = tuned(out, url)

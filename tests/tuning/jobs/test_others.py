@@ -230,6 +230,7 @@ def away(folder):
     folder.symlink_to(moved)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_note_of_one_run_is_named_and_the_others_go_on(run, out, service, two, damage):
     first, second, done = two
