@@ -45,10 +45,7 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
             f"{prepared.name} has no {request.split} clips to evaluate on; "
             "hold some out: cliptune prepare --validation_fraction"
         )
-    found = systems.find(prepared, request.split, request.run, dict(request.predictions), Index(held_out))
-    for system in found:
-        if system.strangers:
-            listener.say(system.stranger_line())
+    found = systems.find(prepared, request.split, request.run, dict(request.predictions), Index(held_out), listener)
     scored, wrong = _scored(request, prepared, held_out, found, listener)
     evaluation = _evaluation(request, prepared, held_out, found, scored, wrong, conditions)
     _write(evaluation, prepared, held_out, found, scored, wrong)

@@ -130,6 +130,16 @@ def test_answers_about_clips_that_have_changed_are_none(ran):
     assert (found.systems["tuned"].missing, found.systems["tuned"].strangers) == (1, 1)
 
 
+def test_a_model_that_was_asked_about_another_dataset_has_said_nothing_of_this_one(ran):
+    """As after `prepare --overwrite`: an empty answer to each clip would be a slander."""
+    for uri in (name for name in ran.storage.list_files(f"{ran.uri}/tuning") if "tuned-103" in name):
+        lines = [json.loads(line) | {"line_sha256": "0" * 64} for line in ran.storage.read_bytes(uri).splitlines()]
+        ran.storage.write_bytes(uri, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+    found, told = evaluated(ran)
+    assert list(found.systems) == ["tuned@2", "base"]
+    assert any(line.startswith("warning: ") and "are of no clip of the split" in line for line in told)
+
+
 def test_stdout_and_the_file_are_the_same_and_have_what_is_promised(ran):
     found, _ = evaluated(ran)
     written = json.loads(ran.storage.read_bytes(f"{ran.uri}/evaluation/evaluation.json"))

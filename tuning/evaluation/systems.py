@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from transforms.errors import UserError
+from transforms.listener import Listener
 from transforms.storage import uris
 from tuning import predictions
 from tuning.dataset import Dataset
@@ -17,8 +18,10 @@ from tuning.jobs.runs import Run
 TUNED, BASE = "tuned", "base"
 
 
-def find(prepared: Dataset, split: str, run: str | None, named: Mapping[str, str], index: Index) -> list[System]:
-    """The systems, the tuned model first.
+def find(
+    prepared: Dataset, split: str, run: str | None, named: Mapping[str, str], index: Index, listener: Listener
+) -> list[System]:
+    """The systems that have answered, the tuned model first.
 
     Args:
       prepared: the dataset.
@@ -26,6 +29,7 @@ def find(prepared: Dataset, split: str, run: str | None, named: Mapping[str, str
       run: whose tuned model is "tuned"; None for the newest that has answers.
       named: files of other systems, by their names.
       index: the clips.
+      listener: gets a line for each system that was asked about other clips, too.
 
     Raises:
       UserError: there is none, or a file cannot be read.
@@ -33,13 +37,18 @@ def find(prepared: Dataset, split: str, run: str | None, named: Mapping[str, str
     found = {system.name: system for system in _of_runs(prepared, split, run, index)}
     for name, file in named.items():
         found[name] = answers.read(name, file, index, prepared.storage.anywhere())
-    if not found:
+    for system in found.values():
+        if system.strangers:
+            listener.say(system.stranger_line())
+    # A model that was asked before the dataset was made anew has said nothing of these clips.
+    answered = [system for system in found.values() if system.answers]
+    if not answered:
         ask = f"cliptune predict {prepared.name}{f' --split {split}' if split != 'validation' else ''}"
         raise UserError(
             f"{prepared.name} has no predictions about its {split} clips; ask for them: {ask}, "
             f"and {ask} --model base, or name a file: --predictions NAME=FILE"
         )
-    return list(found.values())
+    return answered
 
 
 def _of_runs(prepared: Dataset, split: str, wanted: str | None, index: Index) -> Iterator[System]:
