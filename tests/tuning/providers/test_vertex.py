@@ -1,7 +1,9 @@
 """The real google-genai client against the emulator: requests, states, refusals, one job for one request."""
 
+import gc
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import numpy as np
 import pytest
+from google import genai
 
 from tests.sounds import tone
 from tests.tuning.conftest import job_file
@@ -332,3 +335,35 @@ def test_watching_gives_up_at_once_or_in_the_end(fault, asked):
 def test_a_model_without_an_endpoint_is_told():
     job = TuningJob("j", "FAILED", tuned_model="projects/p/locations/l/models/1", error="Failed to create endpoint")
     assert "exists but has no endpoint: Failed to create endpoint" in watch.verdict(job)
+
+
+def test_a_tuner_that_is_forgotten_closes_its_connections_before_the_garbage_is_collected(monkeypatch):
+    closed: list[genai.Client] = []
+
+    def close(client: genai.Client) -> None:
+        closed.append(client)
+
+    with server.running() as url:
+        tuner = VertexTuner("p", "us-central1", url)
+        assert list(tuner.jobs()) == []
+        client = tuner._client("us-central1")
+        monkeypatch.setattr(genai.Client, "close", close)
+        cycle: list[object] = [tuner]
+        cycle.append(cycle)
+        del tuner, cycle
+        gc.collect()
+        assert closed == [client]
+        monkeypatch.undo()
+        client.close()
+
+
+def test_threads_that_ask_at_once_share_a_client():
+    tuner, threads = VertexTuner("p", "us-central1", "http://127.0.0.1:9"), 8
+    meeting = threading.Barrier(threads)
+
+    def client(_):
+        meeting.wait(60)
+        return tuner._client("us-central1")
+
+    with ThreadPoolExecutor(threads) as executor:
+        assert len(set(executor.map(client, range(threads)))) == 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -46,6 +48,9 @@ class VertexTuner:
         self.location = check_location(location)
         self.api_endpoint = api_endpoint
         self._clients: dict[str, genai.Client] = {}
+        self._lock = threading.Lock()  # many threads ask, and share a client
+        # Before the garbage collector comes to what they hold: it might meet a socket first, and complain of it.
+        weakref.finalize(self, _close, self._clients)
 
     def submit(self, request: TuningRequest) -> TuningJob:
         """Creates the job with one HTTP request, which is never repeated automatically."""
@@ -111,17 +116,23 @@ class VertexTuner:
         return _answer(response)
 
     def _client(self, location: str) -> genai.Client:
-        if location not in self._clients:
-            credentials = throw_away_credentials() if self.api_endpoint else None
-            options = types.HttpOptions(base_url=self.api_endpoint, timeout=TIMEOUT_MS)
-            with _opening():
-                self._clients[location] = self._new_client(location, options, credentials)
-        return self._clients[location]
+        with self._lock:
+            if location not in self._clients:
+                credentials = throw_away_credentials() if self.api_endpoint else None
+                options = types.HttpOptions(base_url=self.api_endpoint, timeout=TIMEOUT_MS)
+                with _opening():
+                    self._clients[location] = self._new_client(location, options, credentials)
+            return self._clients[location]
 
     def _new_client(self, location: str, options: types.HttpOptions, credentials: Credentials | None) -> genai.Client:
         return genai.Client(
             vertexai=True, project=self.project, location=location, credentials=credentials, http_options=options
         )
+
+
+def _close(clients: dict[str, genai.Client]) -> None:
+    for client in clients.values():
+        client.close()
 
 
 def throw_away_credentials() -> Credentials:
