@@ -70,7 +70,7 @@ ORDER = {
             "audio.decode",
             "audio.conform",
         ),
-        "audio.encode",
+        *("audio.level", "audio.encode"),
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
