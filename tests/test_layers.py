@@ -159,7 +159,7 @@ ORDER = {
             "evaluation.bootstrap",
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
-        *("evaluation.report", "evaluation.page", "evaluate"),
+        *("evaluation.report", "evaluation.players", "evaluation.page", "evaluate"),
     ],
     "cliptune": [
         *(
