@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,19 @@ from transforms.settings import TEXT
 from transforms.storage import Storage, uris
 from tuning import dataset
 from tuning.dataset import Dataset
-from tuning.evaluation import clips, compare, faults, gate, metrics, normalizers, page, players, slices, systems
+from tuning.evaluation import (
+    clips,
+    compare,
+    faults,
+    gate,
+    metrics,
+    normalizers,
+    page,
+    players,
+    silence,
+    slices,
+    systems,
+)
 from tuning.evaluation.answers import Index, System
 from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
 from tuning.evaluation.compare import Comparison
@@ -109,6 +121,7 @@ def _evaluation(
         systems={system.name: _system(system, held_out, scored, wrong, intervals) for system in found},
         comparisons=tuple(compared),
         slices=tuple(part for scores in scored for part in slices.slices(scores)),
+        silence=silence.of(prepared, request.split, request.run),
         failed=failed,
         fingerprint=prepared.fingerprint,
     )
@@ -218,9 +231,19 @@ def _say(evaluation: Evaluation, scored: Sequence[Scores], prepared: Dataset, li
     for comparison in evaluation.comparisons:
         if comparison.metric in first:
             listener.say(comparison.sentence)
+    for line in _said_of_silence(evaluation):
+        listener.say(line)
     for condition in evaluation.failed:
         listener.say(f"--fail_if holds: {condition}")
     listener.say(f"evaluation: {prepared.name}/{FOLDER}/evaluation.html")
+
+
+def _said_of_silence(evaluation: Evaluation) -> Iterator[str]:
+    for name in dict.fromkeys(told.system for told in evaluation.silence):
+        parts = [told for told in evaluation.silence if told.system == name]
+        spoke, probes = sum(told.spoke for told in parts), sum(told.probes for told in parts)
+        words = sum(told.insertions for told in parts)
+        yield f"{name} invented {words:,} words about {spoke:,} of {probes:,} sounds in which nobody speaks"
 
 
 def _table(evaluation: Evaluation, scores: Scores) -> list[str]:

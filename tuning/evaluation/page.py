@@ -69,6 +69,7 @@ def page(
         *(f"<p>{html.shown(comparison.sentence)}</p>" for comparison in evaluation.comparisons),
         _systems(evaluation, scored),
         _faults(evaluation),
+        _silence(evaluation),
         *_slices(evaluation),
         f"<h2>Clips</h2>\n<p>{_LEGEND}</p>",
         *(clips.worst(scores, system) for scores in scored for system in systems),
@@ -94,6 +95,18 @@ def _faults(evaluation: Evaluation) -> str:
         if fault.name in system.faults
     ]
     return html.section("What goes wrong", html.table(["system", "fault", "answers"], rows)) if rows else ""
+
+
+def _silence(evaluation: Evaluation) -> str:
+    heads = ["system", "sounds", "asked", "seconds", "answered with words", "words invented"]
+    rows = [
+        [
+            *(told.system, told.kind.replace("_", " ")),
+            *(f"{number:,}" for number in (told.probes, round(told.seconds), told.spoke, told.insertions)),
+        ]
+        for told in evaluation.silence
+    ]
+    return html.section("Where nobody speaks", html.table(heads, rows)) if rows else ""
 
 
 def _slices(evaluation: Evaluation) -> Iterator[str]:
