@@ -243,7 +243,8 @@ def _said_of_silence(evaluation: Evaluation) -> Iterator[str]:
         parts = [told for told in evaluation.silence if told.system == name]
         spoke, probes = sum(told.spoke for told in parts), sum(told.probes for told in parts)
         words = sum(told.insertions for told in parts)
-        yield f"{name} invented {words:,} words about {spoke:,} of {probes:,} sounds in which nobody speaks"
+        invented = f"{words:,} word{'s' * (words != 1)}"
+        yield f"{name} invented {invented} about {spoke:,} of {probes:,} sounds in which nobody speaks"
 
 
 def _table(evaluation: Evaluation, scores: Scores) -> list[str]:

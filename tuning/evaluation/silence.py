@@ -15,7 +15,7 @@ from tuning.evaluation.clips import HeldOut
 from tuning.probes import PROBES
 
 # What names the sound instead of transcribing it, such as "[silence]", "(music)", "<noise>" or "♪", invents nothing.
-_NAMED = re.compile(r"\[[^\]]*\]|\([^)]*\)|<[^>]*>|\*[^*]*\*")
+_NAMED = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|\*[^*]*\*")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
