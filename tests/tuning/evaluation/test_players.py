@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,14 @@ def test_texts_without_spaces_are_aligned_by_characters():
 def test_of_a_long_answer_the_beginning_is_shown(words, cut):
     clip = clips.HeldOut("c", "m:1", "", "", " ".join(["a"] * words))
     assert page._words(clip, Answer(clip.target)).endswith("…") == cut
+
+
+@pytest.mark.parametrize("name", ["flac", "uri"])
+def test_the_recordings_of_a_dataset_in_a_bucket_are_found_there(name, made, bucket):
+    folder = Path(made(name))
+    for path in filter(Path.is_file, folder.rglob("*")):
+        Storage().write_bytes(f"{bucket}/out/{path.relative_to(folder)}", path.read_bytes())
+    prepared = dataset.load(f"{bucket}/out", Storage())
+    held_out = clips.of(prepared, "validation")
+    found = players.uris_of(prepared, "validation", held_out, 5_000_000)
+    assert list(found) == [clip.clip_id for clip in held_out]
