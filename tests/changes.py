@@ -48,7 +48,7 @@ def another(value: object, kind: object) -> Any:
     if isinstance(value, bool):
         return not value
     if value is None:
-        return 1 if "int" in str(kind) else "x"
+        return 1 if "int" in str(kind) else 1.5 if "float" in str(kind) else "x"
     return value + type(value)("1")  # type: ignore[operator, call-arg]
 
 

@@ -70,7 +70,7 @@ ORDER = {
             "audio.decode",
             "audio.conform",
         ),
-        "audio.encode",
+        *("audio.level", "audio.probes", "audio.encode"),
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
@@ -149,7 +149,7 @@ ORDER = {
             "jobs.watch",
             "jobs.listing",
         ),
-        *("jobs.cancel", "jobs.delete", "questions", "preflight", "tune", "predict"),
+        *("jobs.cancel", "jobs.delete", "questions", "probes", "preflight", "tune", "predict"),
         *(
             "evaluation.scripts",
             "evaluation.clips",
@@ -159,7 +159,8 @@ ORDER = {
             "evaluation.bootstrap",
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
-        *("evaluation.report", "evaluation.page", "evaluate"),
+        "evaluation.silence",
+        *("evaluation.report", "evaluation.players", "evaluation.page", "evaluate"),
     ],
     "cliptune": [
         *(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,19 @@ from transforms.settings import TEXT
 from transforms.storage import Storage, uris
 from tuning import dataset
 from tuning.dataset import Dataset
-from tuning.evaluation import clips, compare, faults, gate, metrics, normalizers, page, slices, systems
+from tuning.evaluation import (
+    clips,
+    compare,
+    faults,
+    gate,
+    metrics,
+    normalizers,
+    page,
+    players,
+    silence,
+    slices,
+    systems,
+)
 from tuning.evaluation.answers import Index, System
 from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
 from tuning.evaluation.compare import Comparison
@@ -26,6 +38,8 @@ from tuning.evaluation.scores import NOTHING, Scores, score
 from tuning.requests import EvaluateRequest
 
 FOLDER = "evaluation"
+# Of a player without its recording; an id of 100 characters may be spelled as escapes.
+PLAYER_BYTES = 1_500
 
 
 def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
@@ -48,7 +62,7 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
     found = systems.find(prepared, request.split, request.run, dict(request.predictions), Index(held_out), listener)
     scored, wrong = _scored(request, prepared, held_out, found, listener)
     evaluation = _evaluation(request, prepared, held_out, found, scored, wrong, conditions)
-    _write(evaluation, prepared, held_out, found, scored, wrong)
+    _write(evaluation, prepared, held_out, found, scored, wrong, listener)
     _say(evaluation, scored, prepared, listener)
     return evaluation
 
@@ -107,6 +121,7 @@ def _evaluation(
         systems={system.name: _system(system, held_out, scored, wrong, intervals) for system in found},
         comparisons=tuple(compared),
         slices=tuple(part for scores in scored for part in slices.slices(scores)),
+        silence=silence.of(prepared, request.split, request.run),
         failed=failed,
         fingerprint=prepared.fingerprint,
     )
@@ -146,6 +161,7 @@ def _write(
     found: Sequence[System],
     scored: Sequence[Scores],
     wrong: faults.Found,
+    listener: Listener,
 ) -> None:
     """Writes the evaluation for machines, for notebooks and for people."""
     folder = uris.join(prepared.uri, FOLDER)
@@ -153,16 +169,21 @@ def _write(
     pq.write_table(
         pa.Table.from_pylist(_rows(held_out, found, scored, wrong), schema=SCORES), content, compression="zstd"
     )
-    shown = page.page(evaluation, scored, found, wrong)
+    wanted, bare = page.heard(scored, found), page.page(evaluation, scored, found, wrong, {})
+    room = page.MAX_PAGE_BYTES - len(bare.encode()) - PLAYER_BYTES * (len(wanted) + 1)
+    with listener.progress("recordings", len(wanted), "clips") as update:
+        audio = players.uris_of(prepared, evaluation.split, wanted, room, lambda done: update(done, ""))
+    shown = page.page(evaluation, scored, found, wrong, audio)
     prepared.storage.write_bytes(uris.join(folder, "scores.parquet"), content.getvalue())
     prepared.storage.write_bytes(uris.join(folder, "evaluation.html"), shown.encode())
     prepared.storage.write_bytes(uris.join(folder, "evaluation.json"), records.pretty(evaluation.as_dict()))
 
 
-_TEXTS = ("clip_id", "source", "system", "task", "group", "target", "answer", "finish_reason")
+_TEXTS = ("clip_id", "source", "system", "task", "group", "language", "target", "answer", "finish_reason")
 _COLUMNS: list[pa.Field[Any]] = [
     *(pa.field(name, pa.string()) for name in _TEXTS),
     pa.field("seconds", pa.float64()),
+    pa.field("rms_dbfs", pa.float64()),
     pa.field("faults", pa.list_(pa.string())),
     pa.field("metrics", pa.map_(pa.string(), pa.float64())),
 ]
@@ -187,10 +208,12 @@ def _rows(
             "system": system.name,
             "task": clip.task,
             "group": clip.group,
+            "language": clip.language,
             "target": clip.target,
             "answer": answer.text,
             "finish_reason": answer.finish_reason,
             "seconds": clip.seconds,
+            "rms_dbfs": clip.rms_dbfs,
             "faults": list(wrong[system.name].get(clip.clip_id, ())),
             "metrics": values[clip.clip_id, system.name],
         }
@@ -208,9 +231,20 @@ def _say(evaluation: Evaluation, scored: Sequence[Scores], prepared: Dataset, li
     for comparison in evaluation.comparisons:
         if comparison.metric in first:
             listener.say(comparison.sentence)
+    for line in _said_of_silence(evaluation):
+        listener.say(line)
     for condition in evaluation.failed:
         listener.say(f"--fail_if holds: {condition}")
     listener.say(f"evaluation: {prepared.name}/{FOLDER}/evaluation.html")
+
+
+def _said_of_silence(evaluation: Evaluation) -> Iterator[str]:
+    for name in dict.fromkeys(told.system for told in evaluation.silence):
+        parts = [told for told in evaluation.silence if told.system == name]
+        spoke, probes = sum(told.spoke for told in parts), sum(told.probes for told in parts)
+        words = sum(told.insertions for told in parts)
+        invented = f"{words:,} word{'s' * (words != 1)}"
+        yield f"{name} invented {invented} about {spoke:,} of {probes:,} sounds in which nobody speaks"
 
 
 def _table(evaluation: Evaluation, scores: Scores) -> list[str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.storage import Storage
-from tuning import asking, dataset, predictions, questions, service
+from tuning import asking, dataset, predictions, probes, questions, service
 from tuning.asking import AskingEstimate, AskingPrice, Size, Spent
 from tuning.dataset import Dataset
 from tuning.jobs import runs, watch
 from tuning.jobs.clock import CLOCK, Clock
 from tuning.jobs.runs import Run
 from tuning.predictions import Prediction, PredictionsFile
+from tuning.probes import Probe
 from tuning.providers import PROVIDERS, open_tuner
 from tuning.providers.base import Tuner, TuningJob
 from tuning.questions import Asked
@@ -34,7 +35,7 @@ class PredictReport:
 
     Attributes:
       model: the model that was asked.
-      split: "train", "validation" or "test".
+      split: "train", "validation" or "test"; "probe_silence" for the sounds in which nobody speaks.
       predictions: number of predictions in the file.
       asked: number of predictions that are new.
       empty: number of predictions without text.
@@ -112,14 +113,18 @@ def run(
       ServiceError: the service refused a question.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
-    if request.split not in prepared.splits and not request.audio:
+    if request.split not in prepared.splits and not (request.audio or request.probe_silence):
         raise UserError(f"{prepared.name} has no {request.split} split: no row of its manifest is marked for it")
     request = _with_task(request, prepared)
+    wanted = probes.of_task(prepared, request.task) if request.probe_silence else []
     with service.api_endpoint(request, prepared, listener) as url:
         asked = _asked(request, prepared, url, clock or CLOCK, listener)
         if request.audio:
             return _about_files(request, prepared, asked, listener)
-        return _about_split(request, prepared, asked, listener)
+        work = _of_probes(wanted[: request.limit], asked) if wanted else _of_split(request, prepared, asked)
+        uri = prepared.tuning_uri(f"{asked.folder}predictions-{work.name}-{asked.name}.jsonl")
+        with predictions.alone(uri, prepared.storage):
+            return _about_what_is_missing(request, prepared, asked, listener, work, uri)
 
 
 def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
@@ -135,21 +140,59 @@ def _with_task(request: PredictRequest, prepared: Dataset) -> PredictRequest:
     return replace(request, prompt=tasks[name]["prompt"], system_instruction=system_instruction)
 
 
-def _about_split(request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener) -> PredictReport:
-    uri = prepared.tuning_uri(f"{asked.folder}predictions-{request.split}-{asked.name}.jsonl")
-    with predictions.alone(uri, prepared.storage):
-        return _about_what_is_missing(request, prepared, asked, listener, uri)
+Known = Container[tuple[str, str, str]]
+Take = Callable[[Prediction], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a model is asked about.
+
+    Attributes:
+      name: of the split, or of the probes.
+      total: questions, those asked before included.
+      still_asked: which of the answers that were kept are to these questions.
+      sizes: of the questions that are not known.
+      ask: asks these; takes what to do with each answer in order, and as soon as it is there.
+    """
+
+    name: str
+    total: int
+    still_asked: Callable[[Sequence[Prediction]], list[Prediction]]
+    sizes: Callable[[Known], Iterable[Size]]
+    ask: Callable[[Known, Take, Take], int]
+
+
+def _of_split(request: PredictRequest, prepared: Dataset, asked: Asked) -> _Work:
+    split, limit = request.split, request.limit
+    before = _before(asked, prepared, split)
+    return _Work(
+        name=split,
+        total=min(prepared.examples(split), limit or prepared.examples(split)),
+        still_asked=lambda kept: questions.still_asked([*kept, *before], asked.model, prepared, split),
+        sizes=lambda known: questions.sizes(asked, prepared, split, limit, known),
+        ask=lambda known, take, keep: questions.ask_split(asked, prepared, split, limit, known, take, keep),
+    )
+
+
+def _of_probes(wanted: Sequence[Probe], asked: Asked) -> _Work:
+    return _Work(
+        name=probes.PROBES,
+        total=len(wanted),
+        still_asked=lambda kept: probes.still_asked(kept, asked.model, wanted),
+        sizes=lambda known: (probe.size for probe in probes.unknown(asked, wanted, known)),
+        ask=lambda known, take, keep: probes.ask(asked, wanted, known, take, keep),
+    )
 
 
 def _about_what_is_missing(
-    request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener, uri: str
+    request: PredictRequest, prepared: Dataset, asked: Asked, listener: Listener, work: _Work, uri: str
 ) -> PredictReport:
-    split = request.split
-    total = min(prepared.examples(split), request.limit or prepared.examples(split))
+    total = work.total
     kept = predictions.read(uri, prepared.storage)
-    earlier = questions.still_asked([*kept, *_before(asked, prepared, split)], asked.model, prepared, split)
+    earlier = work.still_asked(kept)
     known = {prediction.question for prediction in earlier}
-    price = _refuse_too_dear(request, asked, questions.sizes(asked, prepared, split, request.limit, known), listener)
+    price = _refuse_too_dear(request, asked, work.sizes(known), listener)
     new: list[Prediction] = []
     spent = Spent()
     # All that was ever answered stays, and what an earlier version kept elsewhere is added.
@@ -169,9 +212,9 @@ def _about_what_is_missing(
                 listener.say(f"  prediction: {prediction.prediction or f'none ({prediction.finish_reason})'}")
             _refuse_spent(request, spent, price)
 
-        questions.ask_split(asked, prepared, split, request.limit, known, answered, file.add)
+        work.ask(known, answered, file.add)
         file.put_in_order([*keep, *new])
-    report = _report(request, [*earlier, *new], len(new), asked.model, prepared.shown(uri), spent, price)
+    report = _report(work.name, [*earlier, *new], len(new), asked.model, prepared.shown(uri), spent, price)
     _say(report, listener)
     if new:
         listener.say(spent.line(price))
@@ -213,7 +256,7 @@ def _refuse_too_dear(request: PredictRequest, asked: Asked, sizes: Iterable[Size
 
 
 def _report(
-    request: PredictRequest,
+    split: str,
     held: Sequence[Prediction],
     new: int,
     model: str,
@@ -224,7 +267,7 @@ def _report(
     reasons = Counter(prediction.finish_reason or "UNKNOWN" for prediction in held)
     return PredictReport(
         model=model,
-        split=request.split,
+        split=split,
         predictions=len(held),
         asked=new,
         empty=sum(not (prediction.prediction or "").strip() for prediction in held),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from transforms.clip import Clip
 from transforms.dataset.clip_workers import ClipWorkers
@@ -25,6 +25,8 @@ from tuning.predictions import Prediction
 from tuning.providers.base import Answer, Provider, Question, SchemaError, Tuner
 from tuning.requests import DEFAULT_CONCURRENCY
 from tuning.throttle import Throttle
+
+T = TypeVar("T")
 
 # If the quota is full or the service unavailable, a question is repeated: after about 2 s, then 4, 8 …
 ATTEMPTS = 8
@@ -109,9 +111,31 @@ def ask_split(
         for clip, line in itertools.islice(examples(prepared, split, _PLACE_COLUMNS), limit)
         if (asked.model, clip["clip_id"], digest := sha256(line).hexdigest()) not in known
     )
+    return ask_each(asked, unanswered, lambda each: _predict(asked, prepared, *each), answered, arrived)
 
-    def ask(numbered: tuple[dict[str, Any], bytes, str]) -> Prediction:
-        prediction = _predict(asked, prepared, *numbered)
+
+def ask_each(
+    asked: Asked,
+    questions: Iterable[T],
+    predict: Callable[[T], Prediction],
+    answered: Callable[[Prediction], None],
+    arrived: Callable[[Prediction], None],
+) -> int:
+    """Asks several questions at a time.
+
+    Args:
+      asked: the model.
+      questions: what is asked about.
+      predict: asks about one.
+      answered: as of `ask_split`.
+      arrived: as of `ask_split`.
+
+    Returns:
+      The number of questions.
+    """
+
+    def ask(question: T) -> Prediction:
+        prediction = predict(question)
         arrived(prediction)
         return prediction
 
@@ -119,7 +143,7 @@ def ask_split(
     threads = asked.throttle.allowed
     executor = ThreadPoolExecutor(threads, thread_name_prefix="ask")
     try:
-        for prediction in map_ordered(executor, ask, unanswered, 2 * threads):
+        for prediction in map_ordered(executor, ask, questions, 2 * threads):
             answered(prediction)
             count += 1
     finally:
@@ -234,7 +258,7 @@ def question_about(
     """
     uri = uris.absolute(file, os.getcwd())  # noqa: PTH109 -- text, as everywhere in storage
     clip = Clip(file, uri, "", file, prompt=prompt, system_instruction=system_instruction, confined=False)
-    with closing(ClipWorkers(_settings(prepared), verify=False, size=1)) as workers:
+    with closing(ClipWorkers(settings_for_questions(prepared), verify=False, size=1)) as workers:
         try:
             line = workers.convert(clip, Stored(uri, prepared.storage.anywhere())).line
         except ClipRejected as refusal:
@@ -243,7 +267,12 @@ def question_about(
     return asked.question(example.contents, example.system_instruction)
 
 
-def _settings(prepared: Dataset) -> Settings:
+def settings_for_questions(prepared: Dataset) -> Settings:
+    """The dataset's settings for what is only asked about.
+
+    Raises:
+      UserError: they are of another version.
+    """
     # A question has no target to normalise or to check, and its audio is always inline.
     changes: dict[str, Any] = {"normalize_text": (), "tasks": (), "audio_part": "inline", "audio_uri": ""}
     try:

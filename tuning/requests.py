@@ -316,7 +316,8 @@ class PredictRequest(ServiceRequest):
       limit: the most clips to ask about; None for all.
       checkpoint: checkpoint of the dataset's job; None for its default checkpoint.
       audio: recordings to ask about instead of clips.
-      task: with `audio`: the task of the dataset that gives the prompt; "" for the only task.
+      probe_silence: whether to ask about silence, noise and music made by us instead, in which nobody speaks.
+      task: with `audio` or `probe_silence`: the task of the dataset that gives the prompt; "" for the only task.
       prompt: with `audio`: text of the user turn; "" for the dataset's prompt.
       system_instruction: with `audio`: text of the system turn; "" for that of the task, if any.
       max_output_tokens: the most tokens of one answer; None for room above the dataset's longest target.
@@ -334,6 +335,7 @@ class PredictRequest(ServiceRequest):
     limit: int | None = None
     checkpoint: str | None = None
     audio: tuple[str, ...] = ()
+    probe_silence: bool = False
     task: str = ""
     prompt: str = ""
     system_instruction: str = ""
@@ -355,8 +357,10 @@ class PredictRequest(ServiceRequest):
         require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
         if self.checkpoint and self.model:
             raise UsageError("checkpoint names a checkpoint of the dataset's own job; leave model out", "checkpoint")
-        alone = next((name for name in ("task", "prompt", "system_instruction") if getattr(self, name)), "")
-        if alone and not self.audio:
+        alone = next((name for name in ("prompt", "system_instruction", "task") if getattr(self, name)), "")
+        if self.audio and self.probe_silence:
+            raise UsageError("probe_silence asks about sounds of its own; leave audio out", "probe_silence")
+        if alone and not self.audio and not (alone == "task" and self.probe_silence):
             raise UsageError(f"{alone} needs audio; clips of the dataset have their own", alone)
 
 

@@ -22,6 +22,7 @@ recording, conformed as the dataset's were.
   cliptune predict dataset --limit 10
   cliptune predict dataset --model base        the base model, for comparison
   cliptune predict dataset --audio a.wav --audio b.m4a
+  cliptune predict dataset --probe_silence     does it invent words where nobody speaks?
 
 After a stop or a crash, the same command asks only what is missing."""
 EPILOG = """\
@@ -45,7 +46,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     ask.add_argument(
         "--audio", action="append", default=[], metavar="FILE", help="ask about this recording instead; repeatable"
     )
-    ask.add_argument("--task", default="", metavar="NAME", help="with --audio: ask as in this task of the dataset")
+    ask.add_argument(
+        "--probe_silence",
+        action="store_true",
+        help="ask about silence, noise and music made for this instead: cliptune evaluate counts what it invents",
+    )
+    ask.add_argument(
+        "--task", default="", metavar="NAME", help="with --audio or --probe_silence: ask as in this task of the dataset"
+    )
     ask.add_argument("--prompt", default="", metavar="TEXT", help="with --audio (default: the dataset's own)")
     ask.add_argument("--system_instruction", default="", metavar="TEXT", help="with --audio (default: none)")
     _add_cost(parser.add_argument_group("cost"))

@@ -16,7 +16,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "validation": "45bb21e5aea50843",
         "shards": "e60c378b60f33b83",
         "rejected.jsonl": "fdf9d64a924104ea",
-        "ledger": "052d01ca5cb91806",
+        "ledger": "796aa82cc2c15570",
         "fingerprint": "f14107123b6f552d",
     },
     "wav": {
@@ -24,7 +24,7 @@ GOLDEN: dict[str, dict[str, str]] = {
         "validation": "3ab109512533b83c",
         "shards": "e60c378b60f33b83",
         "rejected.jsonl": "fdf9d64a924104ea",
-        "ledger": "7dfa5d1b6af8e5ad",
+        "ledger": "fcbdb2cf46ff4845",
         "fingerprint": "c16038a88f153d8e",
     },
 }

@@ -57,6 +57,9 @@ VALUES = {
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }
 
+# What cannot stand beside a flag.
+WITHOUT = {"--probe_silence": "--audio=b.wav"}
+
 
 def request_of(command, *words):
     args, others = build_parser([command]).parse_known_args([command, *words])
@@ -94,7 +97,7 @@ def test_every_flag_changes_the_request(command, flag, monkeypatch):
     monkeypatch.setitem(PROVIDERS, "x", next(iter(PROVIDERS.values())))
     (action,) = (action for action in actions_of(command) if action.option_strings[-1] == flag)
     beside, words = VALUES.get(flag, ([], changed(action)))
-    plain = [*PLAIN[command][0], *beside]
+    plain = [*(word for word in PLAIN[command][0] if word != WITHOUT.get(flag)), *beside]
     assert request_of(command, *plain, *words) != request_of(command, *plain)
 
 

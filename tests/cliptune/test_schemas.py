@@ -39,6 +39,7 @@ COMMANDS = [
     ("cancel out --emulator", "stdout-job"),
     ("predict out --emulator", "stdout-predict"),
     ("predict out --emulator --model base", "stdout-predict"),
+    ("predict out --emulator --probe_silence --limit 1", "stdout-predict"),
     ("evaluate out", "evaluation"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),

@@ -78,10 +78,15 @@ def answered(prepared, name, answer):
     prepared.storage.write_bytes(prepared.tuning_uri(f"{name}.jsonl"), b"".join(lines))
 
 
+def noted(prepared):
+    """Notes a run."""
+    runs.noted(prepared, REQUEST, JOB)
+
+
 @pytest.fixture
 def ran(prepared):
     """A run; answers of its model, of an earlier checkpoint and of the base model."""
-    runs.noted(prepared, REQUEST, JOB)
+    noted(prepared)
     answered(prepared, f"runs/{RUN}/predictions-validation-tuned-103", lambda clip: clip.target)
     answered(prepared, f"runs/{RUN}/predictions-validation-tuned-102", lambda clip: clip.target.replace("text", "test"))
     answered(prepared, "predictions-validation-gemini-3.5-flash", lambda clip: f"{clip.target} thank you")

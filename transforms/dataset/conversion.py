@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import BinaryIO, cast
 
 from transforms import region
-from transforms.audio import conform, decode, encode
+from transforms.audio import conform, decode, encode, level
 from transforms.audio.streams import Remembering
 from transforms.audio.waveform import Waveform
 from transforms.clip import Clip, Outcome
@@ -72,6 +72,7 @@ def _converted(
         wave = recording if clip.channel is None else conform.one_channel(recording, clip.channel)
         content = content if wave is recording else b""  # the file's own bytes hold the other channels, too
         conformed = conform.conform(wave, settings)
+        heard = level.of(conformed.samples)
     with watch.stage("encode"):
         payload = encode.pass_through(content, wave, conformed, settings) or encode.encode(conformed.samples, settings)
         if verify:
@@ -100,6 +101,9 @@ def _converted(
             target_chars=len(clip.target),
             task=clip.task or None,
             group=clip.group or None,
+            language=clip.language or None,
+            rms_dbfs=heard.rms_dbfs,
+            peak_dbfs=heard.peak_dbfs,
             # A clip may be dropped later; its dead letter then holds the row.
             row=clip.row if settings.dedupe == "audio" else None,
         )

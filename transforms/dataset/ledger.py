@@ -52,6 +52,9 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("target_chars", pa.int64()),
     pa.field("task", pa.string()),
     pa.field("group", pa.string()),
+    pa.field("language", pa.string()),
+    pa.field("rms_dbfs", pa.float64()),
+    pa.field("peak_dbfs", pa.float64()),
 ]
 SCHEMA = pa.schema(_COLUMNS)
 

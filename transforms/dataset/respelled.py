@@ -1,4 +1,7 @@
-"""A shard that an earlier run has written, where this run spells its manifests otherwise: the words change, no byte."""
+"""A shard that an earlier run has written, where this run spells its manifests otherwise: the words change, no byte.
+
+So do the languages of its clips, where this run finds them in another column.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,10 @@ def outcomes(sidecar: Sidecar, rows: Sequence[Clip | Outcome]) -> tuple[Outcome,
 def _respelled(outcome: Outcome, row: Clip | Outcome) -> Outcome:
     if isinstance(row, Outcome):
         return row
-    if (outcome.source, outcome.uri) == (row.source, row.uri):
+    if (outcome.source, outcome.uri, outcome.language or "") == (row.source, row.uri, row.language):
         return outcome
     detail = outcome.detail and outcome.detail.replace(_shown(outcome.uri or ""), _shown(row.uri))
-    return replace(outcome, source=row.source, uri=row.uri, detail=detail)
+    return replace(outcome, source=row.source, uri=row.uri, detail=detail, language=row.language or None)
 
 
 def _shown(uri: str) -> str:

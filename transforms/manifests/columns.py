@@ -25,6 +25,8 @@ from transforms.settings import Task
 
 # No name of a column that means anything is longer.
 _MAX_NAME_CHARS = 200
+# The longest tags of BCP 47 in use have some thirty; what is longer is no language.
+_MAX_LANGUAGE_CHARS = 100
 # Characters of the names in a row that is remembered.
 _MAX_REMEMBERED = 1 << 14
 # Above, floats skip whole numbers, so two ids could become one.
@@ -210,6 +212,18 @@ def optional(column: str, row: Columns) -> str:
     if not isinstance(value, str):
         raise ClipRejected(reasons.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
     return _encodable(value, column)
+
+
+def language(row: Columns) -> str:
+    """The language that a row names, as it writes it; "" for none, and for what names none. No row fails of it."""
+    value = row.value("language")
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_WHOLE_FLOAT:
+        value = f"{value:.0f}" if value == int(value) else None  # a label's number, which a table may write as 3.0
+    if not isinstance(value, str) or len(value) > _MAX_LANGUAGE_CHARS or not is_unicode(value):
+        return ""
+    return value.strip()
 
 
 def top_folder(path: object) -> str:

@@ -1,4 +1,4 @@
-"""Kaldi data folders: `wav.scp` and `text`; `segments`, `utt2spk` and `reco2file_and_channel` may be there too."""
+"""Kaldi data folders: `wav.scp` and `text`; `segments`, `utt2spk`, `utt2lang`, `reco2file_and_channel` may be there."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
     bad: list[Row] = []
     texts = {key: (number, text) for number, key, text in _lines(folder, "text", bad, storage)}
     speakers = {key: speaker for _, key, speaker in _lines(folder, "utt2spk", [], storage)}
+    languages = {key: language for _, key, language in _lines(folder, "utt2lang", [], storage)}
     sides = _sides(folder, storage)
     if storage.exists(uris.join(folder, "segments")):
         recordings = {key: path for _, key, path in _lines(folder, "wav.scp", bad, storage)}
@@ -48,6 +49,8 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
         text = texts[key][1] if key in texts else None
         side = sides.get(str(fields.get("recording", key)))
         row = {"id": key, **({"channel": side} if side else {}), **fields, "text": text, "speaker": speakers.get(key)}
+        if key in languages:
+            row["language"] = languages[key]
         yield Row(number, row, _fault(fields), file=file)
     for key in left:
         number, text = texts[key]

@@ -155,6 +155,7 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
         # a manifest from a bucket, may have come with a dataset from elsewhere.
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
         channel=channel,
+        language=columns.language(row),
     )
 
 

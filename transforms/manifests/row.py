@@ -32,6 +32,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt",),
     "task": ("task", "task_name", "taskname"),
     "group": ("group", "speaker", "speaker_id", "client_id", "spk", "spk_id"),
+    "language": (
+        "language", "lang", "locale", "language_code", "lang_code", "language_tag", "spoken_language", "audio_language",
+        "source_language", "source_lang", "src_lang", "language_id", "lang_id", "iso_639_1", "iso_639_3", "iso639_3",
+    ),
     "split": ("split", "subset", "partition", "data_split", "dataset_split", "split_name", "set"),
     "offset": _times(
         "offset", "start", "start_time", "begin", "begin_time", "onset", "time_start", "time_begin", "start_offset",

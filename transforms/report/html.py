@@ -36,17 +36,19 @@ code, td:last-child { overflow-wrap: anywhere }
 """.strip()
 
 
-def document(title: str, parts: Iterable[str], more_style: str = "") -> str:
+def document(title: str, parts: Iterable[str], more_style: str = "", *, plays: bool = False) -> str:
     """A whole page.
 
     Args:
       title: of the page.
       parts: of its body, HTML; "" for none.
       more_style: CSS, beside that of all pages.
+      plays: whether the page holds audio, as data: URIs; else it may play nothing.
     """
     style = f"{_STYLE}\n{more_style}".strip()
     # Nothing may run or be fetched, whatever the texts hold; the page's own style is known by its hash.
     policy = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
+    policy += "; media-src data:" if plays else ""
     body = "\n".join(part for part in parts if part)
     meta = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
     head = f'{meta}<meta name="viewport" content="width=device-width"><title>{title}</title><style>{style}</style>'

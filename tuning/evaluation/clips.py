@@ -28,6 +28,9 @@ class HeldOut:
       kind: of its target: "text", "labels" or "json".
       seconds: length of its payload.
       source_format: such as "wav/pcm_16".
+      language: as the manifest writes it; "" if it is not known.
+      rms_dbfs: level of its samples; None if it is not known.
+      place: where its example is: the number of its shard, its first byte there and its length; None if not known.
     """
 
     clip_id: str
@@ -41,6 +44,9 @@ class HeldOut:
     kind: str = TEXT
     seconds: float = 0.0
     source_format: str = ""
+    language: str = ""
+    rms_dbfs: float | None = None
+    place: tuple[int, int, int] | None = None
 
     @property
     def cluster(self) -> str:
@@ -48,7 +54,10 @@ class HeldOut:
         return f"g{self.group}" if self.group else f"c{self.clip_id}"
 
 
-_COLUMNS = ["uri", "line_sha256", "group", "task", "num_samples", "source_format"]
+_COLUMNS = [
+    *("uri", "line_sha256", "group", "task", "num_samples", "source_format", "shard_index"),
+    *("language", "rms_dbfs"),  # an earlier version did not know these
+]
 
 
 def of(prepared: Dataset, split: str) -> list[HeldOut]:
@@ -69,7 +78,9 @@ def tasks_of(prepared: Dataset) -> dict[str, Task]:
 def _clips(prepared: Dataset, split: str) -> Iterator[HeldOut]:
     rate = int(prepared.settings["sample_rate"])
     kinds = {name: task.target for name, task in tasks_of(prepared).items()}
+    shard, start = None, 0
     for row, line in examples(prepared, split, _COLUMNS):
+        shard, start = row["shard_index"], start if row["shard_index"] == shard else 0
         turns = orjson.loads(line)["contents"]
         task = row["task"] or ""
         yield HeldOut(
@@ -84,7 +95,11 @@ def _clips(prepared: Dataset, split: str) -> Iterator[HeldOut]:
             kind=kinds.get(task, TEXT),
             seconds=(row["num_samples"] or 0) / rate,
             source_format=row["source_format"] or "",
+            language=row["language"] or "",
+            rms_dbfs=row["rms_dbfs"],
+            place=None if shard is None else (shard, start, len(line)),
         )
+        start += len(line)
 
 
 def _text(turn: dict[str, list[dict[str, str]]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from transforms import records
 from tuning.evaluation.bootstrap import Interval
 from tuning.evaluation.compare import Comparison
+from tuning.evaluation.silence import Silence
 from tuning.evaluation.slices import Slice
 
 FORMAT_VERSION = 1
@@ -69,6 +70,7 @@ class Evaluation:
       systems: by name.
       comparisons: of each pair of systems.
       slices: parts of the clips.
+      silence: what models said of sounds in which nobody speaks, for each kind; () if none was asked.
       failed: the conditions of --fail_if that hold.
       fingerprint: of the dataset, hexadecimal.
       format_version: version of these fields.
@@ -84,6 +86,7 @@ class Evaluation:
     systems: dict[str, SystemScores]
     comparisons: tuple[Comparison, ...]
     slices: tuple[Slice, ...]
+    silence: tuple[Silence, ...]
     failed: tuple[str, ...]
     fingerprint: str
     format_version: int = FORMAT_VERSION

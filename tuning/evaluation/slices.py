@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ SMALLEST = 10
 MOST = 20
 POOLED = "(others)"
 _EDGES = ((1.0, "at most 1 s"), (3.0, "1 to 3 s"), (10.0, "3 to 10 s"), (float("inf"), "over 10 s"))
+_LEVELS = ((-40.0, "at most -40 dBFS"), (-30.0, "-40 to -30 dBFS"), (-20.0, "-30 to -20 dBFS"), (99.0, "over -20 dBFS"))
+# A tag of BCP 47 with at most a script, a region and a variant, in either spelling; else a name such as "German".
+_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,26 @@ def _duration(clip: HeldOut) -> str:
     return next(name for edge, name in _EDGES if clip.seconds <= edge)
 
 
+def _level(clip: HeldOut) -> str:
+    if clip.rms_dbfs is None:
+        return ""
+    return next((name for edge, name in _LEVELS if clip.rms_dbfs <= edge), "")
+
+
+def language(tag: str) -> str:
+    """A language in one spelling: "pt_br" and "PT-BR" are "pt-BR", "german" is "German"."""
+    if not _TAG.fullmatch(tag):
+        return tag[:1].upper() + tag[1:]
+    first, *others = re.split("[-_]", tag.lower())
+    return "-".join([first, *(part.upper() if len(part) == 2 else part.title() for part in others)])
+
+
 BY: dict[str, Callable[[HeldOut], str]] = {
     "task": lambda clip: clip.task,
     "group": lambda clip: clip.group,
     "duration": _duration,
+    "level": _level,
+    "language": lambda clip: language(clip.language),
     "source_format": lambda clip: clip.source_format,
     "script": lambda clip: script_of(clip.target),
 }

@@ -34,7 +34,7 @@ def find(
     Raises:
       UserError: there is none, or a file cannot be read.
     """
-    found = {system.name: system for system in _of_runs(prepared, split, run, index)}
+    found = {system.name: system for system in of_runs(prepared, split, chosen(prepared, split, run), index)}
     for name, file in named.items():
         found[name] = answers.read(name, file, index, prepared.storage.anywhere())
     for system in found.values():
@@ -51,15 +51,42 @@ def find(
     return answered
 
 
-def _of_runs(prepared: Dataset, split: str, wanted: str | None, index: Index) -> Iterator[System]:
-    all_runs = runs.of(prepared)
-    found = {run.name: _files(prepared, f"{runs.RUNS_FOLDER}/{run.name}/", split) for run in all_runs}
-    if wanted is not None and wanted not in found:
-        raise UserError(f"run must be one of {', '.join(found) or 'none'}, got {wanted!r}")
-    answered = [run for run in all_runs if found[run.name]]
-    chosen = next((run for run in all_runs if run.name == wanted), next(reversed(answered), None))
-    for run in sorted(answered, key=lambda run: run is not chosen):
-        named = {_name(run, model, run is chosen): uri for model, uri in found[run.name].items()}
+def chosen(prepared: Dataset, split: str, wanted: str | None) -> Run | None:
+    """The run whose model is "tuned": that of the name, else the newest that was asked about the split.
+
+    Raises:
+      UserError: no run has the name.
+    """
+    named = {run.name: run for run in runs.of(prepared)}
+    if wanted is None:
+        return next((run for run in reversed(named.values()) if _of_run(prepared, run, split)), None)
+    if wanted not in named:
+        raise UserError(f"run must be one of {', '.join(named) or 'none'}, got {wanted!r}")
+    return named[wanted]
+
+
+def are_asked(prepared: Dataset, split: str) -> bool:
+    """Whether there are answers of any model about a split, or about the probes."""
+    return bool(_files(prepared, "", split)) or any(_of_run(prepared, run, split) for run in runs.of(prepared))
+
+
+def _of_run(prepared: Dataset, run: Run, split: str) -> dict[str, str]:
+    return _files(prepared, f"{runs.RUNS_FOLDER}/{run.name}/", split)
+
+
+def of_runs(prepared: Dataset, split: str, chosen: Run | None, index: Index) -> Iterator[System]:
+    """The models of the dataset's runs that were asked, those of the chosen run first.
+
+    Args:
+      prepared: the dataset.
+      split: whose clips were asked about, or the name of the probes.
+      chosen: the run whose model is "tuned".
+      index: the clips.
+    """
+    answered = [run for run in runs.of(prepared) if _of_run(prepared, run, split)]
+    tuned = chosen and chosen.name
+    for run in sorted(answered, key=lambda run: run.name != tuned):
+        named = {_name(run, model, run.name == tuned): uri for model, uri in _of_run(prepared, run, split).items()}
         for name in sorted(named, key=lambda name: ("@" in name, name)):
             yield _system(name, named[name], prepared, index)
     for model, uri in _files(prepared, "", split).items():

@@ -21,6 +21,13 @@ from transforms.settings import Settings, Task
 ROWS = pytest.mark.parametrize(
     ("row", "name"), [(row, name) for row in (CLIP, OUTCOME) for name in names(row)], ids=lambda value: str(value)[:20]
 )
+
+
+def is_digested(row, name):
+    """A clip's language decides no byte, and the original row has it: another column of it is seen by its name."""
+    return not (isinstance(row, Clip) and name == "language")
+
+
 PLAN = Plan(3, "digest", {"train": 2, "validation": 1, "rejected": 1}, frozenset({1}), {"": 1}, 0)
 OTHER_PLAN: dict[str, Any] = {
     "rows": 4,
@@ -40,7 +47,7 @@ def test_every_setting_has_another_value():
 
 @ROWS
 def test_every_field_of_a_row_is_in_its_shards_fingerprint(row, name):
-    assert fingerprint([changed(row, name)], SETTINGS) != fingerprint([row], SETTINGS)
+    assert (fingerprint([changed(row, name)], SETTINGS) != fingerprint([row], SETTINGS)) == is_digested(row, name)
 
 
 @pytest.mark.parametrize("name", names(Settings))
@@ -74,13 +81,13 @@ def digest_of(row):
 
 @ROWS
 def test_every_field_of_a_row_is_in_the_digest_of_the_rows_but_its_line(row, name):
-    assert (digest_of(changed(row, name)) != digest_of(row)) == (name != "source")
+    assert (digest_of(changed(row, name)) != digest_of(row)) == (name != "source" and is_digested(row, name))
 
 
 @ROWS
 def test_every_field_of_a_row_is_in_the_digest_of_rows_and_their_places(row, name):
     digests = {make_plan([row, CLIP], SETTINGS).sources_digest for row in (row, changed(row, name))}
-    assert len(digests) == 2
+    assert len(digests) == 1 + is_digested(row, name)
 
 
 def test_the_digest_of_rows_and_their_places_does_not_depend_on_their_order():
