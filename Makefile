@@ -93,15 +93,17 @@ docs: schemas
 schemas: $(READY)
 	$(BIN)/python -m cliptune.schemas docs/schemas
 
-# Resolves setup.py's ranges afresh and writes down what came out. Beam asks for another google-apitools from
-# Python 3.13 on: of the packages the only one that differs.
+# Resolves setup.py's ranges afresh and writes down what came out. Two packages differ: Beam asks for another
+# google-apitools from Python 3.13 on, and pocketsphinx has wheels of another version for 3.12.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet '.[test]'
 	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude cliptune \
-	  | sed '/^google-apitools==/d' > requirements.lock
+	  | sed '/^google-apitools==/d; /^pocketsphinx==/d' > requirements.lock
 	printf '%s\n' 'google-apitools==0.5.31; python_version < "3.13"' \
-	  'google-apitools==0.5.35; python_version >= "3.13"' >> requirements.lock
+	  'google-apitools==0.5.35; python_version >= "3.13"' \
+	  'pocketsphinx==5.1.1; python_version != "3.12" and python_version < "3.14"' \
+	  'pocketsphinx==5.0.4; python_version == "3.12" and platform_machine != "aarch64"' >> requirements.lock
 	rm -rf .venv-lock
 
 clean:

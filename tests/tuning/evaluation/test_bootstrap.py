@@ -5,7 +5,10 @@ import pytest
 import scipy.stats
 
 from tuning.evaluation import metrics
+from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.bootstrap import Interval, Resamples
+from tuning.evaluation.clips import HeldOut
+from tuning.evaluation.scores import score
 
 ERRORS = lambda sums: sums[..., 0] / sums[..., 1]  # noqa: E731
 
@@ -79,3 +82,40 @@ def test_an_interval_is_decided_if_it_leaves_out_nothing():
         False,
     ]
     assert not Interval(1).decided
+
+
+@pytest.mark.parametrize("count", [7, 40])
+def test_a_difference_of_two_systems_is_the_paired_one_of_scipy_over_groups(count):
+    dice = np.random.default_rng(count)
+    clips = [HeldOut(f"c{n}", "", "", "", "one two three", group=f"s{n % count}") for n in range(4 * count)]
+    errors_of = {"one two three": 0, "one two": 1, "one too free": 2}
+    said = [[dice.choice([*errors_of]) for _ in clips] for _ in range(2)]
+    systems = [
+        System(name, {clip.clip_id: Answer(str(text)) for clip, text in zip(clips, texts, strict=True)})
+        for name, texts in zip("ab", said, strict=True)
+    ]
+    (scores,) = score(clips, systems, {}, "none", 5)
+    ours = scores.difference(scores.resamples(), "a", "b", metrics.WER)
+    errors = [[errors_of[str(text)] for text in texts] for texts in said]
+    one, other = np.array(errors).reshape(2, 4, count).sum(axis=1)
+    words = np.full(count, 4 * 3)
+    theirs = scipy.stats.bootstrap(
+        (one, other, words),
+        lambda a, b, words, axis: a.sum(axis) / words.sum(axis) - b.sum(axis) / words.sum(axis),
+        paired=True, vectorized=True, n_resamples=1_000, method="BCa", rng=np.random.default_rng(5),
+    ).confidence_interval  # fmt: skip
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+    assert ours.value == pytest.approx((one.sum() - other.sum()) / words.sum())
+
+
+def test_where_bca_is_not_defined_it_is_the_percentile_interval_of_scipy():
+    """No resample is below a distance of 0, which that of all groups is."""
+    sums = groups(np.random.default_rng(3), 12)
+    whole = ERRORS(sums.sum(axis=0))
+    ours = Resamples(sums, 5).interval(lambda drawn: abs(ERRORS(drawn) - whole))
+    theirs = scipy.stats.bootstrap(
+        (sums[:, 0], sums[:, 1]),
+        lambda errors, words, axis: abs(errors.sum(axis) / words.sum(axis) - whole),
+        paired=True, vectorized=True, n_resamples=1_000, method="percentile", rng=np.random.default_rng(5),
+    ).confidence_interval  # fmt: skip
+    assert (ours.value, ours.low, ours.high) == pytest.approx((0, theirs.low, theirs.high), rel=1e-12)

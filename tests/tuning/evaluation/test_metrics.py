@@ -33,7 +33,6 @@ def test_character_errors_are_those_of_jiwer(pairs):
     )
 
 
-# sclite -i wsj of the NIST's SCTK counts the same here; it weighs edits otherwise, and may choose another alignment.
 @pytest.mark.parametrize(
     ("target", "answer", "edits"),
     [
