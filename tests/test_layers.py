@@ -155,11 +155,13 @@ ORDER = {
             "evaluation.clips",
             "evaluation.answers",
             "evaluation.align",
+            "evaluation.json_fields",
+            "evaluation.labels",
             "evaluation.metrics",
             "evaluation.bootstrap",
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
-        *("evaluation.report", "evaluation.page", "evaluate"),
+        *("evaluation.report", "evaluation.results", "evaluation.details", "evaluation.page", "evaluate"),
     ],
     "cliptune": [
         *(

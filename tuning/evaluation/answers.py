@@ -55,6 +55,7 @@ class System:
       name: of the system.
       answers: by clip id.
       strangers: names of what was answered and is no clip of the split.
+      repeated: ids of clips that the file answers more than once; the last answer counts.
       file: where the answers are.
     """
 
@@ -62,6 +63,7 @@ class System:
     answers: Mapping[str, Answer]
     strangers: tuple[str, ...] = ()
     file: str = ""
+    repeated: frozenset[str] = frozenset()
 
     def stranger_line(self) -> str:
         """Says which answers are of no clip; "" if all are."""

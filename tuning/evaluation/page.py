@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from transforms.report import html
-from tuning.evaluation import align, faults
+from tuning.evaluation import align, details, faults
 from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.bootstrap import Interval
 from tuning.evaluation.clips import HeldOut
@@ -28,7 +28,7 @@ def page(evaluation: Evaluation, scored: Sequence[Scores], systems: Sequence[Sys
 
     Args:
       evaluation: what was found.
-      scored: the scores of each kind of target.
+      scored: the scores of each task.
       systems: all of them.
       wrong: the faults of their answers.
     """
@@ -38,21 +38,29 @@ def page(evaluation: Evaluation, scored: Sequence[Scores], systems: Sequence[Sys
         f"<p>normalizer {html.shown(normalizer)} · {html.shown(evaluation.interval)}</p>",
         f"<p>dataset <code>{html.shown(evaluation.fingerprint)}</code></p>",
         *(f"<p>{html.shown(comparison.sentence)}</p>" for comparison in evaluation.comparisons),
-        _systems(evaluation, scored),
+        *(f"<p>{html.shown(remark)}</p>" for remark in evaluation.remarks),
+        *(_systems(evaluation, scores, len(scored) > 1) for scores in scored),
         _faults(evaluation),
+        *(details.details(name, task) for name, task in evaluation.tasks.items()),
         *_slices(evaluation),
         *(_worst(scores, system, wrong[system.name]) for scores in scored for system in systems),
     ]
     return html.document("Evaluation", parts, _STYLE)
 
 
-def _systems(evaluation: Evaluation, scored: Sequence[Scores]) -> str:
-    names = list(dict.fromkeys(metric.name for scores in scored for metric in scores.metrics))
+def _systems(evaluation: Evaluation, scores: Scores, is_one_of_many: bool) -> str:
+    told = evaluation.tasks[scores.task].systems if scores.task in evaluation.tasks else evaluation.systems
+    names = [metric.name for metric in scores.metrics]
     rows = (
-        [name, f"{system.missing:,}", f"{system.empty:,}", *(_percent(getattr(system, metric)) for metric in names)]
-        for name, system in evaluation.systems.items()
+        [
+            name,
+            *(f"{count:,}" for count in (system.clips, system.missing, system.empty)),
+            *(_percent(getattr(system, metric)) for metric in names),
+        ]
+        for name, system in told.items()
     )
-    return html.section("Systems", html.table(["system", "missing", "empty", *names], rows))
+    title = f"Systems, {scores.task or 'no task'} (normalizer {scores.normalizer})" if is_one_of_many else "Systems"
+    return html.section(title, html.table(["system", "clips", "missing", "empty", *names], rows))
 
 
 def _faults(evaluation: Evaluation) -> str:
@@ -67,10 +75,11 @@ def _faults(evaluation: Evaluation) -> str:
 
 def _slices(evaluation: Evaluation) -> Iterator[str]:
     names = list(evaluation.systems)
-    for by in dict.fromkeys(part.by for part in evaluation.slices):
-        parts = [part for part in evaluation.slices if part.by == by]
+    tasks = {*(part.task for part in evaluation.slices)}
+    for task, by in dict.fromkeys((part.task, part.by) for part in evaluation.slices):
+        parts = [part for part in evaluation.slices if (part.task, part.by) == (task, by)]
         rows = ([part.name, f"{part.clips:,}", *(_percent(part.systems.get(name)) for name in names)] for part in parts)
-        title = f"{parts[0].metric} by {by.replace('_', ' ')}"
+        title = f"{parts[0].metric} by {by.replace('_', ' ')}{f', {task}' if len(tasks) > 1 else ''}"
         yield html.section(title, html.table([by, "clips", *names], rows))
 
 
@@ -86,7 +95,8 @@ def _worst(scores: Scores, system: System, wrong: Mapping[str, tuple[str, ...]])
         about = [clip.source, f"{clip.seconds:.1f} s", f"{metric.name} {rate:.0%}", *wrong.get(clip.clip_id, ())]
         shown.append(_clip(clip, system.answers.get(clip.clip_id, NOTHING), " · ".join(about)))
     found = "\n".join(shown)
-    return f"<h2>Worst clips of {html.shown(system.name)}</h2>\n{found}" if found else ""
+    of = f"{system.name}, {scores.task}" if scores.task else system.name
+    return f"<h2>Worst clips of {html.shown(of)}</h2>\n{found}" if found else ""
 
 
 def _clip(clip: HeldOut, answer: Answer, about: str) -> str:

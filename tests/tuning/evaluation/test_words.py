@@ -1,5 +1,7 @@
 """Sentences about differences, conditions, faults, normalisers: what people read and machines decide by."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -71,29 +73,68 @@ def test_scripts_without_spaces_are_looked_at_by_characters():
 
 
 def test_a_condition_is_parsed_and_judged():
-    values = {("wer", "tuned"): 0.2, ("wer", "base"): 0.3, ("cer", "base"): None}
+    values = {
+        ("wer", "tuned", ""): 0.2,
+        ("wer", "base", ""): 0.3,
+        ("cer", "base", ""): None,
+        ("wer", "a", "b (c)>d"): 0,
+    }
     holds = {
         "wer(tuned) > wer(base)": False,
         "wer(tuned)<wer(base)": True,
         "wer(base) >= 0.3": True,
         "0.3 > wer(base)": False,
         "0.3 <= wer(base)": True,
-        "cer(base) >= 0": False,
+        "cer(base) >= 0": None,  # a gate that cannot be decided is not passed
+        "wer( base ) >= 30%": True,
+        "wer(base) - wer(tuned) < .11": True,
+        "wer(tuned) > wer(base) - 10 %": False,
+        "wer(base) > wer(tuned) + 0.05 + 0.04": True,
+        'wer(a, "b (c)>d") >= 0.': True,
     }
     assert {text: gate.parse(text).holds(values) for text in holds} == holds
 
 
 @pytest.mark.parametrize(
-    "text", ["", "wer(tuned)", "wer(tuned) = 1", "wer tuned > 1", "wer(a) > wer(b) > 1", "wer(a) > -"]
+    "text",
+    [
+        *("", "wer(tuned)", "wer(tuned) = 1", "wer tuned > 1", "wer(a) > wer(b) > 1", "wer(a) > -", "1 > 0"),
+        *("wer(a) > 1 %%", "wer(a) > 1e3", "wer() > 1", "wer(a,) > 1", "wer.mid(a) > 1", "wer(a) > 1 wer(b)"),
+        "wer(a) > 1" + " + 1" * 1_000,
+    ],
 )
 def test_what_is_no_condition_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match=r'as "wer\(tuned\) > wer\(base\)", got'):
         gate.parse(text)
 
 
-def test_a_condition_about_what_is_not_there_names_what_is():
-    with pytest.raises(UsageError, match=r"'wer\(x\)' is none of wer\(a\)"):
-        gate.parse("wer(x) > 1").holds({("wer", "a"): 0.5})
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("wer(tunde) > 1", "wer(tunde): 'tunde' is no system; did you mean 'tuned'?"),
+        ("wer(x) > 1", "wer(x): 'x' is no system; there are tuned, base"),
+        ("were(base) > 1", "were(base): 'were' is no metric; did you mean 'wer'?"),
+        ("wer(base, speak) > 1", "wer(base, speak): 'speak' is no task; there are en, de"),
+        ("f1(base, de) > 1", "f1(base, de): 'f1' is no metric of de; there are wer, missing"),
+        ("wer(base) > 1", "wer(base): several tasks have wer; say which one: wer(base, en)"),
+        ("wer.low(base) > 1", "wer.low(base): several tasks have wer; say which one: wer.low(base, en)"),
+    ],
+)
+def test_a_condition_about_what_is_not_there_names_what_is(text, said):
+    known = {"": ["f1", "missing"], "en": ["wer", "f1", "missing"], "de": ["wer", "missing"]}
+    with pytest.raises(UsageError, match=re.escape(f"fail_if: {said}")):
+        gate.parse(text).check(known, ["tuned", "base"])
+
+
+def test_a_condition_about_what_is_there_is_checked_and_found_right():
+    known = {"": ["f1", "missing"], "en": ["wer", "f1", "missing"], "de": ["wer", "missing"]}
+    for text in ("f1(tuned) > 1%", "wer(base, de) > wer.high(base, en)", "missing(base, de) + missing(base) > 3"):
+        gate.parse(text).check(known, ["tuned", "base"])
+
+
+def test_a_number_that_was_meant_as_per_cent_is_noticed():
+    great = {text: gate.parse(text).great({"wer"}) for text in ("wer(a) > 20", "wer(a) > 20%", "missing(a) > 20")}
+    assert great == {"wer(a) > 20": 20, "wer(a) > 20%": None, "missing(a) > 20": None}
 
 
 @pytest.mark.parametrize(
@@ -162,4 +203,4 @@ def test_the_groups_of_a_dataset_are_drawn_as_one():
     clips = clips_of(6, lambda n: f"s{n % 2}")
     (scores,) = score(clips, [System("x", {})], {}, "none", 7)
     assert np.array_equal(scores.groups, [0, 1, 0, 1, 0, 1])
-    assert scores.resamples().without.shape[0] == 2
+    assert scores.resamples().sums.sums.groups == 2
