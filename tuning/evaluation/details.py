@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from transforms.report import html
-from tuning.evaluation.report import SystemScores, TaskScores
+from tuning.evaluation.report import SystemScores
 
 # More columns are no table that anybody reads; evaluation.json has them all.
 _MOST_LABELS = 30
 
 
-def details(name: str, task: TaskScores) -> str:
+def details(name: str, systems: Mapping[str, SystemScores]) -> str:
     """The tables of a task, for each system.
 
     Args:
-      name: of the task.
-      task: what all systems did about its clips.
+      name: of the task; "" in a dataset without tasks.
+      systems: what they did about its clips, by their names.
     """
     return "\n".join(
-        html.section(f"{title}: {system}, {name}", content)
-        for system, scores in task.systems.items()
+        html.section(f"{title}: {system}{f', {name}' if name else ''}", content)
+        for system, scores in systems.items()
         for title, content in _tables(scores)
     )
 
@@ -41,9 +41,14 @@ def _tables(scores: SystemScores) -> Iterator[tuple[str, str]]:
         )
         yield "Fields", html.table(["field", "clips", "exact", "f1", "meant", "said"], rows)
     if scores.insertions_by_duration:
-        parts = scores.insertions_by_duration.items()
-        rows = ([band, f"{part.clips:,}", f"{part.seconds:,.1f}", f"{part.insertions:,}"] for band, part in parts)
-        yield "Words that nobody said, by duration", html.table(["duration", "clips", "seconds", "insertions"], rows)
+        yield "Words that nobody said, by duration", insertions(scores)
+
+
+def insertions(scores: SystemScores) -> str:
+    """The table of the words that a system has added, by the length of the clips."""
+    parts = (scores.insertions_by_duration or {}).items()
+    rows = ([band, f"{part.clips:,}", f"{part.seconds:,.1f}", f"{part.insertions:,}"] for band, part in parts)
+    return html.table(["duration", "clips", "seconds", "insertions"], rows)
 
 
 def _labels(scores: SystemScores) -> str:

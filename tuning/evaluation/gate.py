@@ -2,7 +2,7 @@
 
 condition = sum compare sum
 compare   = "<" | "<=" | ">" | ">="
-sum       = term { ("+" | "-") term }
+sum       = ["-"] term { ("+" | "-") term }
 term      = NUMBER ["%"] | METRIC [".low" | ".high"] "(" SYSTEM ["," TASK] ")"
 TASK      = its name, in quotation marks (") if it has spaces, commas, brackets, < or >
 """
@@ -31,6 +31,7 @@ _VALUE = (
 )
 _TERM = re.compile(rf"\s*(?:{_VALUE}|{_NUMBER})\s*")
 _QUOTED = re.compile(r"[\s()<>,]")
+_MINUS = re.compile(r"\s*-")
 _SIGN = re.compile(r"[+-]")
 _COMPARED = re.compile(r'"[^"]*"|(?P<compare><=|>=|<|>)')  # none within the quotes of a name
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -171,7 +172,8 @@ def parse(text: str) -> Condition:
 
 
 def _terms(side: str, text: str) -> Iterable[Term]:
-    place, sign = 0, 1
+    first = _MINUS.match(side)
+    place, sign = (first.end(), -1) if first else (0, 1)
     while True:
         match = _TERM.match(side, place)
         if match is None:

@@ -41,7 +41,8 @@ def page(evaluation: Evaluation, scored: Sequence[Scores], systems: Sequence[Sys
         *(f"<p>{html.shown(remark)}</p>" for remark in evaluation.remarks),
         *(_systems(evaluation, scores, len(scored) > 1) for scores in scored),
         _faults(evaluation),
-        *(details.details(name, task) for name, task in evaluation.tasks.items()),
+        *(details.details(name, task.systems) for name, task in evaluation.tasks.items()),
+        details.details("", evaluation.systems) if not evaluation.tasks else "",
         *_slices(evaluation),
         *(_worst(scores, system, wrong[system.name]) for scores in scored for system in systems),
     ]

@@ -77,7 +77,7 @@ class SystemScores:
       unparsable_answers: of a task: the most frequent of them.
       confusion: of a task: by the label that was meant, what was answered.
       fields: of a task: by the path of each field, such as ".stops[].city", what was right.
-      insertions_by_duration: of a task: by the length of the clips, the words that nobody said.
+      insertions_by_duration: of targets that are text: by the length of the clips, the words that nobody said.
     """
 
     clips: int

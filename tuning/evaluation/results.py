@@ -101,6 +101,7 @@ def _values(system: System, scores: Scores, intervals: Intervals, task: Task | N
     if scores.kind == TEXT:
         sums = scores.of(system.name, metrics.WER).sum(axis=0)
         values |= {kind: int(count) for kind, count in zip(EDITS, sums, strict=False)}
+        values["insertions_by_duration"] = insertions(scores, system.name)
     return values
 
 
@@ -154,7 +155,7 @@ def _details(task: Task, scores: Scores, system: System) -> dict[str, Any]:
         return {"unparsable_answers": shown, "confusion": labels.confusion(names, pairs)}
     if scores.kind == JSON:
         return {"fields": _fields(Comparer(task.schema, same), pairs)}
-    return {"insertions_by_duration": insertions(scores, system.name)}
+    return {}
 
 
 def _pairs(scores: Scores, system: System) -> list[tuple[str, str]]:

@@ -90,6 +90,8 @@ def test_a_condition_is_parsed_and_judged():
         "wer(base) - wer(tuned) < .11": True,
         "wer(tuned) > wer(base) - 10 %": False,
         "wer(base) > wer(tuned) + 0.05 + 0.04": True,
+        "wer(tuned) - wer(base) > -11%": True,
+        "-wer(tuned) < - 0.2": False,
         'wer(a, "b (c)>d") >= 0.': True,
     }
     assert {text: gate.parse(text).holds(values) for text in holds} == holds
@@ -149,11 +151,34 @@ def test_a_number_that_was_meant_as_per_cent_is_noticed():
         (5, "", "привет мир", "privet mir", "STOP", ("other_script",)),
         (5, "", "123", "one two", "STOP", ()),
         (5, "", "one", None, "SAFETY", ("blocked",)),
+        (5, "", "no", "no no no no no", "STOP", ("loop",)),
+        (5, "", "no", "no no no no", "STOP", ()),  # four times may be said
+        (5, "", "no no no", "no no no no no", "STOP", ()),
+        (5, "", "哈", "谢谢谢谢谢谢", "STOP", ("loop",)),
+        (5, "", "one", "and so on and so on and so on and so on and so on", None, ("loop",)),
+        (5, "", "one two three four five six seven eight", "One two three four", None, ("truncated",)),
+        (5, "", "one two three four five six seven eight", "one two three four five", None, ()),
+        (5, "", "one two three four five six seven eight", "five six seven eight", None, ()),  # begins late
+        (5, "", "一二三四五六七八", "一二三四", None, ("truncated",)),
     ],
 )
 def test_faults(seconds, prompt, target, answer, reason, found):
     clip = HeldOut("c", "m:1", "", "", target, prompt=prompt, seconds=seconds)
     assert faults.of(clip, Answer(answer, reason)) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "answer", "found"),
+    [
+        ("json", '{"a": 1}', '```json\n{"a": 1}\n```', ("fenced",)),
+        ("json", '{"a": 1}', '{"a": "```"}', ()),
+        ("json", "[]", '{"a": "four words and more"}', ()),  # what is said in it is no filler
+        ("labels", "ja", "это японский язык", ()),  # is no label, which is told as such
+        ("text", "ja", "```", ()),
+    ],
+)
+def test_faults_are_those_of_their_kind_of_target(kind, target, answer, found):
+    assert faults.of(HeldOut("c", "m:1", "", "", target, kind=kind, seconds=0.5), Answer(answer)) == found
 
 
 @pytest.mark.parametrize(
