@@ -44,6 +44,10 @@ class Comparer:
         meant, said = self._paths(target), self._paths(answer)
         return {path: (right[path], meant[path], said[path]) for path in {**meant, **said}}
 
+    def same(self, target: object) -> Fields:
+        """The same for an answer that is the target."""
+        return {path: (count, count, count) for path, count in self._paths(target).items()}
+
     def missed(self, target: object) -> Fields:
         """The same for an answer that is no JSON."""
         return {path: (0, count, 0) for path, count in self._paths(target).items()}

@@ -122,7 +122,9 @@ NO_JSON = object()
 def _valid(schema: object) -> Metric:
     rules = None if schema is None else orjson.dumps(schema)
 
-    def counts(_: str, answer: str) -> Counts:
+    def counts(target: str, answer: str) -> Counts:
+        if answer == target:  # no row whose target breaks the schema gets into a dataset
+            return 1.0, 1
         value = parsed(answer)
         broken = value is NO_JSON or (rules is not None and bool(json_schema.broken_rule(rules, value)))
         return float(not broken), 1
@@ -130,17 +132,32 @@ def _valid(schema: object) -> Metric:
     return Metric("valid", "share of answers that are JSON of the task's schema", False, counts, _share)
 
 
-def fields(comparer: Comparer, target: str, answer: str) -> Fields:
-    """The fields of a target and its answer; both are text."""
-    value = parsed(answer)
-    return comparer.missed(parsed(target)) if value is NO_JSON else comparer.compare(parsed(target), value)
+FieldsOf = Callable[[str, str], Fields]
 
 
-def _of_fields(comparer: Comparer) -> tuple[Metric, Metric]:
+def fields_of(task: Task, same: Callable[[str], str]) -> FieldsOf:
+    """The function of a target and its answer, both text, that compares their fields. It knows its last result.
+
+    Args:
+      task: of JSON.
+      same: as `of_task` has it.
+    """
+    comparer = Comparer(task.schema, same)
+
+    @functools.lru_cache(maxsize=1)
+    def fields(target: str, answer: str) -> Fields:
+        meant, value = parsed(target), parsed(answer)
+        if answer == target:
+            return comparer.same(meant)
+        return comparer.missed(meant) if value is NO_JSON else comparer.compare(meant, value)
+
+    return fields
+
+
+def _of_fields(fields: FieldsOf) -> tuple[Metric, Metric]:
     @functools.lru_cache(maxsize=1)
     def sums(target: str, answer: str) -> tuple[int, int, int]:
-        found = fields(comparer, target, answer).values()
-        right, meant, said = (sum(counts) for counts in zip(*found, strict=True))
+        right, meant, said = (sum(counts) for counts in zip(*fields(target, answer).values(), strict=True))
         return right, meant, said
 
     def exact(target: str, answer: str) -> Counts:
@@ -157,16 +174,17 @@ def _f1(sums: Array) -> Array:
     return _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
-def of_task(task: Task | None, same: Callable[[str], str] = str) -> tuple[Metric, ...]:
+def of_task(task: Task | None, same: Callable[[str], str] = str, fields: FieldsOf | None = None) -> tuple[Metric, ...]:
     """The metrics of a task, the one that people look at first in front.
 
     Args:
       task: whose clips are scored; None for a dataset without tasks.
       same: makes the texts of labels and of JSON alike before they are compared. Targets that are text come so.
+      fields: of `fields_of`, so that others see what it has found; None for one of its own.
     """
     if task is None or task.target == TEXT:
         return WER, CER
     if task.target == LABELS:
         labels = Labels(task.labels, same)
         return _accuracy(labels), _macro_f1(labels)
-    return *_of_fields(Comparer(task.schema, same)), _valid(task.schema)
+    return *_of_fields(fields or fields_of(task, same)), _valid(task.schema)

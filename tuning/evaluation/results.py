@@ -13,7 +13,6 @@ from tuning.evaluation.answers import System
 from tuning.evaluation.bootstrap import Interval
 from tuning.evaluation.clips import HeldOut
 from tuning.evaluation.compare import Comparison
-from tuning.evaluation.json_fields import Comparer
 from tuning.evaluation.labels import Labels
 from tuning.evaluation.report import FieldScores, Insertions, SystemScores, TaskScores
 from tuning.evaluation.scores import NOTHING, Scores
@@ -147,30 +146,22 @@ def _task(
 
 def _details(task: Task, scores: Scores, system: System) -> dict[str, Any]:
     """What is told of a system beside its metrics, by the kind of target."""
-    pairs = _pairs(scores, system)
-    same = normalizers.find(scores.normalizer)
-    if scores.kind == LABELS:
-        names = Labels(task.labels, same)
-        _, shown = labels.unparsable(names, (answer for _, answer in pairs))
-        return {"unparsable_answers": shown, "confusion": labels.confusion(names, pairs)}
     if scores.kind == JSON:
-        return {"fields": _fields(Comparer(task.schema, same), pairs)}
-    return {}
+        return {"fields": _fields(scores.fields[system.name])}
+    if scores.kind == TEXT:
+        return {}
+    known, pairs = Labels(task.labels, normalizers.find(scores.normalizer)), _pairs(scores, system)
+    _, shown = labels.unparsable(known, (answer for _, answer in pairs))
+    return {"unparsable_answers": shown, "confusion": labels.confusion(known, pairs)}
 
 
 def _pairs(scores: Scores, system: System) -> list[tuple[str, str]]:
     return [(clip.target, system.answers.get(clip.clip_id, NOTHING).said) for clip in scores.clips]
 
 
-def _fields(comparer: Comparer, pairs: Sequence[tuple[str, str]]) -> dict[str, FieldScores]:
+def _fields(tally: Mapping[str, Sequence[int]]) -> dict[str, FieldScores]:
     """What of each field is right, the most frequent first."""
-    sums: dict[str, list[int]] = {}
-    for target, answer in pairs:
-        for path, (right, meant, said) in metrics.fields(comparer, target, answer).items():
-            row = sums.setdefault(path, [0, 0, 0, 0, 0])
-            for place, number in enumerate((1, int(right == meant == said), right, meant, said)):
-                row[place] += number
-    most = sorted(sums.items(), key=lambda found: (-found[1][3], -found[1][4], found[0]))[:_MOST_FIELDS]
+    most = sorted(tally.items(), key=lambda found: (-found[1][3], -found[1][4], found[0]))[:_MOST_FIELDS]
     return {
         path or ".": FieldScores(clips, exact / clips, 2 * right / (meant + said), right, meant, said)
         for path, (clips, exact, right, meant, said) in most

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from transforms.settings import TEXT, Task
+from transforms.settings import JSON, TEXT, Task
 from tuning.evaluation import metrics, normalizers, scripts
 from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.bootstrap import Array, Dense, Interval, Numbers, Replicates, Resamples, Sparse
 from tuning.evaluation.clips import HeldOut
+from tuning.evaluation.json_fields import Fields
 from tuning.evaluation.metrics import Metric
 
 NOTHING = Answer(None)
@@ -33,6 +34,8 @@ class Scores:
       groups: number of each clip's group, shape (clips,).
       seed: of the resamples.
       normalizer: key of `NORMALIZERS`: what made texts alike.
+      fields: of targets that are JSON: by system and path, clips, those of which it is right, values that are right,
+        meant, said.
     """
 
     task: str
@@ -46,6 +49,7 @@ class Scores:
     groups: Numbers
     seed: int
     normalizer: str
+    fields: Mapping[str, Mapping[str, Sequence[int]]]
 
     def of(self, system: str, metric: Metric) -> Array:
         """The counts of one system's metric that is not wide, shape (clips, n)."""
@@ -151,7 +155,8 @@ def _of_task(
 ) -> Scores:
     kind = task.target if task else TEXT
     same = normalizers.find(normalizer)
-    rows = metrics.of_task(task, same)
+    fields_of = metrics.fields_of(task, same) if task and kind == JSON else None
+    rows = metrics.of_task(task, same, fields_of)
     if kind == TEXT and _mostly_unspaced(clips):
         rows = (metrics.CER, metrics.WER)
     shown = same if kind == TEXT else str
@@ -160,6 +165,7 @@ def _of_task(
     parts: list[Array] = []
     columns: dict[tuple[str, str], slice] = {}
     wide: dict[tuple[str, str], Numbers] = {}
+    fields: dict[str, dict[str, Sequence[int]]] = {}
     start = 0
     for system in systems:
         pairs = [
@@ -167,8 +173,13 @@ def _of_task(
             for target, clip in zip(targets, clips, strict=True)
         ]
         # One answer after the other, for the metrics of JSON parse it once.
-        counts = np.array([[n for metric in narrow for n in metric.counts(*pair)] for pair in pairs], dtype=np.float64)
-        parts.append(counts)
+        tally = fields[system.name] = {}
+        counts: list[list[float]] = []
+        for pair in pairs:
+            counts.append([n for metric in narrow for n in metric.counts(*pair)])
+            if fields_of:
+                _add(tally, fields_of(*pair))
+        parts.append(np.array(counts, dtype=np.float64))
         for metric in narrow:
             columns[system.name, metric.name] = slice(start, start := start + len(metric.counts(*pairs[0])))
         for metric in rows:
@@ -179,7 +190,14 @@ def _of_task(
     names = tuple(system.name for system in systems)
     name = task.name if task else ""
     every = np.concatenate(parts, axis=1)
-    return Scores(name, kind, clips, rows, names, every, columns, wide, groups, seed, normalizer)
+    return Scores(name, kind, clips, rows, names, every, columns, wide, groups, seed, normalizer, fields)
+
+
+def _add(tally: dict[str, Sequence[int]], found: Fields) -> None:
+    for path, (right, meant, said) in found.items():
+        clips, exact, *sums = tally.get(path, (0, 0, 0, 0, 0))
+        is_exact = int(right == meant == said)
+        tally[path] = (clips + 1, exact + is_exact, sums[0] + right, sums[1] + meant, sums[2] + said)
 
 
 def _mostly_unspaced(clips: Sequence[HeldOut]) -> bool:
