@@ -153,6 +153,7 @@ ORDER = {
         *(
             "evaluation.scripts",
             "evaluation.clips",
+            "evaluation.whisper",
             "evaluation.answers",
             "evaluation.align",
             "evaluation.json_fields",
