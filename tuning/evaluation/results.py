@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from transforms.settings import JSON, LABELS, TEXT, Task
-from tuning.evaluation import compare, faults, gate, labels, metrics, normalizers, slices
+from tuning.evaluation import compare, faults, gate, labels, metrics, normalizers, scripts, slices
 from tuning.evaluation.answers import System
 from tuning.evaluation.bootstrap import Interval
 from tuning.evaluation.clips import HeldOut
@@ -182,7 +182,7 @@ def insertions(scores: Scores, name: str) -> dict[str, Insertions]:
 
 
 def _remarks(scored: Sequence[Scores], compared: Sequence[Comparison]) -> list[str]:
-    found = []
+    found = [remark for scores in scored if (remark := _about_normalizer(scores))]
     for scores in scored:
         groups = len({*scores.groups.tolist()})
         if 1 < groups < FEW_GROUPS:
@@ -195,6 +195,19 @@ def _remarks(scored: Sequence[Scores], compared: Sequence[Comparison]) -> list[s
             f"{pairs} pairs are compared, each at 95 %: where nothing differs, one of twenty looks as if it did"
         )
     return found
+
+
+def _about_normalizer(scores: Scores) -> str:
+    """What a normaliser does to the script of most targets of a task that no reader expects; "" for nothing."""
+    name = scores.normalizer
+    if scores.kind != TEXT or name not in (normalizers.WHISPER_BASIC, normalizers.WHISPER_ENGLISH):
+        return ""
+    script = Counter(scripts.script_of(clip.target) for clip in scores.clips).most_common(1)[0][0]
+    if script in scripts.WITH_VOWEL_SIGNS:
+        return f"{name} takes the vowel signs out of {script}: the rates are of what is left; cliptune leaves them"
+    if name == normalizers.WHISPER_ENGLISH and script not in ("Latin", ""):
+        return f"{name} is made for English, and most targets are {script}"
+    return ""
 
 
 def names(tasks: Mapping[str, Task | None]) -> dict[str, list[str]]:
