@@ -1,6 +1,7 @@
 """`cliptune evaluate` on a small dataset whose answers are known to the letter."""
 
 import json
+import re
 import shutil
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from transforms.errors import UsageError, UserError
 from transforms.settings import JSON, LABELS, Task
 from transforms.storage import Storage
 from tuning import dataset, evaluate, predictions
-from tuning.evaluation import clips, faults, gate, results
+from tuning.evaluation import clips, details, faults, gate, results
 from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.report import FieldScores, Insertions
 from tuning.evaluation.scores import score
@@ -358,3 +359,30 @@ def test_tasks_of_several_kinds_have_their_own_metrics():
         for metric in scores.metrics
     }
     assert values == {"accuracy": 1, "macro_f1": 1, "field_f1": 0, "exact": 0, "valid": 1}
+
+
+def test_the_page_has_the_tables_of_each_task_and_lets_nothing_run():
+    said = {**SAID, "tongue": "<script>en</script>", "facts": '{"<b>": 1}'}
+    found = told_of(["say", "tongue", "facts"], said)
+    shown = "".join(details.details(name, task.systems) for name, task in found.tasks.items())
+    heads = re.findall("<h2>(.*?)</h2>", shown)
+    assert heads == [
+        "Words that nobody said, by duration: x, say",
+        "Labels: x, tongue",
+        "Confusion matrix, what was meant by what was answered: x, tongue",
+        "Answers that are no label: x, tongue",
+        "Fields: x, facts",
+    ]
+    assert "<script>" not in shown
+    assert "<b>" not in shown
+    assert re.search(r"&lt;script&gt;en&lt;/script&gt;</td><td[^>]*>3</td><td[^>]*>en</td>", shown)
+
+
+def test_answers_are_read_from_a_bucket(ran, bucket):
+    first, *_ = clips.of(ran, "validation")
+    result = json.dumps({"text": first.target, "path": first.clip_id})
+    Storage().write_bytes(f"{bucket}/w/de/one.json", result.encode())
+    for file in ("w/de/one.json", "w"):
+        found, _ = evaluated(ran, predictions=(("whisper", f"{bucket}/{file}"),))
+        system = found.systems["whisper"]
+        assert (system.clips - system.missing, system.strangers) == (1, 0)
