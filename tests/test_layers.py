@@ -153,14 +153,18 @@ ORDER = {
         *(
             "evaluation.scripts",
             "evaluation.clips",
+            "evaluation.whisper",
             "evaluation.answers",
             "evaluation.align",
+            "evaluation.json_fields",
+            "evaluation.labels",
             "evaluation.metrics",
             "evaluation.bootstrap",
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
         "evaluation.silence",
-        *("evaluation.report", "evaluation.players", "evaluation.page", "evaluate"),
+        *("evaluation.report", "evaluation.results", "evaluation.players", "evaluation.details", "evaluation.page"),
+        "evaluate",
     ],
     "cliptune": [
         *(

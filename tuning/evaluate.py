@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,29 +10,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import records
-from transforms.errors import UserError
+from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
-from transforms.settings import TEXT
+from transforms.settings import LABELS, Task
 from transforms.storage import Storage, uris
 from tuning import dataset
 from tuning.dataset import Dataset
 from tuning.evaluation import (
     clips,
-    compare,
     faults,
     gate,
     metrics,
     normalizers,
     page,
     players,
+    results,
     silence,
     slices,
     systems,
 )
 from tuning.evaluation.answers import Index, System
 from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
-from tuning.evaluation.compare import Comparison
-from tuning.evaluation.report import Evaluation, SystemScores
+from tuning.evaluation.report import Evaluation
+from tuning.evaluation.results import Results
 from tuning.evaluation.scores import NOTHING, Scores, score
 from tuning.requests import EvaluateRequest
 
@@ -59,12 +58,44 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
             f"{prepared.name} has no {request.split} clips to evaluate on; "
             "hold some out: cliptune prepare --validation_fraction"
         )
+    tasks = clips.tasks_of(prepared)
+    _check_tasks(request, tasks)
     found = systems.find(prepared, request.split, request.run, dict(request.predictions), Index(held_out), listener)
+    _check_conditions(conditions, held_out, tasks, found, listener)
     scored, wrong = _scored(request, prepared, held_out, found, listener)
-    evaluation = _evaluation(request, prepared, held_out, found, scored, wrong, conditions)
+    told = results.results(held_out, found, scored, wrong, tasks)
+    evaluation = _evaluation(request, prepared, held_out, scored, told, conditions)
     _write(evaluation, prepared, held_out, found, scored, wrong, listener)
     _say(evaluation, scored, prepared, listener)
+    for condition in conditions:
+        for absent in condition.absent(results.values(told)):
+            listener.say(f"--fail_if: {absent} has no value, so that the condition counts as one that holds")
     return evaluation
+
+
+def _check_tasks(request: EvaluateRequest, tasks: Mapping[str, Task]) -> None:
+    for name, _ in request.task_normalizer:
+        if name not in tasks:
+            known = f"one of {', '.join(tasks)}" if tasks else "left out: the dataset has no tasks file"
+            raise UsageError(f"task_normalizer: the task must be {known}, got {name!r}", "task_normalizer")
+
+
+def _check_conditions(
+    conditions: Sequence[gate.Condition],
+    held_out: Sequence[clips.HeldOut],
+    tasks: Mapping[str, Task],
+    found: Sequence[System],
+    listener: Listener,
+) -> None:
+    """Refuses conditions on what is not there before anything is scored."""
+    there = {clip.task if clip.task in tasks else "" for clip in held_out}
+    asked = {name: tasks.get(name) for name in (*tasks, "") if name in there}
+    known, rates = results.names(asked), {metric.name for task in asked.values() for metric in metrics.of_task(task)}
+    for condition in conditions:
+        condition.check(known, [system.name for system in found])
+        if (number := condition.great(rates)) is not None:
+            meant = f"{number:g} is {100 * number:,.0f} %, {number:g} % is written {number:g}%"
+            listener.say(f"warning: --fail_if {condition.text}: metrics are fractions: {meant}")
 
 
 def _scored(
@@ -83,8 +114,9 @@ def _scored(
             done += count
             update(done, "")
 
-        seed, tasks = _seed(prepared), clips.tasks_of(prepared)
-        return score(held_out, found, tasks, request.normalizer, seed, more), faults.found(held_out, found)
+        seed, tasks, own = _seed(prepared), clips.tasks_of(prepared), dict(request.task_normalizer)
+        scored = score(held_out, found, tasks, request.normalizer, seed, more, own)
+        return scored, faults.found(held_out, found)
 
 
 def _seed(prepared: Dataset) -> int:
@@ -95,62 +127,29 @@ def _evaluation(
     request: EvaluateRequest,
     prepared: Dataset,
     held_out: Sequence[clips.HeldOut],
-    found: Sequence[System],
     scored: Sequence[Scores],
-    wrong: faults.Found,
+    told: Results,
     conditions: Sequence[gate.Condition],
 ) -> Evaluation:
-    intervals: dict[tuple[str, str], Interval] = {}
-    compared: list[Comparison] = []
-    named = any(clip.group for clip in held_out)
-    for scores in scored:
-        drawn = scores.resamples()
-        for metric in scores.metrics:
-            intervals |= {(metric.name, name): scores.interval(drawn, name, metric) for name in scores.systems}
-        compared += compare.comparisons(scores, drawn, len({*scores.groups.tolist()}), named)
-    values = {key: interval.value for key, interval in intervals.items()}
-    failed = tuple(condition.text for condition in conditions if condition.holds(values))
+    values = results.values(told)
+    failed = tuple(condition.text for condition in conditions if condition.holds(values) is not False)
+    normalizer = scored[0].normalizer if len(scored) == 1 else request.normalizer
     return Evaluation(
         ok=not failed,
         split=request.split,
         clips=len(held_out),
         groups=len({clip.cluster for clip in held_out}),
-        normalizer=request.normalizer,
-        normalizer_version=normalizers.NORMALIZERS[request.normalizer].version,
+        normalizer=normalizer,
+        normalizer_version=normalizers.NORMALIZERS[normalizer].version,
         interval=f"{CONFIDENCE:.0%}, BCa, {RESAMPLES:,} paired resamples of groups, seed {_seed(prepared)}",
-        systems={system.name: _system(system, held_out, scored, wrong, intervals) for system in found},
-        comparisons=tuple(compared),
+        systems=told.systems,
+        tasks=told.tasks,
+        comparisons=told.comparisons,
+        remarks=told.remarks,
         slices=tuple(part for scores in scored for part in slices.slices(scores)),
         silence=silence.of(prepared, request.split, request.run),
         failed=failed,
         fingerprint=prepared.fingerprint,
-    )
-
-
-def _system(
-    system: System,
-    held_out: Sequence[clips.HeldOut],
-    scored: Sequence[Scores],
-    wrong: faults.Found,
-    intervals: Mapping[tuple[str, str], Interval],
-) -> SystemScores:
-    answers = [system.answers[clip.clip_id] for clip in held_out if clip.clip_id in system.answers]
-    counts = Counter(name for names in wrong[system.name].values() for name in names)
-    reasons = Counter(answer.finish_reason for answer in answers if answer.finish_reason)
-    values: dict[str, Any] = {metric: found for (metric, name), found in intervals.items() if name == system.name}
-    for scores in scored:
-        if scores.kind == TEXT:
-            kinds = ("substitutions", "deletions", "insertions")
-            sums = scores.of(system.name, metrics.WER).sum(axis=0)
-            values |= {kind: int(count) for kind, count in zip(kinds, sums, strict=False)}
-    return SystemScores(
-        clips=len(held_out),
-        missing=len(held_out) - len(answers),
-        empty=sum(not answer.said.strip() for answer in answers),
-        strangers=len(system.strangers),
-        finish_reasons=dict(sorted(reasons.items())),
-        faults={fault.name: counts[fault.name] for fault in faults.FAULTS if counts[fault.name]},
-        **values,
     )
 
 
@@ -197,7 +196,7 @@ def _rows(
     values: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for scores in scored:
         for name in scores.systems:
-            for metric in scores.metrics:
+            for metric in (row for row in scores.metrics if not row.width):  # of many clips only
                 rates = metric.value(scores.of(name, metric))
                 for clip, rate in zip(scores.clips, rates.tolist(), strict=True):
                     values.setdefault((clip.clip_id, name), []).append((metric.name, rate))
@@ -225,14 +224,18 @@ def _rows(
 
 def _say(evaluation: Evaluation, scored: Sequence[Scores], prepared: Dataset, listener: Listener) -> None:
     for scores in scored:
+        if len(scored) > 1:
+            listener.say(f"task {scores.task or '(none)'}, {scores.kind}, normalizer {scores.normalizer}")
         for line in _table(evaluation, scores):
             listener.say(line)
-    first = {scores.metrics[0].name for scores in scored}
+    first = {(scores.task if len(scored) > 1 else "", scores.metrics[0].name) for scores in scored}
     for comparison in evaluation.comparisons:
-        if comparison.metric in first:
+        if (comparison.task, comparison.metric) in first:
             listener.say(comparison.sentence)
     for line in _said_of_silence(evaluation):
         listener.say(line)
+    for remark in evaluation.remarks:
+        listener.say(f"note: {remark}")
     for condition in evaluation.failed:
         listener.say(f"--fail_if holds: {condition}")
     listener.say(f"evaluation: {prepared.name}/{FOLDER}/evaluation.html")
@@ -249,17 +252,17 @@ def _said_of_silence(evaluation: Evaluation) -> Iterator[str]:
 
 def _table(evaluation: Evaluation, scores: Scores) -> list[str]:
     """The systems as lines of a table."""
+    told = evaluation.tasks[scores.task].systems if scores.task in evaluation.tasks else evaluation.systems
     names = [metric.name for metric in scores.metrics]
-    head = ["system", "clips", "missing", "empty", *names]
+    more = ["unparsable"] if scores.kind == LABELS else []
+    head = ["system", "clips", "missing", "empty", *more, *names]
     rows = [
         [
             name,
-            f"{len(scores.clips):,}",
-            f"{system.missing:,}",
-            f"{system.empty:,}",
+            *(f"{getattr(system, count):,}" for count in head[1 : 4 + len(more)]),
             *(_cell(getattr(system, metric)) for metric in names),
         ]
-        for name, system in evaluation.systems.items()
+        for name, system in told.items()
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return ["  ".join(_aligned(cells, widths)).rstrip() for cells in (head, *rows)]

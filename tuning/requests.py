@@ -374,6 +374,7 @@ class EvaluateRequest:
       split: whose clips were asked about: "train", "validation" or "test".
       run: name of the run whose model is "tuned"; None for the newest that has answers.
       normalizer: makes texts alike before they are compared: a key of `NORMALIZERS`.
+      task_normalizer: of single tasks, instead: name of the task, and key of `NORMALIZERS`.
       fail_if: conditions, such as "wer(tuned) > wer(base)".
       billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
     """
@@ -384,12 +385,16 @@ class EvaluateRequest:
     split: str = "validation"
     run: str | None = None
     normalizer: str = DEFAULT_NORMALIZER
+    task_normalizer: tuple[tuple[str, str], ...] = ()
     fail_if: tuple[str, ...] = ()
     billing_project: str = ""
 
     def __post_init__(self) -> None:
         require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
-        require(self.normalizer in NORMALIZERS, "normalizer", f"one of {', '.join(NORMALIZERS)}", self.normalizer)
+        rule = f"one of {', '.join(NORMALIZERS)}"
+        require(self.normalizer in NORMALIZERS, "normalizer", rule, self.normalizer)
+        for _, name in self.task_normalizer:
+            require(name in NORMALIZERS, "task_normalizer", f"TASK=NAME, NAME {rule}", name)
         names = [name for name, _ in self.predictions]
         for name in names:
             require(

@@ -53,25 +53,40 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--normalizer", default=DEFAULT_NORMALIZER, metavar="NAME", help=f"{known} (default: %(default)s)"
     )
     parser.add_argument(
+        "--task_normalizer",
+        action="append",
+        default=[],
+        metavar="TASK=NAME",
+        help="another normalizer for the texts of one task; repeatable",
+    )
+    parser.add_argument(
         "--fail_if",
         action="append",
         default=[],
         metavar="CONDITION",
-        help="METRIC(SYSTEM) or a number, one of < <= > >=, and another; exit status 8 if it holds; repeatable",
+        help="sums of METRIC(SYSTEM) or METRIC(SYSTEM, TASK) and numbers such as 0.01 or 1%%, "
+        "one of < <= > >= between them; exit status 8 if it holds; repeatable",
     )
 
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> EvaluateRequest:
     """Makes the request from the flags."""
-    pairs = tuple(_pair(text) for text in args.predictions)
-    return make(EvaluateRequest, args, predictions=pairs, fail_if=tuple(args.fail_if))
+    files = tuple(_pair(text, "predictions", "NAME=FILE") for text in args.predictions)
+    own = tuple(_task_pair(text) for text in args.task_normalizer)
+    return make(EvaluateRequest, args, predictions=files, task_normalizer=own, fail_if=tuple(args.fail_if))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
-    if not (equals and name and file):
-        raise UsageError(f"predictions must be NAME=FILE, got {text!r}", "predictions")
-    return name, file
+def _pair(text: str, flag: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name and value):
+        raise UsageError(f"{flag} must be {form}, got {text!r}", flag)
+    return name, value
+
+
+def _task_pair(text: str) -> tuple[str, str]:
+    """A task may have an equals sign in its name, a normaliser has none."""
+    task, _, name = text.rpartition("=")
+    return _pair(text, "task_normalizer", "TASK=NAME") if not (task and name) else (task, name)
 
 
 def stopped(request: EvaluateRequest) -> str:

@@ -238,6 +238,8 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["evaluate", "OUT", "--predictions", f"{HOSTILE}=x"],
         ["evaluate", "OUT", "--fail_if", HOSTILE],
         ["evaluate", "OUT", "--normalizer", HOSTILE],
+        ["evaluate", "OUT", "--task_normalizer", f"{HOSTILE}=none"],
+        ["evaluate", "OUT", "--task_normalizer", f"x={HOSTILE}"],
         ["check", "OUT", "--base_model", HOSTILE],
         ["check", HOSTILE],
     ],

@@ -54,6 +54,7 @@ VALUES = {
     "--model": ([], ["--model=base"]),
     "--predictions": ([], ["--predictions=whisper=w.json"]),
     "--normalizer": ([], ["--normalizer=cliptune"]),
+    "--task_normalizer": ([], ["--task_normalizer=language=none"]),
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }
 

@@ -24,6 +24,8 @@ FOLDER = Path(__file__).parents[2] / "docs/schemas"
 PUBLISHED = {contract.name: json.loads((FOLDER / f"{contract.name}.schema.json").read_text()) for contract in CONTRACTS}
 CLIPS = [row for row in ROWS if row["audio_path"].startswith("clips/fsdd/")] + ROWS[:4]
 TASKS = "transcribe: {prompt: Transcribe this.}\n"
+# Of other kinds of targets, evaluated apart, with an answer that is no label and one that is no JSON.
+KINDS = "digit: {prompt: 'Which?', labels: [a, b]}\nfacts: {prompt: JSON., target: json}\n"
 # Each command, and the contract of its line.
 COMMANDS = [
     ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --max_rejected_fraction 1", "stdout-prepare"),
@@ -41,6 +43,8 @@ COMMANDS = [
     ("predict out --emulator --model base", "stdout-predict"),
     ("predict out --emulator --probe_silence --limit 1", "stdout-predict"),
     ("evaluate out", "evaluation"),
+    ("prepare --manifest kinds.jsonl --tasks kinds.yaml --output kinds --validation_fraction 0.5", "stdout-prepare"),
+    ("evaluate kinds --split train --predictions x=said.jsonl", "evaluation"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
@@ -68,6 +72,15 @@ def written(tmp_path_factory):
     gone = {**CLIPS[0], "id": "gone", "audio_path": "gone.wav"}
     write_manifest(folder / "m.jsonl", [{**row, "task": "transcribe"} for row in (*CLIPS, repeated, gone)])
     (folder / "tasks.yaml").write_text(TASKS)
+    (folder / "kinds.yaml").write_text(KINDS)
+    both = [
+        {**row, "id": f"{task}{number}", "task": task, "text": text, "split": "train"}
+        for number, row in enumerate(CLIPS)
+        for task, text in (("digit", "a"), ("facts", '{"n": 1}'))
+    ]
+    write_manifest(folder / "kinds.jsonl", both)
+    said = [{"id": row["id"], "prediction": "nothing"} for row in both]
+    (folder / "said.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in said))
     (folder / "broken.jsonl").write_text("hello\n")
     found: dict[str, list[Any]] = {contract.name: [] for contract in CONTRACTS}
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):

@@ -1,6 +1,7 @@
 """`cliptune evaluate` on a small dataset whose answers are known to the letter."""
 
 import json
+import re
 import shutil
 from contextlib import contextmanager
 
@@ -12,8 +13,9 @@ from transforms.errors import UsageError, UserError
 from transforms.settings import JSON, LABELS, Task
 from transforms.storage import Storage
 from tuning import dataset, evaluate, predictions
-from tuning.evaluation import clips
+from tuning.evaluation import clips, details, faults, gate, results
 from tuning.evaluation.answers import Answer, System
+from tuning.evaluation.report import FieldScores, Insertions
 from tuning.evaluation.scores import score
 from tuning.jobs import runs
 from tuning.predictions import Prediction
@@ -195,6 +197,8 @@ def test_the_same_evaluation_is_the_same_to_the_byte(ran):
         ("wer(base) > wer(tuned)", False),
         ("wer(base) >= 0.5", False),
         ("cer(base) > 9", True),
+        ("wer(base) > 30%", False),
+        ("missing(base) + loop(base) > 0", True),
     ],
 )
 def test_a_condition_decides(condition, ok, ran):
@@ -234,6 +238,119 @@ def test_a_request_checks_itself(fields):
         EvaluateRequest("out", **fields)
 
 
+TASKS = {
+    "say": Task("say", "Say it."),
+    "shout": Task("shout", "Shout it."),
+    "tongue": Task("tongue", "Which?", LABELS, ("en", "no")),
+    "facts": Task("facts", "JSON?", JSON, schema={"properties": {"tags": {"uniqueItems": True}}}),
+}
+TARGETS = {"say": "one two", "shout": "ONE TWO", "tongue": "en", "facts": '{"tags": ["a", "b"], "n": 1}'}
+
+
+def told_of(tasks, said, own=None, count=3):
+    """What is told of a system that says the same of each of some clips of each task."""
+    asked = [
+        clips.HeldOut(f"{task}{n}", "m:1", "", "", TARGETS[task], task=task, kind=TASKS[task].target, seconds=2.0)
+        for n in range(count)
+        for task in tasks
+    ]
+    system = System("x", {clip.clip_id: Answer(said[clip.task]) for clip in asked if said[clip.task] is not None})
+    known = {name: TASKS[name] for name in tasks}
+    scored = score(asked, [system], known, "none", 1, own=own)
+    return results.results(asked, [system], scored, faults.found(asked, [system]), known)
+
+
+SAID = {"say": "ONE two", "shout": "one two", "tongue": "EN.", "facts": '{"n": 1, "tags": ["b", "a"], "m": 2}'}
+
+
+def test_tasks_of_text_are_scored_apart():
+    found = told_of(["say", "shout"], SAID)
+    assert list(found.tasks) == ["say", "shout"]
+    assert [task.systems["x"].wer.value for task in found.tasks.values()] == [0.5, 1]
+    assert [task.systems["x"].substitutions for task in found.tasks.values()] == [3, 6]
+    # Of both together there is no rate, and a number that two tasks have is of neither.
+    assert (found.systems["x"].wer, found.systems["x"].substitutions, found.systems["x"].clips) == (None, None, 6)
+
+
+def test_a_task_has_its_own_normalizer():
+    found = told_of(["say", "shout"], SAID, {"shout": "cliptune"})
+    assert [task.normalizer for task in found.tasks.values()] == ["none", "cliptune"]
+    assert [task.systems["x"].wer.value for task in found.tasks.values()] == [0.5, 0]
+
+
+def test_what_one_task_alone_has_is_told_of_the_system_too():
+    found = told_of(["say", "tongue", "facts"], SAID, {"tongue": "cliptune"})
+    system = found.systems["x"]
+    assert (system.wer.value, system.accuracy.value, system.unparsable) == (0.5, 1, 0)
+    assert (system.field_f1.value, system.exact.value) == (pytest.approx(2 * 9 / 21), 0)
+    assert found.tasks["facts"].systems["x"].fields[".m"] == FieldScores(3, 0, 0, 0, 0, 3)
+    assert found.tasks["tongue"].systems["x"].confusion["en"].answers == {"en": 3}
+
+
+def test_an_answer_that_is_no_label_is_counted_and_not_corrected():
+    system = told_of(["tongue"], SAID).systems["x"]
+    assert (system.accuracy.value, system.unparsable, system.empty) == (0, 3, 0)
+    system = told_of(["tongue"], {"tongue": " "}).tasks["tongue"].systems["x"]
+    assert (system.accuracy.value, system.unparsable, system.empty) == (0, 0, 3)
+    assert system.confusion["en"].empty == 3
+
+
+def test_the_missing_answers_of_a_task_are_its_own():
+    found = told_of(["say", "tongue"], {"say": None, "tongue": "en"})
+    assert (found.systems["x"].missing, found.systems["x"].clips) == (3, 6)
+    assert [task.systems["x"].missing for task in found.tasks.values()] == [3, 0]
+    assert found.tasks["say"].systems["x"].wer.value == 1
+
+
+def test_a_condition_finds_the_numbers_of_each_task():
+    found = told_of(["say", "shout", "tongue"], SAID)
+    names, values = results.names({name: TASKS[name] for name in ("say", "shout", "tongue")}), results.values(found)
+    holds = {
+        "wer(x, say) < wer(x, shout)": True,
+        "accuracy(x) < 50%": True,
+        "accuracy(x, tongue) < 50%": True,
+        "accuracy.low(x) > 0": False,
+        "missing(x) > 0": False,
+        "unparsable(x) > 2": True,
+        "substitutions(x, shout) > 5": True,
+        "loop(x) + cut(x, say) > 0": False,
+        "missing.low(x) >= 0": None,  # a count has no interval
+    }
+    conditions = {text: gate.parse(text) for text in holds}
+    for condition in conditions.values():
+        condition.check(names, ["x"])
+    assert {text: condition.holds(values) for text, condition in conditions.items()} == holds
+
+
+def test_every_name_that_a_condition_may_have_is_a_number_of_the_results():
+    for tasks in (["say"], ["say", "shout"], ["tongue", "facts", "say"]):
+        values = results.values(told_of(tasks, SAID))
+        for task, names in results.names({name: TASKS[name] for name in tasks}).items():
+            assert all((name, "x", task) in values for name in names)
+
+
+def test_words_that_nobody_said_are_counted_by_duration():
+    found = told_of(["say"], {"say": "well one two then"}).systems["x"].insertions_by_duration
+    assert found == {"1 to 3 s": Insertions(3, 6.0, 6)}
+
+
+@pytest.mark.parametrize(
+    ("target", "normalizer", "remark"),
+    [
+        ("मैं हिन्दी", "whisper_basic", "takes the vowel signs out of Devanagari"),
+        ("สวัสดีครับ", "whisper_english", "takes the vowel signs out of Thai"),
+        ("привет", "whisper_english", "is made for English, and most targets are Cyrillic"),
+        ("привет", "whisper_basic", ""),
+        ("hello", "whisper_english", ""),
+        ("मैं हिन्दी", "cliptune", ""),
+    ],
+)
+def test_a_normalizer_that_does_not_fit_the_script_is_told(target, normalizer, remark, monkeypatch):
+    monkeypatch.setitem(TARGETS, "say", target)
+    (*told,) = told_of(["say"], {"say": target}, {"say": normalizer}, count=12).remarks
+    assert [remark in line for line in told] == [True] * bool(remark)
+
+
 def test_tasks_of_several_kinds_have_their_own_metrics():
     tasks = {"l": Task("l", "Which?", LABELS, ("en", "no")), "j": Task("j", "JSON?", JSON)}
     asked = [
@@ -247,3 +364,30 @@ def test_tasks_of_several_kinds_have_their_own_metrics():
         for metric in scores.metrics
     }
     assert values == {"accuracy": 1, "macro_f1": 1, "field_f1": 0, "exact": 0, "valid": 1}
+
+
+def test_the_page_has_the_tables_of_each_task_and_lets_nothing_run():
+    said = {**SAID, "tongue": "<script>en</script>", "facts": '{"<b>": 1}'}
+    found = told_of(["say", "tongue", "facts"], said)
+    shown = "".join(details.details(name, task.systems) for name, task in found.tasks.items())
+    heads = re.findall("<h2>(.*?)</h2>", shown)
+    assert heads == [
+        "Words that nobody said, by duration: x, say",
+        "Labels: x, tongue",
+        "Confusion matrix, what was meant by what was answered: x, tongue",
+        "Answers that are no label: x, tongue",
+        "Fields: x, facts",
+    ]
+    assert "<script>" not in shown
+    assert "<b>" not in shown
+    assert re.search(r"&lt;script&gt;en&lt;/script&gt;</td><td[^>]*>3</td><td[^>]*>en</td>", shown)
+
+
+def test_answers_are_read_from_a_bucket(ran, bucket):
+    first, *_ = clips.of(ran, "validation")
+    result = json.dumps({"text": first.target, "path": first.clip_id})
+    Storage().write_bytes(f"{bucket}/w/de/one.json", result.encode())
+    for file in ("w/de/one.json", "w"):
+        found, _ = evaluated(ran, predictions=(("whisper", f"{bucket}/{file}"),))
+        system = found.systems["whisper"]
+        assert (system.clips - system.missing, system.strangers) == (1, 0)

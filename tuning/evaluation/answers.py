@@ -13,8 +13,10 @@ import orjson
 
 from transforms.errors import UserError
 from transforms.manifests.formats import read_rows
+from transforms.manifests.lines import encoding_of
 from transforms.manifests.row import ALIASES, Row
 from transforms.storage import Storage, uris
+from tuning.evaluation import whisper
 from tuning.evaluation.clips import HeldOut
 
 # Ids first: a path may stand beside them.
@@ -23,10 +25,13 @@ TEXT_COLUMNS = (
     "prediction", "pred_text", "predicted", "hypothesis", "hyp", "answer", "output", "generated_text",
     "text", "transcript", "transcription", "label",
 )  # fmt: skip
-_TRN = re.compile(r"(?P<text>.*?)\s*\((?P<key>[^()\s]+)\)\s*")
+_TRN = re.compile(r"(?P<text>.*?)\s*\((?P<key>[^()]+)\)\s*")
+_NO_WORDS = ("<eps>", "@")  # sclite's words for none
 _CTM = re.compile(r"(?P<key>\S+)\s+\S+\s+(?P<start>\d+(?:\.\d+)?)\s+\d+(?:\.\d+)?\s+(?P<word>\S+)(?:\s.*)?")
 _SHOWN = 5
-_MAX_BYTES = 1 << 30
+_COPIED_CLIPS = 10
+_LINES = ("trn", "ctm", "text", "txt", "hyp", "tra")
+_ANY_TEXT = ("txt", "hyp", "tra")  # may be tables as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class System:
       name: of the system.
       answers: by clip id.
       strangers: names of what was answered and is no clip of the split.
+      repeated: ids of clips that the file answers more than once; the last answer counts.
       file: where the answers are.
     """
 
@@ -62,6 +68,15 @@ class System:
     answers: Mapping[str, Answer]
     strangers: tuple[str, ...] = ()
     file: str = ""
+    repeated: frozenset[str] = frozenset()
+
+    def repeated_line(self) -> str:
+        """Says which clips are answered more than once; "" if none is."""
+        if not self.repeated:
+            return ""
+        count, named = len(self.repeated), ", ".join(sorted(self.repeated)[:_SHOWN])
+        more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
+        return f"warning: {self.file}: {count:,} clips are answered more than once, the last counts: {named}{more}"
 
     def stranger_line(self) -> str:
         """Says which answers are of no clip; "" if all are."""
@@ -81,6 +96,12 @@ class Index:
         for clip in self.clips.values():
             for name in {_stem(clip.uri), _stem(clip.clip_id)}:
                 self._ends[name].append(clip)
+
+    def is_copied(self, answers: Mapping[str, Answer]) -> bool:
+        """Whether all answers are the targets, of enough clips and words to be no chance."""
+        targets = [self.clips[clip_id].target for clip_id in answers]
+        is_long = len(targets) >= _COPIED_CLIPS and sum(len(target.split()) for target in targets) > 2 * len(targets)
+        return is_long and all(self.clips[clip_id].target == answer.text for clip_id, answer in answers.items())
 
     def find(self, key: str) -> HeldOut | None:
         """The only clip that a name may mean."""
@@ -120,6 +141,8 @@ class _Found:
     index: Index
     answers: dict[str, Answer] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)
+    column: str = ""
 
     def add(self, keys: Iterable[str], answer: Answer, line_sha256: str = "") -> None:
         """Keeps an answer, of the first of some names that is a clip's. A later one of a clip replaces an earlier."""
@@ -128,6 +151,8 @@ class _Found:
         if clip is None or (line_sha256 and clip.line_sha256 and line_sha256 != clip.line_sha256):
             self.strangers.append(named[0] if named else "(no id)")
         else:
+            if clip.clip_id in self.answers:
+                self.repeated.add(clip.clip_id)
             self.answers[clip.clip_id] = answer
 
 
@@ -149,83 +174,122 @@ def read(name: str, file: str, index: Index, storage: Storage) -> System:
         _read_folder(uri, file, found, storage)
     elif not storage.exists(uri):
         raise UserError(f"--predictions {name}={file}: there is no such file")
-    elif not _read_lines(uri, found, storage) and not _read_whisper(uri, found, storage):
+    elif not _read_lines(uri, file, found, storage) and not _read_json(uri, file, found, storage):
         _read_table(uri, file, found, storage)
     if not found.answers:
         known = (
             f"; none of its {len(found.strangers):,} names is a clip's, such as {key!r}" for key in found.strangers
         )
         raise UserError(f"--predictions {name}={file}: holds no answer about a clip{next(known, '')}")
-    return System(name, found.answers, tuple(found.strangers), file)
+    return System(name, found.answers, tuple(found.strangers), file, frozenset(found.repeated))
 
 
 def _read_folder(uri: str, file: str, found: _Found, storage: Storage) -> None:
-    files = sorted(path for path in storage.list_files(uri) if path.endswith(".json"))
-    if not files:
-        raise UserError(f"{file}: holds no .json file of a recogniser")
-    for path in files:
-        _read_whisper(path, found, storage)
+    files = sorted(storage.list_files(uri))
+    results = [path for path in files if path.endswith(".json")] or [path for path in files if path.endswith(".txt")]
+    if not results:
+        raise UserError(f"{file}: holds no .json or .txt file of a recogniser")
+    for path in results:
+        name = uris.below(uri, path)
+        tree = _tree(path, storage) if path.endswith(".json") else _decoded(path, file, storage)
+        text = tree if isinstance(tree, str) else whisper.text(tree)
+        if text is None:
+            found.strangers.append(name)
+            continue
+        # "de/one.json" of de/one.wav, and whisper.cpp's "de/one.wav.json".
+        found.add([*_keys(tree), name.rpartition(".")[0], name], Answer(text.strip()))
 
 
-def _read_lines(uri: str, found: _Found, storage: Storage) -> bool:
+def _decoded(uri: str, file: str, storage: Storage) -> str:
+    """A file of text, in UTF-8, or with a byte order mark.
+
+    Raises:
+      UserError: it is in another encoding.
+    """
+    content = storage.read_bytes(uri)
+    try:
+        return content.decode(encoding_of(content[:4])).removeprefix("\ufeff")
+    except UnicodeDecodeError as fault:
+        raise UserError(f"{file}: not valid {fault.encoding.upper()}; save it as UTF-8") from None
+
+
+def _read_lines(uri: str, file: str, found: _Found, storage: Storage) -> bool:
     """Reads Kaldi's `text`, sclite's `.trn` and `.ctm`; False for anything else."""
-    ending = uri.rpartition("/")[2].rpartition(".")[2]
-    if ending not in ("trn", "ctm", "text"):
+    ending = uri.rpartition("/")[2].rpartition(".")[2].lower()
+    if ending not in _LINES:
         return False
-    lines = storage.read_bytes(uri).decode(errors="replace").splitlines()
-    texts = {"trn": _trn, "ctm": _ctm, "text": _kaldi}[ending](line for line in lines if not line.startswith(";;"))
-    for key, text in texts:
-        found.add([key], Answer(text))
+    # Other ends of lines, such as U+2028, may stand in a text.
+    lines = (line.strip() for line in re.split(r"\r\n|\r|\n", _decoded(uri, file, storage)))
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line and not line.startswith(";;"))
+    for number, key, text in {"trn": _trn, "ctm": _ctm}.get(ending, _kaldi)(numbered):
+        if key:
+            found.add([key], Answer(text))
+        else:
+            found.strangers.append(f"{file}:{number}")
+    if not found.answers and ending in _ANY_TEXT:
+        found.strangers.clear()
+        return False
     return True
 
 
-def _trn(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        if match := _TRN.fullmatch(line):
-            yield match["key"], match["text"]
+Numbered = Iterable[tuple[int, str]]
+Keyed = Iterator[tuple[int, str, str]]
 
 
-def _ctm(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _trn(lines: Numbered) -> Keyed:
+    for number, line in lines:
+        match = _TRN.fullmatch(line)
+        yield (number, match["key"].strip(), match["text"]) if match else (number, "", "")
+
+
+def _ctm(lines: Numbered) -> Keyed:
     words: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    for line in lines:
+    for number, line in lines:
         if match := _CTM.fullmatch(line):
             words[match["key"]].append((float(match["start"]), match["word"]))
+        else:
+            yield number, "", ""
     for key, timed in words.items():
-        yield key, " ".join(word for _, word in sorted(timed, key=lambda pair: pair[0]))
+        said = sorted(timed, key=lambda pair: pair[0])
+        yield 0, key, " ".join(word for _, word in said if word not in _NO_WORDS)
 
 
-def _kaldi(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        key, _, text = line.strip().partition(" ")
-        yield key, text.strip()
+def _kaldi(lines: Numbered) -> Keyed:
+    for number, line in lines:
+        key, *text = line.split(maxsplit=1)
+        yield number, key, "".join(text)
 
 
-def _read_whisper(uri: str, found: _Found, storage: Storage) -> bool:
-    """Reads the JSON that Whisper and faster-whisper write of one recording; False for anything else."""
-    if not uri.endswith(".json"):
-        return False
+def _tree(uri: str, storage: Storage) -> Any:  # noqa: ANN401 -- any JSON
+    """The JSON of a file; None for anything else."""
     try:
-        tree = orjson.loads(storage.read_bytes(uri))
-    except ValueError:
-        return False
-    text = _whisper_text(tree)
-    if text is None:
-        return False
-    told = [str(tree[name]) for name in KEY_COLUMNS if tree.get(name)] if isinstance(tree, dict) else []
-    found.add([*told, _stem(uri)], Answer(text.strip()))
-    return True
-
-
-def _whisper_text(tree: Any) -> str | None:  # noqa: ANN401 -- any JSON
-    """The whole text of a result; None for other JSON."""
-    if isinstance(tree, dict) and isinstance(tree.get("text"), str):
-        # A row of a table with a text of its own beside the answer is not one recording's result.
-        return None if tree.keys() & {*TEXT_COLUMNS[: TEXT_COLUMNS.index("text")]} else str(tree["text"])
-    segments = tree.get("segments") if isinstance(tree, dict) else tree
-    if not isinstance(segments, list) or not segments:
+        return orjson.loads(_decoded(uri, uri, storage))
+    except (ValueError, UserError):
         return None
-    timed = [part for part in segments if isinstance(part, dict) and {"start", "end", "text"} <= part.keys()]
-    return "".join(str(part["text"]) for part in timed) if len(timed) == len(segments) else None
+
+
+def _keys(tree: object) -> list[str]:
+    return [str(tree[name]) for name in KEY_COLUMNS if tree.get(name)] if isinstance(tree, dict) else []
+
+
+def _read_json(uri: str, file: str, found: _Found, storage: Storage) -> bool:
+    """Reads what a recogniser writes of one recording, and an object of ids and texts; False for anything else."""
+    if not uri.lower().endswith(".json"):
+        return False
+    tree = _tree(uri, storage)
+    text = whisper.text(tree)
+    if text is not None:
+        name = uri.rpartition("/")[2]
+        found.add([*_keys(tree), name.rpartition(".")[0], name], Answer(text.strip()))
+        return True
+    known = {*KEY_COLUMNS, *TEXT_COLUMNS}
+    if not isinstance(tree, dict) or not tree or any(str(key).lower() in known for key in tree):
+        return False
+    if not all(value is None or isinstance(value, str) for value in tree.values()):
+        return False
+    for key, value in tree.items():
+        found.add([key], Answer(value))
+    return True
 
 
 def _read_table(uri: str, file: str, found: _Found, storage: Storage) -> None:
@@ -236,13 +300,37 @@ def _read_table(uri: str, file: str, found: _Found, storage: Storage) -> None:
         _read_row(row, file, found)
 
 
+def _column(fields: Mapping[str, object], row: Row, file: str, found: _Found) -> str:
+    """The column of answers, the same in all rows: another one may hold what should have been said.
+
+    Raises:
+      UserError: there is none, or a better one comes up in a later row.
+    """
+    named = (name for name in fields if name.startswith("pred_text_"))  # NeMo's, with the model behind it
+    best = next((name for name in TEXT_COLUMNS if name in fields), None) or next(named, None)
+    if not found.column and best is None:
+        raise UserError(f"{file}:{row.line}: no column of {', '.join(TEXT_COLUMNS[:4])} or text")
+    found.column = found.column or str(best)
+    if _rank(best) < _rank(found.column):
+        where = f"has {best!r}, while the rows before it have {found.column!r}"
+        raise UserError(f"{file}:{row.line}: {where}; keep the answers of all rows in one column")
+    return found.column
+
+
+def _rank(column: str | None) -> int:
+    return TEXT_COLUMNS.index(column) if column in TEXT_COLUMNS else len(TEXT_COLUMNS)
+
+
+def _said(value: object) -> str | None:
+    """An answer as text; None for what pandas and others write where there is none."""
+    if value is None or isinstance(value, str):
+        return value
+    return None if value != value else orjson.dumps(value, default=str).decode()  # noqa: PLR0124 -- NaN
+
+
 def _read_row(row: Row, file: str, found: _Found) -> None:
     fields = {str(name).lower(): value for name, value in row.fields.items()}
-    column = next((name for name in TEXT_COLUMNS if name in fields), None)
-    if column is None:
-        raise UserError(f"{file}:{row.line}: no column of {', '.join(TEXT_COLUMNS[:4])} or text")
-    value, reason = fields[column], fields.get("finish_reason")
-    text = value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+    text, reason = _said(fields.get(_column(fields, row, file, found))), fields.get("finish_reason")
     keys = [str(fields[name]) for name in KEY_COLUMNS if isinstance(fields.get(name), str | int)]
     answer = Answer(text, None if reason is None else str(reason))
     found.add(keys, answer, str(fields.get("line_sha256") or ""))

@@ -7,9 +7,9 @@ from itertools import combinations
 from math import ceil
 from statistics import NormalDist
 
-from tuning.evaluation.bootstrap import CONFIDENCE, Interval, Resamples
+from tuning.evaluation.bootstrap import CONFIDENCE, Interval
 from tuning.evaluation.metrics import Metric
-from tuning.evaluation.scores import Scores
+from tuning.evaluation.scores import Drawn, Scores
 
 POWER = 0.8
 _NORMAL = NormalDist()
@@ -26,6 +26,7 @@ class Comparison:
       metric: name of the metric.
       difference: the value of a less that of b, with its 95 % interval.
       sentence: what that means.
+      task: of the clips; "" in a dataset of one task.
     """
 
     a: str
@@ -33,20 +34,23 @@ class Comparison:
     metric: str
     difference: Interval
     sentence: str
+    task: str = ""
 
 
-def comparisons(scores: Scores, drawn: Resamples, groups: int, named: bool) -> list[Comparison]:
+def comparisons(scores: Scores, drawn: Drawn, groups: int, named: bool, task: str = "") -> list[Comparison]:
     """Every pair of systems, by every metric.
 
     Args:
-      scores: of one kind of target.
+      scores: of one task.
       drawn: resamples of all its clips.
       groups: how many groups its clips are of.
       named: whether the manifest names the groups.
+      task: its name, where there are several.
     """
     where = f"on {len(scores.clips):,} clips{f' of {groups:,} groups' if named else ''}"
+    front = f"{task}: " if task else ""
     return [
-        Comparison(a, b, metric.name, found, _sentence(a, b, metric, found, len(scores.clips), where))
+        Comparison(a, b, metric.name, found, front + _sentence(a, b, metric, found, len(scores.clips), where), task)
         for metric in scores.metrics
         for a, b in combinations(scores.systems, 2)
         if (found := scores.difference(drawn, a, b, metric))

@@ -5,7 +5,8 @@ A value is a function of sums over clips, so that a resample of the clips is one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,10 @@ import orjson
 
 from transforms import json_schema
 from transforms.json_schema import JsonError
-from transforms.settings import JSON, LABELS, TEXT, Task
+from transforms.settings import LABELS, TEXT, Task
 from tuning.evaluation import align
+from tuning.evaluation.json_fields import Comparer, Fields
+from tuning.evaluation.labels import Labels
 
 Array = npt.NDArray[np.float64]
 Counts = Sequence[float]
@@ -32,6 +35,8 @@ class Metric:
       lower_is_better: for words about differences.
       counts: of one answer: (target, answer) to numbers, always as many.
       value: of sums of counts, shape (..., n), shape (...); NaN where there is nothing to divide by.
+      width: of metrics that count many things of which an answer is few: how many. `counts` are then the numbers of
+        those that it is, with -1 for none.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Metric:
     lower_is_better: bool
     counts: Callable[[str, str], Counts]
     value: Callable[[Array], Array]
+    width: int = 0
 
 
 def _ratio(over: Array, under: Array) -> Array:
@@ -68,34 +74,32 @@ def _share(sums: Array) -> Array:
     return _ratio(sums[..., 0], sums[..., 1])
 
 
-def _exact(target: str, answer: str) -> Counts:
-    return float(target.strip() == answer.strip()), 1
-
-
 WER = Metric("wer", "word error rate", True, _word_counts, _error_rate)
 CER = Metric("cer", "character error rate", True, _char_counts, _error_rate)
-ACCURACY = Metric("accuracy", "share of right labels", False, _exact, _share)
 
 
-def _label_counts(labels: Sequence[str]) -> Callable[[str, str], Counts]:
+def _accuracy(labels: Labels) -> Metric:
+    def counts(target: str, answer: str) -> Counts:
+        found = labels.find(answer)
+        return float(found is not None and found == labels.find(target)), 1
+
+    return Metric("accuracy", "share of right labels", False, counts, _share)
+
+
+def _macro_f1(labels: Labels) -> Metric:
     """Of each label, how often it was meant and answered, meant, answered."""
-    index = {label: number for number, label in enumerate(labels)}
 
     def counts(target: str, answer: str) -> Counts:
-        row = np.zeros(3 * len(labels))
-        meant, said = index.get(target.strip()), index.get(answer.strip())
-        if meant is not None:
-            row[3 * meant + 1] = 1
-        if said is not None:
-            row[3 * said + 2] = 1
-        if meant is not None and meant == said:
-            row[3 * meant] = 1
-        return row.tolist()
+        meant, said = labels.find(target), labels.find(answer)
+        first, second = labels.index.get(meant or "", -1), labels.index.get(said or "", -1)
+        is_right = first >= 0 and first == second
+        return 3 * first if is_right else -1, 3 * first + 1 if first >= 0 else -1, 3 * second + 2 if second >= 0 else -1
 
-    return counts
+    width = 3 * len(labels.names)
+    return Metric("macro_f1", "mean F1 of the labels", False, counts, _mean_f1, width)
 
 
-def _macro_f1(sums: Array) -> Array:
+def _mean_f1(sums: Array) -> Array:
     """The mean of F1 over the labels that were meant or answered at all."""
     right, meant, said = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
     scores = _ratio(2 * right, meant + said)
@@ -103,83 +107,84 @@ def _macro_f1(sums: Array) -> Array:
     return _ratio(np.nansum(scores, axis=-1), there.sum(axis=-1).astype(np.float64))
 
 
-def macro_f1(labels: Sequence[str]) -> Metric:
-    """The metric for these labels."""
-    return Metric("macro_f1", "mean F1 of the labels", False, _label_counts(labels), _macro_f1)
-
-
-def _parsed(text: str) -> Any:  # noqa: ANN401 -- any JSON
+@functools.lru_cache(maxsize=4)  # an answer is looked at by one metric after the other
+def parsed(text: str) -> Any:  # noqa: ANN401 -- any JSON
+    """The JSON of a text; `NO_JSON` for another text."""
     try:
         return json_schema.parse(text)
     except JsonError:
-        return _NO_JSON
+        return NO_JSON
 
 
-_NO_JSON = object()
+NO_JSON = object()
 
 
-def _valid(schema: bytes | None) -> Callable[[str, str], Counts]:
+def _valid(schema: object) -> Metric:
+    rules = None if schema is None else orjson.dumps(schema)
+
     def counts(target: str, answer: str) -> Counts:
-        value = _parsed(answer)
-        broken = value is _NO_JSON or (schema is not None and bool(json_schema.broken_rule(schema, value)))
+        if answer == target:  # no row whose target breaks the schema gets into a dataset
+            return 1.0, 1
+        value = parsed(answer)
+        broken = value is NO_JSON or (rules is not None and bool(json_schema.broken_rule(rules, value)))
         return float(not broken), 1
 
-    return counts
+    return Metric("valid", "share of answers that are JSON of the task's schema", False, counts, _share)
 
 
-def _same_json(target: str, answer: str) -> Counts:
-    value = _parsed(answer)
-    return float(value is not _NO_JSON and leaves(value) == leaves(_parsed(target))), 1
+FieldsOf = Callable[[str, str], Fields]
 
 
-def leaves(value: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 -- any JSON
-    """The fields of a JSON value by their paths; those of a list by their numbers.
+def fields_of(task: Task, same: Callable[[str], str]) -> FieldsOf:
+    """The function of a target and its answer, both text, that compares their fields. It knows its last result.
 
-    Numbers are compared by value: 1 and 1.0 are the same.
+    Args:
+      task: of JSON.
+      same: as `of_task` has it.
     """
-    if isinstance(value, dict) and value:
-        return {name: leaf for key, inner in value.items() for name, leaf in leaves(inner, f"{path}.{key}").items()}
-    if isinstance(value, list) and value:
-        return {
-            name: leaf
-            for number, inner in enumerate(value)
-            for name, leaf in leaves(inner, f"{path}[{number}]").items()
-        }
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {path: repr(float(value)) if is_number else repr(value)}
+    comparer = Comparer(task.schema, same)
+
+    @functools.lru_cache(maxsize=1)
+    def fields(target: str, answer: str) -> Fields:
+        meant, value = parsed(target), parsed(answer)
+        if answer == target:
+            return comparer.same(meant)
+        return comparer.missed(meant) if value is NO_JSON else comparer.compare(meant, value)
+
+    return fields
 
 
-def _field_counts(target: str, answer: str) -> Counts:
-    value = _parsed(answer)
-    meant = leaves(_parsed(target)).items()
-    said = leaves(value).items() if value is not _NO_JSON else ()
-    return len(meant & said) if said else 0, len(meant), len(said)
+def _of_fields(fields: FieldsOf) -> tuple[Metric, Metric]:
+    @functools.lru_cache(maxsize=1)
+    def sums(target: str, answer: str) -> tuple[int, int, int]:
+        right, meant, said = (sum(counts) for counts in zip(*fields(target, answer).values(), strict=True))
+        return right, meant, said
+
+    def exact(target: str, answer: str) -> Counts:
+        right, meant, said = sums(target, answer)
+        return float(right == meant == said), 1
+
+    return (
+        Metric("field_f1", "F1 of the fields", False, sums, _f1),
+        Metric("exact", "share of answers whose every field is right", False, exact, _share),
+    )
 
 
 def _f1(sums: Array) -> Array:
     return _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
-EXACT_JSON = Metric("exact", "share of answers whose every field is right", False, _same_json, _share)
-FIELD_F1 = Metric("field_f1", "F1 of the fields", False, _field_counts, _f1)
-
-
-def of_task(kind: str, tasks: Iterable[Task]) -> tuple[Metric, ...]:
-    """The metrics of a kind of target, the one that people look at first.
+def of_task(task: Task | None, same: Callable[[str], str] = str, fields: FieldsOf | None = None) -> tuple[Metric, ...]:
+    """The metrics of a task, the one that people look at first in front.
 
     Args:
-      kind: "text", "labels" or "json".
-      tasks: those of this kind; () for a dataset without tasks.
+      task: whose clips are scored; None for a dataset without tasks.
+      same: makes the texts of labels and of JSON alike before they are compared. Targets that are text come so.
+      fields: of `fields_of`, so that others see what it has found; None for one of its own.
     """
-    if kind == LABELS:
-        labels = sorted({label for task in tasks for label in task.labels})
-        return ACCURACY, macro_f1(labels)
-    if kind == JSON:
-        return FIELD_F1, EXACT_JSON, _schema_valid(list(tasks))
-    assert kind == TEXT
-    return WER, CER
-
-
-def _schema_valid(tasks: Sequence[Task]) -> Metric:
-    schema = orjson.dumps(tasks[0].schema) if len(tasks) == 1 and tasks[0].schema is not None else None
-    return Metric("valid", "share of answers that are JSON of the task's schema", False, _valid(schema), _share)
+    if task is None or task.target == TEXT:
+        return WER, CER
+    if task.target == LABELS:
+        labels = Labels(task.labels, same)
+        return _accuracy(labels), _macro_f1(labels)
+    return *_of_fields(fields or fields_of(task, same)), _valid(task.schema)

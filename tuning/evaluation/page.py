@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from transforms.report import html
-from tuning.evaluation import align, faults, players, scripts, slices
+from tuning.evaluation import align, details, faults, players, scripts, slices
 from tuning.evaluation.answers import Answer, System
 from tuning.evaluation.bootstrap import Interval
 from tuning.evaluation.clips import HeldOut
@@ -55,7 +55,7 @@ def page(
 
     Args:
       evaluation: what was found.
-      scored: the scores of each kind of target.
+      scored: the scores of each task.
       systems: all of them.
       wrong: the faults of their answers.
       audio: data: URIs of the recordings that it holds, by the ids of their clips.
@@ -67,9 +67,12 @@ def page(
         f"<p>normalizer {html.shown(normalizer)} · {html.shown(evaluation.interval)}</p>",
         f"<p>dataset <code>{html.shown(evaluation.fingerprint)}</code></p>",
         *(f"<p>{html.shown(comparison.sentence)}</p>" for comparison in evaluation.comparisons),
-        _systems(evaluation, scored),
+        *(f"<p>{html.shown(remark)}</p>" for remark in evaluation.remarks),
+        *(_systems(evaluation, scores, len(scored) > 1) for scores in scored),
         _faults(evaluation),
         _silence(evaluation),
+        *(details.details(name, task.systems) for name, task in evaluation.tasks.items()),
+        details.details("", evaluation.systems) if not evaluation.tasks else "",
         *_slices(evaluation),
         f"<h2>Clips</h2>\n<p>{_LEGEND}</p>",
         *(clips.worst(scores, system) for scores in scored for system in systems),
@@ -78,13 +81,19 @@ def page(
     return html.document("Evaluation", parts, _STYLE, plays=bool(audio))
 
 
-def _systems(evaluation: Evaluation, scored: Sequence[Scores]) -> str:
-    names = list(dict.fromkeys(metric.name for scores in scored for metric in scores.metrics))
+def _systems(evaluation: Evaluation, scores: Scores, is_one_of_many: bool) -> str:
+    told = evaluation.tasks[scores.task].systems if scores.task in evaluation.tasks else evaluation.systems
+    names = [metric.name for metric in scores.metrics]
     rows = (
-        [name, f"{system.missing:,}", f"{system.empty:,}", *(_percent(getattr(system, metric)) for metric in names)]
-        for name, system in evaluation.systems.items()
+        [
+            name,
+            *(f"{count:,}" for count in (system.clips, system.missing, system.empty)),
+            *(_percent(getattr(system, metric)) for metric in names),
+        ]
+        for name, system in told.items()
     )
-    return html.section("Systems", html.table(["system", "missing", "empty", *names], rows))
+    title = f"Systems, {scores.task or 'no task'} (normalizer {scores.normalizer})" if is_one_of_many else "Systems"
+    return html.section(title, html.table(["system", "clips", "missing", "empty", *names], rows))
 
 
 def _faults(evaluation: Evaluation) -> str:
@@ -111,13 +120,14 @@ def _silence(evaluation: Evaluation) -> str:
 
 def _slices(evaluation: Evaluation) -> Iterator[str]:
     names = list(evaluation.systems)
-    for by in dict.fromkeys(part.by for part in evaluation.slices):
-        parts = [part for part in evaluation.slices if part.by == by]
+    tasks = {*(part.task for part in evaluation.slices)}
+    for task, by in dict.fromkeys((part.task, part.by) for part in evaluation.slices):
+        parts = [part for part in evaluation.slices if (part.task, part.by) == (task, by)]
         rows = (
             [part.name[:100], f"{part.clips:,}", *(_percent(part.systems.get(name)) for name in names)]
             for part in parts
         )
-        title = f"{parts[0].metric} by {by.replace('_', ' ')}"
+        title = f"{parts[0].metric} by {by.replace('_', ' ')}{f', {task}' if len(tasks) > 1 else ''}"
         yield html.section(title, html.table([by, "clips", *names], rows))
 
 
@@ -147,7 +157,8 @@ class _Clips:
     def worst(self, scores: Scores, system: System) -> str:
         """The clips that cost a system most, with every edit."""
         found = [self._clip(scores, number, [system]) for number in worst(scores, system.name)]
-        return self._section(f"Worst clips of {system.name}", found)
+        of = f"{system.name}, {scores.task}" if scores.task else system.name
+        return self._section(f"Worst clips of {of}", found)
 
     def random(self, scores: Scores, systems: Sequence[System]) -> str:
         """The first clips, which are a uniform sample because clips are in hash order."""

@@ -26,6 +26,13 @@ _BY_SCRIPT = [(name, regex.compile(rf"\p{{{name}}}")) for name in _SCRIPTS] + [
 ]
 
 
+# Scripts that write vowels as marks on letters. Whisper's normalisers take marks for punctuation.
+WITH_VOWEL_SIGNS = frozenset(
+    ("Devanagari", "Bengali", "Tamil", "Telugu", "Gujarati", "Kannada", "Malayalam", "Gurmukhi", "Sinhala", "Thai",
+     "Lao", "Khmer", "Myanmar", "Tibetan")
+)  # fmt: skip
+
+
 @functools.lru_cache(maxsize=1 << 16)  # a target is looked at beside each system's answer
 def script_of(text: str) -> str:
     """The script of most letters of a text; "" for a text without letters."""

@@ -34,6 +34,7 @@ class Slice:
       clips: how many.
       metric: name of the metric.
       systems: each system's value, with its interval.
+      task: of the clips; "" in a dataset without tasks.
     """
 
     by: str
@@ -41,6 +42,7 @@ class Slice:
     clips: int
     metric: str
     systems: dict[str, Interval]
+    task: str = ""
 
 
 def _duration(clip: HeldOut) -> str:
@@ -97,4 +99,4 @@ def _pooled(members: dict[str, list[int]]) -> dict[str, list[int]]:
 def _slice(scores: Scores, by: str, name: str, chosen: list[int]) -> Slice:
     drawn, metric = scores.resamples(np.array(chosen, dtype=np.intp)), scores.metrics[0]
     values = {system: scores.interval(drawn, system, metric) for system in scores.systems}
-    return Slice(by, name, len(chosen), metric.name, values)
+    return Slice(by, name, len(chosen), metric.name, values, scores.task)

@@ -38,8 +38,11 @@ def find(
     for name, file in named.items():
         found[name] = answers.read(name, file, index, prepared.storage.anywhere())
     for system in found.values():
-        if system.strangers:
-            listener.say(system.stranger_line())
+        for line in filter(None, (system.stranger_line(), system.repeated_line())):
+            listener.say(line)
+        if system.name in named and index.is_copied(system.answers):
+            copied = "every answer is its target to the letter; is it the manifest itself?"
+            listener.say(f"warning: {system.file}: {copied}")
     # A model that was asked before the dataset was made anew has said nothing of these clips.
     answered = [system for system in found.values() if system.answers]
     if not answered:
