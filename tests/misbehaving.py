@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -109,4 +110,13 @@ class Saboteur(clip_workers._Work):
         deed = DEEDS.get(clip.clip_id.rpartition("-")[0])
         if deed is not None:
             deed()
+        return super().__call__(task, parent)
+
+
+class Fragile(clip_workers._Work):
+    """Dies of every payload of an earlier run."""
+
+    def __call__(self, task, parent):
+        if isinstance(pickle.loads(task), clip_workers._Noted):
+            crash()
         return super().__call__(task, parent)

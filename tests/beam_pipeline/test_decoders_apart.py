@@ -3,7 +3,6 @@
 import ast
 import json
 import os
-import pickle
 import sys
 from dataclasses import replace
 from hashlib import sha256
@@ -27,17 +26,8 @@ MAY = {"transforms/dataset/conversion.py", "transforms/dataset/headers.py"}
 SHARD, SIDECAR = (f"train/train-00000-of-00006.{end}" for end in ("jsonl", "outcomes.json"))
 
 
-class Fragile(clip_workers._Work):
-    """Dies of every payload of an earlier run."""
-
-    def __call__(self, task, parent):
-        if isinstance(pickle.loads(task), clip_workers._Noted):
-            misbehaving.crash()
-        return super().__call__(task, parent)
-
-
 def test_a_payload_that_a_worker_dies_of_is_made_again(finished, reference, prepare, monkeypatch):
-    monkeypatch.setattr(clip_workers, "_Work", Fragile)
+    monkeypatch.setattr(clip_workers, "_Work", misbehaving.Fragile)
     run = prepare("m.jsonl", "out", "--verify")
     assert (run.status, run.json["reused"]) == (0, 0)
     assert contents(finished / "out") == contents(reference)
