@@ -120,3 +120,20 @@ class Fragile(clip_workers._Work):
         if isinstance(pickle.loads(task), clip_workers._Noted):
             crash()
         return super().__call__(task, parent)
+
+
+class Cutter(clip_workers._Work):
+    """Converts a segment of a file that becomes shorter while it is mapped into memory."""
+
+    def __call__(self, task, parent):
+        from transforms.audio import joined  # noqa: PLC0415 -- decoders are for workers only
+
+        clip, *_ = clip_workers.unpacked(task)
+        follow = joined.following
+
+        def cut(content, form, start=0):
+            os.truncate(clip.uri, 0)
+            return follow(content, form, start)
+
+        joined.following = cut
+        return super().__call__(task, parent)
