@@ -48,9 +48,10 @@ MUTANTS ?= 100000
 fuzz: $(READY)
 	$(BIN)/python -m pytest tests/fuzz --fuzz=$(MUTANTS) --seed=$(SEED) --numprocesses=2 --dist=worksteal -q -rP
 
-# The real command over manifests that would take all memory or time, with its peak; `make test` tries the quick ones.
+# The real command over manifests and recordings that would take all memory or time, with its peak; `make test` tries the
+# quick ones.
 bombs: $(READY)
-	$(BIN)/python -m pytest tests/beam_pipeline/test_bombs.py --bombs --timeout=3600 -q -rP
+	$(BIN)/python -m pytest tests/beam_pipeline/test_bombs.py tests/beam_pipeline/test_audio_bombs.py --bombs --timeout=3600 -q -rP
 
 # Real commands, killed at random moments and run to their end, in a folder and in a bucket; `make test` kills a few.
 KILLS ?= 300

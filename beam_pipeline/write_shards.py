@@ -146,7 +146,8 @@ class _Threads:
         self._reads = ThreadPoolExecutor(reads, thread_name_prefix="read")
         # Two a thread: one being prepared, one ready while the line before it is written.
         window = min(2 * threads, max(1, RESULT_BYTES // example.expected_bytes(job.output.settings)))
-        self._pool = ClipPool(self._clips, self._workers.convert, window, self._progress.note, self._reads, reads)
+        note, check = self._progress.note, self._workers.is_as_noted
+        self._pool = ClipPool(self._clips, self._workers.convert, window, note, self._reads, reads, is_as_noted=check)
 
     def write(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> Future[ShardResult]:
         """Writes a shard on one of the threads."""

@@ -20,6 +20,7 @@ from cliptune import main as cliptune
 from transforms.clip import Outcome
 from transforms.dataset.prepare_clip import Convert
 from transforms.dataset.shard import ClipPool
+from transforms.payloads import Payload
 from transforms.report import finish
 
 
@@ -27,9 +28,15 @@ def one_after_the_other() -> Replacements:
     """Nothing is read ahead, one shard is written after the other, and one sidecar read."""
 
     def without_reader(
-        clips: Executor, convert: Convert, window: int, note: Callable[[Outcome], None], reader: Executor, reads: int
+        clips: Executor,
+        convert: Convert,
+        window: int,
+        note: Callable[[Outcome], None],
+        reader: Executor,
+        reads: int,
+        is_as_noted: Callable[[Payload, int], bool],
     ) -> ClipPool:
-        return ClipPool(clips, convert, window, note)
+        return ClipPool(clips, convert, window, note, is_as_noted=is_as_noted)
 
     return {
         (write_shards, "SHARDS_AT_A_TIME"): 1,

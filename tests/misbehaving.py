@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -109,4 +110,30 @@ class Saboteur(clip_workers._Work):
         deed = DEEDS.get(clip.clip_id.rpartition("-")[0])
         if deed is not None:
             deed()
+        return super().__call__(task, parent)
+
+
+class Fragile(clip_workers._Work):
+    """Dies of every payload of an earlier run."""
+
+    def __call__(self, task, parent):
+        if isinstance(pickle.loads(task), clip_workers._Noted):
+            crash()
+        return super().__call__(task, parent)
+
+
+class Cutter(clip_workers._Work):
+    """Converts a segment of a file that becomes shorter while it is mapped into memory."""
+
+    def __call__(self, task, parent):
+        from transforms.audio import joined  # noqa: PLC0415 -- decoders are for workers only
+
+        clip, *_ = clip_workers.unpacked(task)
+        follow = joined.following
+
+        def cut(content, form, start=0):
+            os.truncate(clip.uri, 0)
+            return follow(content, form, start)
+
+        joined.following = cut
         return super().__call__(task, parent)

@@ -10,7 +10,7 @@ import soundfile
 from tests.sounds import tone
 from transforms.clip import Clip
 from transforms.dataset import shard
-from transforms.dataset.conversion import convert
+from transforms.dataset.conversion import convert, is_as_noted
 from transforms.dataset.output import Output, claim
 from transforms.dataset.plan import make_plan
 from transforms.dataset.prepare_clip import prepare_clip
@@ -50,8 +50,10 @@ def prepared(clip, output):
 
 
 def write(key, rows, output, window=4, on_outcome=lambda outcome: None):
+    as_noted = partial(is_as_noted, settings=output.settings)
     with ThreadPoolExecutor(2) as executor:
-        return shard.write_shard(key, rows, output, ClipPool(executor, converting(output), window, on_outcome))
+        pool = ClipPool(executor, converting(output), window, on_outcome, is_as_noted=as_noted)
+        return shard.write_shard(key, rows, output, pool)
 
 
 def finished(tmp_path, clips, bad=()):

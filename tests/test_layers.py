@@ -44,6 +44,7 @@ ORDER = {
         *("workers.worker", "workers.nursery", "workers.pool"),
         *(
             "audio",
+            "audio.walk",
             "audio.tags",
             "audio.frames",
             "audio.chunks",

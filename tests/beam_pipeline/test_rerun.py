@@ -9,9 +9,9 @@ import pytest
 
 from beam_pipeline import embedded
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, contents, write_manifest
-from transforms.audio import encode
 from transforms.clip import Outcome
 from transforms.dataset import ledger
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.errors import StorageError
 from transforms.storage import Storage
 from transforms.storage.parts import PART_PREFIX
@@ -189,7 +189,13 @@ def test_overwrite_replaces_another_dataset_only(finished, prepare, pipelines):
 
 def test_verify_decodes_every_payload(finished, prepare, monkeypatch):
     verified: list[int] = []
-    monkeypatch.setattr(encode, "verify_length", lambda payload, num_samples, settings: verified.append(num_samples))
+    decodes = ClipWorkers.is_as_noted
+
+    def noted(self, payload, num_samples):
+        verified.append(num_samples)
+        return decodes(self, payload, num_samples)
+
+    monkeypatch.setattr(ClipWorkers, "is_as_noted", noted)
     assert prepare("m.jsonl", "out", "--verify").json["reused"] == len(SOME)
     assert len(verified) == len(SOME)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, NamedTuple
 
 from transforms.audio import tags
+from transforms.audio.walk import steps
 
 # `read(at, size)` gives the bytes there, fewer at the file's end: of a file in memory as of one that is sought.
 Read = Callable[[int, int], bytes]
@@ -136,7 +137,9 @@ def again(pattern: bytes, lead: int = 0) -> Again:
 def mp4_boxes(content: bytes) -> Iterator[Chunk]:
     """The top-level boxes of an MP4 file (ISO 14496-12), to the first whose size is none."""
     at = 0
-    while len(head := content[at : at + 2 * _MP4_HEAD_BYTES]) >= _MP4_HEAD_BYTES:
+    for _ in steps():
+        if len(head := content[at : at + 2 * _MP4_HEAD_BYTES]) < _MP4_HEAD_BYTES:
+            return
         size, start = int.from_bytes(head[:4], "big"), at + _MP4_HEAD_BYTES
         if size == 1:
             size, start = int.from_bytes(head[8:], "big"), at + 2 * _MP4_HEAD_BYTES

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from transforms.audio import tags
+from transforms.audio.walk import steps
 
 _MARKS = (b"Xing", b"Info", b"VBRI")
 _JUNK_BYTES = 1 << 16
@@ -37,7 +38,9 @@ def flac_without_tags(content: bytes) -> bytes | None:
     if not content.startswith(b"fLaC") or streaminfo[:4] not in (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"):
         return None
     last = bool(streaminfo[0] & 0x80)
-    while not last and at + 4 <= len(content) and content[at] & 0x7F:
+    for _ in steps():
+        if last or at + 4 > len(content) or not content[at] & 0x7F:
+            break
         last = bool(content[at] & 0x80)
         at += 4 + int.from_bytes(content[at + 1 : at + 4], "big")
     whole = last and content[at : at + 2] in (b"\xff\xf8", b"\xff\xf9")
@@ -85,7 +88,9 @@ def mpeg_frames(content: bytes, start: int = 0, limit: int = 1 << 62) -> MpegFra
     starts: list[int] = []
     headers: list[MpegHeader] = []
     at = start
-    while len(starts) < limit and (header := _mpeg_header(content[at : at + 4])) is not None:
+    for step in steps():
+        if step >= limit or (header := _mpeg_header(content[at : at + 4])) is None:
+            break
         starts.append(at)
         headers.append(header)
         at += header.num_bytes
@@ -276,7 +281,9 @@ def adts_end(content: bytes) -> int | None:
 def _adts_frames(content: bytes) -> Iterator[tuple[int, int]]:
     """Start and length of each frame."""
     at = tags.audio_start(content)
-    while at + _ADTS_HEADER_BYTES <= len(content) and content[at] == 0xFF and content[at + 1] & 0xF6 == 0xF0:
+    for _ in steps():
+        if at + _ADTS_HEADER_BYTES > len(content) or content[at] != 0xFF or content[at + 1] & 0xF6 != 0xF0:
+            return
         length = (content[at + 3] & 3) << 11 | content[at + 4] << 3 | content[at + 5] >> 5
         if length < _ADTS_HEADER_BYTES:
             return

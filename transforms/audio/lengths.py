@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from transforms.audio import chunks, frames, plain, tags
+from transforms.audio.walk import steps
 
 # Padding that some writers of containers count and do not write.
 SLACK_BYTES = 16
@@ -128,7 +129,9 @@ def voc_end(content: bytes) -> int | None:
     if len(content) < 26:
         return None
     at = int.from_bytes(content[20:22], "little")
-    while at + 4 <= len(content) and content[at] != 0:
+    for _ in steps():
+        if at + 4 > len(content) or content[at] == 0:
+            break
         at += 4 + int.from_bytes(content[at + 1 : at + 4], "little")
     return at + 1
 
@@ -153,7 +156,9 @@ def matroska_end(content: bytes) -> int | None:
 def matroska_is_whole(content: bytes) -> bool:
     """Whether elements follow one another to the end, none cut and nothing else between them."""
     at, end = 0, tags.audio_end(content)
-    while at < end:
+    for _ in steps():
+        if at >= end:
+            break
         element = _ebml_element(content, at)
         if element is None:
             return tags.is_filling(content, at, end)
@@ -191,7 +196,9 @@ def asf_end(content: bytes) -> int | None:
 def wavpack_end(content: bytes) -> int:
     """The end of the last block."""
     at = 0
-    while content[at : at + 4] == b"wvpk" and at + 8 <= len(content):
+    for _ in steps():
+        if content[at : at + 4] != b"wvpk" or at + 8 > len(content):
+            break
         at += 8 + int.from_bytes(content[at + 4 : at + 8], "little")
     return at
 
@@ -204,7 +211,9 @@ def mpeg_end(content: bytes) -> int | None:
 def ac3_end(content: bytes) -> int:
     """The end of the last AC-3 or E-AC-3 frame (ETSI TS 102 366)."""
     at = 0
-    while content[at : at + 2] == b"\x0b\x77" and at + 6 <= len(content):
+    for _ in steps():
+        if content[at : at + 2] != b"\x0b\x77" or at + 6 > len(content):
+            break
         at += ac3_frame_bytes(content[at : at + 6]) or len(content)
     return at
 
@@ -226,8 +235,11 @@ def amr_end(content: bytes) -> int | None:
         if content.startswith(magic):
             at = len(magic)
             filled = _filled(content)
-            while at < filled and not content[at] & _AMR_PADDING_BITS and sizes[content[at] >> 3 & 15]:
-                at += sizes[content[at] >> 3 & 15]
+            for _ in steps():
+                size = 0 if at >= filled or content[at] & _AMR_PADDING_BITS else sizes[content[at] >> 3 & 15]
+                if not size:
+                    break
+                at += size
             return at
     return None
 

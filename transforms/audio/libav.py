@@ -32,6 +32,8 @@ from transforms.workers import shortage
 MAX_TRACKS = 4
 # If more of a track's packets do not decode, it is damaged, whatever its codec. The ffmpeg program has the same limit.
 MAX_ERROR_RATE = 2 / 3
+# Packets that give no sound: of minutes, a track has some ten thousand in all.
+MAX_FRUITLESS_PACKETS = 1 << 17
 # Clocks are rounded to milliseconds, and frames are seldom shorter; a longer time without any packet is a pause.
 _MIN_GAP_SECONDS = 0.05
 # Containers count the duration of the last frame of a film or leave it out.
@@ -232,7 +234,7 @@ def _join(
     joined: _Joined, container: InputContainer, audio: AudioStream, form: Format, reach: tracks.Reach | None
 ) -> tuple[bool, int]:
     """Decodes as much as is wanted, and gives whether the file ends within a packet and how many did not decode."""
-    context, errors, good = audio.codec_context, 0, 0
+    context, errors, good, fruitless = audio.codec_context, 0, 0, 0
     cut = before = False
     lossless = context.codec.canonical_name in formats.lossless_codecs()
     for packet in _packets(container, audio, reach):
@@ -244,6 +246,11 @@ def _join(
             _note_shortage(fault)
             errors += 1
             joined.lost()
+            frames = []
+        if not frames:
+            fruitless += 1
+            if fruitless > MAX_FRUITLESS_PACKETS:
+                raise _undecodable(form)
             continue
         if lossless and len(frames) > 1 and packet is not None:
             raise _OtherDecoderError  # behind a frame, PyAV is silent about one that does not decode

@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import BinaryIO
 
 from transforms.audio import tags
+from transforms.audio.walk import steps
 
 MAGIC = b"OggS\x00"
 _BEGINNING = re.compile(rb"OggS\x00[\x02\x06]")
@@ -54,7 +55,9 @@ class Page:
 def pages(content: bytes) -> Iterator[Page]:
     """The pages in their order. Behind a page that is not whole, the next one is searched."""
     at = content.find(MAGIC)
-    while at >= 0 and (page := _page(content, at)) is not None:
+    for _ in steps():
+        if at < 0 or (page := _page(content, at)) is None:
+            return
         yield page
         at = page.end if content[page.end : page.end + len(MAGIC)] == MAGIC else content.find(MAGIC, at + 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from transforms.audio.walk import steps
+
 # What writers fill files up with.
 FILLING = b"\0\xff\r\n"
 _BLOCK_BYTES = 1 << 20
@@ -18,7 +20,10 @@ _MAX_OLD_LYRICS_BYTES = 5_120
 def audio_start(content: bytes) -> int:
     """Where the tags at a file's beginning end: ID3v2, and APE, which some writers put there, as many as there are."""
     at = 0
-    while size := _front_tag_bytes(content[at : at + _APE_HEADER_BYTES]):
+    for _ in steps():
+        size = _front_tag_bytes(content[at : at + _APE_HEADER_BYTES])
+        if not size:
+            break
         at += size
     return at
 
@@ -30,9 +35,11 @@ def without_tags(rest: bytes) -> bytes:
 
 def tags_end(content: bytes, at: int = 0) -> int:
     """Where the tags end that stand at a place, ID3v1 included."""
-    while size := (
-        _front_tag_bytes(head := content[at : at + _APE_HEADER_BYTES]) or _ID3V1_BYTES * head.startswith(b"TAG")
-    ):
+    for _ in steps():
+        head = content[at : at + _APE_HEADER_BYTES]
+        size = _front_tag_bytes(head) or _ID3V1_BYTES * head.startswith(b"TAG")
+        if not size:
+            break
         at += size
     return at
 
@@ -40,7 +47,10 @@ def tags_end(content: bytes, at: int = 0) -> int:
 def audio_end(content: bytes) -> int:
     """Where the tags at a file's end begin: ID3v1, its extension, ID3v2, APE and Lyrics3, as many as there are."""
     end = len(content)
-    while (size := _tag_bytes(content, end)) and size <= end:
+    for _ in steps():
+        size = _tag_bytes(content, end)
+        if not size or size > end:
+            break
         end -= size
     return end
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _READ, _SIZE, _RANGE = b"read", b"size", b"rang"
 _SPAN = struct.Struct("<QQ")
+_AS_NOTED = b"as noted"
 # One question fetches as much as a decoder reads in a while.
 _BUFFER_BYTES = 1 << 17
 _PART_BYTES = 4 << 20
@@ -86,6 +87,17 @@ class ClipWorkers:
         if version is not None:
             source.note(Version(*version))
         return _result(told, parts)
+
+    def is_as_noted(self, payload: Payload, num_samples: int) -> bool:
+        """Decodes the payload of an earlier run, and compares its rate, channels and length with what was noted then.
+
+        Strangers make datasets, too: a payload that a worker dies of is none that was noted.
+        """
+        try:
+            (answer,) = self._pool.run(pickle.dumps(_Noted(payload, num_samples)), _no_answer)[:1]
+        except (WorkerDied, ClipRejected):
+            return False
+        return answer == _AS_NOTED
 
     def close(self) -> None:
         """Ends the workers; conversions that are under way raise CancelledError."""
@@ -171,6 +183,18 @@ def unpacked(task: bytes) -> tuple[Clip, str, tuple[str, ...] | None]:
     return clip, uri, folders
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A payload of an earlier run, and how many samples its sidecar tells of."""
+
+    payload: Payload
+    num_samples: int
+
+
+def _no_answer(question: bytes) -> bytes:
+    raise AssertionError(question)
+
+
 @dataclass(frozen=True)
 class _Work:
     """What a worker does, in its process."""
@@ -181,6 +205,8 @@ class _Work:
     def __call__(self, task: bytes, parent: Parent) -> Sequence[bytes]:
         from transforms.dataset import conversion  # noqa: PLC0415 -- decoders are for workers only
 
+        if isinstance(noted := pickle.loads(task), _Noted):
+            return [_AS_NOTED if conversion.is_as_noted(noted.payload, noted.num_samples, self.settings) else b""]
         clip, uri, folders = unpacked(task)
         source = _Asked(uri, folders, parent)
         try:

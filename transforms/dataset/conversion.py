@@ -20,6 +20,8 @@ from transforms.clip import Clip, Outcome
 from transforms.dataset import example
 from transforms.dataset.converted import STAGES, Converted
 from transforms.dataset.sources import Source
+from transforms.errors import ClipRejected
+from transforms.payloads import Payload
 from transforms.settings import Settings
 from transforms.storage import crc32c, uris
 
@@ -62,6 +64,18 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
                     name_hint=name_hint,
                 )
             return _converted(clip, wave, b"", settings, verify, watch)
+
+
+def is_as_noted(payload: Payload, num_samples: int, settings: Settings) -> bool:
+    """Whether a payload decodes to so many samples, at the dataset's rate and in one channel."""
+    try:
+        with region.closed():
+            encode.verify_length(payload, num_samples, settings)
+    except ClipRejected as refusal:
+        if isinstance(refusal.__cause__, MemoryError):  # with more, it may
+            raise
+        return False
+    return True
 
 
 def _converted(

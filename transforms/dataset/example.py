@@ -68,9 +68,9 @@ def _refuse_too_much(clip: Clip, payload: Payload, settings: Settings, seconds: 
 
 
 def payload(line: bytes, mime_type: str) -> Payload:
-    """The payload of a line that `line` made with inline audio."""
+    """The payload of a line that `line` made with inline audio; ValueError for another line."""
     _, _, rest = line.partition(b'"data":"')
-    return Payload(pybase64.b64decode(rest[: rest.index(b'"')]), mime_type)
+    return Payload(pybase64.b64decode(rest[: rest.index(b'"')], validate=True), mime_type)
 
 
 def audio_path(payload: Payload, settings: Settings) -> str:

@@ -12,7 +12,7 @@ from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import TypeVar
 
-from transforms import records, region
+from transforms import records
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign, checksums, converted, example, look, read_ahead, respelled
 from transforms.dataset.look import Watch, Written
@@ -22,11 +22,10 @@ from transforms.dataset.prepare_clip import Convert, Prepared, prepare_clip
 from transforms.dataset.read_ahead import Room
 from transforms.dataset.sidecar import Sidecar, fingerprint
 from transforms.dataset.sources import Ahead
-from transforms.errors import ClipRejected, UserError
+from transforms.errors import UserError
 from transforms.manifests.places import Places
 from transforms.ordered import map_ordered
 from transforms.payloads import Payload
-from transforms.settings import Settings
 from transforms.storage import uris
 
 T = TypeVar("T")
@@ -73,6 +72,8 @@ class ClipPool:
       reads: sources of one shard at a time that are being read, or wait to be decoded.
       room: the memory of what was read ahead.
       turn: held by the shard whose clips are being begun.
+      is_as_noted: whether a payload of an earlier run decodes to so many samples, which a worker finds out. What nobody
+        looks at is made again.
     """
 
     executor: Executor
@@ -83,6 +84,7 @@ class ClipPool:
     reads: int = 1
     room: Room = field(default_factory=Room)
     turn: Lock = field(default_factory=Lock)
+    is_as_noted: Callable[[Payload, int], bool] = lambda payload, num_samples: False
 
 
 def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, pool: ClipPool) -> ShardResult:
@@ -109,7 +111,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
     sidecar = _committed(key, digest, clips, output, pool)
     if sidecar is not None and not respelled.is_possible(sidecar, output.places):
         sidecar = None
-    reused = sidecar is not None and (not output.verify or _verified(key, sidecar, output))
+    reused = sidecar is not None and (not output.verify or _verified(key, sidecar, output, pool))
     if sidecar is not None and reused and output.renew(generations):
         if (spelled := respelled.outcomes(sidecar, ordered)) != sidecar.outcomes:
             sidecar = replace(sidecar, outcomes=spelled)
@@ -235,46 +237,42 @@ def _committed(key: ShardKey, digest: str, clips: Sequence[Clip], output: Output
     return sidecar if look.unchanged([found], output, pool.reader or pool.executor) else None
 
 
-def _verified(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:
+def _verified(key: ShardKey, sidecar: Sidecar, output: Output, pool: ClipPool) -> bool:
     """Decodes the payloads of a shard that an earlier run wrote, and compares their length with the sidecar's.
 
     Returns:
-      False if an audio file is missing or changed, or a payload has another length. Then the shard is written again,
-      and what is wrong with a clip becomes its fate.
+      False if an audio file is missing or changed, a payload has another length, or the lines are not those of the
+      outcomes. Then the shard is written again, and what is wrong with a clip becomes its fate.
     """
     if key[0] == REJECTED:
         return True
-    accepted = (outcome for outcome in sidecar.outcomes if outcome.status == "accepted")
+
+    def is_as_noted(line: bytes, outcome: Outcome) -> bool:
+        payload = _payload(line, outcome, output)
+        return payload is not None and pool.is_as_noted(payload, outcome.num_samples or 0)
+
+    accepted = [outcome for outcome in sidecar.outcomes if outcome.status == "accepted"]
     with output.storage.open_read(output.shard_uri(key)) as stream:
-        for outcome, line in zip(accepted, stream, strict=True):
-            payload = _payload(line, outcome, output)
-            if payload is None or not _as_long_as_noted(payload, outcome, output.settings):
-                return False
-    return True
-
-
-def _as_long_as_noted(payload: Payload, outcome: Outcome, settings: Settings) -> bool:
-    from transforms.audio import encode  # noqa: PLC0415 -- decoders are for workers and for this check only
-
-    try:
-        with region.closed():
-            encode.verify_length(payload, outcome.num_samples or 0, settings)
-    except ClipRejected:
-        return False
-    return True
+        lines = (stream.readline(output.settings.max_example_bytes) for _ in accepted)
+        both = zip(lines, accepted, strict=True)
+        checks = map_ordered(pool.executor, lambda pair: is_as_noted(*pair), both, pool.window)
+        return all(checks) and not stream.read(1)
 
 
 def _payload(line: bytes, outcome: Outcome, output: Output) -> Payload | None:
-    """The payload of an accepted clip; None if its file is missing or has other contents."""
+    """The payload of an accepted clip; None if its line or its file is missing, or has other contents than noted."""
+    if sha256(line).hexdigest() != outcome.line_sha256:
+        return None
     mime_type = outcome.mime_type or ""
-    if output.settings.audio_part == "inline":
-        return example.payload(line, mime_type)
-    path = f"{(outcome.audio_sha256 or '')[:2]}/{outcome.audio_sha256}.{output.settings.audio_format}"
     try:
-        content = output.storage.read_bytes(uris.join(output.audio_folder(), path))
+        if output.settings.audio_part == "inline":
+            payload = example.payload(line, mime_type)
+        else:
+            path = example.path_of(outcome.audio_sha256 or "", output.settings)
+            payload = Payload(output.storage.read_bytes(uris.join(output.audio_folder(), path)), mime_type)
     except (FileNotFoundError, *records.DAMAGES):
         return None
-    return Payload(content, mime_type) if sha256(content).hexdigest() == outcome.audio_sha256 else None
+    return payload if payload.sha256 == outcome.audio_sha256 else None
 
 
 def _intact(key: ShardKey, sidecar: Sidecar, output: Output) -> bool:

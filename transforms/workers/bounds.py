@@ -24,12 +24,13 @@ class Bounds:
 
     Attributes:
       cpu_seconds: of the processor. Few recordings take a second.
-      wall_seconds: on the clock, without the time in which the storage is waited for.
+      wall_seconds: on the clock, without the time in which the storage is waited for. It is for what hangs without
+        working: on a busy machine, a task may get a tenth of a processor.
       memory_bytes: more than the worker began with, of a task that has all there is. Some systems do not enforce it.
     """
 
     cpu_seconds: float = 30.0
-    wall_seconds: float = 65.0
+    wall_seconds: float = 300.0
     memory_bytes: int = budget.TASK_BYTES
 
 

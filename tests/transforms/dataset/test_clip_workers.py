@@ -4,7 +4,10 @@ import signal
 from contextlib import closing
 
 import pytest
+import soundfile
 
+from tests import misbehaving
+from tests.sounds import tone
 from transforms import reasons
 from transforms.clip import Clip
 from transforms.dataset import clip_workers
@@ -40,3 +43,20 @@ def test_the_reason_of_a_death(tmp_path, monkeypatch, exit_code, num_bytes, reas
         with pytest.raises(ClipRejected) as refusal:
             workers.convert(Clip("a", str(path), "words"), source)
     assert refusal.value.reason == reason
+
+
+def test_a_file_that_becomes_shorter_under_its_map_is_read_again_as_it_is_now(tmp_path, monkeypatch):
+    died, death = [], bounds.death
+
+    def noted(code, limits):
+        died.append(code)
+        return death(code, limits)
+
+    monkeypatch.setattr(bounds, "death", noted)
+    monkeypatch.setattr(clip_workers, "_Work", misbehaving.Cutter)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440, 16_000, 60.0), 16_000)
+    clip = Clip("a", str(path), "words", offset=1.0, duration=2.0)
+    with closing(ClipWorkers(Settings(), verify=False, size=1)) as workers, pytest.raises(ClipRejected) as refusal:
+        workers.convert(clip, Stored(str(path), Storage()))
+    assert (died, refusal.value.reason) == ([-signal.SIGBUS], reasons.EMPTY_FILE)

@@ -1,9 +1,13 @@
 """Kaldi data folders: utterances, texts without one, segments and commands."""
 
+import tracemalloc
+
 import pytest
 
 from tests.transforms.manifests.written import rows_of, summary
 from transforms import reasons
+from transforms.manifests.kaldi import read
+from transforms.storage import Storage
 
 
 def kaldi(tmp_path, **files):
@@ -103,3 +107,27 @@ def test_a_line_that_is_no_utf_8_costs_its_row(tmp_path):
         ("data/text:2", reasons.BAD_ROW.name),
         ("data/wav.scp:3", reasons.BAD_ROW.name),
     ]
+
+
+def test_files_need_not_be_sorted_and_the_last_of_two_lines_counts(tmp_path):
+    rows = kaldi(
+        tmp_path,
+        wav_scp="u3 c.wav\nu1 a.wav\nu2 b.wav\n",
+        text="u2 first\nu9 nobody\nu1 one\nu2 two\nu0 said this\nu3 th\0ree\n",
+        utt2spk="u2 bert\nu1 anna\nu3 carl\n",
+    )
+    assert [(row.clip_id, row.group) for row in rows[:3]] == [("u3", "carl"), ("u1", "anna"), ("u2", "bert")]
+    assert [row.target for row in rows[:3]] == ["th\0ree", "one", "two"]
+    assert [row.source for row in rows[3:]] == ["data/text:2", "data/text:5"]
+
+
+@pytest.mark.sweep
+def test_many_utterances_take_no_memory_of_their_own(tmp_path):
+    (tmp_path / "wav.scp").write_text("".join(f"u{index:06d} |\n" for index in range(20_000)))
+    (tmp_path / "text").write_text("".join(f"u{index:06d} {'word ' * 400}\n" for index in range(20_000)))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read(str(tmp_path), "data", Storage())) == 20_000
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
