@@ -160,6 +160,8 @@ ORDER = {
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
         *("evaluation.report", "evaluation.page", "evaluate"),
+        *("evaluation.pools", "evaluation.rate", "evaluation.heard", "evaluation.labelled", "evaluation.shifts"),
+        *("evaluation.doubt", "suspects"),
     ],
     "cliptune": [
         *(
@@ -178,7 +180,8 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "delete", "emulator"),
+                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
+                *("delete", "emulator"),
             )
         ),
         *("main", "__main__"),

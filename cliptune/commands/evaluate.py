@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_dataset, add_run, make
-from transforms.errors import UsageError
+from cliptune.flags import add_dataset, add_predictions, add_run, make, pairs_of
 from tuning.evaluation.normalizers import NORMALIZERS
 from tuning.requests import DEFAULT_NORMALIZER, SPLITS, EvaluateRequest
 
@@ -39,13 +38,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `evaluate`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_dataset(parser)
-    parser.add_argument(
-        "--predictions",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="answers of another system; repeatable (those of the dataset's runs are found)",
-    )
+    add_predictions(parser, "answers of another system; repeatable (those of the dataset's runs are found)")
     parser.add_argument("--split", choices=SPLITS, default="validation", help="default: %(default)s")
     add_run(parser, "the newest that has answers")
     known = "; ".join(f"{name}: {row.summary}" for name, row in NORMALIZERS.items())
@@ -63,15 +56,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> EvaluateRequest:
     """Makes the request from the flags."""
-    pairs = tuple(_pair(text) for text in args.predictions)
-    return make(EvaluateRequest, args, predictions=pairs, fail_if=tuple(args.fail_if))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
-    if not (equals and name and file):
-        raise UsageError(f"predictions must be NAME=FILE, got {text!r}", "predictions")
-    return name, file
+    return make(EvaluateRequest, args, predictions=pairs_of(args.predictions), fail_if=tuple(args.fail_if))
 
 
 def stopped(request: EvaluateRequest) -> str:

@@ -40,6 +40,7 @@ COMMANDS = [
     ("predict out --emulator", "stdout-predict"),
     ("predict out --emulator --model base", "stdout-predict"),
     ("evaluate out", "evaluation"),
+    ("suspects out --min_score 0 --predictions heard=heard.jsonl", "stdout-suspects"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
@@ -55,6 +56,7 @@ FILES = {
     "job": "out/tuning/runs/*/job.json",
     "claim": "out/tuning/claims/*/*.json",
     "predictions": "out/tuning/runs/*/predictions-*.jsonl",
+    "suspects": "out/evaluation/suspects.jsonl",
 }
 
 
@@ -67,6 +69,9 @@ def written(tmp_path_factory):
     gone = {**CLIPS[0], "id": "gone", "audio_path": "gone.wav"}
     write_manifest(folder / "m.jsonl", [{**row, "task": "transcribe"} for row in (*CLIPS, repeated, gone)])
     (folder / "tasks.yaml").write_text(TASKS)
+    texts = [row["text"] for row in CLIPS]
+    heard = [{"id": row["id"], "prediction": text} for row, text in zip(CLIPS, texts[1:] + texts[:1], strict=True)]
+    write_manifest(folder / "heard.jsonl", heard)
     (folder / "broken.jsonl").write_text("hello\n")
     found: dict[str, list[Any]] = {contract.name: [] for contract in CONTRACTS}
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
