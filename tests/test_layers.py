@@ -161,7 +161,7 @@ ORDER = {
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
         *("evaluation.report", "evaluation.page", "evaluate"),
         *("evaluation.pools", "evaluation.rate", "evaluation.heard", "evaluation.labelled", "evaluation.shifts"),
-        *("evaluation.doubt", "suspects"),
+        *("evaluation.elsewhere", "evaluation.doubt", "suspects"),
     ],
     "cliptune": [
         *(

@@ -39,7 +39,7 @@ SPLITS = ("train", "validation", "test")
 MAX_NAME_CHARS = 128
 DEFAULT_NORMALIZER = "none"
 # Of real clips with the right text, one in a hundred or two has more.
-DEFAULT_MIN_SCORE = 0.2
+DEFAULT_MIN_SCORE = 0.3
 _SYSTEM = re.compile(r"[\w.@-]{1,128}")
 
 

@@ -126,7 +126,7 @@ def run(request: SuspectsRequest, listener: Listener = SILENT) -> SuspectsReport
     content = b"".join(_line(asked, doubts, number, rows) for number in ranked)
     prepared.storage.write_bytes(uris.join(prepared.uri, FILE), content)
     report = _report(request, prepared, asked, doubts, ranked, rows)
-    _say(report, asked, doubts, ranked, listener)
+    _say(report, asked, doubts, ranked, rows, listener)
     return report
 
 
@@ -242,7 +242,9 @@ def _report(
     )
 
 
-def _say(report: SuspectsReport, asked: Asked, doubts: Doubts, ranked: Sequence[int], listener: Listener) -> None:
+def _say(
+    report: SuspectsReport, asked: Asked, doubts: Doubts, ranked: Sequence[int], rows: _Rows, listener: Listener
+) -> None:
     for shift in report.shifts:
         listener.say(shift.sentence)
     for line in _table(asked, doubts, ranked[:_SHOWN]):
@@ -255,7 +257,7 @@ def _say(report: SuspectsReport, asked: Asked, doubts: Doubts, ranked: Sequence[
         listener.say(f"no system was heard; far more is found with answers: {ask}, or --predictions NAME=FILE")
     for kind, count in report.left_out.items():
         listener.say(f"{count:,} of {report.clips:,} clips left out: {_LEFT_OUT[kind]}")
-    if report.without_row and report.without_row < report.suspects:
+    if report.without_row and rows.clips:
         listener.say(
             f"warning: {report.without_row:,} suspects are not what their manifests have now: they have no row"
         )

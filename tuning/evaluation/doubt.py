@@ -10,19 +10,19 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
 from transforms.settings import LABELS, TEXT, Task
-from tuning.evaluation import heard, labelled, normalizers, pools, rate, shifts
+from tuning.evaluation import elsewhere, heard, labelled, normalizers, pools, rate, shifts
 from tuning.evaluation.answers import System
 from tuning.evaluation.clips import HeldOut
 from tuning.evaluation.heard import Heard
 from tuning.evaluation.pools import Array, Indexes
 from tuning.evaluation.rate import Spoken
 from tuning.evaluation.scores import NOTHING
-from tuning.evaluation.scripts import script_of
+from tuning.evaluation.scripts import script_of, usual_instead
 from tuning.evaluation.shifts import Neighbours, Shift, Stretch
 
 # The share of texts that are thought wrong before anything is known of one: it makes a score of evidence.
 PRIOR = 0.05
-_IN_A_SHIFT = 5.0
+_IN_A_SHIFT, _ANOTHERS, _RARE_SCRIPT = 5.0, 4.0, 3.0
 _WORTH_TELLING = 1.0
 _LONG = 16  # characters: answers to shorter texts are judged by themselves
 _SHOWN = 80
@@ -90,7 +90,8 @@ class Part:
 def weigh(asked: Asked) -> Doubts:
     """Weighs the evidence against each clip's text or label. Those of other kinds of target have no score."""
     scores, why = np.full(len(asked.clips), np.nan), [""] * len(asked.clips)
-    parts = [part for part in (_Texts.of(asked).weighed(asked), _labels(asked)) if len(part.chosen)]
+    kinds = {clip.kind for clip in asked.clips}
+    parts = [weighed(asked) for kind, weighed in _PARTS.items() if kind in kinds]
     for part in parts:
         scores[part.chosen] = 1 / (1 + np.exp(-(np.log(PRIOR / (1 - PRIOR)) + part.against)))
         for place in np.flatnonzero(scores[part.chosen] > PRIOR).tolist():
@@ -107,6 +108,11 @@ def _said(asked: Asked, system: System, chosen: Indexes) -> list[str]:
     """The answers of a system about some clips; "" for none."""
     clips = (asked.clips[index] for index in chosen.tolist())
     return [system.answers.get(clip.clip_id, NOTHING).said for clip in clips]
+
+
+def _texts(asked: Asked) -> Part:
+    """The evidence against texts."""
+    return _Texts.of(asked).weighed(asked)
 
 
 def _labels(asked: Asked) -> Part:
@@ -135,9 +141,12 @@ def _labels(asked: Asked) -> Part:
     return Part(chosen, np.where(silent, np.nan, total), why, frozenset(telling))
 
 
+_PARTS: dict[str, Callable[[Asked], Part]] = {TEXT: _texts, LABELS: _labels}
+
+
 @dataclass(frozen=True)
 class _Texts:
-    """The evidence against texts."""
+    """Texts, and all that is measured of them before it is weighed."""
 
     chosen: Indexes
     clips: Sequence[HeldOut]
@@ -146,6 +155,7 @@ class _Texts:
     members: Sequence[Indexes]
     by_length: Sequence[Indexes]
     found: Mapping[str, Heard]
+    instead: Sequence[str]
 
     @staticmethod
     def of(asked: Asked) -> _Texts:
@@ -154,16 +164,20 @@ class _Texts:
         same = normalizers.find(asked.normalizer)
         texts = [same(clip.target) for clip in clips]
         languages = [asked.languages[index] for index in chosen.tolist()]
-        traits = [
-            (clip.task, script_of(clip.target), language) for clip, language in zip(clips, languages, strict=True)
-        ]
-        by_length = pools.pooled([(*trait, len(text) >= _LONG) for trait, text in zip(traits, texts, strict=True)])
+        written = [script_of(clip.target) for clip in clips]
+        traits = [(clip.task, *trait) for clip, *trait in zip(clips, written, languages, strict=True)]
+        instead = usual_instead(
+            written, [(clip.task, language) for clip, language in zip(clips, languages, strict=True)]
+        )
+        by_length = pools.pooled(
+            [(*trait, len(text) >= _LONG) for trait, text in zip(traits, texts, strict=True)], heard.SMALLEST
+        )
         spoken = Spoken(rate.chars(texts), np.array([clip.seconds for clip in clips], dtype=np.float64))
         found = {
             system.name: Heard.of([same(text) for text in _said(asked, system, chosen)], texts, by_length)
             for system in asked.systems
         }
-        return _Texts(chosen, clips, texts, spoken, pools.pooled(traits), by_length, found)
+        return _Texts(chosen, clips, texts, spoken, pools.pooled(traits), by_length, found, instead)
 
     def weighed(self, asked: Asked) -> Part:
         """The evidence of rates, answers and neighbours."""
@@ -180,11 +194,17 @@ class _Texts:
         told = {stretch: shifts.told(stretch, neighbours) for stretch in stretches}
         in_shift = self._in_shift(neighbours, told, right)
         shifted = np.array([number in in_shift for number in range(len(right))], dtype=np.float64)
-        why = _WhyText(self, times, by_rate, by_system, in_shift)
-        silent = np.isnan(times) & (by_rate == 0) & (shifted == 0)
+
+        matched = elsewhere.found({name: self.found[name] for name in by_system}, by_answers)
+        of_others = np.array([number in matched for number in range(len(right))], dtype=np.float64)
+        by_script = self._by_script(by_system)
+        silent = np.isnan(times) & (by_rate == 0) & (shifted == 0) & (by_script == 0)
         for each in by_system.values():
             silent &= np.isnan(each)
-        against = np.where(silent, np.nan, by_rate + by_answers + _IN_A_SHIFT * shifted)
+        why = _WhyText(self, times, by_rate, by_system, in_shift, matched)
+        against = np.where(
+            silent, np.nan, by_rate + by_answers + _IN_A_SHIFT * shifted + _ANOTHERS * of_others + by_script
+        )
         return Part(self.chosen, against, why.of, frozenset(by_system), tuple(told.values()))
 
     def _by_system(self, right: Indexes) -> dict[str, Array]:
@@ -195,6 +215,15 @@ class _Texts:
             for name, each in self.found.items()
         }
         return {name: each for name, each in against.items() if not np.isnan(each).all()}
+
+    def _by_script(self, by_system: Mapping[str, Array]) -> Array:
+        """The evidence of a rare script: more, if what was heard is of the usual one; less, if it is of the same."""
+        against = np.zeros(len(self.clips))
+        for place in np.flatnonzero([bool(usual) for usual in self.instead]).tolist():
+            heard_in = [script_of(self.found[name].said[place]) for name in by_system]
+            for_it, against_it = heard_in.count(script_of(self.texts[place])), heard_in.count(self.instead[place])
+            against[place] = _RARE_SCRIPT * (1 + min(against_it, 1) - 2 * min(for_it, 1))
+        return against
 
     def _in_shift(self, neighbours: Neighbours, told: Mapping[Stretch, Shift], right: Indexes) -> dict[int, Shift]:
         """The clips in stretches, but for those whose neighbour has the same text."""
@@ -216,10 +245,11 @@ class _WhyText:
     by_rate: Array
     by_system: Mapping[str, Array]
     in_shift: Mapping[int, Shift]
+    matched: Mapping[int, int]
 
     def of(self, place: int) -> str:
         """The reasons, the clearest first; "" for none."""
-        return "; ".join(filter(None, [self._shift(place), self._heard(place), self._rate(place)]))
+        return "; ".join(filter(None, [self._shift(place), self._heard(place), self._script(place), self._rate(place)]))
 
     def _shift(self, place: int) -> str:
         shift = self.in_shift.get(place)
@@ -229,11 +259,17 @@ class _WhyText:
         against = {name: float(each[place]) for name, each in self.by_system.items() if each[place] > _WORTH_TELLING}
         told = [f"{name} heard {_quoted(self.part.found[name].said[place])}" for name in against]
         rates = [self._rate_of(name, place) for name in against]
-        return f"{_listed(told)} (CER {_listed(rates)})" if told else ""
+        other = self.matched.get(place)
+        like = f", which is like the text of {self.part.clips[other].source}" if other is not None else ""
+        return f"{_listed(told)} (CER {_listed(rates)}){like}" if told else ""
 
     def _rate_of(self, name: str, place: int) -> str:
         each = self.part.found[name]
         return f"{Levenshtein.distance(each.said[place], each.texts[place]) / max(1, len(each.texts[place])):.0%}"
+
+    def _script(self, place: int) -> str:
+        usual = self.part.instead[place]
+        return f"{script_of(self.part.texts[place])}, where nearly all texts are {usual}" if usual else ""
 
     def _rate(self, place: int) -> str:
         if self.by_rate[place] <= _WORTH_TELLING:

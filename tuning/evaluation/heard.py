@@ -19,6 +19,10 @@ _LEAST_SPREAD, _LEAST_CHANCE_SPREAD = 0.07, 0.05
 _STRANGERS = 0.6
 # A recogniser that is a stranger to more of the texts than this is itself suspected.
 _BELIEVED, _LEAST_HARD, _MOST_HARD = 0.15, 0.03, 0.9
+# Texts that are this near are of the same words, even where all texts are alike; unlike ones are so far apart.
+_SURELY_OWN, _SURELY_OTHER = 0.3, 0.6
+# The spreads have a floor, so that fewer clips than elsewhere tell what is usual, though less surely.
+SMALLEST = 6
 _WELL_APART = 2.0
 # Two answers that are this near to each other say the same; this far, something else.
 _SAME, _OTHER = 0.2, 0.7
@@ -90,7 +94,7 @@ class Usual:
     @property
     def tells(self) -> bool:
         """Whether the system's answers fit their own texts better than those of other clips."""
-        return self.chance - self.own > _WELL_APART * self.chance_spread
+        return self.own <= _SURELY_OWN or self.chance - self.own > _WELL_APART * self.chance_spread
 
 
 def usual(apart: Array, chance: Array) -> Usual | None:
@@ -101,13 +105,14 @@ def usual(apart: Array, chance: Array) -> Usual | None:
       chance: distances from the texts of other clips.
     """
     own, strange = apart[~np.isnan(apart)], chance[~np.isnan(chance)]
-    if min(len(own), len(strange)) < pools.SMALLEST:
+    if min(len(own), len(strange)) < SMALLEST:
         return None
-    middle, far = float(np.median(own)), float(np.median(strange))
-    above = own[own > middle] - middle
-    chance_spread = pools.spread(strange - far, _LEAST_CHANCE_SPREAD)
+    middle, at_random = float(np.median(own)), float(np.median(strange))
+    far = max(at_random, _SURELY_OTHER)
+    above = own[own >= middle] - middle
+    chance_spread = pools.spread(strange - at_random, _LEAST_CHANCE_SPREAD)
     share = float(np.mean(own >= far - 2 * chance_spread))
-    hard = float(np.clip(share - _BELIEVED, _LEAST_HARD, _MOST_HARD))
+    hard = float(np.clip(share - _BELIEVED, max(_LEAST_HARD, 1 / len(own)), _MOST_HARD))
     return Usual(middle, pools.spread(above, _LEAST_SPREAD), far, chance_spread, hard)
 
 

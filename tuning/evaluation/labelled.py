@@ -12,6 +12,8 @@ from tuning.evaluation.pools import Array, Indexes
 
 # Of wrong labels, those that a system leaves standing: it is wrong itself, or the clip is hard.
 _LEFT_STANDING = 0.1
+# A system that is wrong more often than this much of chance is not believed.
+_CLEARLY = 0.8
 
 
 def evidence(said: Sequence[str], labels: Sequence[str], known: Collection[str], members: Sequence[Indexes]) -> Array:
@@ -33,7 +35,7 @@ def evidence(said: Sequence[str], labels: Sequence[str], known: Collection[str],
         found = chosen[answered[chosen]]
         # As good as the labels say that it is; one doubt more, so that a system that is never wrong is not a god.
         wrong = (differs[found].sum() + 1) / (len(found) + 2)
-        if len(found) >= pools.SMALLEST and wrong < _by_chance([labels[index] for index in found]):
+        if len(found) >= pools.SMALLEST and wrong < _CLEARLY * _by_chance([labels[index] for index in found]):
             if_wrong = np.where(differs[found], 1 - _LEFT_STANDING, _LEFT_STANDING)
             against[found] = np.log(if_wrong / np.where(differs[found], wrong, 1 - wrong))
     return against

@@ -20,6 +20,7 @@ _ANY_SPREAD = 0.7  # of texts that belong to other clips, where all texts are eq
 _CLIPS_A_BIN, _MOST_BINS = 40, 20
 _STRAY = 0.02  # of clips with the right text that have any rate: music, a slow reader, a long silence
 CERTAIN = 6.0
+_MOST_FOR_IT = 0.7  # a wrong text may well be as long as the right one
 _SAID = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _DIGIT = regex.compile(r"\p{Nd}")
 _LETTERS_OF_A_DIGIT = 4
@@ -92,7 +93,7 @@ def _of_pool(spoken: Spoken, usual: Spoken, chosen: Indexes) -> tuple[Array, Arr
 def scales(off: Array, usually_off: Array) -> Array:
     """The scale of each deviation: too fast and too slow have their own. Few clips tell it badly, so it is wider."""
     widened = 1 + 5 / len(usually_off)
-    fast, slow = usually_off[usually_off > 0], usually_off[usually_off < 0]
+    fast, slow = usually_off[usually_off >= 0], usually_off[usually_off <= 0]
     sides = (pools.spread(side, _LEAST_SPREAD) * widened for side in (fast, slow))
     return np.where(off > 0, *sides)
 
@@ -101,7 +102,7 @@ def log_ratio(off: Array, scale: Array, wide: float) -> Array:
     """How much likelier deviations are of the texts of other clips, as logarithms."""
     other = pools.normal(off, 0.0, wide)
     own = (1 - _STRAY) * pools.long_tailed(off, scale) + _STRAY * other
-    return np.asarray(np.log(other / own), dtype=np.float64)
+    return np.asarray(np.maximum(np.log(other / own), -_MOST_FOR_IT), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

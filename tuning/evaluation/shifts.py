@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ _ANSWER_TOLL, _RATE_TOLL = 0.25, 0.15
 _ANSWER_LEAST, _RATE_LEAST = 3.0, 8.0
 _MOST_GAIN = 3.0
 _LEAST_UNIT = 0.25
+# Of what a stretch gains, so much may be lost to make it whole.
+_LITTLE = 0.05
 _CHANCE_OF_ANY = 0.001  # of finding a stretch where there is none
 ANSWERS, RATE = "answers", "rate"
 
@@ -81,6 +84,11 @@ class Neighbours:
 
     rows: Indexes
     sources: Sequence[str]
+
+    @cached_property
+    def silent(self) -> Array:
+        """What a place gains of which nothing is known: a row nothing; a gap ends every stretch."""
+        return np.array([0.0 if source else -np.inf for source in self.sources])
 
     @staticmethod
     def of(sources: Iterable[tuple[str, int]]) -> Neighbours:
@@ -168,7 +176,7 @@ def by_answers(neighbours: Neighbours, systems: Sequence[Heard], answered: npt.N
     """The stretches in which answers fit the texts of other rows; `answered` says which clips have any answer."""
     apart = [{by: _apart(neighbours, system, by) for by in (0, *SHIFTS)} for system in systems]
     gains = {by: _answer_gain(neighbours, systems, apart, by) for by in SHIFTS}
-    return [whole(each, neighbours, answered) for each in _stretches(gains, _ANSWER_LEAST, ANSWERS)]
+    return [whole(each, neighbours, answered, gains[each.by]) for each in _stretches(gains, _ANSWER_LEAST, ANSWERS)]
 
 
 def _apart(neighbours: Neighbours, system: Heard, by: int) -> Array:
@@ -194,8 +202,7 @@ def _answer_gain(
         total += np.where(np.isnan(gain) | (own < 0), 0.0, gain)
         known += ~np.isnan(gain) & (own >= 0) & (other >= 0)
     mean = np.divide(total, known, out=np.zeros(len(own)), where=known > 0)
-    # A row without an answer says nothing; a gap ends a stretch.
-    return np.where(known > 0, mean - _ANSWER_TOLL, np.where(own >= 0, 0.0, -np.inf))
+    return np.where(known > 0, mean - _ANSWER_TOLL, neighbours.silent)
 
 
 def _usual(apart: Array) -> float:
@@ -217,9 +224,9 @@ def by_rate(neighbours: Neighbours, spoken: Spoken) -> list[Stretch]:
     scale = pools.spread(curve.time(lengths[truest]) - time, 0.15) * (1 + 5 / known.sum())
     told = {by: np.log(pools.long_tailed(curve.time(lengths[by]) - time, scale)) for by in lengths}
     gains = {by: np.clip(told[by] - told[0], -_MOST_GAIN, _MOST_GAIN) - _RATE_TOLL for by in SHIFTS}
-    gains = {by: np.where(np.isnan(gain), np.where(there, 0.0, -np.inf), gain) for by, gain in gains.items()}
+    gains = {by: np.where(np.isnan(gain), neighbours.silent, gain) for by, gain in gains.items()}
     everything = np.ones(len(spoken.chars), dtype=bool)
-    return [whole(each, neighbours, everything) for each in _stretches(gains, _RATE_LEAST, RATE)]
+    return [whole(each, neighbours, everything, gains[each.by]) for each in _stretches(gains, _RATE_LEAST, RATE)]
 
 
 def _lengths(neighbours: Neighbours, spoken: Spoken, by: int) -> Array:
@@ -277,19 +284,23 @@ def _excursions(gains: Array, least: float) -> Iterator[tuple[int, int, float]]:
         place = stop if best >= least else max(start + 1, stop)
 
 
-def whole(stretch: Stretch, neighbours: Neighbours, judged: npt.NDArray[np.bool_]) -> Stretch:
-    """The stretch with the rows at the ends of its manifest that have no text to fit, or no answer.
+def whole(stretch: Stretch, neighbours: Neighbours, judged: npt.NDArray[np.bool_], gains: Array) -> Stretch:
+    """The stretch with the rows left over at the ends of its manifest, if they are as likely as not shifted, too.
+
+    The last rows have no text that could fit, some rows have no answer, and others say little.
 
     Args:
-      stretch: from `by_answers` or `by_rate`.
+      stretch: of the neighbours.
       neighbours: the rows.
       judged: whether anything is known of a clip that could fit a text, shape (n,).
+      gains: of its shift, shape (m,).
     """
     start, stop = stretch.start, stretch.stop
     before, behind = _left(neighbours, start - 1, -1), _left(neighbours, stop, 1)
-    if _judged_among(neighbours, before, judged) <= max(0, -stretch.by):
+    most = -_LITTLE * stretch.gain
+    if _judged_among(neighbours, before, judged) <= max(0, -stretch.by) or gains[list(before)].sum() >= most:
         start -= len(before)
-    if _judged_among(neighbours, behind, judged) <= max(0, stretch.by):
+    if _judged_among(neighbours, behind, judged) <= max(0, stretch.by) or gains[list(behind)].sum() >= most:
         stop += len(behind)
     return replace(stretch, start=start, stop=stop)
 
