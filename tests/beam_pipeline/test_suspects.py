@@ -9,6 +9,7 @@ import pytest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import ROWS, Run, contents, fill, ledger
 from tests.beam_pipeline.test_merge import OF_MERGES
+from transforms.storage import Storage
 
 # Two texts that have changed places, of a row with columns of every name that a suspect has, too.
 FIRST, SECOND = 3, 28
@@ -176,3 +177,21 @@ def test_a_whole_manifest_off_by_one_is_said_with_its_lines(folder, run):
     )
     assert [shift["sentence"] for shift in looked.json["shifts"]] == [sentence]
     assert sentence in looked.stderr.splitlines()
+
+
+def test_in_a_bucket_it_is_the_same(folder, run, bucket):
+    """The manifest on this machine, the dataset and its suspects in the bucket."""
+    out, storage = "gs://cliptune-test/out", Storage()
+    jsonl(folder / "m.jsonl", wrong(rows()))
+    assert run("prepare", "--manifest=m.jsonl", f"--output={out}", *FLAGS).status == 0
+    looked = run("suspects", out, "--predictions=heard=heard.jsonl")
+    assert looked.json["file"] == f"{out}/evaluation/suspects.jsonl"
+    found = [json.loads(line) for line in storage.read_bytes(looked.json["file"]).splitlines()]
+    assert {row["source"] for row in found[:2]} == {f"m.jsonl:{FIRST + 1}", f"m.jsonl:{SECOND + 1}"}
+    texts = {row["clip_id"]: row["text"] for row in rows()}
+    mended = "".join(json.dumps({**row, "text": texts[row["clip_id"]]}) + "\n" for row in found)
+    storage.write_bytes(looked.json["file"], mended.encode())
+    assert run("prepare", f"--manifest={looked.json['file']}", f"--merge_into={out}", *FLAGS[1:]).status == 0
+    again = run("suspects", out, "--predictions=heard=heard.jsonl", "--min_score=0.3")
+    assert again.json["suspects"] <= len(found) - 2
+    assert again.json["without_row"] == 0

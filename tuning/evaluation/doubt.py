@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -187,25 +187,20 @@ class _Texts:
         right = neighbours.right(stretches, len(self.clips))
         by_rate, times = rate.evidence(self.spoken, Spoken(self.spoken.chars[right], self.spoken.seconds), self.members)
         by_system = self._by_system(right)
-        agreement = (
-            heard.agreement([self.found[name].said for name in by_system]) if by_system else np.zeros(len(right))
-        )
-        by_answers = heard.together(list(by_system.values()), agreement)
+        by_answers = heard.together(list(by_system.values()), self._agreement(by_system))
         told = {stretch: shifts.told(stretch, neighbours) for stretch in stretches}
         in_shift = self._in_shift(neighbours, told, right)
-        shifted = np.array([number in in_shift for number in range(len(right))], dtype=np.float64)
-
         matched = elsewhere.found({name: self.found[name] for name in by_system}, by_answers)
-        of_others = np.array([number in matched for number in range(len(right))], dtype=np.float64)
-        by_script = self._by_script(by_system)
-        silent = np.isnan(times) & (by_rate == 0) & (shifted == 0) & (by_script == 0)
-        for each in by_system.values():
-            silent &= np.isnan(each)
+        places = np.arange(len(right))
+        total = by_rate + by_answers + self._by_script(by_system)
+        total += _IN_A_SHIFT * np.isin(places, [*in_shift]) + _ANOTHERS * np.isin(places, [*matched])
+        against = np.where(np.isnan(times) & (total == 0), np.nan, total)
         why = _WhyText(self, times, by_rate, by_system, in_shift, matched)
-        against = np.where(
-            silent, np.nan, by_rate + by_answers + _IN_A_SHIFT * shifted + _ANOTHERS * of_others + by_script
-        )
         return Part(self.chosen, against, why.of, frozenset(by_system), tuple(told.values()))
+
+    def _agreement(self, names: Iterable[str]) -> Array:
+        said = [self.found[name].said for name in names]
+        return heard.agreement(said) if said else np.zeros(len(self.clips))
 
     def _by_system(self, right: Indexes) -> dict[str, Array]:
         """The evidence of each system that tells anything."""
