@@ -79,7 +79,7 @@ MERGE = ("prepare", "--manifest=out/evaluation/suspects.jsonl", "--merge_into=ou
 LOOK = ("suspects", "out", "--predictions=heard=heard.jsonl")
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", ["m.jsonl", pytest.param("m.csv", marks=pytest.mark.sweep)])
 def test_suspects_are_mended_and_merged_back(folder, run, name):
     right = rows()
     FORMATS[name](folder / name, wrong(right))
@@ -132,6 +132,7 @@ def test_a_line_has_the_original_row_and_what_is_suspect(folder, run):
     assert first["reject_heard"] == {"heard": ROWS[number]["text"]}
 
 
+@pytest.mark.sweep
 def test_a_suspect_without_a_text_is_taken_out(folder, run):
     found = prepared(folder, run)
     jsonl(folder / "out/evaluation/suspects.jsonl", [{**found[0], "text": ""}])
@@ -140,6 +141,7 @@ def test_a_suspect_without_a_text_is_taken_out(folder, run):
     assert rejected["source"] == found[0]["source"]
 
 
+@pytest.mark.sweep
 def test_suspects_alone_are_a_manifest_of_their_own_from_any_folder(folder, run):
     found = prepared(folder, run)
     (folder / "deep/er").mkdir(parents=True)

@@ -288,9 +288,8 @@ def test_rows_are_sorted_by_their_lines_and_manifests_are_kept_apart():
     assert behind == {"b.csv:9": 1, "b.csv:10": -1, "a:b.csv:2": 3, "a:b.csv:3": -1, "odd": -1}
 
 
-@pytest.mark.parametrize("by", shifts.SHIFTS)
-@pytest.mark.parametrize("seed", range(4))
-def test_equal_lengths_and_chance_make_no_shift(by, seed):
+@pytest.mark.parametrize("seed", range(6))
+def test_equal_lengths_and_chance_make_no_shift(seed):
     """Fixed windows of audio say nothing of their texts; ten words in random order repeat by chance."""
     digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     dice = random.Random(seed)
