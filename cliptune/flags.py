@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, TypeVar
 
+from transforms.errors import UsageError
 from tuning import providers
 from tuning.providers import PROVIDERS
 from tuning.requests import DEFAULT_EPOCHS
@@ -87,6 +88,27 @@ def add_run(group: argparse.ArgumentParser | argparse._ArgumentGroup, default: s
     group.add_argument(
         "--run", metavar="NAME", help=f"run of the dataset, as cliptune jobs OUT lists them (default: {default})"
     )
+
+
+def add_predictions(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds the flag that names files of answers."""
+    parser.add_argument("--predictions", action="append", default=[], metavar="NAME=FILE", help=what)
+
+
+def pairs_of(predictions: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The names and files of `--predictions`.
+
+    Raises:
+      UsageError: one is no NAME=FILE.
+    """
+    return tuple(map(_pair, predictions))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not (equals and name and file):
+        raise UsageError(f"predictions must be NAME=FILE, got {text!r}", "predictions")
+    return name, file
 
 
 def add_waiting(group: argparse._ArgumentGroup) -> None:

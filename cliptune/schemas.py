@@ -24,10 +24,10 @@ from transforms.dataset import description, output
 from transforms.dataset.checksums import Checksums
 from transforms.dataset.description import DatasetDescription
 from transforms.dataset.sidecar import Sidecar
-from transforms.manifests.dead_letters import DeadLetter
+from transforms.manifests.dead_letters import DeadLetter, Suspect
 from transforms.report import report
 from transforms.report.report import Report
-from tuning import predict, preflight, tune
+from tuning import predict, preflight, suspects, tune
 from tuning.check import check
 from tuning.check.check import CheckReport
 from tuning.evaluation import report as evaluation
@@ -41,6 +41,7 @@ from tuning.jobs.watch import JobReport
 from tuning.predict import FileAnswers, PredictReport
 from tuning.predictions import Prediction
 from tuning.preflight import PreflightReport
+from tuning.suspects import SuspectsReport
 from tuning.tune import DryRun
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -103,6 +104,13 @@ CONTRACTS = (
         Evaluation,
         evaluation.FORMAT_VERSION,
         frozenset({SystemScores}),
+    ),
+    Contract("stdout-suspects", "stdout of `cliptune suspects`", SuspectsReport, suspects.FORMAT_VERSION),
+    Contract(
+        "suspects",
+        "a line of `OUT/evaluation/suspects.jsonl`, beside the columns of its row",
+        Suspect,
+        sparse=frozenset({Suspect}),
     ),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )

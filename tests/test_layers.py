@@ -166,6 +166,8 @@ ORDER = {
         "evaluation.silence",
         *("evaluation.report", "evaluation.results", "evaluation.players", "evaluation.details", "evaluation.page"),
         "evaluate",
+        *("evaluation.pools", "evaluation.rate", "evaluation.heard", "evaluation.labelled", "evaluation.shifts"),
+        *("evaluation.elsewhere", "evaluation.doubt", "suspects"),
     ],
     "cliptune": [
         *(
@@ -184,7 +186,8 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "delete", "emulator"),
+                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
+                *("delete", "emulator"),
             )
         ),
         *("main", "__main__"),

@@ -17,7 +17,7 @@ from transforms.errors import UsageError, UserError, require
 from transforms.storage.uris import is_gcs, nobodys
 from tuning import providers
 from tuning.evaluation import gate
-from tuning.evaluation.normalizers import NORMALIZERS
+from tuning.evaluation.normalizers import CLIPTUNE, NORMALIZERS
 from tuning.providers import PROVIDERS
 from tuning.providers.base import MAX_LABELS, REQUEST_LABEL
 
@@ -38,6 +38,8 @@ ROOM_TOKENS = 256
 SPLITS = ("train", "validation", "test")
 MAX_NAME_CHARS = 128
 DEFAULT_NORMALIZER = "none"
+# Of real clips with the right text, one in a hundred or two has more.
+DEFAULT_MIN_SCORE = 0.3
 _SYSTEM = re.compile(r"[\w.@-]{1,128}")
 
 
@@ -395,16 +397,46 @@ class EvaluateRequest:
         require(self.normalizer in NORMALIZERS, "normalizer", rule, self.normalizer)
         for _, name in self.task_normalizer:
             require(name in NORMALIZERS, "task_normalizer", f"TASK=NAME, NAME {rule}", name)
-        names = [name for name, _ in self.predictions]
-        for name in names:
-            require(
-                bool(_SYSTEM.fullmatch(name)), "predictions", "NAME=FILE, NAME of letters, digits, . _ @ and -", name
-            )
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UsageError(f"predictions: {twice!r} names two systems", "predictions")
+        _require_systems(self.predictions)
         for condition in self.fail_if:
             gate.parse(condition)
+
+
+@dataclass(frozen=True)
+class SuspectsRequest:
+    """Rank the clips of a split whose texts do not fit their audio.
+
+    Attributes:
+      dataset: folder of the dataset.
+      predictions: name and file of other systems' answers; those of base models are found.
+      split: whose clips are looked at: "train", "validation" or "test".
+      normalizer: makes texts alike before they are compared: a key of `NORMALIZERS`.
+      min_score: clips with less are not written.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    predictions: tuple[tuple[str, str], ...] = ()
+    split: str = "train"
+    normalizer: str = CLIPTUNE
+    min_score: float = DEFAULT_MIN_SCORE
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
+        require(self.normalizer in NORMALIZERS, "normalizer", f"one of {', '.join(NORMALIZERS)}", self.normalizer)
+        require(_is_number(self.min_score) and 0 <= self.min_score <= 1, "min_score", "from 0 to 1", self.min_score)
+        _require_systems(self.predictions)
+
+
+def _require_systems(predictions: tuple[tuple[str, str], ...]) -> None:
+    names = [name for name, _ in predictions]
+    for name in names:
+        require(bool(_SYSTEM.fullmatch(name)), "predictions", "NAME=FILE, NAME of letters, digits, . _ @ and -", name)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"predictions: {twice!r} names two systems", "predictions")
 
 
 def _require_positive(name: str, value: float | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_dataset, add_run, make
+from cliptune.flags import add_dataset, add_predictions, add_run, make, pairs_of
 from transforms.errors import UsageError
 from tuning.evaluation.normalizers import NORMALIZERS
 from tuning.requests import DEFAULT_NORMALIZER, SPLITS, EvaluateRequest
@@ -39,13 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `evaluate`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_dataset(parser)
-    parser.add_argument(
-        "--predictions",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="answers of another system; repeatable (those of the dataset's runs are found)",
-    )
+    add_predictions(parser, "answers of another system; repeatable (those of the dataset's runs are found)")
     parser.add_argument("--split", choices=SPLITS, default="validation", help="default: %(default)s")
     add_run(parser, "the newest that has answers")
     known = "; ".join(f"{name}: {row.summary}" for name, row in NORMALIZERS.items())
@@ -71,22 +65,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> EvaluateRequest:
     """Makes the request from the flags."""
-    files = tuple(_pair(text, "predictions", "NAME=FILE") for text in args.predictions)
     own = tuple(_task_pair(text) for text in args.task_normalizer)
+    files = pairs_of(args.predictions)
     return make(EvaluateRequest, args, predictions=files, task_normalizer=own, fail_if=tuple(args.fail_if))
-
-
-def _pair(text: str, flag: str, form: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (equals and name and value):
-        raise UsageError(f"{flag} must be {form}, got {text!r}", flag)
-    return name, value
 
 
 def _task_pair(text: str) -> tuple[str, str]:
     """A task may have an equals sign in its name, a normaliser has none."""
     task, _, name = text.rpartition("=")
-    return _pair(text, "task_normalizer", "TASK=NAME") if not (task and name) else (task, name)
+    if not (task and name):
+        raise UsageError(f"task_normalizer must be TASK=NAME, got {text!r}", "task_normalizer")
+    return task, name
 
 
 def stopped(request: EvaluateRequest) -> str:

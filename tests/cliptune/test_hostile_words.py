@@ -240,6 +240,11 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["evaluate", "OUT", "--normalizer", HOSTILE],
         ["evaluate", "OUT", "--task_normalizer", f"{HOSTILE}=none"],
         ["evaluate", "OUT", "--task_normalizer", f"x={HOSTILE}"],
+        ["suspects", "OUT"],
+        ["suspects", HOSTILE],
+        ["suspects", "OUT", "--predictions", f"x={HOSTILE}"],
+        ["suspects", "OUT", "--predictions", f"{HOSTILE}=x"],
+        ["suspects", "OUT", "--normalizer", HOSTILE],
         ["check", "OUT", "--base_model", HOSTILE],
         ["check", HOSTILE],
     ],
@@ -248,11 +253,11 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
 def test_jobs_and_models(run, out, service, words, code, monkeypatch):
     service.status = code
     soundfile.write(out.parent / "clips\x1b[31m\nforged.wav", tone(300, 16_000, 1.0), 16_000, "PCM_16")
-    if words[0] in ("watch", "jobs", "cancel", "predict", "delete", "evaluate"):
+    if words[0] in ("watch", "jobs", "cancel", "predict", "delete", "evaluate", "suspects"):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    service_flag = [] if words[0] in ("check", "evaluate") else [ELSEWHERE]
+    service_flag = [] if words[0] in ("check", "evaluate", "suspects") else [ELSEWHERE]
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)
     assert stderr
     harmless(stderr, stdout)

@@ -21,6 +21,7 @@ from tuning.requests import (
     JobsRequest,
     PredictRequest,
     Request,
+    SuspectsRequest,
     TuneRequest,
     WatchRequest,
 )
@@ -37,6 +38,7 @@ PLAIN = {
     "delete": (["dataset"], DeleteRequest, "tuning"),
     "predict": (["dataset", "--audio=b.wav"], PredictRequest, "tuning"),
     "evaluate": (["dataset"], EvaluateRequest, "tuning"),
+    "suspects": (["dataset"], SuspectsRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -53,7 +55,7 @@ VALUES = {
     "--staging_location": ([], ["--staging_location=gs://bucket/s"]),
     "--model": ([], ["--model=base"]),
     "--predictions": ([], ["--predictions=whisper=w.json"]),
-    "--normalizer": ([], ["--normalizer=cliptune"]),
+    "--normalizer": ([], ["--normalizer=whisper_basic"]),
     "--task_normalizer": ([], ["--task_normalizer=language=none"]),
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }

@@ -45,6 +45,7 @@ COMMANDS = [
     ("evaluate out", "evaluation"),
     ("prepare --manifest kinds.jsonl --tasks kinds.yaml --output kinds --validation_fraction 0.5", "stdout-prepare"),
     ("evaluate kinds --split train --predictions x=said.jsonl", "evaluation"),
+    ("suspects out --min_score 0 --predictions heard=heard.jsonl", "stdout-suspects"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
@@ -60,6 +61,7 @@ FILES = {
     "job": "out/tuning/runs/*/job.json",
     "claim": "out/tuning/claims/*/*.json",
     "predictions": "out/tuning/runs/*/predictions-*.jsonl",
+    "suspects": "out/evaluation/suspects.jsonl",
 }
 
 
@@ -81,6 +83,9 @@ def written(tmp_path_factory):
     write_manifest(folder / "kinds.jsonl", both)
     said = [{"id": row["id"], "prediction": "nothing"} for row in both]
     (folder / "said.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in said))
+    texts = [row["text"] for row in CLIPS]
+    heard = [{"id": row["id"], "prediction": text} for row, text in zip(CLIPS, texts[1:] + texts[:1], strict=True)]
+    write_manifest(folder / "heard.jsonl", heard)
     (folder / "broken.jsonl").write_text("hello\n")
     found: dict[str, list[Any]] = {contract.name: [] for contract in CONTRACTS}
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):

@@ -21,8 +21,10 @@ from transforms.dataset.output import ADDED_FILE, FORMAT_VERSION, MANIFESTS_FILE
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import UserError
-from transforms.manifests import dead_letters, locate
+from transforms.manifests import allowed, dead_letters, locate
+from transforms.manifests import read as reading
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.dead_letters import Origins
 from transforms.manifests.formats import read_rows
 from transforms.manifests.locate import Manifest
 from transforms.manifests.places import real_path
@@ -181,6 +183,27 @@ def originals(made: Made, folder: str, storage: Storage) -> list[Manifest]:
         return [manifest for name in made.manifests for manifest in locate.locate([name], base, storage)]
     except UserError as fault:
         raise UserError(f"{fault}; the dataset was made from it, and a merge reads it again") from None
+
+
+def clips(made: Made, settings: Settings, folder: str, storage: Storage) -> tuple[Iterator[Clip], Origins]:
+    """The rows of a dataset that are clips, as its manifests and later merges have them, and where they come from.
+
+    Args:
+      made: what the dataset was made from.
+      settings: of the dataset.
+      folder: of the dataset, absolute.
+      storage: reads the manifests.
+
+    Raises:
+      UserError: a manifest is gone or cannot be read, or a file of merged rows is damaged.
+    """
+    base = made.base_of(folder)
+    mended = uris.join(folder, MENDED_FILE)
+    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks, mended=mended)
+    manifests = allowed.confined(originals(made, folder, storage) + added(folder, storage), rows, base)
+    rows = reading.survey(manifests, rows, storage)
+    every = (row for manifest in manifests for row in reading.rows(manifest, rows, storage))
+    return (row for row in every if isinstance(row, Clip)), Origins.of(manifests, rows, base)
 
 
 def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings, Guard]:

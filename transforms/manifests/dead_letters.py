@@ -23,7 +23,8 @@ from transforms.storage import Storage, uris
 # What is said of a damaged file of rows that were merged.
 KEPT_FOR, REMEDY = "it keeps the rows of earlier merges", "remove it, and merge its rows again"
 _PREFIX = "reject_"
-_WHY = ("reject_reason", "reject_detail", "reject_source", "reject_row")
+_ADDED, _COVERED = "reject_added", "reject_covered"
+_WHY = ("reject_reason", "reject_detail", "reject_source", "reject_row", "reject_heard", _ADDED, _COVERED)
 # What the row alone does not show: its line was none, or another row has what it has.
 _NOT_IN_THE_ROW = (reasons.BAD_ROW.name, reasons.DUPLICATE_ID.name, reasons.DUPLICATE_AUDIO.name)
 # How a row was read, which its next rejection says again.
@@ -59,6 +60,32 @@ class DeadLetter:
     reject_columns: dict[str, str] | None = None
     reject_allow_path: list[str] | None = None
     reject_layout: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect(DeadLetter):
+    """What a line of `suspects.jsonl` holds beside the columns of its row, which is accepted.
+
+    Attributes:
+      clip_id: of the clip.
+      source: "manifest:line" of the row.
+      score: from 0 to 1, how sure it is that the text is not that of the audio.
+      why: what speaks against the text, for a person.
+      reject_heard: what systems said of the audio, by their names.
+      reject_added: which of the first four are no columns of the row. Readers drop them.
+      reject_covered: the row's own columns of these names, where their values are others. Readers put them back.
+    """
+
+    clip_id: str = ""
+    source: str = ""
+    score: float = 0.0
+    why: str = ""
+    reject_heard: dict[str, str] | None = None
+    reject_added: list[str] | None = None
+    reject_covered: dict[str, Any] | None = None
+
+
+SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +131,38 @@ NOWHERE = Origins()
 
 def line(outcome: Outcome, origins: Origins) -> bytes:
     """A rejected row as a line of `rejected.jsonl`: the row as it was, why it was refused, and how it was read."""
+    row, letter = _letter(outcome, origins)
+    return _line({**row, **letter})
+
+
+def suspect(clip: Clip, origins: Origins, score: float, why: str, heard: Mapping[str, str]) -> bytes:
+    """An accepted row as a line of `suspects.jsonl`: why it is doubted, the row as it is, and how it was read.
+
+    Args:
+      clip: of the row.
+      origins: of the rows.
+      score: as `Suspect` has it.
+      why: likewise.
+      heard: likewise.
+    """
+    doubted = Outcome(clip.clip_id, clip.source, clip.uri, "accepted", SUSPECT, row=clip.row)
+    row, letter = _letter(doubted, origins)
+    told = {"clip_id": clip.clip_id, "source": clip.source, "score": score, "why": why}
+    covered = {name: value for name, value in row.items() if name in told and value != told[name]}
+    added = [name for name in told if name not in row]
+    more = {"reject_heard": heard, _ADDED: added, _COVERED: covered}
+    # Columns stay where they are, so that the row that is put back is the same to the byte.
+    shown = {name: told[name] if name in covered else value for name, value in row.items()}
+    beside = {name: value for name, value in more.items() if value}
+    return _line({**{name: told[name] for name in added}, **shown, **letter, **beside})
+
+
+def _line(fields: Fields) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _letter(outcome: Outcome, origins: Origins) -> tuple[Fields, Fields]:
+    """A row, and what its dead letter holds beside it."""
     row = orjson.loads(outcome.row) if outcome.row else {}
     kept = {name: row.pop(name) for name in list(row) if name in _HOW}
     root = origins.root_of(outcome.source, kept)
@@ -120,7 +179,7 @@ def line(outcome: Outcome, origins: Origins) -> bytes:
         sorted(folders) or None,
         kept.get("reject_layout") if "reject_root" in kept else told(origins.layout),
     )
-    return orjson.dumps({**row, **records.without_none(asdict(letter))}, option=orjson.OPT_APPEND_NEWLINE)
+    return row, records.without_none(asdict(letter))
 
 
 def told(layout: Layout) -> dict[str, Any] | None:
@@ -155,8 +214,11 @@ def digest(row: Fields) -> str:
 
 
 def own(row: Fields) -> Fields:
-    """A row without what its rejection added to it."""
-    return {name: value for name, value in row.items() if not name.startswith(_PREFIX)}
+    """A row without what its rejection, or a doubt, added to it."""
+    added, covered = _texts(row.get(_ADDED)), row.get(_COVERED)
+    back = covered if isinstance(covered, dict) else {}
+    kept = (name for name in row if not name.startswith(_PREFIX) and name not in added)
+    return {name: back.get(name, row[name]) for name in kept}
 
 
 def is_one(fields: Fields) -> bool:
@@ -203,7 +265,8 @@ def _kept(number: int, line: bytes, fields: Iterable[tuple[str, type]]) -> Field
 
 def in_place_of(row: Row, fields: Fields) -> Row:
     """The row with other columns. What its own rejection said of it, if it is a dead letter, stays."""
-    said = {name: value for name, value in row.fields.items() if name.startswith(_PREFIX) and name != "reject_row"}
+    not_now = ("reject_row", _ADDED, _COVERED)  # of the row as its manifest has it
+    said = {name: value for name, value in row.fields.items() if name.startswith(_PREFIX) and name not in not_now}
     return replace(row, fields={**fields, **said}, fault=None, text="")
 
 
@@ -250,7 +313,8 @@ def opened(row: Row, given: ManifestSettings, read: ManifestSettings, manifest: 
       read: how the other rows of the manifest are read.
       manifest: that holds it.
     """
-    fields = {name: value for name, value in row.fields.items() if name not in _WHY}
+    how = {name: value for name, value in row.fields.items() if name.startswith(_PREFIX) and name not in _WHY}
+    fields = {**own(row.fields), **how}
     strict = row.fields["reject_reason"] == reasons.PATH_NOT_ALLOWED.name and _is_as_it_was(row.fields)
     read = replace(read, layout=_layout(fields))
     plain = Opened(replace(row, fields=fields), read, strict=strict, is_letter=True)

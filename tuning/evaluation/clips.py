@@ -66,7 +66,7 @@ def of(prepared: Dataset, split: str) -> list[HeldOut]:
     Raises:
       UserError: the dataset is damaged.
     """
-    return list(_clips(prepared, split))
+    return list(each(prepared, split))
 
 
 def tasks_of(prepared: Dataset) -> dict[str, Task]:
@@ -75,7 +75,8 @@ def tasks_of(prepared: Dataset) -> dict[str, Task]:
     return {task["name"]: Task(**{**task, "labels": tuple(task.get("labels", ()))}) for task in told}
 
 
-def _clips(prepared: Dataset, split: str) -> Iterator[HeldOut]:
+def each(prepared: Dataset, split: str) -> Iterator[HeldOut]:
+    """The clips of a split, one after the other; raises what `of` raises."""
     rate = int(prepared.settings["sample_rate"])
     kinds = {name: task.target for name, task in tasks_of(prepared).items()}
     shard, start = None, 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 
 import regex
 
@@ -42,3 +44,26 @@ def script_of(text: str) -> str:
     counts = ((len(pattern.findall(text)), name) for name, pattern in _BY_SCRIPT) if letters else ()
     most, name = max(counts, default=(0, ""))
     return name if 2 * most > letters else ""
+
+
+# A script is usual in a group if so many of its texts are of it, and another one is rare if so few are.
+_USUAL, _RARE, _FEWEST = 0.9, 0.05, 12
+
+
+def usual_instead(scripts: Sequence[str], groups: Sequence[Hashable]) -> list[str]:
+    """The script that is usual in a text's group, for a text of a rare one; "" for all others.
+
+    Args:
+      scripts: of each text.
+      groups: of each text, such as its language.
+    """
+    members: dict[Hashable, Counter[str]] = defaultdict(Counter)
+    for script, group in zip(scripts, groups, strict=True):
+        members[group][script] += bool(script)
+    return [_instead(script, members[group]) for script, group in zip(scripts, groups, strict=True)]
+
+
+def _instead(script: str, counts: Counter[str]) -> str:
+    total, (usual, most) = counts.total(), counts.most_common(1)[0]
+    is_rare = bool(script) and total >= _FEWEST and most >= _USUAL * total and counts[script] <= _RARE * total
+    return usual if is_rare else ""

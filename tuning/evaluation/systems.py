@@ -9,7 +9,7 @@ from transforms.errors import UserError
 from transforms.listener import Listener
 from transforms.storage import uris
 from tuning import predictions
-from tuning.dataset import Dataset
+from tuning.dataset import TRAIN, Dataset
 from tuning.evaluation import answers
 from tuning.evaluation.answers import Answer, Index, System
 from tuning.jobs import runs
@@ -52,6 +52,35 @@ def find(
             f"and {ask} --model base, or name a file: --predictions NAME=FILE"
         )
     return answered
+
+
+def untaught(prepared: Dataset, split: str, named: Mapping[str, str], index: Index, listener: Listener) -> list[System]:
+    """The systems that have answered and have not learnt the texts of the split; there may be none.
+
+    A tuned model has learnt those of "train", the wrong ones with the others.
+
+    Args:
+      prepared: the dataset.
+      split: whose clips were asked about.
+      named: files of other systems, by their names.
+      index: the clips.
+      listener: gets a line for each system that was asked about other clips, too.
+
+    Raises:
+      UserError: a file cannot be read.
+    """
+    if split != TRAIN:
+        found = {system.name: system for system in of_runs(prepared, split, chosen(prepared, split, None), index)}
+    else:
+        files = _files(prepared, "", split)
+        names = {model: BASE if len(files) == 1 else model for model in files}
+        found = {names[model]: _system(names[model], uri, prepared, index) for model, uri in files.items()}
+    for name, file in named.items():
+        found[name] = answers.read(name, file, index, prepared.storage.anywhere())
+    for system in found.values():
+        for line in filter(None, (system.stranger_line(), system.repeated_line())):
+            listener.say(line)
+    return [system for system in found.values() if system.answers]
 
 
 def chosen(prepared: Dataset, split: str, wanted: str | None) -> Run | None:

@@ -352,7 +352,7 @@ def test_a_tuner_that_is_forgotten_closes_its_connections_before_the_garbage_is_
         cycle.append(cycle)
         del tuner, cycle
         gc.collect()
-        assert closed == [client]
+        assert client in closed  # tuners of other tests may be forgotten, too
         monkeypatch.undo()
         client.close()
 
