@@ -28,6 +28,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune cancel dataset
   cliptune predict dataset --limit 10
   cliptune evaluate dataset
+  cliptune curve dataset
   cliptune delete dataset
   cliptune emulator --port 8085
 
@@ -45,6 +46,7 @@ COMMANDS = {
     "cancel": "cancel a tuning job",
     "predict": "ask the tuned model about clips of the dataset",
     "evaluate": "say whether the tuned model is better, with intervals",
+    "curve": "say whether more data would help, and what it would cost",
     "delete": "delete a tuned model and its endpoints",
     "emulator": "serve a local stand-in for the tuning service",
 }

@@ -157,9 +157,11 @@ ORDER = {
             "evaluation.align",
             "evaluation.metrics",
             "evaluation.bootstrap",
+            "evaluation.power_law",
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
         *("evaluation.report", "evaluation.page", "evaluate"),
+        *("evaluation.growth", "evaluation.curve_page", "parts", "curve"),
     ],
     "cliptune": [
         *(
@@ -178,7 +180,19 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "delete", "emulator"),
+                *(
+                    "prepare",
+                    "check",
+                    "watch",
+                    "tune",
+                    "jobs",
+                    "cancel",
+                    "predict",
+                    "evaluate",
+                    "curve",
+                    "delete",
+                    "emulator",
+                ),
             )
         ),
         *("main", "__main__"),

@@ -16,6 +16,7 @@ from tuning.providers import PROVIDERS
 from tuning.requests import (
     CancelRequest,
     CheckRequest,
+    CurveRequest,
     DeleteRequest,
     EvaluateRequest,
     JobsRequest,
@@ -37,6 +38,7 @@ PLAIN = {
     "delete": (["dataset"], DeleteRequest, "tuning"),
     "predict": (["dataset", "--audio=b.wav"], PredictRequest, "tuning"),
     "evaluate": (["dataset"], EvaluateRequest, "tuning"),
+    "curve": (["dataset"], CurveRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -51,8 +53,10 @@ VALUES = {
     "--service_account": ([], ["--service_account=s@p.iam.gserviceaccount.com"]),
     "--from_checkpoint": (["--from_model=projects/p/locations/l/models/1"], ["--from_checkpoint=2"]),
     "--staging_location": ([], ["--staging_location=gs://bucket/s"]),
+    "--fraction": ([], ["--fraction=1/2"]),
     "--model": ([], ["--model=base"]),
-    "--predictions": ([], ["--predictions=whisper=w.json"]),
+    "--predictions": ([], ["--predictions=0.5=w.json"]),
+    "--fractions": ([], ["--fractions=1/2,1"]),
     "--normalizer": ([], ["--normalizer=cliptune"]),
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }

@@ -57,7 +57,8 @@ def _of_runs(prepared: Dataset, split: str, wanted: str | None, index: Index) ->
     if wanted is not None and wanted not in found:
         raise UserError(f"run must be one of {', '.join(found) or 'none'}, got {wanted!r}")
     answered = [run for run in all_runs if found[run.name]]
-    chosen = next((run for run in all_runs if run.name == wanted), next(reversed(answered), None))
+    whole = [run for run in answered if run.note.request.train_examples is None]
+    chosen = next((run for run in all_runs if run.name == wanted), next(reversed(whole or answered), None))
     for run in sorted(answered, key=lambda run: run is not chosen):
         named = {_name(run, model, run is chosen): uri for model, uri in found[run.name].items()}
         for name in sorted(named, key=lambda name: ("@" in name, name)):
