@@ -289,7 +289,15 @@ class CurveRequest(JobRequest):
         object.__setattr__(self, "fractions", fractions)
         for size, _ in self.predictions:
             if not re.fullmatch(r"[1-9]\d{0,9}", size):
-                _fraction("predictions", size)
+                rule = "SIZE=FILE, SIZE a fraction such as 1/8 or a number of training examples"
+                require(_is_fraction(size), "predictions", rule, size)
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return bool(_fraction("predictions", text))
+    except UsageError:
+        return False
 
 
 def _fraction(name: str, value: object) -> Fraction:

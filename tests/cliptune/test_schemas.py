@@ -41,7 +41,7 @@ COMMANDS = [
     ("predict out --emulator --model base", "stdout-predict"),
     ("evaluate out", "evaluation"),
     ("curve out --emulator --dry_run --fractions 1/2,1", "stdout-curve-plan"),
-    ("curve out --emulator --fractions 1/2,1", "curve"),
+    ("curve out --emulator --fractions 1", "curve"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
