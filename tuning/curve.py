@@ -106,7 +106,7 @@ class Curve:
     interval: str
     points: tuple[SizePoint, ...]
     curves: tuple[Growth, ...]
-    doubling_cost: tuple[float, float] | None
+    doubling_cost: tuple[float, ...] | None
     fingerprint: str
     format_version: int = FORMAT_VERSION
 

@@ -41,12 +41,12 @@ COMMANDS = [
     ("predict out --emulator --model base", "stdout-predict"),
     ("evaluate out", "evaluation"),
     ("curve out --emulator --dry_run --fractions 1/2,1", "stdout-curve-plan"),
-    ("curve out --emulator --fractions 1", "curve"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
     ("watch out --emulator", "stdout-job"),
     ("tune out --api_endpoint=URL --epochs 2", "stdout-job"),  # of which one example is left out
+    ("curve out --emulator --fractions 1/2,1", "curve"),
 ]
 FILES = {
     "dataset": "out/dataset.json",
