@@ -29,6 +29,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune predict dataset --limit 10
   cliptune evaluate dataset
   cliptune suspects dataset
+  cliptune curve dataset
   cliptune delete dataset
   cliptune emulator --port 8085
 
@@ -47,6 +48,7 @@ COMMANDS = {
     "predict": "ask the tuned model about clips of the dataset",
     "evaluate": "say whether the tuned model is better, with intervals",
     "suspects": "rank the clips whose texts do not fit their audio, to be mended",
+    "curve": "say whether more data would help, and what it would cost",
     "delete": "delete a tuned model and its endpoints",
     "emulator": "serve a local stand-in for the tuning service",
 }

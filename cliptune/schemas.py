@@ -27,9 +27,10 @@ from transforms.dataset.sidecar import Sidecar
 from transforms.manifests.dead_letters import DeadLetter, Suspect
 from transforms.report import report
 from transforms.report.report import Report
-from tuning import predict, preflight, suspects, tune
+from tuning import parts, predict, preflight, suspects, tune
 from tuning.check import check
 from tuning.check.check import CheckReport
+from tuning.curve import Curve
 from tuning.evaluation import report as evaluation
 from tuning.evaluation.report import Evaluation, SystemScores
 from tuning.jobs import claims, delete, listing, note, watch
@@ -38,6 +39,7 @@ from tuning.jobs.delete import DeleteReport
 from tuning.jobs.listing import JobList
 from tuning.jobs.note import Note
 from tuning.jobs.watch import JobReport
+from tuning.parts import CurvePlan
 from tuning.predict import FileAnswers, PredictReport
 from tuning.predictions import Prediction
 from tuning.preflight import PreflightReport
@@ -112,6 +114,8 @@ CONTRACTS = (
         Suspect,
         sparse=frozenset({Suspect}),
     ),
+    Contract("curve", "stdout of `cliptune curve`, and `OUT/evaluation/curve.json`", Curve, parts.FORMAT_VERSION),
+    Contract("stdout-curve-plan", "stdout of `cliptune curve --dry_run`", CurvePlan, parts.FORMAT_VERSION),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )
 

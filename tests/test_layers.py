@@ -161,6 +161,7 @@ ORDER = {
             "evaluation.labels",
             "evaluation.metrics",
             "evaluation.bootstrap",
+            "evaluation.power_law",
         ),
         *("evaluation.scores", "evaluation.compare", "evaluation.slices", "evaluation.faults", "evaluation.systems"),
         "evaluation.silence",
@@ -168,6 +169,7 @@ ORDER = {
         "evaluate",
         *("evaluation.pools", "evaluation.rate", "evaluation.heard", "evaluation.labelled", "evaluation.shifts"),
         *("evaluation.elsewhere", "evaluation.doubt", "suspects"),
+        *("evaluation.growth", "evaluation.curve_page", "parts", "curve"),
     ],
     "cliptune": [
         *(
@@ -186,7 +188,7 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
+                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects", "curve"),
                 *("delete", "emulator"),
             )
         ),

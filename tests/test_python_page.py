@@ -17,7 +17,7 @@ PUBLIC = {
     module: re.findall(r"`(\w+)`", names)
     for module, names in re.findall(r"^\| `([\w.]+\.[\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
 }
-VERBS = ("prepare", "check", "tune", "watch", "listing", "cancel", "predict", "evaluate", "suspects")
+VERBS = ("prepare", "check", "tune", "watch", "listing", "cancel", "predict", "evaluate", "suspects", "curve")
 
 
 def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
@@ -28,7 +28,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     for block in BLOCKS:
         exec(compile(block, "docs/python.md", "exec"), page)
         said.append(capsys.readouterr().out)
-    prepared, checked, tuned, watched, listed, cancelled, asked, evaluated, suspected, refused, heard = said
+    prepared, checked, tuned, watched, listed, cancelled, asked, evaluated, suspected, grown, refused, heard = said
     assert re.fullmatch(r"\d+ \d+ False\n", prepared)
     assert checked.startswith("True ")
     assert tuned.startswith("SUCCEEDED projects/")
@@ -38,6 +38,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert re.fullmatch(r"\d+ dataset/tuning/runs/.*/predictions-validation-tuned-\d+\.jsonl\n", asked)
     assert re.fullmatch(r"\{'tuned': \d+\.\d+\}\n", evaluated)
     assert re.fullmatch(r"\d+ \d+ \[\]\n", suspected)
+    assert re.fullmatch(r"\[\d+, \d+, \d+\] .*\n", grown)
     assert refused == "epochs epochs must be 1 or more, got 0\n"
     assert "cliptune: checked dataset: " in heard
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from transforms.storage import Storage, uris
 from tuning.providers.base import BaseModel, Facts, Provider
 
 TABLE_EPOCHS = (1, 2, 3, 4, 5)
+TABLE_EXAMPLES = (1_000, 10_000)
 
 
 @dataclass(slots=True)
@@ -48,6 +50,11 @@ class Tokens:
             0,
             self.lower + int(seconds * limits.MIN_TOKENS_PER_SECOND),
         )
+
+    def scaled(self, factor: float) -> Tokens:
+        """The tokens of so many times as many examples of the same kind. Bounds are rounded outwards."""
+        lower, upper = math.floor(self.lower * factor), math.ceil(self.upper * factor)
+        return Tokens(round(self.expected * factor), upper, round(self.unknown_audio * factor), lower)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,19 @@ class Estimate:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What tuning on another number of examples of the same kind would cost.
+
+    Attributes:
+      examples: their number.
+      estimates: the cost of every model in one to five epochs.
+    """
+
+    examples: int
+    estimates: tuple[Estimate, ...]
+
+
 def estimate(train: Tokens, provider: Provider, model: BaseModel, epochs: int, price: Price | None = None) -> Estimate:
     """Estimates the cost of a tuning job.
 
@@ -178,6 +198,15 @@ def table(train: Tokens, provider: Provider, prices: Mapping[str, Price]) -> lis
         for model in provider.models.values()
         for epochs in TABLE_EPOCHS
     ]
+
+
+def scales(train: Tokens, examples: int, provider: Provider, prices: Mapping[str, Price]) -> tuple[Scale, ...]:
+    """The same table for a thousand and ten thousand examples like these; () if there are none to go by."""
+    if not examples:
+        return ()
+    return tuple(
+        Scale(count, tuple(table(train.scaled(count / examples), provider, prices))) for count in TABLE_EXAMPLES
+    )
 
 
 def own_price(provider: Provider, model: BaseModel) -> Price:

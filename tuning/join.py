@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 
 import orjson
 
@@ -14,6 +16,7 @@ from transforms.storage import uris
 from tuning.check.files import JsonlFile
 from tuning.dataset import DAMAGES, TRAIN, VALIDATION, Dataset, Shard, damage
 
+WHOLE = Fraction(1)
 MAX_EXAMPLES = {TRAIN: limits.MAX_TRAIN_EXAMPLES, VALIDATION: limits.MAX_VALIDATION_EXAMPLES}
 
 
@@ -53,30 +56,51 @@ class Plan:
     part_lines: int = 0
 
 
-def plan(prepared: Dataset, folder: str) -> list[Plan]:
+def plan(prepared: Dataset, folder: str, fraction: Fraction = WHOLE) -> list[Plan]:
     """Plans the joined files in `folder`. A split without examples has no file.
 
     If a split is over a limit, its file holds the first lines of the split.
     Examples are in hash order, so these lines are a uniform sample.
+
+    Args:
+      prepared: the dataset.
+      folder: of the joined files.
+      fraction: of the lines of each split that fit. A smaller one is a prefix of a larger one.
     """
-    return [_plan(prepared, split, folder) for split in (VALIDATION, TRAIN) if prepared.examples(split)]
+    plans = [
+        _plan(prepared, split, MAX_EXAMPLES[split], uris.join(folder, f"{split}.jsonl"))
+        for split in (VALIDATION, TRAIN)
+        if prepared.examples(split)
+    ]
+    return plans if fraction == WHOLE else [_first(prepared, whole, fraction) for whole in plans]
 
 
-def _plan(prepared: Dataset, split: str, folder: str) -> Plan:
+def _first(prepared: Dataset, whole: Plan, fraction: Fraction) -> Plan:
+    """The plan of a fraction of a file, which is a file of its own."""
+    most = max(1, math.floor(whole.joined.examples * fraction))
+    uri = f"{whole.joined.uri.removesuffix('.jsonl')}{_suffix(fraction)}.jsonl"
+    found = _plan(prepared, whole.joined.split, most, uri)
+    return replace(found, joined=replace(found.joined, left_out=whole.joined.left_out))
+
+
+def _suffix(fraction: Fraction) -> str:
+    return "" if fraction == WHOLE else f"-{fraction.numerator}-of-{fraction.denominator}"
+
+
+def _plan(prepared: Dataset, split: str, most: int, uri: str) -> Plan:
     whole: list[Shard] = []
     part, lines, examples, size = None, [], 0, 0
     for shard in prepared.splits[split]:
-        if size + shard.bytes > limits.MAX_FILE_BYTES or examples + shard.examples > MAX_EXAMPLES[split]:
+        if size + shard.bytes > limits.MAX_FILE_BYTES or examples + shard.examples > most:
             part = shard
-            uri = uris.join(prepared.uri, shard.path)
-            if not prepared.storage.exists(uri):
+            source = uris.join(prepared.uri, shard.path)
+            if not prepared.storage.exists(source):
                 raise prepared.changed()
-            lines = _first_lines(prepared, uri, limits.MAX_FILE_BYTES - size, MAX_EXAMPLES[split] - examples)
+            lines = _first_lines(prepared, source, limits.MAX_FILE_BYTES - size, most - examples)
             break
         whole.append(shard)
         examples, size = examples + shard.examples, size + shard.bytes
     examples, size = examples + len(lines), size + sum(map(len, lines))
-    uri = uris.join(folder, f"{split}.jsonl")
     joined = Joined(split, uri, examples, size, prepared.examples(split) - examples)
     return Plan(joined, tuple(whole), part, len(lines))
 
@@ -92,21 +116,25 @@ def files_to_check(prepared: Dataset, plans: Sequence[Plan]) -> list[JsonlFile]:
     return files
 
 
-def is_joined(prepared: Dataset, plans: Sequence[Plan], folder: str) -> bool:
-    """Whether the joined files are there, as an earlier run has written them."""
-    same = _note(prepared, plans) == _earlier_note(prepared, uris.join(folder, "joined.json"))
+def is_joined(prepared: Dataset, plans: Sequence[Plan], folder: str, fraction: Fraction = WHOLE) -> bool:
+    """Whether the joined files of a fraction are there, as an earlier run has written them."""
+    same = _note(prepared, plans) == _earlier_note(prepared, _note_uri(folder, fraction))
     return same and all(_has_size(prepared, plan.joined) for plan in plans)
 
 
-def join(prepared: Dataset, plans: list[Plan], folder: str) -> bool:
-    """Writes the joined files, unless an earlier run has written them.
+def _note_uri(folder: str, fraction: Fraction) -> str:
+    return uris.join(folder, f"joined{_suffix(fraction)}.json")
+
+
+def join(prepared: Dataset, plans: list[Plan], folder: str, fraction: Fraction = WHOLE) -> bool:
+    """Writes the joined files of a fraction, unless an earlier run has written them.
 
     Returns:
       Whether the files of an earlier run are reused.
     """
-    if is_joined(prepared, plans, folder):
+    if is_joined(prepared, plans, folder, fraction):
         return True
-    uri, note = uris.join(folder, "joined.json"), _note(prepared, plans)
+    uri, note = _note_uri(folder, fraction), _note(prepared, plans)
     prepared.storage.delete(uri)
     for plan in plans:
         _write(prepared, plan)

@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from fractions import Fraction
 from urllib.parse import urlsplit
 
 from transforms.errors import UsageError, UserError, require
@@ -40,6 +41,10 @@ MAX_NAME_CHARS = 128
 DEFAULT_NORMALIZER = "none"
 # Of real clips with the right text, one in a hundred or two has more.
 DEFAULT_MIN_SCORE = 0.3
+# Each doubles the one before: what the last doubling gave is what the next one is judged by.
+DEFAULT_FRACTIONS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))
+# Each is a paid job.
+MAX_FRACTIONS = 12
 _SYSTEM = re.compile(r"[\w.@-]{1,128}")
 
 
@@ -135,15 +140,14 @@ class CheckRequest(PricedRequest):
     estimate: bool = False
 
 
-@dataclass(frozen=True)
-class TuneRequest(PricedRequest, ServiceRequest):
-    """Join, check, price and submit a dataset, and watch the job.
+@dataclass(frozen=True, kw_only=True)
+class JobRequest(PricedRequest, ServiceRequest):
+    """A request that submits tuning jobs.
 
     Attributes:
-      dataset: dataset folder, local or gs://.
       project: project that pays; None with a local service.
       location: where to tune; None for the provider's default.
-      max_cost: US dollars; a job that may cost more, or whose price is not known, is refused. None for no limit.
+      max_cost: US dollars; what may cost more, or whose price is not known, is refused. None for no limit.
       adapter_size: rank of the adapter; None for the service's default.
       learning_rate_multiplier: factor of the service's learning rate, 0.01 to 100; None for 1.
       no_validation: whether the validation split is left out.
@@ -156,19 +160,12 @@ class TuneRequest(PricedRequest, ServiceRequest):
       export_last_checkpoint_only: whether only the last checkpoint is kept.
       allow_retired: whether this project has tuned the retired model before.
       staging_location: gs:// folder for the joined files of a local dataset; None without one.
-      dry_run: whether to return the exact request instead of sending it, with what can be tried before.
-      preflight: whether to try what can be tried, and to send nothing.
-      no_watch: whether to return once the job is accepted.
       wait_for_quota: whether to wait while the quota is full.
       allow_second_job: whether to send the request at once although an earlier one, whose answer was lost, may still
         become a job. Then there may be two jobs, and both are paid for.
-      another: whether to send the request although another job of this dataset goes on. Both are paid for.
-      timeout: seconds to wait for the end of the job; None for no limit.
-      default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
+      timeout: seconds to wait for the end of a job; None for no limit.
     """
 
-    dataset: str
-    _: KW_ONLY
     project: str | None = None
     location: str | None = None
     max_cost: float | None = None
@@ -184,14 +181,9 @@ class TuneRequest(PricedRequest, ServiceRequest):
     export_last_checkpoint_only: bool = False
     allow_retired: bool = False
     staging_location: str | None = None
-    dry_run: bool = False
-    preflight: bool = False
-    no_watch: bool = False
     wait_for_quota: bool = False
     allow_second_job: bool = False
-    another: bool = False
     timeout: float | None = None
-    default_checkpoint: str | None = None
 
     def __post_init__(self) -> None:
         ServiceRequest.__post_init__(self)
@@ -230,6 +222,97 @@ class TuneRequest(PricedRequest, ServiceRequest):
             require(_is_label(key, value), "label", _LABEL_RULE, f"{key}={value}")
         if len(self.labels) >= MAX_LABELS or REQUEST_LABEL in self.labels:
             raise UserError(f"label must be given at most {MAX_LABELS - 1} times, and {REQUEST_LABEL} is taken")
+
+
+@dataclass(frozen=True)
+class TuneRequest(JobRequest):
+    """Join, check, price and submit a dataset, and watch the job.
+
+    Attributes:
+      dataset: dataset folder, local or gs://.
+      fraction: of the examples that are tuned on, the first in hash order, above 0 and at most 1; may be given as text.
+      dry_run: whether to return the exact request instead of sending it, with what can be tried before.
+      preflight: whether to try what can be tried, and to send nothing.
+      no_watch: whether to return once the job is accepted.
+      another: whether to send the request although another job of this dataset goes on. Both are paid for.
+      default_checkpoint: checkpoint that answers once the model is tuned; None for the last.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    fraction: Fraction = Fraction(1)
+    dry_run: bool = False
+    preflight: bool = False
+    no_watch: bool = False
+    another: bool = False
+    default_checkpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        JobRequest.__post_init__(self)
+        object.__setattr__(self, "fraction", _fraction("fraction", self.fraction))
+
+
+@dataclass(frozen=True)
+class CurveRequest(JobRequest):
+    """Tune on growing parts of a dataset, evaluate each model, and say whether more data would help.
+
+    Attributes:
+      dataset: dataset folder, local or gs://.
+      fractions: of the examples, each a model; above 0 and at most 1; may be given as text.
+      predictions: size and file of answers; then nothing is tuned. A size is a fraction, or a number of examples.
+      split: whose clips are asked about: "validation" or "test".
+      normalizer: makes texts alike before they are compared: a key of `NORMALIZERS`.
+      dry_run: whether to return the plan and its price, and to submit nothing.
+      input_price: US dollars for a million tokens that a tuned model reads; None for the known price.
+      output_price: US dollars for a million tokens that it writes; None for the known price.
+      concurrency: the most questions at a time.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    fractions: tuple[Fraction, ...] = DEFAULT_FRACTIONS
+    predictions: tuple[tuple[str, str], ...] = ()
+    split: str = "validation"
+    normalizer: str = DEFAULT_NORMALIZER
+    dry_run: bool = False
+    input_price: float | None = None
+    output_price: float | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
+
+    def __post_init__(self) -> None:
+        JobRequest.__post_init__(self)
+        _require_price("input_price", self.input_price)
+        _require_price("output_price", self.output_price)
+        require(1 <= self.concurrency <= MAX_CONCURRENCY, "concurrency", f"1 to {MAX_CONCURRENCY}", self.concurrency)
+        require(self.split in ("validation", "test"), "split", "validation or test", self.split)
+        require(self.normalizer in NORMALIZERS, "normalizer", f"one of {', '.join(NORMALIZERS)}", self.normalizer)
+        fractions = tuple(sorted({_fraction("fractions", one) for one in self.fractions}))
+        require(0 < len(fractions) <= MAX_FRACTIONS, "fractions", f"1 to {MAX_FRACTIONS}", len(fractions))
+        object.__setattr__(self, "fractions", fractions)
+        for size, _ in self.predictions:
+            if not re.fullmatch(r"[1-9]\d{0,9}", size):
+                rule = "SIZE=FILE, SIZE a fraction such as 1/8 or a number of training examples"
+                require(_is_fraction(size), "predictions", rule, size)
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return bool(_fraction("predictions", text))
+    except UsageError:
+        return False
+
+
+def _fraction(name: str, value: object) -> Fraction:
+    """A fraction, which may be given as text: 1/8 or 0.125.
+
+    Raises:
+      UsageError: it is none, or not above 0 and at most 1.
+    """
+    text = str(value)
+    found = Fraction(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9}|/0*[1-9]\d{0,8})?|\.\d{1,9}", text, re.ASCII) else None
+    if found is None or not 0 < found <= 1:
+        raise UsageError(f"{name} must be above 0 and at most 1, such as 1/8 or 0.125, got {text!r:.60}", name)
+    return found
 
 
 @dataclass(frozen=True)

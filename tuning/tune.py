@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from typing import Any
 
 from transforms import limits, records
@@ -94,11 +95,7 @@ def run(
       ServiceError: the service refused or did not answer.
     """
     prepared = dataset.load(request.dataset, Storage(request.billing_project))
-    project, location = service.place(request, request.project, request.location)
-    _refuse_wrong(request, location, listener)
-    folder = _joined_folder(request, prepared)
-    plans = [plan for plan in join.plan(prepared, folder) if plan.joined.split == TRAIN or not request.no_validation]
-    job_request = _request(request, project, location, prepared, plans)
+    folder, plans, job_request = _planned(request, prepared, listener)
     if request.preflight and not request.dry_run:
         checked = _tried_dataset(request, plans, prepared, listener)
         return preflight.report((checked, *_tried(request, job_request, folder, prepared, listener)))
@@ -108,8 +105,29 @@ def run(
             _dry_run(request, job_request), preflight=_tried(request, job_request, folder, prepared, listener)
         )
     _refuse_read(request, job_request, prepared, plans, folder)
-    _join(prepared, plans, folder, listener)
+    _join(prepared, plans, folder, request.fraction, listener)
     return _submit(request, job_request, prepared, listener, clock or CLOCK, estimate)
+
+
+def priced(request: TuneRequest, prepared: Dataset, listener: Listener = SILENT) -> tuple[TuningRequest, int, Estimate]:
+    """What `run` would submit, the number of training examples, and what it would cost. Raises what `run` raises."""
+    _, plans, job_request = _planned(request, prepared, listener)
+    (train,) = (plan.joined for plan in plans if plan.joined.split == TRAIN)
+    return job_request, train.examples, _check(request, plans, prepared, listener, hold=False)
+
+
+def _planned(request: TuneRequest, prepared: Dataset, listener: Listener) -> tuple[str, list[join.Plan], TuningRequest]:
+    """The folder of the joined files, how they are made, and the job on them."""
+    project, location = service.place(request, request.project, request.location)
+    _refuse_wrong(request, location, listener)
+    folder = _joined_folder(request, prepared)
+    plans = _plans(request, prepared, folder)
+    return folder, plans, _request(request, project, location, prepared, plans)
+
+
+def _plans(request: TuneRequest, prepared: Dataset, folder: str) -> list[join.Plan]:
+    plans = join.plan(prepared, folder, request.fraction)
+    return [plan for plan in plans if plan.joined.split == TRAIN or not request.no_validation]
 
 
 def today() -> date:
@@ -117,8 +135,13 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener) -> Estimate:
-    """Checks the files and estimates the cost; refuses a dataset with errors and a job that costs too much."""
+def _check(
+    request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, listener: Listener, hold: bool = True
+) -> Estimate:
+    """Checks the files and estimates the cost; refuses a dataset with errors.
+
+    Refuses a job that costs too much, too, unless `hold` leaves that to the caller, who adds up several.
+    """
     listed = join.files_to_check(prepared, plans)
     findings = check.check_files(listed, prepared.storage, listener, PROVIDERS[request.provider])
     check.say_findings(request.dataset, findings, listener)
@@ -136,7 +159,7 @@ def _check(request: TuneRequest, plans: Sequence[join.Plan], prepared: Dataset, 
         raise NotAcceptedError(f"{request.dataset} breaks the service's rules; nothing was submitted", report)
     _say_left_out(plans, prepared, listener)
     check.say_estimate(train, priced, listener)
-    if request.max_cost is not None:
+    if request.max_cost is not None and hold:
         priced.refuse_over(request.max_cost)
     return priced
 
@@ -268,8 +291,8 @@ def _say_left_out(plans: Sequence[join.Plan], prepared: Dataset, listener: Liste
             )
 
 
-def _join(prepared: Dataset, plans: list[join.Plan], folder: str, listener: Listener) -> None:
-    reused = join.join(prepared, plans, folder)
+def _join(prepared: Dataset, plans: list[join.Plan], folder: str, fraction: Fraction, listener: Listener) -> None:
+    reused = join.join(prepared, plans, folder, fraction)
     for plan in plans:
         verb = "reused" if reused else "joined"
         uri = prepared.shown(plan.joined.uri)
@@ -288,7 +311,7 @@ def _refuse_read(
         job, submitted = run.note.job, run.note.request
         others = submitted.train_uri == job_request.train_uri and submitted.fingerprint != job_request.fingerprint
         goes_on = not request.another if job is None else not job.ended
-        if others and goes_on and not join.is_joined(prepared, plans, folder):
+        if others and goes_on and not join.is_joined(prepared, plans, folder, request.fraction):
             ends = f"cliptune watch or cancel {request.dataset} --run {run.name}"
             problem = f"run {run.name} tunes on {prepared.shown(job_request.train_uri)}, as the dataset was before"
             raise UserError(f"{problem}; wait for its end ({ends}), for its files would be written over")
@@ -316,6 +339,9 @@ def _request(
     request: TuneRequest, project: str, location: str, prepared: Dataset, plans: Sequence[join.Plan]
 ) -> TuningRequest:
     joined = {plan.joined.split: plan.joined.uri for plan in plans}
+    (train,) = (plan.joined for plan in plans if plan.joined.split == TRAIN)
+    # All that fit are what the request without a fraction has: the same model.
+    all_of_them = train.examples == prepared.examples(TRAIN) - train.left_out
     return TuningRequest(
         project=project,
         location=location,
@@ -333,6 +359,7 @@ def _request(
         kms_key=request.kms_key,
         service_account=request.service_account,
         labels=dict(request.labels),
+        train_examples=None if all_of_them else train.examples,
     )
 
 

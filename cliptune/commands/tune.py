@@ -40,7 +40,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     cost.add_argument(
         "--max_cost", type=number, metavar="USD", help="refuse a job that may cost more, or whose price is unknown"
     )
-    _add_job(parser.add_argument_group("job"))
+    job = parser.add_argument_group("job")
+    add_job(job)
+    job.add_argument(
+        "--fraction",
+        default="1",
+        metavar="F",
+        help="tune on the first of the examples only, such as 1/8: a fair sample",
+    )
     waiting = parser.add_argument_group("waiting")
     waiting.add_argument("--dry_run", action="store_true", help="print the exact request, after a preflight, and stop")
     waiting.add_argument(
@@ -66,7 +73,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_service(service)
 
 
-def _add_job(job: argparse._ArgumentGroup) -> None:
+def add_job(job: argparse._ArgumentGroup) -> None:
+    """Adds the flags that say how a model is tuned."""
     job.add_argument("--adapter_size", type=int, metavar="N", help="1, 2, 4, 8 or 16 (default: the service's own)")
     job.add_argument(
         "--learning_rate_multiplier",
@@ -90,7 +98,12 @@ def _add_job(job: argparse._ArgumentGroup) -> None:
 
 def request(args: argparse.Namespace, others: Sequence[str]) -> TuneRequest:
     """Makes the request from the flags."""
-    return make(TuneRequest, args, labels=dict(_label(text) for text in args.label))
+    return make(TuneRequest, args, labels=labels(args.label))
+
+
+def labels(texts: Sequence[str]) -> dict[str, str]:
+    """The labels of a job."""
+    return dict(map(_label, texts))
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from tuning.providers import PROVIDERS
 from tuning.requests import (
     CancelRequest,
     CheckRequest,
+    CurveRequest,
     DeleteRequest,
     EvaluateRequest,
     JobsRequest,
@@ -39,6 +40,7 @@ PLAIN = {
     "predict": (["dataset", "--audio=b.wav"], PredictRequest, "tuning"),
     "evaluate": (["dataset"], EvaluateRequest, "tuning"),
     "suspects": (["dataset"], SuspectsRequest, "tuning"),
+    "curve": (["dataset"], CurveRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -53,8 +55,10 @@ VALUES = {
     "--service_account": ([], ["--service_account=s@p.iam.gserviceaccount.com"]),
     "--from_checkpoint": (["--from_model=projects/p/locations/l/models/1"], ["--from_checkpoint=2"]),
     "--staging_location": ([], ["--staging_location=gs://bucket/s"]),
+    "--fraction": ([], ["--fraction=1/2"]),
     "--model": ([], ["--model=base"]),
-    "--predictions": ([], ["--predictions=whisper=w.json"]),
+    "--predictions": ([], ["--predictions=0.5=w.json"]),
+    "--fractions": ([], ["--fractions=1/2,1"]),
     "--normalizer": ([], ["--normalizer=whisper_basic"]),
     "--task_normalizer": ([], ["--task_normalizer=language=none"]),
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),

@@ -46,11 +46,13 @@ COMMANDS = [
     ("prepare --manifest kinds.jsonl --tasks kinds.yaml --output kinds --validation_fraction 0.5", "stdout-prepare"),
     ("evaluate kinds --split train --predictions x=said.jsonl", "evaluation"),
     ("suspects out --min_score 0 --predictions heard=heard.jsonl", "stdout-suspects"),
+    ("curve out --emulator --dry_run --fractions 1/2,1", "stdout-curve-plan"),
     ("predict out --emulator --audio copy.wav --audio missing.wav", "stdout-predict-audio"),
     ("delete out --emulator --yes", "stdout-delete"),
     ("jobs out --emulator", "stdout-jobs"),
     ("watch out --emulator", "stdout-job"),
     ("tune out --api_endpoint=URL --epochs 2", "stdout-job"),  # of which one example is left out
+    ("curve out --emulator --fractions 1/2,1", "curve"),
 ]
 FILES = {
     "dataset": "out/dataset.json",

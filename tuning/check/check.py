@@ -12,7 +12,7 @@ from transforms.storage import Storage
 from tuning import cost, dataset
 from tuning.check import files
 from tuning.check.files import Findings, JsonlFile, SplitFacts
-from tuning.cost import TABLE_EPOCHS, Estimate, Price, Tokens
+from tuning.cost import TABLE_EPOCHS, Estimate, Price, Scale, Tokens
 from tuning.dataset import TRAIN, Dataset
 from tuning.providers import PROVIDERS
 from tuning.providers.base import Problem, Provider
@@ -20,6 +20,7 @@ from tuning.requests import CheckRequest, PricedRequest
 
 SHOWN_PROBLEMS = 10
 FORMAT_VERSION = 1
+_WIDTH = 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class CheckReport:
       splits: totals of "train", "validation" and, where rows are marked so, "test".
       estimate: the cost of the requested job.
       estimates: the cost of every model in one to five epochs; None if not requested.
+      scales: the same for other numbers of examples like these; None if not requested.
     """
 
     format_version: int
@@ -47,9 +49,15 @@ class CheckReport:
     splits: dict[str, SplitFacts]
     estimate: Estimate
     estimates: tuple[Estimate, ...] | None = None
+    scales: tuple[Scale, ...] | None = None
 
     @staticmethod
-    def of(findings: Findings, estimate: Estimate, estimates: tuple[Estimate, ...] | None = None) -> CheckReport:
+    def of(
+        findings: Findings,
+        estimate: Estimate,
+        estimates: tuple[Estimate, ...] | None = None,
+        scales: tuple[Scale, ...] | None = None,
+    ) -> CheckReport:
         """The report of what was found."""
         return CheckReport(
             FORMAT_VERSION,
@@ -61,6 +69,7 @@ class CheckReport:
             splits=findings.splits,
             estimate=estimate,
             estimates=estimates,
+            scales=scales,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,8 +93,16 @@ def run(request: CheckRequest, listener: Listener = SILENT) -> CheckReport:
     say_findings(request.path, findings, listener)
     priced = estimate(train, request, prices)
     say_estimate(train, priced, listener)
-    table = _say_table(train, provider, prices, listener) if request.estimate else None
-    return CheckReport.of(findings, priced, table)
+    if not request.estimate:
+        return CheckReport.of(findings, priced)
+    examples = findings.splits[TRAIN].examples
+    scaled = cost.scales(train, examples, provider, prices)
+    for scale in scaled:
+        _say_table(f"{scale.examples:,} clips like these", scale.estimates, listener)
+    table = tuple(cost.table(train, provider, prices))
+    _say_table(f"these {examples:,} clips", table, listener)
+    _say_notes(table, listener)
+    return CheckReport.of(findings, priced, table, scaled)
 
 
 def prices_of(request: PricedRequest) -> dict[str, Price]:
@@ -142,14 +159,13 @@ def say_estimate(train: Tokens, priced: Estimate, listener: Listener) -> None:
         listener.say(f"  not counted: the audio of {train.unknown_audio:,} examples, whose duration is not in the file")
 
 
-def _say_table(
-    train: Tokens, provider: Provider, prices: Mapping[str, Price], listener: Listener
-) -> tuple[Estimate, ...]:
-    estimates = cost.table(train, provider, prices)
-    listener.say("epochs" + " " * 17 + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
+def _say_table(of: str, estimates: Sequence[Estimate], listener: Listener) -> None:
+    listener.say(f"{of}, epochs".ljust(_WIDTH) + "".join(f"{epochs:>18}" for epochs in TABLE_EPOCHS))
     for start in range(0, len(estimates), len(TABLE_EPOCHS)):
         of_model = estimates[start : start + len(TABLE_EPOCHS)]
-        listener.say(f"{of_model[0].base_model:<23}" + "".join(f"{row.range:>18}" for row in of_model))
+        listener.say(of_model[0].base_model.ljust(_WIDTH) + "".join(f"{row.range:>18}" for row in of_model))
+
+
+def _say_notes(estimates: Sequence[Estimate], listener: Listener) -> None:
     for remark in dict.fromkeys(f"{row.base_model}: {row.note}" for row in estimates if row.cost is not None):
         listener.say(f"  {remark}")
-    return tuple(estimates)

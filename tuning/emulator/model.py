@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -13,11 +14,17 @@ from transforms.dataset import headers
 from transforms.errors import ClipRejected, UserError
 from transforms.storage import Storage
 from tuning.emulator.jobs import EmulatorError
+from tuning.emulator.scenario import Learns, Scenario
 from tuning.providers.vertex import rows
 
 
 def answer(
-    training_uri: str | None, job: str, model: str, body: dict[str, Any], storage: Storage, strict: bool = True
+    training_uri: str | None,
+    job: str,
+    model: str,
+    body: dict[str, Any],
+    storage: Storage,
+    played: Scenario,
 ) -> dict[str, Any]:
     """The answer to a generateContent request.
 
@@ -27,16 +34,19 @@ def answer(
       model: resource name of the model.
       body: the request.
       storage: reads the training file.
-      strict: whether a question has one recording at most.
+      played: says whether a question has one recording at most, and what is known of other clips.
     """
-    if strict and len(_audio_parts(body)) > 1:
+    if played.strict and len(_audio_parts(body)) > 1:
         raise EmulatorError(400, "A request may have one audio file at most.")
     known = _remembered(training_uri, job, storage) if training_uri is not None else {}
     blob, uri = _audio(body)
     if blob is not None:
-        text = known.get(sha256(blob[0]).hexdigest()) or _heard(*blob)
+        text = _learned(sha256(blob[0]).hexdigest(), known, played.learns, storage) or _heard(*blob)
     elif uri is not None:
-        text = known.get(uri) or f"[emulator] was shown {uri}; nothing was learned, so nothing is predicted"
+        text = (
+            _learned(uri, known, played.learns, storage)
+            or f"[emulator] was shown {uri}; nothing was learned, so nothing is predicted"
+        )
     else:
         text = "[emulator] no audio was sent; nothing was learned and nothing is predicted"
     most = (body.get("generationConfig") or body.get("generation_config") or {}).get("maxOutputTokens")
@@ -98,7 +108,25 @@ def _seconds(content: bytes) -> float | None:
         return None
 
 
-@functools.lru_cache(maxsize=1)
+def _learned(audio: str, known: Mapping[str, str], learns: Learns | None, storage: Storage) -> str | None:
+    """What a model says of a clip: what it was tuned on, or of another one about as much as the scenario lets it."""
+    if audio in known or learns is None or not known:
+        return known.get(audio)
+    targets = (_remembered(file, "", storage).get(audio) for file in learns.files)
+    target = next(filter(None, targets), None)
+    return None if target is None else _spoilt(audio, target, len(known) ** -learns.power)
+
+
+def _spoilt(audio: str, target: str, wrong: float) -> str:
+    """The target with some words replaced. Those that one model gets wrong, a worse one does, too."""
+
+    def draw(number: int) -> float:
+        return int.from_bytes(sha256(f"{audio} {number}".encode()).digest()[:8], "big") / 2**64
+
+    return " ".join("[wrong]" if draw(number) < wrong else word for number, word in enumerate(target.split()))
+
+
+@functools.lru_cache(maxsize=4)
 def _remembered(training_uri: str, job: str, storage: Storage) -> dict[str, str]:
     """The emulator's "training": the target of each training example, by the sha256 or URI of its audio.
 

@@ -66,6 +66,18 @@ class Fault(_Strict):
         return self
 
 
+class Learns(_Strict):
+    """What tuned models know of clips that they were not tuned on: more, the more examples they were tuned on.
+
+    Attributes:
+      files: JSONL files of the clips with their targets: local paths or gs:// URIs.
+      power: of n training examples, a word is wrong with a probability of n^-power.
+    """
+
+    files: tuple[str, ...]
+    power: float = pydantic.Field(default=0.5, gt=0, le=10, allow_inf_nan=False)
+
+
 class Scenario(_Strict):
     """How the emulator differs from a service without faults.
 
@@ -82,6 +94,7 @@ class Scenario(_Strict):
       operation_reads: how often an operation is read before it is done. Like a job, it moves on when it is read.
       operation_error: message with which operations end, without effect; None if they do what they say.
       deployed_for: after it was undeployed, a model is called deployed for so many requests to delete it.
+      learns: what tuned models answer about clips that they were not tuned on; None: that they have learned nothing.
       billed: the tokens that are billed, as a multiple of those counted in the training file.
       disabled: whether the API is not enabled in any project: every request is refused as the service does.
       strict: whether all is refused that the documentation and users say is refused. Without, a base model answers in
@@ -101,6 +114,7 @@ class Scenario(_Strict):
     operation_reads: int = pydantic.Field(default=0, ge=0)
     operation_error: str | None = None
     deployed_for: int = pydantic.Field(default=0, ge=0)
+    learns: Learns | None = None
     billed: float = pydantic.Field(default=1.0, ge=0, le=1e6, allow_inf_nan=False)
     disabled: bool = False
     strict: bool = True

@@ -126,7 +126,7 @@ def application(
 
     def generate(request: Request, body: Tree) -> Tree:
         model = f"{_parent(request)}/{request.path_params['model']}"
-        return answer(*jobs.training(model), model, body, storage, stage.scenario.strict)
+        return answer(*jobs.training(model), model, body, storage, stage.scenario)
 
     def count(request: Request, body: Tree) -> Tree:
         jobs.refuse_base(f"{_parent(request)}/{request.path_params['model']}")

@@ -86,12 +86,16 @@ def untaught(prepared: Dataset, split: str, named: Mapping[str, str], index: Ind
 def chosen(prepared: Dataset, split: str, wanted: str | None) -> Run | None:
     """The run whose model is "tuned": that of the name, else the newest that was asked about the split.
 
+    A run of a part of the examples comes after all others.
+
     Raises:
       UserError: no run has the name.
     """
     named = {run.name: run for run in runs.of(prepared)}
     if wanted is None:
-        return next((run for run in reversed(named.values()) if _of_run(prepared, run, split)), None)
+        answered = [run for run in reversed(named.values()) if _of_run(prepared, run, split)]
+        whole = (run for run in answered if run.note.request.train_examples is None)
+        return next(whole, next(iter(answered), None))
     if wanted not in named:
         raise UserError(f"run must be one of {', '.join(named) or 'none'}, got {wanted!r}")
     return named[wanted]

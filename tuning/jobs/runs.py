@@ -66,7 +66,8 @@ class Run:
 def name_of(request: TuningRequest) -> str:
     """The run's name: what people tell runs apart by, and the beginning of the digest, which tells all apart."""
     model = re.sub(r"[^a-z0-9.-]+", "-", request.base_model.rpartition("/")[2].lower())
-    return f"{model}-{request.epochs}-epoch{'s' * (request.epochs != 1)}-{request.digest[:8]}"
+    part = f"{request.train_examples}-examples-" if request.train_examples is not None else ""
+    return f"{model}-{part}{request.epochs}-epoch{'s' * (request.epochs != 1)}-{request.digest[:8]}"
 
 
 def of(prepared: Dataset) -> list[Run]:
@@ -163,7 +164,9 @@ def pick(prepared: Dataset, name: str | None, finished: bool = False, listener: 
             raise UserError(f"run must be a run of {prepared.name}, got {name!r}; known: {known}")
         return matching[0]
     wanted = [run for run in runs if (_answers(run) if finished else _may_go_on(run))]
-    return (wanted or runs)[-1]
+    # A part of the examples is tuned on to learn what they are worth: the model of all of them is the tuned one.
+    whole = [run for run in wanted if run.note.request.train_examples is None] if finished else []
+    return (whole or wanted or runs)[-1]
 
 
 def _answers(run: Run) -> bool:

@@ -181,6 +181,8 @@ class _Submission:
             last = self._last()
             job = self._of_another(last)
             if job is not None:
+                if last is not None and last.state == SENT:  # what became of it is known now, to other requests too
+                    self.claims.take(last, ANSWERED, job.name)
                 return job
             left = self._seconds_left(last)
             if left <= 0:

@@ -41,6 +41,7 @@ class TuningRequest:
       kms_key: key that encrypts the tuned model; None for the provider's own.
       service_account: account that reads the files; None for the service's agent.
       labels: labels of the job, besides `REQUEST_LABEL`.
+      train_examples: how many of the training examples are tuned on, the first; None for all that fit.
     """
 
     project: str
@@ -59,6 +60,7 @@ class TuningRequest:
     kms_key: str | None = None
     service_account: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    train_examples: int | None = None
 
     @property
     def digest(self) -> str:
@@ -70,6 +72,8 @@ def _digest(request: TuningRequest) -> str:
     content = asdict(request)
     for name in ("train_uri", "validation_uri", "display_name", "service_account", "labels"):
         del content[name]
+    if request.train_examples is None:  # as requests were before there were fractions
+        del content["train_examples"]
     content["validated"] = request.validation_uri is not None
     return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
 

@@ -39,6 +39,7 @@ DECIDES: dict[str, Any] = {
     "from_checkpoint": "2",
     "export_last_checkpoint_only": True,
     "kms_key": "projects/p/locations/us-central1/keyRings/r/cryptoKeys/l",
+    "train_examples": 100,
 }
 # Where the files lie, who reads them and what things are called: the model is the same.
 DOES_NOT_DECIDE: dict[str, Any] = {
@@ -50,8 +51,11 @@ DOES_NOT_DECIDE: dict[str, Any] = {
 }
 OTHER = {**DECIDES, **DOES_NOT_DECIDE}
 # In the service's own words there is no fingerprint: the digest, which is a label, stands for it.
-NOT_SENT = {"fingerprint"}
-OPTIONAL = {field.name for field in fields(TuningRequest) if "None" in str(field.type)} - {"validation_uri"}
+NOT_SENT = {"fingerprint", "train_examples"}
+OPTIONAL = {field.name for field in fields(TuningRequest) if "None" in str(field.type)} - {
+    "validation_uri",
+    "train_examples",
+}
 
 
 def test_of_every_field_it_is_decided_whether_it_changes_the_request():
