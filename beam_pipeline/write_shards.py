@@ -8,22 +8,25 @@ from dataclasses import replace
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipeline.job import Job
+from beam_pipeline.job import Claimed, Job
 from beam_pipeline.progress import ProgressFile
 from beam_pipeline.spool import Spool
+from transforms.audio import builds
 from transforms.clip import Clip, Outcome, unpack
 from transforms.dataset import example, shard
 from transforms.dataset.clip_workers import ClipWorkers
 from transforms.dataset.plan import ShardKey
 from transforms.dataset.shard import ClipPool, ShardResult
 
-REUSED = Metrics.counter("cliptune", "clips_reused")
+# What a service's page shows of a job, too.
+NAMESPACE = "cliptune"
+REUSED = Metrics.counter(NAMESPACE, "clips_reused")
 # Microseconds of processor time of each converted clip.
-CPU = {stage: Metrics.distribution("cliptune", f"cpu_us_{stage}") for stage in shard.STAGES}
+CPU = {stage: Metrics.distribution(NAMESPACE, f"cpu_us_{stage}") for stage in shard.STAGES}
 # A thread prepares tens of clips a second: a request of a tenth of a second must not hold it up. The cap bounds the
 # memory of a worker with many threads, for each read may hold `read_ahead.MAX_WAITING_BYTES`.
 READS_PER_THREAD, MAX_READS = 8, 64  # and for one thread more
@@ -34,15 +37,22 @@ SHARDS_AT_A_TIME = 3
 
 
 class WriteShards(beam.PTransform):
-    """Groups rows by shard and writes each shard."""
+    """Groups rows by shard and writes each shard.
 
-    def __init__(self, job: Job) -> None:
+    Args:
+      job: what is prepared.
+      claimed: side input with its claim; () if the job has claimed its output before.
+    """
+
+    def __init__(self, job: Job, claimed: Sequence[AsSingleton] = ()) -> None:
         super().__init__()
         self.job = job
+        self.claimed = claimed
 
     def expand(self, rows: PCollection) -> PCollection:
         # References cross the shuffle, audio never does.
-        return rows | beam.GroupByKey() | beam.ParDo(_WriteShard(self.job)).with_output_types(ShardResult)
+        written = beam.ParDo(_WriteShard(self.job), *self.claimed)
+        return rows | beam.GroupByKey() | written.with_output_types(ShardResult)
 
 
 class _WriteShard(beam.DoFn):
@@ -51,10 +61,15 @@ class _WriteShard(beam.DoFn):
         self.job = job
 
     def setup(self) -> None:
+        builds.refuse_others(self.job.decoders)
         self.writer = ShardWriter(self.job)
         self.spool = Spool(self.job.spool)
 
-    def process(self, element: tuple[ShardKey, Iterable[bytes]]) -> Iterator[ShardResult]:
+    def process(
+        self, element: tuple[ShardKey, Iterable[bytes]], claimed: Claimed | None = None
+    ) -> Iterator[ShardResult]:
+        if claimed is not None:
+            self.job = self.writer.job = self.job.claimed(claimed)
         key, places = element
         blocks = filter(None, map(self.spool.get, places))
         self.writer.begin(key, [row for block in blocks for row in unpack(block)])
@@ -70,10 +85,12 @@ class _WriteShard(beam.DoFn):
         # Counted on this thread: a counter incremented on another one is lost.
         # A bundle that runs again finds its own shard, which no earlier run has made.
         REUSED.inc(result.rows if result.reused and result.key in self.job.committed else 0)
+        for name, count in result.counts.items():
+            Metrics.counter(NAMESPACE, name).inc(count)
         for spent in result.cpu_ns:
             for distribution, nanoseconds in zip(CPU.values(), spent, strict=True):
                 distribution.update(nanoseconds // 1000)
-        return replace(result, cpu_ns=())
+        return replace(result, cpu_ns=(), counts={})
 
     def teardown(self) -> None:
         self.writer.stop()
@@ -85,17 +102,20 @@ class ShardWriter:
 
     The threads start with the first shard. A fault of a shard stops them and drops the other shards; the next shard
     starts them anew, for the runner may try the bundle again with the same writer.
+
+    Attributes:
+      job: of the shards that begin from now on.
     """
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self.job = job
         self._threads: _Threads | None = None
         self._pending: set[Future[ShardResult]] = set()
 
     def begin(self, key: ShardKey, rows: Sequence[Clip | Outcome]) -> None:
         """Begins to write a shard."""
         if self._threads is None:
-            self._threads = _Threads(self._job)
+            self._threads = _Threads(self.job)
         self._pending.add(self._threads.write(key, rows))
 
     def is_busy(self) -> bool:
