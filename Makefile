@@ -34,7 +34,8 @@ test-clients: $(READY)
 
 # Launches on a fake of the Dataflow service that executes what is staged, in environments of its own below .dataflow.
 test-dataflow: $(READY)
-	$(BIN)/python -m pytest tests/dataflow --dataflow --timeout=900
+	@$(BIN)/python -m tests.dataflow.environments
+	$(BIN)/python -m pytest tests/dataflow --dataflow --timeout=900 --override-ini=faulthandler_timeout=1200
 
 # What prepare costs beside bare library calls and other tools: docs/performance.md. SIZE=small is a part of it, in minutes.
 SIZE ?= full

@@ -45,9 +45,9 @@ _BUCKET = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9](/.*)?")
 POLL_SECONDS, LONGEST_POLL_SECONDS = 1.0, 10.0
 # The service may be away for a while; and after a failure it takes half a minute to say why.
 PATIENCE_SECONDS, EXPLANATION_SECONDS = 900.0, 50.0
-# Four processes with 1.5 GiB each and 2.5 GiB to spare. Shards have 64 clips: with eight for each of the machine's
-# processors, none is idle for long at the end.
-MACHINE_TYPE, VCPUS, DISK_GB, MAX_WORKERS, SHARDS_PER_VCPU = "e2-standard-4", 4, 50, 100, 8
+# Four processes with 1.5 GiB each, and as much to spare. A machine takes a minute to come: with fewer shards for each
+# of its processors it would come too late, or be idle at the end (docs/dataflow.md).
+MACHINE_TYPE, VCPUS, DISK_GB, MAX_WORKERS, SHARDS_PER_VCPU = "e2-standard-4", 4, 50, 100, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,8 @@ def threads() -> int:
 
 def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Submits the job, or finds it running, and follows it to its end; raises as `runners.Engine` says."""
+    if options.view_as(GoogleCloudOptions).template_location:
+        raise UsageError("--template_location describes a job and starts none: it needs --no_wait")
     service = Service(options)
     submitted = submit(job, options, listener, service)
     try:
@@ -160,6 +162,10 @@ def submit(job: Job, options: PipelineOptions, listener: Listener, service: Serv
         except api.GoogleAPICallError as fault:
             where = f"Dataflow in {service.region} of project {service.project}"
             raise ServiceError(f"{refusal(fault, where)}; nothing was changed") from None
+    if not created:
+        template = options.view_as(GoogleCloudOptions).template_location
+        listener.say(f"the job is described in {template}: it begins when that is launched")
+        return Submitted(RemoteJob("", names.job, "DESCRIBED"), attached=False)
     # Airflow and other tools look for these very words.
     listener.say(f"Created job with id: [{created}]")
     listener.say(f"console: {service.console(created)}")
@@ -278,11 +284,12 @@ def workers_for(job: Job) -> int:
 
 
 def _run_pipeline(job: Job, options: PipelineOptions) -> str:
-    """Stages and submits the job; its id."""
+    """Stages and submits the job; its id, or "" if a template was made of it."""
     with _quiet():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
-        return str(pipeline.run().job_id())
+        result = pipeline.run()
+        return str(result.job_id()) if result.has_job else ""
 
 
 @contextmanager

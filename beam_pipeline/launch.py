@@ -29,9 +29,9 @@ class LaunchedJob:
     Attributes:
       output: as the request names it.
       runner: name of Beam's runner.
-      id: the service's.
+      id: the service's; "" for a job that was only described, for a template.
       name: of the job.
-      state: as the service says, such as "PENDING" or "RUNNING".
+      state: as the service says, such as "PENDING" or "RUNNING"; "DESCRIBED" for a template.
       attached: whether an earlier command had submitted it.
       console: address of its page.
       format_version: version of these fields.
@@ -166,5 +166,5 @@ def dataflow_alone(request: PrepareRequest, flag: str) -> None:
 
 
 def _launched(request: PrepareRequest, job: RemoteJob, service: Service, attached: bool) -> LaunchedJob:
-    console = service.console(job.id)
+    console = service.console(job.id) if job.id else ""
     return LaunchedJob(request.output, request.runner, job.id, job.name, job.state, attached, console)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -60,24 +61,49 @@ def worker(staged):
       subprocess.CalledProcessError: pip refuses something.
     """
     extra = (staged / EXTRA).read_text(encoding="utf-8").split() if (staged / EXTRA).exists() else []
-    digest = sha256()
-    for name in sorted({REQUIREMENTS, *extra}):
-        digest.update((staged / name).read_bytes() if (staged / name).exists() else b"")
-    folder = FOLDER / "workers" / digest.hexdigest()[:16]
-    python = folder / "bin/python"
-    if (folder / "ready.txt").exists():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(image(), folder, symlinks=True, copy_function=os.link)
-    if (staged / REQUIREMENTS).exists():
-        _pip(folder, "--requirement", staged / REQUIREMENTS)
+    wanted = (staged / REQUIREMENTS).read_text(encoding="utf-8") if (staged / REQUIREMENTS).exists() else ""
+    folder = pinned(wanted)
+    if not extra:
+        return folder / "bin/python"
+    digest = sha256(str(folder).encode())
     for name in extra:
-        _pip(folder, "--no-deps", "--force-reinstall", staged / name)
-        _pip(folder, staged / name)
+        digest.update((staged / name).read_bytes())
+    with made(FOLDER / "workers" / digest.hexdigest()[:16], folder) as new:
+        for name in extra if new else ():
+            _pip(new, "--no-deps", "--force-reinstall", staged / name)
+            _pip(new, staged / name)
+    return FOLDER / "workers" / digest.hexdigest()[:16] / "bin/python"
+
+
+def pinned(requirements):
+    """The image with some requirements, which change less often than the package."""
+    folder = FOLDER / "pinned" / sha256(requirements.encode()).hexdigest()[:16]
+    with made(folder, image()) as new:
+        if new and requirements:
+            listed = folder / REQUIREMENTS
+            listed.write_text(requirements, encoding="utf-8")
+            _pip(folder, "--requirement", listed)
+    return folder
+
+
+@contextmanager
+def made(folder, base):
+    """A copy of another environment, to be filled in the block; None if it is there and was filled."""
+    if (folder / "ready.txt").exists():
+        yield None
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(base, folder, symlinks=True, copy_function=os.link)
+    (folder / "ready.txt").unlink(missing_ok=True)
+    yield folder
     (folder / "ready.txt").touch()
-    return python
 
 
 def _pip(folder, *words):
     command = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words]
     subprocess.run(command, check=True, timeout=LIMIT_SECONDS, capture_output=True, text=True)
+
+
+if __name__ == "__main__":
+    print("the workers' image, and what is staged by default: minutes, once …", file=sys.stderr, flush=True)
+    pinned("".join(f"{pin}\n" for pin in packages.pinned()))

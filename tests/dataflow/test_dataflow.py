@@ -232,6 +232,18 @@ def test_ctrl_c_names_the_job_and_how_to_cancel_it_and_the_next_command_attaches
     assert fake.jobs[job_id]["currentState"] == "JOB_STATE_RUNNING"
 
 
+def test_a_template_is_made_of_a_job_that_then_begins_when_it_is_launched(launch, fake):
+    run = launch("--no_wait", "--template_location=gs://cliptune-test/templates/job")
+    assert (follows(run, "stdout-prepare-job")["state"], run.json["id"], fake.jobs) == ("DESCRIBED", "", {})
+    described = json.loads(Storage().read_bytes("gs://cliptune-test/templates/job"))
+    assert (described["name"], described["labels"].keys()) == (
+        run.json["name"],
+        {"cliptune_output", "cliptune_request"},
+    )
+    assert launch("--template_location=gs://cliptune-test/templates/job").status == 2
+    assert objects() == {}
+
+
 # Before anything is sent.
 
 
