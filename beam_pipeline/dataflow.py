@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import time
@@ -150,6 +151,7 @@ def submit(job: Job, options: PipelineOptions, listener: Listener, service: Serv
     if (found := running(service, names)) is not None:
         return _attached(found, service, listener)
     preflight(job, options, listener)
+    options = copy.deepcopy(options)  # the next job of the same request gets packages of its own
     with temporary.folder() as folder:
         _prepare(options, names, job, Path(folder), listener)
         try:
@@ -192,6 +194,7 @@ def tried(job: Job, options: PipelineOptions, listener: Listener) -> Tried:
     preflight(job, options, listener)
     names, service = Names.of(job), Service(options)
     found = running(service, names)
+    options = copy.deepcopy(options)
     options.view_as(TestOptions).dry_run = True
     with temporary.folder() as folder, _quiet():
         _prepare(options, names, job, Path(folder), listener)

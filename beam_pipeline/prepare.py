@@ -16,7 +16,7 @@ from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.errors import ManifestChangedError, StorageError, UserError
+from transforms.errors import ManifestChangedError, StorageError, UserError, require
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, read
 from transforms.manifests.dead_letters import Origins
@@ -117,6 +117,8 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
+    alone = [name for name in ("dry_run", "no_wait", "cancel") if getattr(request, name)]
+    require(not alone, "".join(alone), "left out here: beam_pipeline.launch has functions for it", True)
     look.forget()
     # Flags of Beam are checked before anything is read.
     options = checked_options(request) if request.beam_options else None

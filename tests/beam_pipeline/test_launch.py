@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 
 from beam_pipeline import embedded
+from beam_pipeline import prepare as prepare_module
+from beam_pipeline.requests import PrepareRequest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
+from transforms.errors import UsageError
 from transforms.storage import Storage
 
 GOOD = {
@@ -109,6 +113,14 @@ def test_a_dry_run_that_is_none_runs(finished, prepare):
 def test_what_an_unfinished_run_has_begun_is_found(finished, prepare):
     (finished / "out/dataset.json").unlink()
     assert prepare("m.jsonl", "out", "--dry_run").json["found"] == "begun"
+
+
+@pytest.mark.parametrize("name", ["dry_run", "no_wait", "cancel"])
+def test_who_calls_the_wrong_function_does_not_run_the_whole(finished, name):
+    request: Any = {name: True}
+    with pytest.raises(UsageError, match=f"^{name} must be left out here"):
+        prepare_module.run(PrepareRequest(("m.jsonl",), "new", **request))
+    assert not (finished / "new").exists()
 
 
 # A submission that fails.
