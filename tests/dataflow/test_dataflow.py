@@ -122,7 +122,7 @@ def test_a_job_that_does_nothing_is_no_success_whatever_its_state(launch, fake, 
     run = launch("--overwrite")
     assert (run.status, run.stdout) == (1, "")
     assert objects() == complete
-    reason = {"quota": "QUOTA_EXCEEDED: Quota 'CPUS' exceeded", "cancelled": "was cancelled", "done": "another run"}
+    reason = {"quota": "QUOTA_EXCEEDED: Quota 'CPUS'", "cancelled": "was cancelled", "done": "without finishing"}
     assert reason[mode] in told(run)[-1]
     assert "Workflow failed" not in told(run)[-1]
     # A repetition of the finished request asks nothing of its job, either.
