@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test coverage sweeps test-clients bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test coverage sweeps test-clients test-dataflow bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -31,6 +31,11 @@ sweeps: $(READY)
 # an environment of its own below .clients: CONTRIBUTING.md.
 test-clients: $(READY)
 	@$(BIN)/python -m tests.clients $(CLIENTS)
+
+# Launches on a fake of the Dataflow service that executes what is staged, in environments of its own below .dataflow.
+test-dataflow: $(READY)
+	@$(BIN)/python -m tests.dataflow.environments
+	$(BIN)/python -m pytest tests/dataflow --dataflow --timeout=900 --override-ini=faulthandler_timeout=1200
 
 # What prepare costs beside bare library calls and other tools: docs/performance.md. SIZE=small is a part of it, in minutes.
 SIZE ?= full
@@ -108,4 +113,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow

@@ -6,11 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from transforms.dataset.merging import Made
-from transforms.dataset.output import Output
+from transforms.dataset.output import Claim, Output
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.seen import Seen
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An output that is the job's.
+
+    Attributes:
+      claim: the right to it.
+      committed: shards that an earlier run had finished.
+      audio_there: whether an earlier run has written audio files.
+    """
+
+    claim: Claim
+    committed: frozenset[ShardKey] = frozenset()
+    audio_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,9 @@ class Job:
       made: what `manifests.json` is to say; None for a dataset without one.
       seen: the rows that the plan counts, to be compared with those that workers read.
       again: in a merge, sources of the rejected rows to be tried again; None for no merge.
+      overwrite: whether the output may replace a dataset of other rows or settings.
+      decoders: builds of the launcher's decoders, if those of the workers may be others: they must be the same.
+      takes_output: whether the pipeline claims the output itself, once it runs.
     """
 
     manifests: tuple[Manifest, ...]
@@ -42,10 +60,20 @@ class Job:
     made: Made | None = None
     seen: Seen = field(default_factory=Seen)
     again: frozenset[str] | None = None
+    overwrite: bool = False
+    decoders: Mapping[str, str] = field(default_factory=dict)
+    takes_output: bool = False
 
-    def claimed(self, output: Output, committed: frozenset[ShardKey]) -> Job:
-        """The same job after it has claimed its output, with the shards that an earlier run has left there."""
-        return replace(self, output=output, committed=committed, again=None)
+    def claimed(self, claimed: Claimed | None) -> Job:
+        """The same job after it has claimed its output; itself for None."""
+        if claimed is None:
+            return self
+        output = self.output.claimed(claimed.claim, claimed.audio_there)
+        return replace(self, output=output, committed=claimed.committed, again=None)
+
+    def elsewhere(self, decoders: Mapping[str, str]) -> Job:
+        """The same job for workers that are not of this process: it changes nothing before one of them begins."""
+        return replace(self, decoders=decoders, takes_output=True)
 
     def on_this_machine(self, progress_path: str, spool: str) -> Job:
         """The same job, noting its progress in a local file and keeping rows in a local folder."""
@@ -79,7 +107,9 @@ class Ran:
     Attributes:
       reused: clips that an earlier run had finished.
       cpu: processor time of the clips that were converted, by stage; {} if there was none.
+      fault: what the runner says of a run that it has not finished; "" for none.
     """
 
     reused: int
     cpu: Mapping[str, Spread] = field(default_factory=dict)
+    fault: str = ""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import apache_beam as beam
-from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.pvalue import AsSingleton, PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import with_output_types
 from apache_beam.utils.windowed_value import WindowedValue
 
-from beam_pipeline.job import Job
+from beam_pipeline import claims
+from beam_pipeline.job import Claimed, Job
 from beam_pipeline.spool import Spool
 from beam_pipeline.write_shards import WriteShards
 from transforms import reasons
+from transforms.audio import builds
 from transforms.clip import Clip, Outcome, dump, pack, rejected, unpack
 from transforms.dataset import assign, duplicates
 from transforms.dataset.blocks import Blocks
@@ -49,6 +51,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     manifests = pipeline | "Manifests" >> beam.Create(job.manifests, reshuffle=len(job.manifests) > 1)
     places = job.output.places
     rows = manifests | ReadManifests(job.manifest_settings, job.output.storage, job.seen, places)
+    claimed = [AsSingleton(rows | TakeOutput(job))] if job.takes_output else []
     keyed = [pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys(), reshuffle=False) | EmptyShards()]
     if job.plan.has_doubled_ids():
         parted = rows | PartDoubled(job.plan)
@@ -57,10 +60,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
             parted[DOUBLED] | Deduplicate(places) | "KeyDeduplicated" >> KeyByShard(job.plan, job.spool, places)
         )
     keyed.append(rows | KeyByShard(job.plan, job.spool, places))
-    written = keyed | "Rows" >> beam.Flatten() | WriteShards(job)
+    written = keyed | "Rows" >> beam.Flatten() | WriteShards(job, claimed)
     if job.output.settings.dedupe == "audio":
-        written = written | DropDuplicateAudio(job)
-    return written | FinishDataset(job)
+        written = written | DropDuplicateAudio(job, claimed)
+    return written | FinishDataset(job, claimed)
 
 
 class ReadManifests(beam.PTransform):
@@ -81,6 +84,21 @@ class ReadManifests(beam.PTransform):
 
     def expand(self, manifests: PCollection) -> PCollection:
         return manifests | beam.FlatMap(self._rows).with_output_types(Row)
+
+
+class TakeOutput(beam.PTransform):
+    """Claims the output when all rows have been read, so that a job that never began has changed nothing."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def _take(self, _rows: int) -> Claimed:
+        builds.refuse_others(self.job.decoders)
+        return claims.take(self.job)
+
+    def expand(self, rows: PCollection) -> PCollection:
+        return rows | beam.combiners.Count.Globally() | beam.Map(self._take).with_output_types(Claimed)
 
 
 class PartDoubled(beam.PTransform):
@@ -190,9 +208,10 @@ class EmptyShards(beam.PTransform):
 class DropDuplicateAudio(beam.PTransform):
     """Keeps one of the clips with the same audio, when all shards are written."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, claimed: Sequence[AsSingleton] = ()) -> None:
         super().__init__()
         self.job = job
+        self.claimed = claimed
 
     @staticmethod
     def _keyed(result: ShardResult) -> tuple[ShardKey, ShardResult]:
@@ -205,37 +224,41 @@ class DropDuplicateAudio(beam.PTransform):
     def _duplicates(element: tuple[str, Iterable[Use]]) -> Iterator[tuple[ShardKey, tuple[str, str]]]:
         return duplicates.duplicates(element[1])
 
-    def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]]) -> ShardResult:
+    def _drop(self, element: tuple[ShardKey, dict[str, list[Any]]], claimed: Claimed | None = None) -> ShardResult:
         key, found = element
         result: ShardResult = found["results"][0]
         dropped = dict(found["dropped"])
         # Only a shard of an earlier run may hold clips that were dropped before.
         is_due = dropped or (result.reused and key[0] != REJECTED)
-        return replace(result, stale=not duplicates.drop(key, dropped, self.job.output)) if is_due else result
+        if not is_due:
+            return result
+        return replace(result, stale=not duplicates.drop(key, dropped, self.job.claimed(claimed).output))
 
     def expand(self, results: PCollection) -> PCollection:
         uses = results | beam.FlatMap(self._uses).with_output_types(tuple[str, Use]) | "SameAudio" >> beam.GroupByKey()
         dropped = uses | beam.FlatMap(self._duplicates).with_output_types(tuple[ShardKey, tuple[str, str]])
         keyed = results | beam.Map(self._keyed).with_output_types(tuple[ShardKey, ShardResult])
         both = {"results": keyed, "dropped": dropped} | beam.CoGroupByKey()
-        return both | beam.Map(self._drop).with_output_types(ShardResult)
+        return both | beam.Map(self._drop, *self.claimed).with_output_types(ShardResult)
 
 
 class FinishDataset(beam.PTransform):
     """Describes the dataset when all its shards are written."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, claimed: Sequence[AsSingleton] = ()) -> None:
         super().__init__()
         self.job = job
+        self.claimed = claimed
 
     @staticmethod
     def _with_one_key(result: ShardResult) -> tuple[str, ShardResult]:
         return "", result
 
-    def _finish(self, element: tuple[str, Iterable[ShardResult]]) -> Report | None:
-        return finish.finish(list(element[1]), self.job.plan, self.job.output)
+    def _finish(self, element: tuple[str, Iterable[ShardResult]], claimed: Claimed | None = None) -> Report | None:
+        builds.refuse_others(self.job.decoders)
+        return finish.finish(list(element[1]), self.job.plan, self.job.claimed(claimed).output)
 
     def expand(self, results: PCollection) -> PCollection:
         # As `beam.combiners.ToList`, in a fifth of the steps: there is always a shard.
         one = results | beam.Map(self._with_one_key).with_output_types(tuple[str, ShardResult])
-        return one | "AllShards" >> beam.GroupByKey() | beam.Map(self._finish)
+        return one | "AllShards" >> beam.GroupByKey() | beam.Map(self._finish, *self.claimed)

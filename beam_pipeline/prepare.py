@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beam_pipeline import inputs, progress, runners
+from beam_pipeline import claims, inputs, progress, remote, runners
 from beam_pipeline.job import Job, Ran, Spread
-from beam_pipeline.requests import PrepareRequest
+from beam_pipeline.requests import PrepareRequest, ReportRequest
 from transforms import temporary
+from transforms.audio import builds
 from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
-from transforms.errors import ManifestChangedError, UserError
+from transforms.errors import ManifestChangedError, StorageError, UserError, require
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, read
 from transforms.manifests.dead_letters import Origins
-from transforms.report import rerun
+from transforms.report import finished, rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport, TrimReport
 from transforms.storage import Storage, uris
 from transforms.workers import pool
@@ -117,20 +117,31 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
+    alone = [name for name in ("dry_run", "no_wait", "cancel") if getattr(request, name)]
+    require(not alone, "".join(alone), "left out here: beam_pipeline.launch has functions for it", True)
     look.forget()
     # Flags of Beam are checked before anything is read.
-    options = _checked_options(request) if request.beam_options else None
+    options = checked_options(request) if request.beam_options else None
     job = make_job(request, listener)
-    report, ran = _finished(job, request, listener), Ran(job.plan.rows)
+    before = _generation(job)
+    report, ran = finished_before(job, request, listener), Ran(job.plan.rows)
     if report is None:
         ran = _run_pipeline(job, request, options, listener, import_beam)
-        report = Report.load(job.output.storage.read_record(uris.join(job.output.folder, output.REPORT_FILE)))
+        report = _believed(job, before, ran)
+        if ran.fault:
+            listener.say(f"{ran.fault}; the dataset is finished all the same")
+    return prepared(report, ran, request)
+
+
+def prepared(report: Report, ran: Ran, request: PrepareRequest | ReportRequest) -> Prepared:
+    """What a request is told of a finished dataset."""
     # A division, because a product is rounded: 29 / 50 is 0.58, but 0.58 * 50 is less than 29.
     too_many = report.rejected / report.rows > request.max_rejected_fraction
-    return Prepared(request.output, report, ran.reused, too_many, ran.cpu)
+    name = request.output if isinstance(request, PrepareRequest) else request.dataset
+    return Prepared(name, report, ran.reused, too_many, ran.cpu)
 
 
-def _checked_options(request: PrepareRequest) -> PipelineOptions:
+def checked_options(request: PrepareRequest) -> PipelineOptions:
     """Beam's options, which the runner has checked."""
     from beam_pipeline.options import options_of  # noqa: PLC0415 -- imports Beam
 
@@ -139,18 +150,50 @@ def _checked_options(request: PrepareRequest) -> PipelineOptions:
     return options
 
 
-def _finished(job: Job, request: PrepareRequest, listener: Listener) -> Report | None:
+def _generation(job: Job) -> str:
+    """What tells whether the output's `dataset.json` is written anew; "" if there is none."""
+    return job.output.storage.generation(uris.join(job.output.folder, output.DATASET_FILE))
+
+
+def _believed(job: Job, before: str, ran: Ran) -> Report:
+    """The report of the dataset that the pipeline has made: neither an older one, nor whatever the runner says.
+
+    Raises:
+      UserError: the run has ended without it.
+    """
+    try:
+        if before and _generation(job) == before:
+            raise UserError(f"the run has ended without finishing {job.output.folder}, which is as it was")
+        return finished.of(job.plan, job.output)
+    except UserError as fault:
+        raise UserError(f"{ran.fault or fault}; the same command goes on from what is there") from None
+
+
+def finished_before(job: Job, request: PrepareRequest, listener: Listener) -> Report | None:
     """The report of the finished dataset, if this command has made it before; None if the pipeline must run."""
-    # Elsewhere the workers compare it: the dataset may be too large to be read by this machine.
-    if request.verify or runners.find(request.runner).outlives:
+    if request.verify:
         return None
     recorded = job.made is not None and job.made.is_recorded(job.output.folder, job.output.storage)
-    same = recorded and not job.again  # what is to be tried again is not finished
-    report = rerun.finished(job.plan, _as_recorded(job), listener) if same else None
+    if not recorded or job.again:  # what is to be tried again is not finished
+        return None
+    outlives = runners.find(request.runner).outlives
+    report = (_finished_elsewhere if outlives else _finished_here)(job, listener)
     if report is not None:
         job.output.sweep()
         temporary.sweep()
     return report
+
+
+def _finished_here(job: Job, listener: Listener) -> Report | None:
+    return rerun.finished(job.plan, _as_recorded(job), listener)
+
+
+def _finished_elsewhere(job: Job, listener: Listener) -> Report | None:
+    """As `finished_before`, of a dataset that may be too large to be read here, and of others' recordings."""
+    try:
+        return rerun.finished(job.plan, _as_recorded(job), listener, by_size=True)
+    except (UserError, StorageError):  # this account may not read what the workers may
+        return None
 
 
 def _as_recorded(job: Job) -> Output:
@@ -167,49 +210,47 @@ def _run_pipeline(
     listener: Listener,
     import_beam: Callable[[], object],
 ) -> Ran:
-    """Claims the output and runs the pipeline."""
+    """Runs the pipeline on an output that is claimed: here now, elsewhere by the workers."""
     runner = runners.find(request.runner)
-    claim = output.claim(job.output, job.plan, request.overwrite, merge=job.again is not None)
-    for remark in claim.remarks:
-        listener.say(remark)
-    place = job.output.claimed(claim)
-    _record(job, place, claim.resumed)
-    committed, audio_there = output.left_by_earlier_runs(place) if claim.resumed else (frozenset(), False)
-    # On this machine, the clip workers import what they need while this process imports Beam.
-    with nullcontext() if runner.outlives else pool.running():
+    if runner.outlives:
         import_beam()
-        options, engine = options or _checked_options(request), runner.engine
-        ready = job.claimed(replace(place, audio_there=audio_there), committed)
-        ready = replace(ready, clip_workers=job.clip_workers or engine.threads())
+        options = options or checked_options(request)
+        ready = for_elsewhere(job, request, runner.engine.threads())
+        return _until_nothing_is_forgotten(ready, runner.engine, options, listener)
+    claimed = claims.take(job)
+    for remark in claimed.claim.remarks:
+        listener.say(remark)
+    # The clip workers import what they need while this process imports Beam.
+    with pool.running():
+        import_beam()
+        options, engine = options or checked_options(request), runner.engine
+        ready = replace(job.claimed(claimed), clip_workers=job.clip_workers or engine.threads())
         try:
             return _until_nothing_is_forgotten(ready, engine, options, listener)
         except ManifestChangedError:
-            if not claim.resumed:
+            if not claimed.claim.resumed:
                 output.withdraw(ready.output)
             raise
+
+
+def for_elsewhere(job: Job, request: PrepareRequest, threads: int) -> Job:
+    """The job for workers elsewhere. Nothing is claimed yet.
+
+    Raises:
+      UserError: its output holds something else.
+    """
+    output.refuse_unclaimable(job.output, job.plan, request.overwrite, merge=job.again is not None)
+    return replace(job.elsewhere(builds.builds()), clip_workers=job.clip_workers or threads)
 
 
 def _until_nothing_is_forgotten(job: Job, engine: runners.Engine, options: PipelineOptions, listener: Listener) -> Ran:
     """Runs the pipeline until it has made a dataset."""
     ran = engine.run(job, options, listener)
     # A recording has changed for which a clip of another shard was left out: that shard is written again, too.
-    while output.is_forgotten(job.output, job.plan):
+    while not ran.fault and output.is_forgotten(job.output, job.plan):
         again = engine.run(job, options, listener)
-        ran = Ran(min(ran.reused, again.reused), ran.cpu or again.cpu)
+        ran = Ran(min(ran.reused, again.reused), ran.cpu or again.cpu, again.fault)
     return ran
-
-
-def _record(job: Job, place: Output, resumed: bool) -> None:
-    """Notes what the dataset is made from. What is to be tried again is forgotten."""
-    folder, storage = place.folder, place.storage
-    if job.made is None:
-        return
-    if job.again is not None:
-        merging.forget(place, job.plan.shard_keys(), job.again)
-        return
-    for name in (output.MENDED_FILE, output.ADDED_FILE) if resumed else ():
-        storage.delete(uris.join(folder, name))
-    storage.write_bytes(uris.join(folder, output.MANIFESTS_FILE), job.made.dump())
 
 
 def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
@@ -220,6 +261,9 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     """
     base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
+    far = not runners.find(request.runner).shares_disk
+    if far:
+        remote.refuse_local(request)
     folder = uris.absolute(request.output.rstrip("/") or request.output, base)
     found = (inputs.named if request.merge_into is None else inputs.merged)(request, base, folder, storage)
     named: dict[str, Named] = {}
@@ -228,7 +272,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         for manifest in found.manifests
         for row in found.seen.first(manifest, read.rows(manifest, found.rows, storage), found.places)
     )
-    every_row = buckets.counted(read_first, named)
+    every_row = buckets.counted(remote.none_local(read_first, request.runner) if far else read_first, named)
     with found.seen.reading(found.manifests, storage):
         plan = make_plan(progress.counted(every_row, listener), found.settings, places=found.places)
     plan = replace(plan, remarks=found.rows.layout.remarks)
@@ -249,6 +293,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     made = merge.made if merge else merging.Made.of(found.manifests, found.rows, base, folder, plan)
     again = merge.again if merge else None
     job = Job(tuple(found.manifests), found.rows, plan, place, request.clip_workers or 0, made=made, again=again)
+    job = replace(job, overwrite=request.overwrite)
     return replace(job, seen=found.seen)
 
 

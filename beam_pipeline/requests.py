@@ -11,6 +11,31 @@ from transforms.manifests.row import ALIASES
 from transforms.settings import Settings
 from transforms.storage import uris
 
+MAX_REJECTED_FRACTION = 0.05
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """Say what a finished dataset holds, as the command that prepared it would.
+
+    Attributes:
+      dataset: its folder, local or gs://.
+      gate: whether the command fails if too many rows were rejected.
+      max_rejected_fraction: largest part of the rows that may be rejected.
+      billing_project: project that pays for requests to a requester-pays bucket; "" if its own project pays.
+    """
+
+    dataset: str
+    _: KW_ONLY
+    gate: bool = False
+    max_rejected_fraction: float = MAX_REJECTED_FRACTION
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(bool(self.dataset.strip()), "dataset", "a name, not empty (an unset variable?)", self.dataset)
+        fits = 0 <= self.max_rejected_fraction <= 1
+        require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
+
 
 @dataclass(frozen=True)
 class PrepareRequest:
@@ -32,6 +57,9 @@ class PrepareRequest:
         dataset is complete.
       clip_workers: processes that prepare clips, of each of the runner's workers; None for the runner's default.
       billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+      dry_run: whether it is only said what would be done; nothing is changed, and nothing submitted.
+      no_wait: whether a job on Dataflow is submitted, or found, and left to itself.
+      cancel: whether the job on Dataflow that writes into `output` is cancelled.
       beam_options: flags of Apache Beam, such as "--runner=DataflowRunner".
     """
 
@@ -46,9 +74,12 @@ class PrepareRequest:
     merge_into: str | None = None
     overwrite: bool = False
     verify: bool = False
-    max_rejected_fraction: float = 0.05
+    max_rejected_fraction: float = MAX_REJECTED_FRACTION
     clip_workers: int | None = None
     billing_project: str = ""
+    dry_run: bool = False
+    no_wait: bool = False
+    cancel: bool = False
     beam_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -64,16 +95,24 @@ class PrepareRequest:
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)
+        self._check_launch()
         unknown = next((column for column in self.columns if column not in ALIASES), None)
         require(unknown is None, "columns", f"named by {', '.join(ALIASES)}", unknown)
 
+    def _check_launch(self) -> None:
+        alone = [name for name in ("dry_run", "no_wait", "cancel") if getattr(self, name)]
+        require(len(alone) <= 1, alone[-1] if alone else "", f"left out with --{''.join(alone[:1])}", True)
+        require(not (self.dry_run and self.merge_into), "dry_run", "left out with --merge_into", self.dry_run)
+        named = any(word.partition("=")[0] == "--dry_run" for word in self.beam_options)
+        require(not named, "beam_options", "without --dry_run, which is a field of the request", self.beam_options)
+
     @property
     def runner(self) -> str:
-        """The name of Beam's runner; "" for the runner on this machine."""
-        words = [*self.beam_options, ""]
-        for word, following in itertools.pairwise(words):
+        """The name of Beam's runner, the last that is named, as Beam has it; "" for the runner on this machine."""
+        named = ""
+        for word, following in itertools.pairwise([*self.beam_options, ""]):
             if word.startswith("--runner="):
-                return word.partition("=")[2]
-            if word == "--runner":
-                return following
-        return ""
+                named = word.partition("=")[2]
+            elif word == "--runner":
+                named = following
+        return named

@@ -44,11 +44,13 @@ class Runner:
       summary: where the pipeline runs, for people.
       module: name of the module with the functions of `Engine`.
       outlives: whether its job may go on after Ctrl-C.
+      shares_disk: whether its workers may have the disks of this machine.
     """
 
     summary: str
     module: str
     outlives: bool = True
+    shares_disk: bool = True
 
     @property
     def engine(self) -> Engine:
@@ -61,7 +63,7 @@ _ELSEWHERE = "beam_pipeline.elsewhere"
 RUNNERS: dict[str, Runner] = {
     "DirectRunner": _EMBEDDED,
     "FnApiRunner": _EMBEDDED,
-    "DataflowRunner": Runner("Google Cloud Dataflow", _ELSEWHERE),
+    "DataflowRunner": Runner("Google Cloud Dataflow", "beam_pipeline.dataflow", shares_disk=False),
     "FlinkRunner": Runner("an Apache Flink cluster", _ELSEWHERE),
     "PortableRunner": Runner("the job server of --job_endpoint", _ELSEWHERE),
 }

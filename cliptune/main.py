@@ -21,6 +21,7 @@ DESCRIPTION = """\
 From recordings and texts to a tuned Gemini model, every clip accounted for.
 
   cliptune prepare --manifest clips.jsonl --output dataset
+  cliptune report dataset
   cliptune check dataset
   cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
   cliptune watch dataset
@@ -40,6 +41,7 @@ EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected; of j
 # The summary of each command. Its module is cliptune.commands.NAME.
 COMMANDS = {
     "prepare": "turn manifests of recordings and texts into a dataset",
+    "report": "say what a finished dataset holds, as prepare would have said it",
     "check": "say whether Google will accept a dataset, and what it will cost",
     "tune": "join, check, price and submit a dataset as a tuning job",
     "watch": "follow a tuning job to its end",

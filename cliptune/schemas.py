@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from beam_pipeline import launch
+from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
 from transforms import records
 from transforms.clip import Outcome
@@ -86,7 +88,14 @@ CONTRACTS = (
     Contract("job", "`OUT/tuning/runs/NAME/job.json`", Note, note.FORMAT_VERSION),
     Contract("claim", "`OUT/tuning/claims/DIGEST/…json`", Step, claims.FORMAT_VERSION),
     Contract("predictions", "a line of `OUT/tuning/runs/NAME/predictions-….jsonl`", Prediction),
-    Contract("stdout-prepare", "stdout of `cliptune prepare`", DatasetReport, report.VERSION),
+    Contract("stdout-prepare", "stdout of `cliptune prepare` and `report`", DatasetReport, report.VERSION),
+    Contract(
+        "stdout-prepare-job",
+        "stdout of `cliptune prepare --no_wait` and `--cancel`",
+        LaunchedJob,
+        launch.FORMAT_VERSION,
+    ),
+    Contract("stdout-prepare-dry-run", "stdout of `cliptune prepare --dry_run`", PrepareDryRun, launch.FORMAT_VERSION),
     Contract(
         "stdout-check",
         "stdout of `cliptune check`, and of `tune` where it refuses the dataset",

@@ -6,10 +6,22 @@ from collections.abc import Mapping
 
 from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
-from cliptune.console import Console
+from cliptune.console import Console, print_json
+from cliptune.exits import Exit
 from transforms.report.report import Report, SplitReport, TrimReport
 
 COMMONEST = 3
+
+
+def told(finished: Prepared, max_rejected_fraction: float, console: Console) -> Exit:
+    """Prints the summary of a finished dataset and its line of JSON; the exit status."""
+    show(finished, console)
+    print_json(finished)
+    if not finished.too_many_rejected:
+        return Exit.DONE
+    over = f"more than --max_rejected_fraction={max_rejected_fraction:g} of the rows were rejected"
+    console.say(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
+    return Exit.TOO_MANY_REJECTED
 
 
 def show(finished: Prepared, console: Console) -> None:

@@ -112,11 +112,13 @@ ORDER = {
             "dataset.look",
         ),
         *("dataset.shard", "dataset.duplicates"),
-        *("report", "report.counts", "report.report", "report.html", "report.page", "report.rerun", "report.finish"),
+        *("report", "report.counts", "report.report", "report.html", "report.page", "report.rerun"),
+        *("report.finished", "report.finish"),
     ],
     "beam_pipeline": [
-        *("", "requests", "job", "progress", "spool", "write_shards", "pipeline", "runners", "options", "faults"),
-        *("embedded", "elsewhere", "inputs", "prepare", "__main__"),
+        *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
+        *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
+        *("prepare", "launch", "report", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
@@ -188,8 +190,8 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects", "curve"),
-                *("delete", "emulator"),
+                *("prepare", "report", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
+                *("curve", "delete", "emulator"),
             )
         ),
         *("main", "__main__"),

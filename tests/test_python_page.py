@@ -17,7 +17,7 @@ PUBLIC = {
     module: re.findall(r"`(\w+)`", names)
     for module, names in re.findall(r"^\| `([\w.]+\.[\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
 }
-VERBS = ("prepare", "check", "tune", "watch", "listing", "cancel", "predict", "evaluate", "suspects", "curve")
+VERBS = ("prepare", "report", "check", "tune", "watch", "listing", "cancel", "predict", "evaluate", "suspects", "curve")
 
 
 def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
@@ -28,8 +28,23 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     for block in BLOCKS:
         exec(compile(block, "docs/python.md", "exec"), page)
         said.append(capsys.readouterr().out)
-    prepared, checked, tuned, watched, listed, cancelled, asked, evaluated, suspected, grown, refused, heard = said
+    (
+        prepared,
+        reported,
+        checked,
+        tuned,
+        watched,
+        listed,
+        cancelled,
+        asked,
+        evaluated,
+        suspected,
+        grown,
+        refused,
+        heard,
+    ) = said
     assert re.fullmatch(r"\d+ \d+ False\n", prepared)
+    assert reported == "True\n"
     assert checked.startswith("True ")
     assert tuned.startswith("SUCCEEDED projects/")
     assert watched == "True True ()\n"

@@ -45,7 +45,8 @@ Every other flag is an Apache Beam option, for example --runner=DataflowRunner
 Killed or interrupted, the same command goes on where it stopped."""
 
 EPILOG = """\
-stdout is one line of JSON. Exit status: 0 done, 1 failed, 2 usage,
+stdout is one line of JSON: of the dataset; with --dry_run of what would be done;
+with --no_wait and --cancel of the job. Exit status: 0 done, 1 failed, 2 usage,
 3 too many rows rejected (the dataset is complete all the same)."""
 
 
@@ -58,6 +59,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
     add_billing(run)
+    _add_launch(run)
     run.add_argument(
         "--clip_workers",
         "--clip_threads",  # its name before clips were prepared in processes
@@ -65,6 +67,27 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that prepare clips (default: one a core and one more; on Dataflow 1 in each worker process)",
     )
+
+
+def _add_launch(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--dry_run",
+        type=_yes_or_no,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="True|False",
+        help="say what would be done, on any runner; nothing is changed and nothing submitted",
+    )
+    group.add_argument(
+        "--no_wait", action="store_true", help="on Dataflow: print the job and leave it to itself; see cliptune report"
+    )
+    group.add_argument("--cancel", action="store_true", help="on Dataflow: cancel the job that writes into OUT")
+
+
+def _yes_or_no(text: str) -> bool:
+    """Parses what Beam's flag of this name may be followed by. argparse names this function in its message."""
+    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
 
 
 def _runners() -> str:
@@ -235,8 +258,11 @@ def _columns(args: argparse.Namespace) -> dict[str, str]:
 def stopped(request: PrepareRequest) -> str:
     """Says how to go on, and that a runner elsewhere may still be working."""
     runner = runners.find(request.runner)
-    outlives = f"; {request.runner} may still be running its job, so end that first" if runner.outlives else ""
-    return f"; the same command goes on from here{outlives}"
+    if not runner.outlives:
+        return "; the same command goes on from here"
+    if runner.shares_disk:
+        return f"; the same command goes on from here; {request.runner} may still be running its job, so end that first"
+    return "; the same command goes on from here, or attaches to the job if there is one; with --cancel it cancels it"
 
 
 def run(request: PrepareRequest, console: Console) -> Exit:
@@ -248,11 +274,23 @@ def run(request: PrepareRequest, console: Console) -> Exit:
         from beam_pipeline import options  # noqa: PLC0415 -- Beam is slower still
 
         options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
+    if request.dry_run or request.no_wait or request.cancel:
+        return _launch(request, console)
     report = prepare.run(request, console, importing.lightly)
-    summary.show(report, console)
-    print_json(report)
-    if report.too_many_rejected:
-        over = f"more than --max_rejected_fraction={request.max_rejected_fraction:g} of the rows were rejected"
-        console.say(f"{over}; the dataset is complete without them" if report.report.accepted else over)
-        return Exit.TOO_MANY_REJECTED
+    return summary.told(report, request.max_rejected_fraction, console)
+
+
+def _launch(request: PrepareRequest, console: Console) -> Exit:
+    """Says what would be done, submits a job without waiting for it, or cancels one."""
+    from beam_pipeline import launch  # noqa: PLC0415 -- slow to import
+    from beam_pipeline.prepare import Prepared  # noqa: PLC0415
+    from cliptune import summary  # noqa: PLC0415
+
+    if request.dry_run:
+        print_json(launch.dry_run(request, console))
+        return Exit.DONE
+    job = launch.cancel(request, console) if request.cancel else launch.submit(request, console)
+    if isinstance(job, Prepared):
+        return summary.told(job, request.max_rejected_fraction, console)
+    print_json(job)
     return Exit.DONE

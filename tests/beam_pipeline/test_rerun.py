@@ -234,10 +234,13 @@ def test_what_killed_processes_have_left_is_swept_wherever_they_ran(finished, pr
     assert list((finished / "out").rglob(f"{PART_PREFIX}*")) == []
 
 
-def test_elsewhere_the_workers_compare(finished, prepare):
+def test_elsewhere_too_a_finished_dataset_is_not_made_again(finished, prepare):
     before = state(finished / "out")
     run = prepare("m.jsonl", "out", "--runner=BundleBasedDirectRunner")
     assert (run.status, run.json["reused"]) == (0, len(SOME))
+    assert state(finished / "out")[finished / "out/dataset.json"] == before[finished / "out/dataset.json"]
+    again = prepare("m.jsonl", "out", "--runner=BundleBasedDirectRunner", "--verify")
+    assert again.status == 0
     assert state(finished / "out")[finished / "out/dataset.json"] != before[finished / "out/dataset.json"]
 
 

@@ -63,5 +63,5 @@ def test_a_job_server_with_two_workers_makes_the_same_bytes(folder, calm, prepar
     assert run.status == 0
     assert contents(folder / "out") == calm
     # The second time nothing is made again, and that is known here although it happened there.
-    again = prepare("m.jsonl", "out", "--max_rejected_fraction=1", "--dedupe=audio", *cluster)
+    again = prepare("m.jsonl", "out", "--max_rejected_fraction=1", "--dedupe=audio", "--verify", *cluster)
     assert again.json["reused"] == run.json["rows"]

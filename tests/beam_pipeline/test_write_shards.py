@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from beam_pipeline.job import Job
-from beam_pipeline.write_shards import SHARDS_AT_A_TIME, ShardWriter
+from beam_pipeline.write_shards import SHARDS_AT_A_TIME, Place, ShardWriter
 from transforms.dataset import shard
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan
@@ -65,3 +65,57 @@ def test_after_a_fault_it_writes_the_shards_of_the_next_try(writer, monkeypatch)
 def test_a_writer_without_shards_starts_no_threads(writer):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("shard_", "clip_", "read_"))]
     writer.stop()
+
+
+@pytest.fixture
+def writers(writer):
+    """Twelve more, as a worker process of Dataflow's may have, which share one place."""
+    place = Place()
+    made = [ShardWriter(writer.job, place) for _ in range(12)]
+    yield made
+    for each in made:
+        each.stop()
+
+
+def names():
+    return sorted(
+        thread.name for thread in threading.enumerate() if thread.name.startswith(("shard_", "clip_", "read_"))
+    )
+
+
+def test_the_writers_of_a_process_share_its_threads_and_the_last_one_stops_them(writers, monkeypatch):
+    pools = set()
+
+    def write_shard(key, rows, output, pool):
+        pools.add(id(pool))
+        return ShardResult(key, 0, False, "")
+
+    monkeypatch.setattr(shard, "write_shard", write_shard)
+    for index, each in enumerate(writers):
+        each.begin(("train", index), [])
+    assert [each.wait().key for each in writers] == [("train", index) for index in range(12)]
+    assert len(pools) == 1
+    assert len(names()) <= SHARDS_AT_A_TIME
+    for each in writers[:-1]:
+        each.stop()
+    assert names()
+    writers[-1].stop()
+    assert not names()
+
+
+def test_a_fault_of_one_writer_drops_no_shard_of_another(writers, monkeypatch):
+    goes_on = threading.Event()
+
+    def write_shard(key, rows, output, pool):
+        if key[1] == 0:
+            raise StorageError("the network is gone")
+        goes_on.wait(30)
+        return ShardResult(key, 0, False, "")
+
+    monkeypatch.setattr(shard, "write_shard", write_shard)
+    writers[1].begin(("train", 1), [])
+    writers[0].begin(("train", 0), [])
+    with pytest.raises(StorageError, match="network"):
+        writers[0].wait()
+    goes_on.set()
+    assert writers[1].wait().key == ("train", 1)

@@ -253,6 +253,8 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["curve", "OUT", "--normalizer", HOSTILE],
         ["check", "OUT", "--base_model", HOSTILE],
         ["check", HOSTILE],
+        ["report", "OUT"],
+        ["report", HOSTILE],
     ],
     ids=lambda words: " ".join(words)[:60].encode("unicode_escape").decode(),
 )
@@ -263,7 +265,7 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    service_flag = [] if words[0] in ("check", "evaluate", "suspects") else [ELSEWHERE]
+    service_flag = [] if words[0] in ("check", "evaluate", "suspects", "report") else [ELSEWHERE]
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)
     assert stderr
     harmless(stderr, stdout)

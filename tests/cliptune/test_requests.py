@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.requests import PrepareRequest
+from beam_pipeline.requests import PrepareRequest, ReportRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.main import COMMANDS, build_parser, command_of
 from transforms.errors import UsageError
@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 # Each command: the words that it cannot do without, its record, and where the record's fields are used.
 PLAIN = {
     "prepare": (["--manifest=m", "--output=o"], PrepareRequest, "beam_pipeline"),
+    "report": (["dataset"], ReportRequest, "beam_pipeline"),
     "check": (["dataset"], CheckRequest, "tuning"),
     "tune": (["dataset"], TuneRequest, "tuning"),
     "watch": (["dataset"], WatchRequest, "tuning"),
@@ -48,6 +49,7 @@ VALUES = {
     "--bitrate": (["--audio_format=mp3"], ["--bitrate=32"]),
     "--audio_uri": (["--audio_part=uri"], ["--audio_uri=gs://bucket/audio"]),
     "--merge_into": ([], ["--merge_into=o"]),
+    "--dry_run": ([], ["--dry_run"]),
     "--sample_rate": ([], ["--sample_rate=8000"]),
     "--normalize_text": ([], ["--normalize_text=casefold"]),
     "--api_endpoint": ([], ["--api_endpoint=http://127.0.0.1:9"]),
@@ -207,6 +209,10 @@ def test_what_keeps_every_rule_is_taken(record, words):
         ({"max_rejected_fraction": -0.01}, "max_rejected_fraction", "must be from 0 to 1, got -0.01"),
         ({"clip_workers": 0}, "clip_workers", "clip_workers must be positive, got 0"),
         ({"columns": {"sound": "x"}}, "columns", "columns must be named by id, audio, text"),
+        ({"dry_run": True, "cancel": True}, "cancel", "cancel must be left out with --dry_run"),
+        ({"no_wait": True, "cancel": True}, "cancel", "cancel must be left out with --no_wait"),
+        ({"dry_run": True, "merge_into": "o"}, "dry_run", "dry_run must be left out with --merge_into"),
+        ({"beam_options": ("--dry_run=True",)}, "beam_options", "without --dry_run, which is a field of the request"),
     ],
 )
 def test_a_request_to_prepare_checks_itself(words, field, told):
@@ -222,6 +228,7 @@ def test_a_request_to_prepare_checks_itself(words, field, told):
         (("--region=r",), ""),
         (("--runner=FlinkRunner",), "FlinkRunner"),
         (("--region=r", "--runner", "DataflowRunner", "--x"), "DataflowRunner"),
+        (("--runner=DataflowRunner", "--runner=DirectRunner"), "DirectRunner"),  # as Beam has it
     ],
 )
 def test_the_runner_is_among_beams_options(options, runner):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from beam_pipeline.launch import LaunchedJob
 from cliptune import schemas
 from cliptune.main import main
 from cliptune.schemas import CONTRACTS
@@ -29,6 +30,8 @@ KINDS = "digit: {prompt: 'Which?', labels: [a, b]}\nfacts: {prompt: JSON., targe
 # Each command, and the contract of its line.
 COMMANDS = [
     ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --max_rejected_fraction 1", "stdout-prepare"),
+    ("report out", "stdout-prepare"),
+    ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --dry_run", "stdout-prepare-dry-run"),
     ("check out", "stdout-check"),
     ("check out --estimate", "stdout-check"),
     ("check broken.jsonl", "stdout-check"),
@@ -90,6 +93,9 @@ def written(tmp_path_factory):
     write_manifest(folder / "heard.jsonl", heard)
     (folder / "broken.jsonl").write_text("hello\n")
     found: dict[str, list[Any]] = {contract.name: [] for contract in CONTRACTS}
+    # tests/dataflow looks at those of a service.
+    job = LaunchedJob("gs://b/out", "DataflowRunner", "1", "cliptune-1-2", "RUNNING", True, "https://…")
+    found["stdout-prepare-job"].append(job.as_dict())
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
         patch.setattr(service, "POLL_SECONDS", 0)

@@ -7,7 +7,10 @@ import functools
 import importlib.metadata
 import importlib.util
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+from transforms.errors import UserError
 
 
 @functools.cache
@@ -22,6 +25,26 @@ def builds() -> dict[str, str]:
         "libav": _libav(),
         "ffmpeg": _ffmpeg_version(),
     }
+
+
+def refuse_others(expected: Mapping[str, str]) -> None:
+    """Refuses to work beside other builds, which would make other bytes of the same clips.
+
+    Args:
+      expected: as `builds` says of the machine that began the work; {} if it is this one.
+
+    Raises:
+      UserError: names each library that differs, and both its versions.
+    """
+    ours = builds() if expected else {}
+    differ = [
+        f"{name} {ours.get(name)}, not {version}" for name, version in expected.items() if ours.get(name) != version
+    ]
+    if differ:
+        raise UserError(
+            f"a worker has other decoders than the command that sent it the job: {'; '.join(differ)}; give the workers"
+            " the same packages, or run the command where they are the same (docs/dataflow.md)"
+        )
 
 
 def _libsndfile() -> str:

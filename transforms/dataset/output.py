@@ -172,8 +172,7 @@ def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> C
       UserError: the folder holds another dataset, or no dataset at all.
       OvertakenError: other runs keep taking the folder over.
     """
-    if output.storage.exists(output.folder):
-        raise UserError(f"{output.folder} is a file; --output names a folder")
+    _refuse_file(output)
     content = run_file(plan, output.settings)
     run, guard = _looked_at(output, content, overwrite, merge)
     ours = replace(output, storage=replace(output.storage, guard=guard))
@@ -182,6 +181,17 @@ def claim(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> C
     resumed = run is not None and (merge or run == orjson.loads(content))
     remarks = _clear(ours, plan, run, keep=resumed) if run is not None else ()
     return Claim(sha256(content).hexdigest(), resumed, merge, guard, remarks)
+
+
+def refuse_unclaimable(output: Output, plan: Plan, overwrite: bool, merge: bool = False) -> None:
+    """Raises the UserError that `claim` would raise for what is there now, and changes nothing."""
+    _refuse_file(output)
+    _may_be_taken(output, run_file(plan, output.settings), overwrite, merge)
+
+
+def _refuse_file(output: Output) -> None:
+    if output.storage.exists(output.folder):
+        raise UserError(f"{output.folder} is a file; --output names a folder")
 
 
 def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
@@ -198,11 +208,18 @@ def _looked_at(output: Output, content: bytes, overwrite: bool, merge: bool) -> 
 def _look(output: Output, content: bytes, overwrite: bool, merge: bool) -> tuple[dict[str, Any] | None, Guard]:
     folder, storage = output.folder, output.storage
     before = storage.generation(uris.join(folder, RUN_FILE))
+    run = _may_be_taken(output, content, overwrite, merge)
+    return run, _taken(folder, storage, content, before)
+
+
+def _may_be_taken(output: Output, content: bytes, overwrite: bool, merge: bool) -> dict[str, Any] | None:
+    """The description of the run that had the folder, which may be replaced or gone on with; None for an empty one."""
+    folder, storage = output.folder, output.storage
     run, mine = _earlier(folder, storage, content), orjson.loads(content)
     if run is not None and run != mine and not merge and not overwrite:
         raise UserError(f"{folder} holds a dataset with other {_differences(run, mine)}; {_CHOICES}")
     _refuse_no_folders(folder, storage)
-    return run, _taken(folder, storage, content, before)
+    return run
 
 
 def _taken(folder: str, storage: Storage, content: bytes, before: str) -> Guard:

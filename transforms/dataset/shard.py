@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,7 @@ class ShardResult:
       left: sha256 of the audio files that an earlier sidecar of the shard names, and this one does not.
       cpu_ns: processor time of each of `STAGES`, of each clip that was converted; to be counted, and left out of the
         shuffle.
+      counts: what became of its rows, by the name of a counter; likewise.
     """
 
     key: ShardKey
@@ -53,10 +55,13 @@ class ShardResult:
     stale: bool = False
     left: tuple[str, ...] = ()
     cpu_ns: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
+    counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 # What a clip's processor time is spent on: the conversion, and then its place in the shard.
 STAGES = (*converted.STAGES, "write")
+# Counters: clips that became examples, samples of their payloads, and rows by the reason that they were rejected for.
+ACCEPTED, SAMPLES, REJECTED_FOR = "clips_accepted", "audio_samples", "clips_rejected_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def write_shard(key: ShardKey, rows: Iterable[Clip | Outcome], output: Output, p
             output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
         for outcome in sidecar.outcomes:
             pool.on_outcome(outcome)
-        return ShardResult(key, len(sidecar.outcomes), True, digest)
+        return ShardResult(key, len(sidecar.outcomes), True, digest, counts=_counts(sidecar.outcomes))
     if key[0] == REJECTED:
         return _write_rejected(key, [row for row in ordered if isinstance(row, Outcome)], digest, output)
     return _write_clips(key, clips, digest, output, pool)
@@ -128,7 +133,7 @@ def _write_rejected(key: ShardKey, outcomes: Sequence[Outcome], digest: str, out
     """Writes the sidecar of rows that are no clips."""
     sidecar = Sidecar(digest, 0, sha256().hexdigest(), tuple(outcomes))
     output.storage.write_bytes(output.sidecar_uri(key), sidecar.dump())
-    return ShardResult(key, len(outcomes), False, digest)
+    return ShardResult(key, len(outcomes), False, digest, counts=_counts(outcomes))
 
 
 def _write_clips(key: ShardKey, clips: Sequence[Clip], digest: str, output: Output, pool: ClipPool) -> ShardResult:
@@ -141,7 +146,16 @@ def _write_clips(key: ShardKey, clips: Sequence[Clip], digest: str, output: Outp
     output.storage.write_bytes(uri, content)
     watch.mark(Written(uri, content, outcomes))
     left = tuple(sorted(earlier - {outcome.audio_sha256 or "" for outcome in outcomes}))
-    return ShardResult(key, len(outcomes), False, digest, left=left, cpu_ns=cpu_ns)
+    return ShardResult(key, len(outcomes), False, digest, left=left, cpu_ns=cpu_ns, counts=_counts(outcomes))
+
+
+def _counts(outcomes: Iterable[Outcome]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        accepted = outcome.status == "accepted"
+        counts[ACCEPTED if accepted else f"{REJECTED_FOR}{outcome.reason}"] += 1
+        counts[SAMPLES] += (outcome.num_samples or 0) if accepted else 0
+    return counts
 
 
 def _refuse_doubled_ids(key: ShardKey, ordered: Sequence[Clip | Outcome]) -> None:

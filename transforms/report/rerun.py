@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 
 from transforms.dataset import checksums, look
 from transforms.dataset.checksums import Checksums
+from transforms.dataset.description import DatasetDescription
 from transforms.dataset.look import Written
 from transforms.dataset.output import CHECKSUMS_FILE, DATASET_FILE, REPORT_FILE, RUN_FILE, Output, run_file
 from transforms.dataset.plan import REJECTED, Plan, ShardKey
@@ -24,7 +26,7 @@ FILES_AT_A_TIME = 16
 LOOKS_AT_A_TIME, SHARDS_AT_A_TIME = 64, 256
 
 
-def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
+def finished(plan: Plan, output: Output, listener: Listener, by_size: bool = False) -> Report | None:
     """The report of the dataset that an earlier run has finished, if nothing of it would be different now.
 
     Every file is read and compared with its checksum, every recording is looked at, and no byte is written: a sidecar
@@ -34,6 +36,7 @@ def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
       plan: what the manifests hold now.
       output: where the dataset is. Its `verify` asks for more than is compared here.
       listener: is told how many files have been compared.
+      by_size: whether the examples of a dataset in a bucket are listed and compared by their size, instead of read.
 
     Returns:
       None if the pipeline must run, to finish the dataset, to mend it or to say what is wrong.
@@ -46,7 +49,7 @@ def finished(plan: Plan, output: Output, listener: Listener) -> Report | None:
         same = (
             _same_run(known, plan, output)
             and _all_there(known, plan, output)
-            and _intact(known, output, listener)
+            and _intact(_listed(known, output) if by_size else known, output, listener)
             and _same_recordings(plan, output, listener)
         )
         return Report.load(output.storage.read_record(uris.join(output.folder, REPORT_FILE))) if same else None
@@ -66,6 +69,21 @@ def _all_there(known: Checksums, plan: Plan, output: Output) -> bool:
     shards = {output.shard_path(key) for key in keys if key[0] != REJECTED}
     sidecars = {output.sidecar_path(key) for key in keys}
     return {DATASET_FILE, REPORT_FILE} | shards | sidecars <= known.sha256.keys()
+
+
+def _listed(known: Checksums, output: Output) -> Checksums:
+    """The files that a listing says nothing of, or something else than `dataset.json`: they have to be read."""
+    if not uris.is_gcs(output.folder):
+        return known
+    described = DatasetDescription.load(output.storage.read_record(uris.join(output.folder, DATASET_FILE)))
+    shards = [shard for split in described.splits.values() for shard in split.shards]
+    sizes: dict[str, int] = {}
+    for name in described.splits:
+        folder, count = uris.join(output.folder, name), 2 * len(described.splits[name].shards)
+        found = output.storage.list_objects(folder, count)
+        sizes |= {uris.below(output.folder, each.uri): each.size for each in found}
+    same = {shard.path for shard in shards if sizes.get(shard.path) == shard.bytes}
+    return replace(known, sha256={path: digest for path, digest in known.sha256.items() if path not in same})
 
 
 def _intact(known: Checksums, output: Output, listener: Listener) -> bool:

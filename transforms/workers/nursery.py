@@ -49,7 +49,7 @@ class Nursery:
         Args:
           modules: that the workers will need.
         """
-        ours, theirs = socket.socketpair()
+        ours, theirs = _pair()
         code = f"import sys; sys.path[:] = {_paths()!r}; from transforms.workers import nursery; nursery.main()"
         with theirs:
             self._process = subprocess.Popen(
@@ -69,7 +69,7 @@ class Nursery:
         Raises:
           OSError: there is none to be had; the nursery may have died.
         """
-        ours, theirs = socket.socketpair()
+        ours, theirs = _pair()
         try:
             with theirs:
                 pid = self._ask(_FORK, 0, [theirs.fileno()])
@@ -115,6 +115,14 @@ class Nursery:
         if len(reply) < _REPLY.size:
             raise died
         return int(_REPLY.unpack(reply)[0])
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets that block: under a default timeout of the program's, the nursery's would not."""
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(True)
+    return pair
 
 
 def _paths() -> list[str]:

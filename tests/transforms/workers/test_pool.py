@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -61,6 +62,17 @@ def all_gone(pids):
 def test_a_worker_serves_many_tasks(pool):
     assert run(pool, "hello") == [b"hello", b"", b""]
     assert len({run(pool, "pid")[0] for _ in range(5)}) == 1
+
+
+def test_a_default_timeout_of_the_program_is_none_of_its_workers():
+    """Beam's clients of Google set one, and so do notebooks: the nursery's own socket would not block then."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(60)
+    try:
+        with pools.running(), closing(Pool(misbehaving.work, 1, BOUNDS)) as pool:
+            assert run(pool, "hello") == [b"hello", b"", b""]
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def test_results_come_back_whole(pool):

@@ -1,0 +1,405 @@
+"""The runner on Google Cloud Dataflow: one job for one request, followed to its end, and found again."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import apache_beam as beam
+import orjson
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    TestOptions,
+    WorkerOptions,
+)
+from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
+from google.api_core import exceptions as api
+
+from beam_pipeline import elsewhere, packages
+from beam_pipeline.dataflow_service import Counts, RemoteJob, Service, one_line, refusal, require_credentials
+from beam_pipeline.job import Job, Ran
+from beam_pipeline.pipeline import build
+from beam_pipeline.write_shards import CPU, NAMESPACE, REUSED
+from transforms import temporary
+from transforms.dataset.output import run_file
+from transforms.dataset.shard import ACCEPTED, REJECTED_FOR, SAMPLES
+from transforms.errors import ServiceError, UsageError, UserError
+from transforms.listener import Listener
+from transforms.storage import uris
+
+# A job's page has it beside its name.
+OUTPUT_LABEL, REQUEST_LABEL = "cliptune_output", "cliptune_request"
+_PREFIX = "cliptune"
+_JOB_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
+_BUCKET = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9](/.*)?")
+# A short job is over within seconds; one of hours is looked at every ten.
+POLL_SECONDS, LONGEST_POLL_SECONDS = 1.0, 10.0
+# The service may be away for a while; and after a failure it takes half a minute to say why.
+PATIENCE_SECONDS, EXPLANATION_SECONDS = 900.0, 50.0
+# Four processes with 1.5 GiB each, and as much to spare. A machine takes a minute to come: with fewer shards for each
+# of its processors it would come too late, or be idle at the end (docs/dataflow.md).
+MACHINE_TYPE, VCPUS, DISK_GB, MAX_WORKERS, SHARDS_PER_VCPU = "e2-standard-4", 4, 50, 100, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a job is found by: where it writes, and what it was asked for.
+
+    Attributes:
+      output: digest of the output folder; two jobs with it must not run at a time.
+      request: digest of what decides the job's result, too.
+    """
+
+    output: str
+    request: str
+
+    @staticmethod
+    def of(job: Job) -> Names:
+        """Those of a job."""
+        asked = [sorted(job.again or ()), job.output.verify, job.again is not None]
+        content = run_file(job.plan, job.output.settings) + job.plan.sources_digest.encode() + orjson.dumps(asked)
+        return Names(output_digest(job.output.folder), sha256(content).hexdigest()[:12])
+
+    @property
+    def job(self) -> str:
+        """The job's name: Dataflow refuses a second active job of one name."""
+        return f"{_PREFIX}-{self.output}-{self.request}"
+
+
+def output_digest(folder: str) -> str:
+    """What names an output folder in labels."""
+    return sha256(folder.rstrip("/").encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that the service has accepted.
+
+    Attributes:
+      job: as it was then.
+      attached: whether an earlier command had submitted it.
+    """
+
+    job: RemoteJob
+    attached: bool
+
+
+def check(options: PipelineOptions) -> None:
+    """Checks the options without a network; raises as `runners.Engine` says."""
+    cloud = options.view_as(GoogleCloudOptions)
+    problems = [
+        f"--{name}={value!s} {rule}."
+        for name, value, pattern, rule in (
+            ("temp_location", cloud.temp_location, _BUCKET, "must be a gs:// folder in a bucket of yours"),
+            ("staging_location", cloud.staging_location, _BUCKET, "must be a gs:// folder in a bucket of yours"),
+            ("region", cloud.region, _REGION, "is not spelled like a region, such as us-central1"),
+            ("job_name", cloud.job_name, _JOB_NAME, "must be a-z, 0-9 and -, and begin with a letter"),
+        )
+        if value is not None and not pattern.fullmatch(value)
+    ]
+    missing = [name for name in ("project", "region", "temp_location") if not getattr(cloud, name)]
+    problems += [f"Missing required option: --{name}." for name in missing]
+    if problems:
+        raise UsageError(f"--runner=DataflowRunner: {' '.join(problems)}")
+    tests = options.view_as(TestOptions)
+    tests.dry_run, before = True, tests.dry_run  # else Beam asks the bucket for its settings
+    try:
+        elsewhere.check(options)
+    finally:
+        tests.dry_run = before
+
+
+def threads() -> int:
+    """One clip, because the service starts a worker process for each core."""
+    return 1
+
+
+def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
+    """Submits the job, or finds it running, and follows it to its end; raises as `runners.Engine` says."""
+    if options.view_as(GoogleCloudOptions).template_location:
+        raise UsageError("--template_location describes a job and starts none: it needs --no_wait")
+    service = Service(options)
+    submitted = submit(job, options, listener, service)
+    try:
+        return follow(service, submitted.job.id, job, listener)
+    except KeyboardInterrupt:
+        listener.say(
+            f"Dataflow job {submitted.job.id} goes on. The same command attaches to it; with --cancel it cancels it, as"
+            f" does: {service.cancelling(submitted.job.id)}"
+        )
+        raise
+
+
+def submit(job: Job, options: PipelineOptions, listener: Listener, service: Service) -> Submitted:
+    """Submits the job, unless it is running already. What it writes is not touched before it runs.
+
+    Raises:
+      UserError: another job writes into the output, or something that the job needs is not there.
+      ServiceError: the service refuses the job.
+    """
+    names = Names.of(job)
+    if (found := running(service, names)) is not None:
+        return _attached(found, service, listener)
+    preflight(job, options, listener)
+    options = copy.deepcopy(options)  # the next job of the same request gets packages of its own
+    with temporary.folder() as folder:
+        _prepare(options, names, job, Path(folder), listener)
+        try:
+            created = _run_pipeline(job, options)
+        except (DataflowJobAlreadyExistsError, api.Conflict) as fault:
+            found = running(service, names)
+            if found is None:
+                raise UserError(f"Dataflow refuses the job: {one_line(str(fault))}; nothing was changed") from None
+            return _attached(found, service, listener)
+        except api.GoogleAPICallError as fault:
+            where = f"Dataflow in {service.region} of project {service.project}"
+            raise ServiceError(f"{refusal(fault, where)}; nothing was changed") from None
+    if not created:
+        template = options.view_as(GoogleCloudOptions).template_location
+        listener.say(f"the job is described in {template}: it begins when that is launched")
+        return Submitted(RemoteJob("", names.job, "DESCRIBED"), attached=False)
+    # Airflow and other tools look for these very words.
+    listener.say(f"Created job with id: [{created}]")
+    listener.say(f"console: {service.console(created)}")
+    return Submitted(RemoteJob(created, names.job, "PENDING"), attached=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a dry run finds.
+
+    Attributes:
+      name: that the job would have.
+      attaches_to: id of the job that runs already; "" for none.
+      max_workers: machines that it may have.
+    """
+
+    name: str
+    attaches_to: str
+    max_workers: int
+
+
+def tried(job: Job, options: PipelineOptions, listener: Listener) -> Tried:
+    """Does all that `submit` does until something is sent; raises the same."""
+    preflight(job, options, listener)
+    names, service = Names.of(job), Service(options)
+    found = running(service, names)
+    options = copy.deepcopy(options)
+    options.view_as(TestOptions).dry_run = True
+    with temporary.folder() as folder, _quiet():
+        _prepare(options, names, job, Path(folder), listener)
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, job)
+        pipeline.run()
+    cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
+    return Tried(cloud.job_name, found.id if found else "", worker.max_num_workers)
+
+
+def running(service: Service, names: Names) -> RemoteJob | None:
+    """The job of the same request, if it has not ended.
+
+    Raises:
+      UserError: a job of another request writes into the same output.
+    """
+    for job in service.labelled(OUTPUT_LABEL, names.output, f"{_PREFIX}-{names.output}-"):
+        if job.labels.get(REQUEST_LABEL) == names.request:
+            return job
+        raise UserError(
+            f"Dataflow job {job.id} ({job.name}) of another request writes into the same output; wait for its end, or"
+            f" cancel it: {service.cancelling(job.id)}"
+        )
+    return None
+
+
+def running_into(service: Service, folder: str) -> list[RemoteJob]:
+    """The jobs, whatever they were asked for, that write into an output folder."""
+    digest = output_digest(folder)
+    return service.labelled(OUTPUT_LABEL, digest, f"{_PREFIX}-{digest}-")
+
+
+def _attached(job: RemoteJob, service: Service, listener: Listener) -> Submitted:
+    listener.say(f"Submitted job: {job.id} by an earlier command, and {job.state}: attached to it")
+    listener.say(f"console: {service.console(job.id)}")
+    return Submitted(job, attached=True)
+
+
+def preflight(job: Job, options: PipelineOptions, listener: Listener) -> None:
+    """Tries what the job will need, and says in a line each what is wrong.
+
+    Raises:
+      UserError: something is.
+    """
+    require_credentials(options)
+    cloud = options.view_as(GoogleCloudOptions)
+    places = {"--temp_location": cloud.temp_location, "--staging_location": cloud.staging_location}
+    problems = []
+    for flag, uri in {**places, "--output": job.output.folder}.items():
+        problems += [f"{flag}: {problem}" for problem in _bucket_problems(job, uri)] if uri else []
+    for problem in problems:
+        listener.say(problem)
+    if problems:
+        raise UserError(f"nothing was submitted, for {len(problems)} of the things that the job needs are missing")
+
+
+def _bucket_problems(job: Job, uri: str) -> Iterator[str]:
+    try:
+        access = job.output.storage.anywhere().access(uri)
+    except UserError as fault:
+        yield str(fault)
+        return
+    if access is not None and access.missing:
+        yield f"your account lacks {', '.join(access.missing)} in gs://{uris.bucket_of(uri)}"
+
+
+def _prepare(options: PipelineOptions, names: Names, job: Job, folder: Path, listener: Listener) -> None:
+    """Gives the job its name, labels, packages and workers, as far as no flag says otherwise."""
+    cloud, worker, debug = (options.view_as(kind) for kind in (GoogleCloudOptions, WorkerOptions, DebugOptions))
+    cloud.job_name = cloud.job_name or names.job
+    ours = [f"{OUTPUT_LABEL}={names.output}", f"{REQUEST_LABEL}={names.request}"]
+    cloud.labels = [*(label for label in cloud.labels or () if not label.startswith(f"{_PREFIX}_")), *ours]
+    packages.stage(options, folder)
+    worker.machine_type = worker.machine_type or MACHINE_TYPE
+    worker.disk_size_gb = worker.disk_size_gb or DISK_GB
+    worker.max_num_workers = worker.max_num_workers or max(workers_for(job), worker.num_workers or 0)
+    # More threads would each hold a shard's sources; a process has windows of its own for what it waits for.
+    debug.number_of_worker_harness_threads = debug.number_of_worker_harness_threads or 1
+    listener.say(
+        f"workers: at most {worker.max_num_workers} × {worker.machine_type}, {worker.disk_size_gb} GB of disk,"
+        f" harness threads of a process: {debug.number_of_worker_harness_threads} (--max_num_workers, --machine_type,"
+        " --disk_size_gb, --number_of_worker_harness_threads)"
+    )
+
+
+def workers_for(job: Job) -> int:
+    """As many machines as the shards keep busy."""
+    shards = len(job.plan.shard_keys())
+    return max(1, min(MAX_WORKERS, -(-shards // (VCPUS * SHARDS_PER_VCPU))))
+
+
+def _run_pipeline(job: Job, options: PipelineOptions) -> str:
+    """Stages and submits the job; its id, or "" if a template was made of it."""
+    with _quiet():
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, job)
+        result = pipeline.run()
+        return str(result.job_id()) if result.has_job else ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Beam: what is wrong is raised, too, and what is worth a line is said by us."""
+    logger = logging.getLogger("apache_beam")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def follow(service: Service, job_id: str, job: Job, listener: Listener) -> Ran:
+    """Follows a job to its end. Whether there is a dataset then, is not asked here.
+
+    Raises:
+      ServiceError: the service has not answered for a quarter of an hour; the job goes on.
+    """
+    follower = _Follower(service, job_id, listener)
+    with listener.progress("preparing", job.plan.rows, "clips") as update, _quiet():
+        while not follower.ended():
+            update(*follower.progress(job.output.settings.sample_rate))
+            follower.wait()
+    return follower.ran()
+
+
+class _Follower:
+    """What is known of a job that is being followed."""
+
+    def __init__(self, service: Service, job_id: str, listener: Listener) -> None:
+        self._service, self._id, self._listener = service, job_id, listener
+        self._state, self._workers = "", 0
+        self._causes: list[str] = []
+        self._summaries: list[str] = []
+        self._counts = Counts()
+        self._seconds, self._silent, self._unexplained = POLL_SECONDS, 0.0, 0.0
+
+    def ended(self) -> bool:
+        """Whether the job has ended and has said why; asks the service."""
+        if not self._asked(self._look):
+            return False
+        ended = self._state in ("DONE", "CANCELLED", "UPDATED", "DRAINED")
+        explained = self._causes or self._unexplained >= EXPLANATION_SECONDS
+        return ended or (self._state == "FAILED" and bool(explained))
+
+    def _look(self) -> None:
+        job = self._service.job(self._id)  # before its messages: those of an ended job are all there
+        news = self._service.news(self._id)
+        self._counts = self._service.counts(self._id, NAMESPACE)
+        for line in dict.fromkeys(news.lines):
+            if line not in self._causes:
+                self._say(line)
+        self._causes += [cause for cause in dict.fromkeys(news.causes) if cause not in self._causes]
+        self._summaries += news.summaries
+        if news.workers is not None and news.workers != self._workers:
+            self._workers = news.workers
+            self._say(f"{self._workers} workers")
+        if job.state != self._state:
+            self._state, self._seconds = job.state, POLL_SECONDS
+            self._say(f"job {self._id} is {self._state}")
+
+    def _say(self, line: str) -> None:
+        self._listener.say(line)
+
+    def _asked(self, look: Callable[[], None]) -> bool:
+        """Whether the service has answered. One that is away for a while ends nothing."""
+        try:
+            look()
+        except ServiceError as fault:
+            if not fault.transient:
+                raise
+            if not self._silent:
+                self._say(f"{fault}; asking again")
+            if self._silent > PATIENCE_SECONDS:
+                raise ServiceError(f"{fault}; job {self._id} may go on, and the same command attaches to it") from None
+            self._silent += self._seconds
+            return False
+        self._silent = 0.0
+        return True
+
+    def wait(self) -> None:
+        """Waits until the job is worth another look."""
+        time.sleep(self._seconds)
+        self._unexplained += self._seconds if self._state == "FAILED" else 0
+        self._seconds = min(1.5 * self._seconds, LONGEST_POLL_SECONDS)
+
+    def progress(self, sample_rate: int) -> tuple[int, str]:
+        """How many clips are done, and what else is worth a glance."""
+        counters = self._counts.counters
+        accepted, reused = counters.get(ACCEPTED, 0), counters.get(REUSED.metric_name.name, 0)
+        rejected = sum(count for name, count in counters.items() if name.startswith(REJECTED_FOR))
+        hours = counters.get(SAMPLES, 0) / sample_rate / 3600
+        done = accepted + rejected
+        note = f"{self._state.lower()}, {self._workers} workers, {hours:.2f} h of audio, {rejected} rejected"
+        return done, f"{note}, {reused} reused" if reused else note
+
+    def ran(self) -> Ran:
+        """What the workers have counted, and what is wrong with the job, its first cause first."""
+        spreads = {stage: self._counts.spreads.get(metric.metric_name.name) for stage, metric in CPU.items()}
+        cpu = {stage: spread for stage, spread in spreads.items() if spread is not None and spread.count}
+        return Ran(self._counts.counters.get(REUSED.metric_name.name, 0), cpu, fault=self._fault())
+
+    def _fault(self) -> str:
+        if self._state == "DONE":
+            return ""
+        cause = next(iter([*self._causes, *self._summaries]), "the service gives no reason")
+        said = "was cancelled" if self._state == "CANCELLED" else f"ended as {self._state}: {cause}"
+        return f"Dataflow job {self._id} {said} ({self._service.console(self._id)})"

@@ -1,0 +1,199 @@
+"""Launches: what is refused before anything is read, staged or changed, and what a finished dataset says of itself."""
+
+import json
+import shutil
+from typing import Any
+
+import pytest
+
+from beam_pipeline import embedded
+from beam_pipeline import prepare as prepare_module
+from beam_pipeline.requests import PrepareRequest
+from cliptune.main import main
+from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
+from transforms.errors import UsageError
+from transforms.storage import Storage
+
+GOOD = {
+    "--project": "test-project",
+    "--region": "us-central1",
+    "--temp_location": "gs://bucket/tmp",
+}
+BUCKETS = ("gs://bucket/m.jsonl", "gs://bucket/out")
+
+
+def dataflow(**others):
+    flags = {**GOOD, **{f"--{name}": value for name, value in others.items()}}
+    return ["--runner=DataflowRunner", *(f"{name}={value}" for name, value in flags.items() if value is not None)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"temp_location": "/tmp/here"}, "--temp_location=/tmp/here must be a gs:// folder"),
+        ({"temp_location": "gs://UPPER/tmp"}, "--temp_location=gs://UPPER/tmp must be a gs:// folder"),
+        ({"temp_location": None}, "Missing required option: --temp_location"),
+        ({"staging_location": "staging"}, "--staging_location=staging must be a gs:// folder"),
+        ({"region": "uscentral1"}, "--region=uscentral1 is not spelled like a region"),
+        ({"region": "us-central1-a"}, "--region=us-central1-a is not spelled like a region"),
+        ({"region": None}, "Missing required option: --region"),
+        ({"project": None}, "Missing required option: --project"),
+        ({"job_name": "My_Job"}, "--job_name=My_Job must be a-z, 0-9 and -"),
+        ({"job_name": "1st"}, "--job_name=1st must be a-z, 0-9 and -"),
+    ],
+)
+def test_options_of_dataflow_are_checked_without_a_network(prepare, flags, told):
+    """Nor does Beam make a bucket of its own for lack of a temporary location."""
+    run = prepare(*BUCKETS, *dataflow(**flags))
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert told in run.stderr
+
+
+def test_all_that_is_wrong_is_said_at_once(prepare):
+    run = prepare(*BUCKETS, "--runner=DataflowRunner", "--job_name=X", "--region=x")
+    for told in ("--job_name=X", "--region=x", "option: --project.", "option: --temp_location."):
+        assert told in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("manifest", "output", "flags", "told"),
+    [
+        ("m.jsonl", BUCKETS[1], [], "--manifest m.jsonl"),
+        (BUCKETS[0], "out", [], "--output out"),
+        (*BUCKETS, ["--audio_root=clips"], "--audio_root clips"),
+        ("m.jsonl", "out", ["--manifest=n.csv"], "--manifest m.jsonl, --manifest n.csv, --output out"),
+    ],
+)
+def test_files_of_this_machine_are_refused_where_workers_do_not_have_them(prepare, manifest, output, flags, told):
+    run = prepare(manifest, output, *dataflow(), *flags)
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert run.stderr.endswith(f"copy them to a bucket and name them as gs://…: {told}\n")
+
+
+def test_a_recording_of_this_machine_is_refused_with_its_row(bucket, prepare, tmp_path):
+    rows = [{"id": "a", "audio": "gs://cliptune-test/a.wav", "text": "x"}, {"id": "b", "audio": "/b.wav", "text": "x"}]
+    content = "".join(f"{json.dumps(row)}\n" for row in rows)
+    Storage().write_bytes(f"{bucket}/m.jsonl", content.encode())
+    run = prepare(f"{bucket}/m.jsonl", f"{bucket}/out", *dataflow(temp_location=f"{bucket}/tmp"), "--allow_path=/")
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert "m.jsonl:2: /b.wav is a file of this machine" in run.stderr
+
+
+@pytest.mark.parametrize("flag", ["--no_wait", "--cancel"])
+@pytest.mark.parametrize("runner", [[], ["--runner=FlinkRunner"]])
+def test_only_jobs_with_names_can_be_left_to_themselves(prepare, folder, flag, runner):
+    run = prepare(folder / "m.jsonl", folder / "out", flag, *runner)
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert f"{flag} needs --runner=DataflowRunner" in run.stderr
+    assert not (folder / "out").exists()
+
+
+# A dry run.
+
+
+@pytest.mark.parametrize("runner", [[], ["--runner=BundleBasedDirectRunner"]])
+@pytest.mark.parametrize("flag", ["--dry_run", "--dry_run=True"])
+def test_a_dry_run_changes_nothing_on_any_runner(finished, prepare, flag, runner, monkeypatch):
+    before = contents(finished)
+    whole = prepare("m.jsonl", "out", flag, *runner).json
+    assert (whole["found"], whole["rows"], whole["job"]) == ("finished", len(SOME), "")
+    assert prepare("m.jsonl", "out", flag, "--overwrite", "--prompt=x", *runner).json["found"] == "another"
+    assert prepare("m.jsonl", "new", flag, *runner).json["found"] == "nothing"
+    refused = prepare("m.jsonl", "out", flag, "--prompt=x", *runner)
+    assert (refused.status, "--overwrite" in refused.stderr) == (1, True)
+    assert contents(finished) == before
+    assert not (finished / "new").exists()
+
+
+def test_a_dry_run_that_is_none_runs(finished, prepare):
+    assert prepare("m.jsonl", "new", "--dry_run=False").status == 0
+    assert (finished / "new/dataset.json").exists()
+
+
+def test_what_an_unfinished_run_has_begun_is_found(finished, prepare):
+    (finished / "out/dataset.json").unlink()
+    assert prepare("m.jsonl", "out", "--dry_run").json["found"] == "begun"
+
+
+@pytest.mark.parametrize("name", ["dry_run", "no_wait", "cancel"])
+def test_who_calls_the_wrong_function_does_not_run_the_whole(finished, name):
+    request: Any = {name: True}
+    with pytest.raises(UsageError, match=f"^{name} must be left out here"):
+        prepare_module.run(PrepareRequest(("m.jsonl",), "new", **request))
+    assert not (finished / "new").exists()
+
+
+# A submission that fails.
+
+
+def test_a_runner_that_fails_before_it_begins_has_changed_nothing(finished, prepare):
+    before = contents(finished / "out")
+    flags = ["--overwrite", "--prompt=another", "--runner=PortableRunner", "--job_endpoint=localhost:9"]
+    assert prepare("m.jsonl", "out", *flags).status == 1
+    assert contents(finished / "out") == before
+
+
+# A report of its own.
+
+
+@pytest.fixture
+def report(capfd):
+    def call(*words):
+        capfd.readouterr()
+        status = main(["report", *map(str, words)])
+        captured = capfd.readouterr()
+        return Run(status, captured.out, captured.err)
+
+    return call
+
+
+def test_a_report_says_what_prepare_has_said(folder, prepare, report, monkeypatch):
+    monkeypatch.chdir(folder)
+    gone = {"id": "gone", "audio_path": "gone.wav", "text": "x"}
+    write_manifest(folder / "m.jsonl", [*SOME[:9], gone])
+    run = prepare("m.jsonl", "out", "--max_rejected_fraction=0.05")
+    assert (run.status, report("out").status) == (3, 0)
+    assert report("out", "--gate").json == run.json
+    # A tenth of the rows is rejected: both sides of the limit.
+    assert report("out", "--gate", "--max_rejected_fraction=0.1").status == 0
+    assert report("out", "--gate", "--max_rejected_fraction=0.099").status == 3
+    assert report("out", "--gate").status == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("dataset.json", "dataset.json is not there"), ("report.json", "report.json is not there")],
+)
+def test_there_is_no_report_of_an_unfinished_dataset(finished, report, name, told):
+    (finished / "out" / name).unlink()
+    run = report("out", "--gate")
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert told in run.stderr
+
+
+def test_a_report_of_another_run_is_not_believed(finished, prepare, report):
+    assert prepare("m.jsonl", "new", "--prompt=another").status == 0
+    shutil.copy("new/dataset.json", "out/dataset.json")
+    run = report("out")
+    assert (run.status, run.stdout) == (1, "")
+    assert "out/dataset.json is not of the run that checksums.json lists" in run.stderr
+    shutil.copy("new/checksums.json", "out/checksums.json")
+    assert "out/report.json is not of the run" in report("out").stderr
+
+
+def test_an_old_dataset_is_not_taken_for_the_result_of_a_run_that_did_nothing(finished, prepare, monkeypatch):
+    run = prepare("m.jsonl", "out", "--verify")
+    assert run.status == 0
+    before = contents(finished / "out")
+    monkeypatch.setattr(embedded, "run", lambda job, options, listener: None)
+    monkeypatch.setattr("beam_pipeline.prepare._until_nothing_is_forgotten", lambda *given: _nothing())
+    run = prepare("m.jsonl", "out", "--runner=BundleBasedDirectRunner", "--verify")
+    assert (run.status, run.stdout) == (1, "")
+    assert "has ended without finishing" in run.stderr
+    assert contents(finished / "out") == before
+
+
+def _nothing():
+    from beam_pipeline.job import Ran  # noqa: PLC0415 -- imports Beam's neighbours
+
+    return Ran(0)

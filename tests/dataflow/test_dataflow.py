@@ -1,0 +1,295 @@
+"""One request, one job: submitted safely, found again, followed to its end, and believed by what it has written."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from beam_pipeline.dataflow import Names
+from tests import processes
+from tests.beam_pipeline.conftest import SOME
+from tests.dataflow import environments
+from tests.dataflow.conftest import OUT, fill_bucket, objects
+from transforms.storage import Storage
+
+HERE = "gs://cliptune-test/here"
+SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
+
+
+def created(run):
+    """The id that tools such as Airflow's operators look for."""
+    (line,) = (line for line in run.stderr.splitlines() if line.startswith("Created job with id: ["))
+    return line.removeprefix("Created job with id: [").removesuffix("]")
+
+
+def told(run):
+    return run.stderr.splitlines()
+
+
+def follows(run, schema):
+    jsonschema.validate(run.json, json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8")))
+    return run.json
+
+
+# A job that is done.
+
+
+def test_workers_that_have_only_what_was_staged_make_the_bytes_of_a_run_here(launch, fake, prepare):
+    here = prepare("gs://cliptune-test/m.jsonl", HERE)
+    run = launch()
+    assert run.status == 0, run.stderr
+    assert objects() == objects(HERE)
+    assert run.json == {**here.json, "output": OUT}
+    (job_id,) = fake.jobs
+    assert created(run) == job_id
+    assert f"job {job_id} is DONE" in told(run)
+    console = f"console: https://console.cloud.google.com/dataflow/jobs/us-central1/{job_id}?project=test-project"
+    assert {console, "2 workers"} <= {*told(run)}
+    counted = {each["name"]: each.get("scalar") for each in fake.metrics[job_id]}
+    assert counted["clips_accepted"] == run.json["accepted"]
+    samples = sum(split["audio_samples"] for split in run.json["splits"].values())
+    assert counted["audio_samples"] == samples
+    assert {"cpu_us_decode", "cpu_us_write"} <= counted.keys()
+    # The same command again: the dataset is finished, and nobody is asked to make it.
+    again = launch()
+    assert (again.status, len(fake.jobs), again.json["reused"]) == (0, 1, len(SOME))
+
+
+def test_rejected_rows_are_counted_by_their_reason_and_decide_the_status(launch, fake, run_report):
+    fill_bucket([*SOME[:6], {"id": "gone", "audio_path": "gone.wav", "text": "x"}], only_manifest="b.jsonl")
+    run = launch("--max_rejected_fraction=0.1", manifest="gs://cliptune-test/b.jsonl")
+    assert (run.status, run.json["reasons"]) == (3, {"not_found": 1})
+    (job_id,) = fake.jobs
+    assert {"name": "clips_rejected_not_found", "namespace": "cliptune", "scalar": 1} in fake.metrics[job_id]
+    # From the finished dataset alone: the same line, and the same status where it is asked for.
+    assert (run_report("--gate", "--max_rejected_fraction=0.1").status, run_report().status) == (3, 0)
+    assert run_report().json == run.json
+
+
+def test_what_workers_get_is_pinned_and_needs_no_checkout(launch, fake, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # no setup.py
+    assert launch().status == 0
+    (job,) = fake.jobs.values()
+    packages = [package["name"] for package in job["environment"]["workerPools"][0]["packages"]]
+    assert [name for name in packages if name.endswith(".whl")] == ["cliptune-0.1.0-py3-none-any.whl"]
+    run_json = json.loads(Storage().read_bytes(f"{OUT}/run.json"))
+    described = json.loads(Storage().read_bytes(f"{OUT}/dataset.json"))
+    assert run_json["decoders"] == described["decoders"]
+    assert run_json["decoders"]["numpy"] != environments.OTHER_NUMPY
+
+
+def test_other_decoders_are_refused_before_anything_is_claimed(launch, fake):
+    first = launch()
+    before = objects()
+    assert first.status == 0
+    # A worker that brings its own numpy, as an image may.
+    requirements = Path(fake.folder) / "mine.txt"
+    requirements.write_text("".join(f"{pin}\n" for pin in environments.pins(numpy=environments.OTHER_NUMPY)))
+    run = launch(f"--requirements_file={requirements}", "--requirements_cache=skip", "--overwrite", "--prompt=other")
+    assert run.status == 1
+    assert f"numpy {environments.OTHER_NUMPY}, not {environments.locked('numpy')}" in told(run)[-1]
+    assert objects() == before
+
+
+# A job that is refused, or fails.
+
+
+@pytest.fixture
+def complete(prepare, fake):
+    """A finished dataset in OUT, of other settings, and its bytes."""
+    assert prepare("gs://cliptune-test/m.jsonl", OUT, "--prompt=before").status == 0
+    return objects()
+
+
+def test_a_refused_job_leaves_everything_as_it_was(launch, fake, complete):
+    fake.mode = 403
+    run = launch("--overwrite")
+    assert (run.status, run.stdout) == (1, "")
+    assert "HTTP 403" in told(run)[-1]
+    assert "roles/dataflow.developer" in told(run)[-1]
+    assert "nothing was changed" in told(run)[-1]
+    assert objects() == complete
+
+
+@pytest.mark.parametrize("mode", ["quota", "cancelled", "done"])
+def test_a_job_that_does_nothing_is_no_success_whatever_its_state(launch, fake, complete, mode):
+    """An old report.json lies there, complete with its dataset."""
+    fake.mode = mode
+    run = launch("--overwrite")
+    assert (run.status, run.stdout) == (1, "")
+    assert objects() == complete
+    reason = {"quota": "QUOTA_EXCEEDED: Quota 'CPUS'", "cancelled": "was cancelled", "done": "without finishing"}
+    assert reason[mode] in told(run)[-1]
+    assert "Workflow failed" not in told(run)[-1]
+    # A repetition of the finished request asks nothing of its job, either.
+    fake.mode = mode
+    again = launch("--prompt=before", "--verify")
+    assert (again.status, objects()) == (1, complete)
+
+
+def test_the_first_cause_of_a_failure_is_told_in_one_line(launch, fake):
+    fake.python = str(environments.image() / "bin/python")  # on which nothing was installed
+    run = launch()
+    assert (run.status, run.stdout) == (1, "")
+    assert "ended as FAILED: ModuleNotFoundError: No module named '" in told(run)[-1]
+    assert sum("ModuleNotFoundError" in line for line in told(run)) == 2  # when it came, and at the end
+    assert not any("Traceback" in line for line in told(run))
+    assert objects() == {}
+
+
+def test_a_service_that_is_away_for_a_while_ends_nothing(launch, fake):
+    fake.away = range(4, 8)
+    run = launch()
+    assert run.status == 0, run.stderr
+    assert any("does not answer (HTTP 503)" in line for line in told(run))
+    assert len(fake.jobs) == 1
+
+
+# One request, one job.
+
+
+def test_no_wait_returns_the_job_to_which_the_same_command_attaches(launch, fake):
+    fake.mode = "hang"
+    first = follows(launch("--no_wait"), "stdout-prepare-job")
+    (job,) = fake.jobs.values()
+    assert (first["id"], first["attached"], first["runner"]) == (job["id"], False, "DataflowRunner")
+    again = launch("--no_wait")
+    assert follows(again, "stdout-prepare-job") == {**first, "attached": True, "state": "RUNNING"}
+    assert f"Submitted job: {job['id']} by an earlier command, and RUNNING: attached to it" in told(again)
+    assert len(fake.jobs) == 1
+    assert objects() == {}  # not even claimed
+    assert job["labels"].keys() == {"cliptune_output", "cliptune_request"}
+    assert job["name"] == f"cliptune-{job['labels']['cliptune_output']}-{job['labels']['cliptune_request']}"
+
+
+def test_a_name_of_ones_own_is_kept_and_the_job_found_by_its_labels(launch, fake):
+    fake.mode = "hang"
+    names = ("speech-1a2b3c4d", "speech-5e6f7a8b")  # as Airflow makes them, new at every try
+    ids = [launch("--no_wait", f"--job_name={name}", "--labels=team=speech").json["id"] for name in names]
+    assert (len(fake.jobs), ids[0]) == (1, ids[1])
+    (job,) = fake.jobs.values()
+    assert (job["name"], job["labels"]["team"]) == (names[0], "speech")
+
+
+def test_a_409_attaches_to_the_job_that_was_there_first(launch, fake, monkeypatch):
+    fake.mode = "hang"
+    first = launch("--no_wait").json["id"]
+    fake.hidden = 1  # from the next listing: another command submits at the very moment
+    run = launch("--no_wait")
+    assert (run.json["id"], run.json["attached"], len(fake.jobs)) == (first, True, 1)
+
+
+def test_a_service_that_is_away_when_jobs_are_listed_is_asked_again(launch, fake):
+    fake.mode, fake.away = "hang", range(1, 4)
+    first = launch("--no_wait").json["id"]
+    assert launch("--no_wait").json["id"] == first
+
+
+def test_a_job_of_another_request_into_the_same_output_is_in_the_way(launch, fake):
+    fake.mode = "hang"
+    first = launch("--no_wait").json["id"]
+    run = launch("--no_wait", "--prompt=another")
+    assert (run.status, len(fake.jobs)) == (1, 1)
+    assert f"Dataflow job {first}" in told(run)[-1]
+    assert f"gcloud dataflow jobs cancel {first} --project=test-project --region=us-central1" in told(run)[-1]
+
+
+def test_cancel_ends_the_job_of_the_output_and_reads_no_manifest(launch, fake):
+    fake.mode = "hang"
+    nothing = launch("--cancel")
+    assert (nothing.status, nothing.stdout) == (1, "")
+    first = launch("--no_wait").json["id"]
+    run = launch("--cancel", manifest="gs://cliptune-test/gone.jsonl")
+    assert follows(run, "stdout-prepare-job")["state"] == "CANCELLED"
+    assert fake.jobs[first]["currentState"] == "JOB_STATE_CANCELLED"
+    assert launch("--cancel").status == 1
+
+
+def test_ctrl_c_names_the_job_and_how_to_cancel_it_and_the_next_command_attaches(fake):
+    fake.mode = "hang"
+    words = [sys.executable, "-m", "cliptune", "prepare", "--manifest=gs://cliptune-test/m.jsonl", f"--output={OUT}"]
+    with processes.running([*words, *fake.flags], stderr=-1, stdout=-1, env={**os.environ}) as command:
+        assert command.stderr is not None
+        seen = []
+        for line in command.stderr:
+            seen.append(line.rstrip("\n"))
+            if line.endswith("is RUNNING\n"):
+                break
+        command.send_signal(signal.SIGINT)
+        stdout, stderr = command.communicate(timeout=processes.LIMIT_SECONDS)
+    (job_id,) = fake.jobs
+    assert f"Created job with id: [{job_id}]" in seen
+    assert (command.returncode, stdout) == (1, "")
+    named, stopped = stderr.splitlines()[-2:]
+    assert named.startswith(f"Dataflow job {job_id} goes on.")
+    assert "--cancel" in named
+    assert f"gcloud dataflow jobs cancel {job_id}" in named
+    assert stopped.startswith("cliptune prepare: stopped; the same command goes on from here, or attaches")
+    assert fake.jobs[job_id]["currentState"] == "JOB_STATE_RUNNING"
+
+
+def test_a_template_is_made_of_a_job_that_then_begins_when_it_is_launched(launch, fake):
+    run = launch("--no_wait", "--template_location=gs://cliptune-test/templates/job")
+    assert (follows(run, "stdout-prepare-job")["state"], run.json["id"], fake.jobs) == ("DESCRIBED", "", {})
+    described = json.loads(Storage().read_bytes("gs://cliptune-test/templates/job"))
+    assert (described["name"], described["labels"].keys()) == (
+        run.json["name"],
+        {"cliptune_output", "cliptune_request"},
+    )
+    assert launch("--template_location=gs://cliptune-test/templates/job").status == 2
+    assert objects() == {}
+
+
+# Before anything is sent.
+
+
+@pytest.mark.parametrize("flag", ["--dry_run", "--dry_run=True"])
+def test_a_dry_run_changes_nothing_and_says_what_would_be_done(launch, fake, complete, flag):
+    run = launch(flag, "--overwrite")
+    tree = follows(run, "stdout-prepare-dry-run")
+    assert (run.status, tree["found"], tree["rows"], tree["max_workers"]) == (0, "another", len(SOME), 1)
+    assert launch(flag, "--prompt=before").json["found"] == "finished"
+    assert launch(flag, output="gs://cliptune-test/new").json["found"] == "nothing"
+    assert (objects(), fake.jobs, objects("gs://cliptune-test/tmp")) == (complete, {}, {})
+    assert launch(flag).status == 1  # without --overwrite
+
+
+def test_what_a_job_needs_is_tried_before_anything_is_staged(launch, fake, gcs):
+    run = launch("--temp_location=gs://no-such-bucket/tmp", "--staging_location=gs://nor-this/tmp")
+    assert (run.status, run.stdout, fake.jobs) == (1, "", {})
+    assert [line.partition(":")[0] for line in told(run)[:2]] == ["--temp_location", "--staging_location"]
+    assert told(run)[-1] == (
+        "cliptune prepare: nothing was submitted, for 2 of the things that the job needs are missing"
+    )
+    assert not [seen for seen in gcs.seen if seen.method == "POST" and seen.target.endswith("/b")]  # to make a bucket
+
+
+def test_no_credentials_are_told_at_once(launch, fake, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/account.json")
+    run = launch()
+    assert (run.status, len(told(run)), fake.jobs) == (1, 1, {})
+    assert "no Google credentials" in told(run)[0]
+
+
+def test_defaults_for_workers_are_shown_and_can_be_overridden(launch, fake):
+    fake.mode = "hang"
+    shown = launch("--no_wait")
+    (pool,) = (job["environment"]["workerPools"][0] for job in fake.jobs.values())
+    assert (pool["machineType"], pool["diskSizeGb"], pool["numThreadsPerWorker"]) == ("e2-standard-4", 50, 1)
+    assert pool["autoscalingSettings"]["maxNumWorkers"] == 1
+    assert any(line.startswith("workers: at most 1 × e2-standard-4, 50 GB of disk") for line in told(shown))
+    launch("--cancel")
+    flags = ["--machine_type=n2-highmem-2", "--disk_size_gb=80", "--max_num_workers=7"]
+    assert launch("--no_wait", *flags, "--number_of_worker_harness_threads=3").status == 0
+    pool = [*fake.jobs.values()][-1]["environment"]["workerPools"][0]
+    assert (pool["machineType"], pool["diskSizeGb"], pool["numThreadsPerWorker"]) == ("n2-highmem-2", 80, 3)
+    assert pool["autoscalingSettings"]["maxNumWorkers"] == 7
+
+
+def test_a_job_name_is_short_enough():
+    assert Names("a", "b").job == "cliptune-a-b"
+    assert len(Names("0" * 12, "1" * 12).job) < 64
