@@ -122,6 +122,7 @@ OF_TUNE = {
     "--from_checkpoint": [f"--from_model={MODEL}", "--from_checkpoint=2"],
     "--allow_retired": ["--base_model=gemini-2.5-pro", "--allow_retired"],
     "--location": ["--location=europe-west4"],
+    "--fraction": ["--fraction=1/2"],
     "--api_endpoint": ["--api_endpoint=http://127.0.0.1:9"],
     "--staging_location": ["--staging_location=gs://other/s"],
 }
