@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
-from apache_beam.runners.runner import create_runner
+from apache_beam.runners.portability.job_server import JobServer
+from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from beam_pipeline import faults
 from beam_pipeline.job import Job, Ran
@@ -54,9 +58,47 @@ def threads() -> int:
 def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Submits the pipeline and waits for its end; raises as `runners.Engine` says."""
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    with faults.of_workers():
+    with faults.of_workers(), _without_messages():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
-        result = pipeline.run()
-        result.wait_until_finish()
-        return faults.counted(result)
+        with _its_job_server(pipeline.runner):
+            result = pipeline.run()
+            result.wait_until_finish()
+            return faults.counted(result)
+
+
+@contextmanager
+def _its_job_server(runner: PipelineRunner) -> Iterator[None]:
+    """Ends the job server that a runner has started for itself, at the end of the block.
+
+    Beam would do so at the end of Python, and not manage: the temporary folder of the server is gone by then.
+    """
+    made: list[JobServer] = []
+    if isinstance(runner, PortableRunner):
+        make = runner.default_job_server
+
+        def remembered(options: PipelineOptions) -> JobServer:
+            made.append(make(options))
+            return made[-1]
+
+        runner.default_job_server = remembered
+    try:
+        yield
+    finally:
+        for server in made:
+            server.stop()
+
+
+@contextmanager
+def _without_messages() -> Iterator[None]:
+    """Drops a job server's messages, which Beam logs by no name of its own: the last is in the exception, too."""
+    logger = logging.getLogger()
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(drop)
