@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.portability.job_server import JobServer
@@ -22,6 +24,7 @@ from transforms.errors import UsageError, UserError
 from transforms.listener import Listener
 
 JOB_SERVER_SECONDS = 10.0
+_READS_MESSAGES = "wait_until_finish_read"  # Beam's thread
 
 
 def check(options: PipelineOptions) -> None:
@@ -91,14 +94,23 @@ def _its_job_server(runner: PipelineRunner) -> Iterator[None]:
 
 @contextmanager
 def _without_messages() -> Iterator[None]:
-    """Drops a job server's messages, which Beam logs by no name of its own: the last is in the exception, too."""
-    logger = logging.getLogger()
+    """Drops what Beam prints of a job server besides raising it: its messages, and that it does not answer any more."""
+    logger, hook = logging.getLogger(), threading.excepthook
 
     def drop(record: logging.LogRecord) -> bool:
         return False
 
+    def in_thread(raised: threading.ExceptHookArgs) -> None:
+        if not isinstance(raised.exc_value, grpc.RpcError):
+            hook(raised)
+
     logger.addFilter(drop)
+    threading.excepthook = in_thread
     try:
         yield
     finally:
+        for thread in threading.enumerate():
+            if thread.name == _READS_MESSAGES:
+                thread.join(JOB_SERVER_SECONDS)
+        threading.excepthook = hook
         logger.removeFilter(drop)

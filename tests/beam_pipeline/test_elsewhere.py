@@ -1,6 +1,7 @@
 """What runners elsewhere say when they cannot end a job, and what they start for themselves."""
 
 import logging
+import threading
 
 import grpc
 import pytest
@@ -88,3 +89,17 @@ def test_a_job_servers_messages_are_dropped_and_no_others(caplog):
         logging.getLogger("apache_beam").error("Beam's own")
     logging.error("afterwards")
     assert [record.message for record in caplog.records] == ["Beam's own", "afterwards"]
+
+
+def test_a_thread_of_beams_that_loses_its_job_server_says_nothing(monkeypatch):
+    told = []
+
+    def raising(fault):
+        raise fault
+
+    monkeypatch.setattr(threading, "excepthook", lambda raised: told.append(raised.exc_value))
+    ours = ValueError("our own")
+    with elsewhere._without_messages():
+        for fault in (Gone(), ours):
+            threading.Thread(target=raising, args=[fault], name="wait_until_finish_read").start()
+    assert told == [ours]
