@@ -106,6 +106,8 @@ def flags():
 
 
 BEAMS = {"--runner", "--project", "--region", "--temp_location", "--setup_file", "--port", "--job_endpoint"}
+BEAMS |= {"--environment_type", "--environment_config", "--parallelism", "--flink_master", "--flink_job_server_jar"}
+BEAMS |= {"--requirement", "--service_port", "--flink", "--job"}  # pip's, the worker pool's and the job server's
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
