@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
+from apache_beam.utils import subprocess_server
 
 from beam_pipeline import faults
 from beam_pipeline.job import Job, Ran
@@ -85,6 +86,7 @@ def _its_job_server(runner: PipelineRunner) -> Iterator[None]:
             return made[-1]
 
         runner.default_job_server = remembered
+        logging.getLogger(subprocess_server.__name__).setLevel(logging.ERROR)  # it warns of each server that it ends
     try:
         yield
     finally:
@@ -108,9 +110,11 @@ def _without_messages() -> Iterator[None]:
     threading.excepthook = in_thread
     try:
         yield
-    finally:
+    except grpc.RpcError:  # which the thread that reads messages raises, too, now or in a moment
         for thread in threading.enumerate():
             if thread.name == _READS_MESSAGES:
                 thread.join(JOB_SERVER_SECONDS)
+        raise
+    finally:
         threading.excepthook = hook
         logger.removeFilter(drop)

@@ -99,7 +99,8 @@ def test_a_thread_of_beams_that_loses_its_job_server_says_nothing(monkeypatch):
 
     monkeypatch.setattr(threading, "excepthook", lambda raised: told.append(raised.exc_value))
     ours = ValueError("our own")
-    with elsewhere._without_messages():
+    with pytest.raises(Gone), elsewhere._without_messages():
         for fault in (Gone(), ours):
             threading.Thread(target=raising, args=[fault], name="wait_until_finish_read").start()
+        raise Gone
     assert told == [ours]

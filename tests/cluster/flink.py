@@ -15,7 +15,7 @@ from tests.cluster.machines import Machine
 from tests.cluster.services import Service, until
 
 REST_PORT, JOB_PORT, ARTIFACT_PORT, POOL_PORT = 8081, 8099, 8098, 50000
-SLOTS = 2
+SLOTS = 1  # of a TaskManager, so that the page's command takes all there are: both work
 # What Flink's own scripts add for Java 17.
 _OPENED = (
     *("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util"),
@@ -47,7 +47,6 @@ _SETTINGS: Mapping[str, str | int] = {
     "taskmanager.memory.network.max": "128m",
     "rest.address": machines.HERE,
     "rest.port": REST_PORT,
-    "cluster.evenly-spread-out-slots": "true",
     "classloader.resolve-order": "parent-first",
     "classloader.check-leaked-classloader": "false",
     # Who has died is noticed in seconds.

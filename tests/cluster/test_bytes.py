@@ -34,7 +34,8 @@ def test_a_manifest_spelled_otherwise_is_the_same_one(cluster, folder):
     shards = {path.relative_to(folder / "local") for path in (folder / "local").glob("*/*.jsonl")}
     assert {path for path in shards if same(folder / "local" / path, folder / "spelled" / path)} == shards
     again = commands.run(usual, folder)
-    assert (again.status, again.json["reused"]) == (0, again.json["rows"]), again.stderr
+    assert again.status == 0, again.stderr
+    assert again.json["reused"] >= NUM_ROWS  # and a rejected row that names its source is written anew
     assert_same(folder / "spelled", folder / "local")
 
 

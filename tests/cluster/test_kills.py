@@ -23,7 +23,9 @@ def kill_all(pids):
 
 
 def kill_task_manager(cluster, worker, pythons):
+    """Its slot is missing until it is there again."""
     cluster.task_managers[worker].kill()
+    cluster.task_managers[worker].start()
 
 
 def kill_python(cluster, worker, pythons):
@@ -43,7 +45,7 @@ def kill_pool_and_python(cluster, worker, pythons):
 
 def kill_machine(cluster, worker, pythons):
     kill_pool_and_python(cluster, worker, pythons)
-    cluster.task_managers[worker].kill()
+    kill_task_manager(cluster, worker, pythons)
 
 
 KILLS = [kill_task_manager, kill_python, kill_every_python, kill_pool_and_python, kill_machine]
