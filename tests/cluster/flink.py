@@ -53,8 +53,9 @@ _SETTINGS: Mapping[str, str | int] = {
     "heartbeat.interval": 1000,
     "heartbeat.timeout": 10000,
     "restart-strategy.type": "fixed-delay",
-    "restart-strategy.fixed-delay.attempts": 5,
-    "restart-strategy.fixed-delay.delay": "1 s",
+    # Longer than a pool takes to start again.
+    "restart-strategy.fixed-delay.attempts": 10,
+    "restart-strategy.fixed-delay.delay": "3 s",
 }
 
 
