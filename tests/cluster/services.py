@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 # Of one wait: on a machine with ten others, Java takes minutes to start.
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 600.0
 _POLL_SECONDS = 0.05
 
 T = TypeVar("T")
