@@ -51,7 +51,7 @@ def test_without_a_job_server_and_with_repeated_audio(cluster, folder):
     assert run.json["reasons"]["duplicate_audio"] > NUM_ROWS / 2
     # Beam's server for this command has ended with it, without a word.
     assert set(machines.listening()) == {cluster.job_manager.pid, cluster.job_server.pid}
-    assert run.stderr.count("\n") == local.stderr.count("\n")
+    assert "apache_beam" not in run.stderr
     assert_same(folder / "once", folder / "local-once")
 
 
