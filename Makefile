@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test coverage sweeps test-clients test-dataflow bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test coverage sweeps test-clients test-dataflow test-cluster bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -15,7 +15,7 @@ run: $(READY)
 # there, `make coverage` asks for it.
 COVERAGE ?= $(shell $(PYTHON) -c 'import sys; print("--cov --cov-report=" if sys.version_info >= (3, 12) else "")')
 test: $(READY) lint types
-	$(BIN)/python -m pytest -m "not sweep" --numprocesses=auto --maxprocesses=2 --dist=worksteal $(COVERAGE)
+	$(BIN)/python -m pytest -m "not sweep and not cluster" --numprocesses=auto --maxprocesses=2 --dist=worksteal $(COVERAGE)
 ifneq ($(strip $(COVERAGE)),)
 	@$(BIN)/coverage report --skip-covered --sort=cover | awk '$$NF + 0 < 95 || /^TOTAL/'
 endif
@@ -36,6 +36,10 @@ test-clients: $(READY)
 test-dataflow: $(READY)
 	@$(BIN)/python -m tests.dataflow.environments
 	$(BIN)/python -m pytest tests/dataflow --dataflow --timeout=900 --override-ini=faulthandler_timeout=1200
+
+# A Flink cluster, fetched into .cluster by Maven; its processes are killed while they work: docs/flink.md, CONTRIBUTING.md.
+test-cluster: $(READY)
+	@$(BIN)/python -m tests.cluster
 
 # What prepare costs beside bare library calls and other tools: docs/performance.md. SIZE=small is a part of it, in minutes.
 SIZE ?= full
@@ -113,4 +117,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow .cluster

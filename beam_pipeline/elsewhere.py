@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
-from apache_beam.runners.runner import create_runner
+from apache_beam.runners.portability.job_server import JobServer
+from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.runners.runner import PipelineRunner, create_runner
+from apache_beam.utils import subprocess_server
 
 from beam_pipeline import faults
 from beam_pipeline.job import Job, Ran
@@ -18,6 +25,7 @@ from transforms.errors import UsageError, UserError
 from transforms.listener import Listener
 
 JOB_SERVER_SECONDS = 10.0
+_READS_MESSAGES = "wait_until_finish_read"  # Beam's thread
 
 
 def check(options: PipelineOptions) -> None:
@@ -54,9 +62,59 @@ def threads() -> int:
 def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     """Submits the pipeline and waits for its end; raises as `runners.Engine` says."""
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    with faults.of_workers():
+    with faults.of_workers(), _without_messages():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
-        result = pipeline.run()
-        result.wait_until_finish()
-        return faults.counted(result)
+        with _its_job_server(pipeline.runner):
+            result = pipeline.run()
+            result.wait_until_finish()
+            return faults.counted(result)
+
+
+@contextmanager
+def _its_job_server(runner: PipelineRunner) -> Iterator[None]:
+    """Ends the job server that a runner has started for itself, at the end of the block.
+
+    Beam would do so at the end of Python, and not manage: the temporary folder of the server is gone by then.
+    """
+    made: list[JobServer] = []
+    if isinstance(runner, PortableRunner):
+        make = runner.default_job_server
+
+        def remembered(options: PipelineOptions) -> JobServer:
+            made.append(make(options))
+            return made[-1]
+
+        runner.default_job_server = remembered
+        logging.getLogger(subprocess_server.__name__).setLevel(logging.ERROR)  # it warns of each server that it ends
+    try:
+        yield
+    finally:
+        for server in made:
+            server.stop()
+
+
+@contextmanager
+def _without_messages() -> Iterator[None]:
+    """Drops what Beam prints of a job server besides raising it: its messages, and that it does not answer any more."""
+    logger, hook = logging.getLogger(), threading.excepthook
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    def in_thread(raised: threading.ExceptHookArgs) -> None:
+        if not isinstance(raised.exc_value, grpc.RpcError):
+            hook(raised)
+
+    logger.addFilter(drop)
+    threading.excepthook = in_thread
+    try:
+        yield
+    except grpc.RpcError:  # which the thread that reads messages raises, too, now or in a moment
+        for thread in threading.enumerate():
+            if thread.name == _READS_MESSAGES:
+                thread.join(JOB_SERVER_SECONDS)
+        raise
+    finally:
+        threading.excepthook = hook
+        logger.removeFilter(drop)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import grpc
 from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
@@ -14,6 +15,10 @@ from beam_pipeline.write_shards import CPU, REUSED
 from transforms import errors
 from transforms.errors import StorageError, UserError
 
+_JOB_FAILED = re.compile(r"Pipeline (\S+) failed in state \w+: (.*)", re.DOTALL)  # as Beam's job servers say it
+_GO_ON = "; the same command goes on from there"
+_PYTHON = "Traceback (most recent call last)"
+
 
 @contextmanager
 def of_workers() -> Iterator[None]:
@@ -21,6 +26,7 @@ def of_workers() -> Iterator[None]:
 
     Raises:
       UserError, StorageError: a worker raised it, in this process or elsewhere.
+      UserError: the runner could not end the job, or does not answer any more.
       KeyboardInterrupt: the user pressed Ctrl-C.
       OSError, MemoryError: a worker in this process raised it.
     """
@@ -34,10 +40,25 @@ def of_workers() -> Iterator[None]:
         if isinstance(fault.__context__, OSError | MemoryError):  # what the system refused, in this process
             raise fault.__context__ from None
         # A worker elsewhere sends its exception as the text of a traceback.
-        original = errors.in_traceback(str(fault))
+        original = errors.in_traceback(str(fault)) or _of_runner(str(fault))
         if original is None:
             raise
         raise type(original)(_without_step(str(original))) from None
+    except grpc.RpcError as fault:
+        details = fault.details() if isinstance(fault, grpc.Call) else fault
+        raise UserError(f"the job server does not answer any more: {_one_line(details)}{_GO_ON}") from None
+
+
+def _of_runner(text: str) -> UserError | None:
+    """What a runner says of a job that it could not end; None for a fault of the code that it ran."""
+    found = _JOB_FAILED.fullmatch(text)
+    if found is None or _PYTHON in text:
+        return None
+    return UserError(f"the job {found[1]} failed: {_one_line(found[2])}{_GO_ON}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _without_step(text: str) -> str:

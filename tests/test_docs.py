@@ -110,6 +110,8 @@ BEAMS = {
     *("--sdk_container_image", "--requirements_file", "--extra_package", "--service_account_email", "--job_name"),
     *("--machine_type", "--number_of_worker_harness_threads", "--max_num_workers", "--disk_size_gb", "--labels"),
     *("--dataflow_service_options", "--network", "--subnetwork", "--no_use_public_ips", "--template_location"),
+    *("--environment_type", "--environment_config", "--parallelism", "--flink_master", "--flink_job_server_jar"),
+    *("--requirement", "--service_port", "--flink", "--job"),  # pip's, the worker pool's and the job server's
 }
 
 

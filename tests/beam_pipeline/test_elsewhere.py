@@ -1,0 +1,106 @@
+"""What runners elsewhere say when they cannot end a job, and what they start for themselves."""
+
+import logging
+import threading
+
+import grpc
+import pytest
+from apache_beam.runners.portability.portable_runner import PortableRunner
+
+from beam_pipeline import elsewhere, faults
+from transforms.errors import UserError
+
+
+class Gone(grpc.RpcError, grpc.Call):
+    """What a channel raises whose server has ended; the other methods of a call are not asked for."""
+
+    def details(self):
+        return "Socket\nclosed"
+
+
+Gone.__abstractmethods__ = frozenset()
+JOB = "Pipeline job-1 failed in state FAILED:"
+GO_ON = "the same command goes on from there"
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (RuntimeError(f"{JOB} java.net.X: refused"), "the job job-1 failed: java.net.X: refused"),
+        (RuntimeError(f"{JOB} java.X: x\n\tat a.B.c(B:1)"), "the job job-1 failed: java.X: x at a.B.c(B:1)"),
+        (RuntimeError("Pipeline j failed in state CANCELLED: unknown error"), "the job j failed: unknown error"),
+        (Gone(), "the job server does not answer any more: Socket closed"),
+        (grpc.RpcError("reset"), "the job server does not answer any more: reset"),
+    ],
+)
+def test_what_a_runner_could_not_end_is_one_line(fault, told):
+    with pytest.raises(UserError) as raised, faults.of_workers():
+        raise fault
+    assert str(raised.value) == f"{told}; {GO_ON}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{JOB} java.lang.RuntimeException: Error received from SDK harness for instruction 3: "
+        "Traceback (most recent call last):\n  File x\nZeroDivisionError: division by zero",  # our own fault
+        "something else",
+    ],
+)
+def test_a_fault_of_our_code_there_stays_a_traceback(text):
+    with pytest.raises(RuntimeError) as raised, faults.of_workers():
+        raise RuntimeError(text)
+    assert str(raised.value) == text
+
+
+def test_a_fault_that_a_user_can_mend_goes_before_what_the_runner_says():
+    text = f"{JOB} java.X: Traceback (most recent call last):\n{UserError.__module__}.UserError: mend it\n"
+    with pytest.raises(UserError) as raised, faults.of_workers():
+        raise RuntimeError(text)
+    assert str(raised.value) == "mend it"
+
+
+class Server:
+    """A job server that is stopped once."""
+
+    stopped = 0
+
+    def stop(self):
+        self.stopped += 1
+
+
+@pytest.mark.parametrize("fault", [None, KeyboardInterrupt, RuntimeError])
+def test_a_job_server_that_a_runner_starts_for_itself_ends_with_the_job(monkeypatch, fault):
+    server, runner = Server(), PortableRunner()
+    monkeypatch.setattr(runner, "default_job_server", lambda options: server)
+    try:
+        with elsewhere._its_job_server(runner):
+            assert (runner.default_job_server(None), server.stopped) == (server, 0)
+            if fault:
+                raise fault
+    except (KeyboardInterrupt, RuntimeError) as raised:
+        assert type(raised) is fault
+    assert server.stopped == 1
+
+
+def test_a_job_servers_messages_are_dropped_and_no_others(caplog):
+    with elsewhere._without_messages():
+        logging.error("as Beam logs what a job server says")
+        logging.getLogger("apache_beam").error("Beam's own")
+    logging.error("afterwards")
+    assert [record.message for record in caplog.records] == ["Beam's own", "afterwards"]
+
+
+def test_a_thread_of_beams_that_loses_its_job_server_says_nothing(monkeypatch):
+    told = []
+
+    def raising(fault):
+        raise fault
+
+    monkeypatch.setattr(threading, "excepthook", lambda raised: told.append(raised.exc_value))
+    ours = ValueError("our own")
+    with pytest.raises(Gone), elsewhere._without_messages():
+        for fault in (Gone(), ours):
+            threading.Thread(target=raising, args=[fault], name="wait_until_finish_read").start()
+        raise Gone
+    assert told == [ours]

@@ -1,0 +1,39 @@
+"""`make test-cluster`: fetches Flink and runs the tests of this folder in a network of their own.
+
+python -m tests.cluster [PYTEST'S FLAGS …]
+
+On a machine that lacks something it says what, and skips; in CI, where everything must be there, that is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests.cluster import fetch, page
+
+# Of a test, with its fixtures: the cluster starts, and a job is killed and run again, on a machine that may be busy.
+_LIMIT_SECONDS = 1200
+_FLAGS = ("-m", "cluster", "-q", "-p", "no:cacheprovider")
+_LIMITS = ("-o", f"timeout={_LIMIT_SECONDS}", "-o", f"faulthandler_timeout={_LIMIT_SECONDS + 60}")
+
+
+def main(flags: list[str]) -> int:
+    """The exit status of the tests."""
+    if lacking := fetch.missing():
+        for line in lacking:
+            print(f"make test-cluster needs {line}", file=sys.stderr)
+        return 1 if os.environ.get("CI") else 0
+    try:
+        fetch.fetch()
+    except subprocess.SubprocessError as fault:
+        print(f"make test-cluster: Flink was not fetched: {fault}", file=sys.stderr)
+        return 1
+    words = [sys.executable, "-m", "pytest", "tests/cluster", *_FLAGS, *_LIMITS, *flags]
+    here = {**os.environ, "PYTHONPATH": str(page.ROOT)}  # for the commands and workers, which run in other folders
+    return subprocess.run(fetch.isolated(words), cwd=page.ROOT, env=here, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""A part of the cluster is killed while shards are written: the job, or its rerun, ends with the same bytes."""
+
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+
+from tests.cluster import commands, machines, page
+from tests.cluster.conftest import assert_same, clips_of
+from tests.cluster.services import until
+
+pytestmark = pytest.mark.cluster
+
+COMMAND = page.WITH_A_SERVER
+
+
+def kill_all(pids):
+    """What is killed together has no time to tell each other."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def kill_task_manager(cluster, worker, pythons):
+    """Its slot is missing until it is there again."""
+    cluster.task_managers[worker].kill()
+    cluster.task_managers[worker].start()
+
+
+def kill_python(cluster, worker, pythons):
+    kill_all(pythons[worker])
+
+
+def kill_every_python(cluster, worker, pythons):
+    kill_all(set[int]().union(*pythons.values()))
+
+
+def kill_pool_and_python(cluster, worker, pythons):
+    """As a container dies, and is started again."""
+    cluster.pools[worker].kill()
+    kill_all(pythons[worker])
+    cluster.pools[worker].start()
+
+
+def kill_machine(cluster, worker, pythons):
+    kill_pool_and_python(cluster, worker, pythons)
+    kill_task_manager(cluster, worker, pythons)
+
+
+KILLS = [kill_task_manager, kill_python, kill_every_python, kill_pool_and_python, kill_machine]
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_the_job_goes_on_to_the_same_bytes(cluster, folder, kill):
+    before, output = cluster.pythons(), kill.__name__
+    with commands.running(commands.prepare_words(COMMAND, output), folder, output) as command:
+        until(command.is_under_way, "no shard is written")
+        pythons = {worker: now - before[worker] for worker, now in cluster.pythons().items()}
+        assert [len(now) for now in pythons.values()] == [1, 1]
+        kill(cluster, next(iter(pythons)), pythons)
+        assert not (folder / output / "dataset.json").exists()  # it was killed in time
+        run = command.ended()
+    assert (run.status, run.json["reused"]) == (0, 0), run.stderr
+    assert_same(folder / output, folder / "local")
+    assert cluster.failures(cluster.last_job())  # which Flink has noticed
+
+
+def test_pools_alone_are_not_missed_while_their_workers_live(cluster, folder):
+    with commands.running(commands.prepare_words(COMMAND, "pools"), folder, "pools") as command:
+        until(command.is_under_way, "no shard is written")
+        for pool in cluster.pools.values():
+            pool.kill()
+        run = command.ended()
+    assert run.status == 0, run.stderr
+    assert_same(folder / "pools", folder / "local")
+
+
+def test_without_the_job_manager_the_same_command_goes_on_from_there(cluster, folder):
+    words = commands.prepare_words(COMMAND, "manager")
+    with commands.running(words, folder, "manager") as command:
+        until(command.is_under_way, "no shard is written")
+        cluster.job_manager.kill()
+        run = command.ended()
+    assert_one_line(run)
+    assert "the same command goes on from there" in run.stderr
+    cluster.start()
+    # What a TaskManager had begun, it may have ended.
+    reused = clips_of(command.committed())
+    again = commands.run(words, folder)
+    assert (again.status, again.json["reused"]) == (0, reused), again.stderr
+    assert_same(folder / "manager", folder / "local")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_the_job_of_a_command_that_is_stopped_ends_by_itself(cluster, folder, sent):
+    output = sent.name
+    words = commands.prepare_words(COMMAND, output)
+    with commands.running(words, folder, output) as command:
+        until(command.is_under_way, "no shard is written")
+        command.process.send_signal(sent)
+        run = command.ended()
+    assert run.status == (1 if sent == signal.SIGINT else -sent)
+    if sent == signal.SIGINT:
+        assert_one_line(run)
+        assert "PortableRunner may still be running its job" in run.stderr
+    cluster.wait_for(cluster.last_job(), "FINISHED")
+    assert_same(folder / output, folder / "local")
+    again = commands.run(words, folder)
+    assert (again.status, again.json["reused"]) == (0, again.json["rows"]), again.stderr
+    assert_same(folder / output, folder / "local")
+
+
+def test_ctrl_c_ends_the_job_server_of_the_command_alone(cluster, folder):
+    words = commands.prepare_words(page.WITHOUT_A_SERVER, "alone")
+    with commands.running(words, folder, "alone") as command:
+        until(command.is_under_way, "no shard is written")
+        command.process.send_signal(signal.SIGINT)
+        run = command.ended()
+    assert_one_line(run)
+    assert "FlinkRunner may still be running its job" in run.stderr
+    assert set(machines.listening()) == {cluster.job_manager.pid, cluster.job_server.pid}
+    cluster.wait_for(cluster.last_job(), "FINISHED")
+    assert_same(folder / "alone", folder / "local")
+
+
+def assert_one_line(run):
+    """One line for people, and nothing on stdout."""
+    assert (run.stdout, run.stderr.count("\n")) == ("", 1), run.stderr
+    assert run.stderr.startswith("cliptune prepare: ")
