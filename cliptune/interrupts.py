@@ -37,12 +37,18 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
     due, telling = [message], threading.Lock()
 
     def tell() -> None:
-        # Another thread may be printing it just now; a second Ctrl-C finds this one at it.
+        # A third Ctrl-C would end the process in the middle of the words; only the main thread can keep it from that.
+        is_ours = signal.getsignal(signal.SIGINT) is end and threading.current_thread() is threading.main_thread()
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Another thread may be printing it just now.
         if telling.acquire(timeout=_PRINTING_SECONDS):
             while due:  # once only
                 console.show_cursor()  # a progress bar hides the cursor
                 console.say(due.pop())
             telling.release()
+        if is_ours:
+            signal.signal(signal.SIGINT, end)
 
     def end(*_: object) -> None:
         tell()

@@ -221,6 +221,31 @@ def test_ctrl_c_that_an_import_swallows_ends_the_command_all_the_same(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "cliptune check: stopped\n")
 
 
+IMPATIENT = """
+import os, signal
+from cliptune import interrupts
+from cliptune.console import Console
+
+class Often(Console):
+    def say(self, line):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        super().say(line)
+
+with interrupts.ends_within(60, Often(), "stopped", 7):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        WHAT
+"""
+
+
+@pytest.mark.parametrize(("then", "status"), [("pass", 0), ("os.kill(os.getpid(), signal.SIGINT)", 7)])
+def test_ctrl_c_again_and_again_loses_none_of_the_words(then, status):
+    done = processes.run([sys.executable, "-c", IMPATIENT.replace("WHAT", then)])
+    assert (done.returncode, done.stderr) == (status, "stopped\n")
+
+
 @pytest.mark.parametrize("module", ["cliptune", "beam_pipeline"])
 def test_ctrl_c_when_all_is_done_ends_without_a_word(module, tmp_path):
     code = f"""if True:
