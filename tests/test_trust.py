@@ -20,6 +20,7 @@ PROMISES = {
     "Nothing else is read",
     "No input takes all memory or time",
     "Damaged state is one line",
+    "A job elsewhere is one job, and a refused one has changed nothing",
     "A stranger's text stays text",
     "A process ends with one line and the right status",
     "The emulator answers this machine only",
