@@ -113,5 +113,7 @@ def _code() -> Iterator[tuple[str, bytes]]:
 
 def _information(installed: metadata.Distribution, folder: str) -> Iterator[tuple[str, bytes]]:
     yield f"{folder}/WHEEL", _WHEEL.encode()
-    for name in ("METADATA", "entry_points.txt"):
-        yield f"{folder}/{name}", (installed.read_text(name) or "").encode()
+    # A checkout that is installed has an egg-info beside its packages, in which METADATA is PKG-INFO.
+    about = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""
+    yield f"{folder}/METADATA", about.encode()
+    yield f"{folder}/entry_points.txt", (installed.read_text("entry_points.txt") or "").encode()

@@ -75,5 +75,6 @@ def test_the_same_command_again_reads_every_file_once_and_writes_none(
     requests.clear()
     assert prepare(f"{bucket}/m.jsonl", f"{bucket}/out").json["reused"] == 5
     # The manifest twice, its identity before, between and after; the report once more, and three times what the dataset
-    # was made from; each recording is asked for; whether a killed command has left something of its joining.
-    assert +requests == Counter(read=files + 6, metadata=10, list=1)
+    # was made from; which version of dataset.json there is; each recording is asked for; whether a killed command has
+    # left something of its joining.
+    assert +requests == Counter(read=files + 6, metadata=11, list=1)

@@ -48,7 +48,7 @@ def test_the_readme_can_be_followed_without_an_account(run, checkout):
     commands = commands_of(README, "Tune, first without an account")
     told = {command: typed(run, command) for command in commands}
     assert [command.split()[1] for command in commands] == [
-        *("prepare", "check", "tune", "watch", "jobs", "predict", "predict", "evaluate", "predict"),
+        *("prepare", "check", "tune", "watch", "jobs", "predict", "predict", "evaluate", "curve", "predict"),
     ]
     results = list(told.values())
     assert len(results[1]["estimates"]) == 30
@@ -57,7 +57,8 @@ def test_the_readme_can_be_followed_without_an_account(run, checkout):
     assert results[5]["predictions"] > 0
     assert results[6]["model"] == "gemini-3.1-flash-lite"
     assert list(results[7]["systems"]) == ["tuned", "base"]
-    assert len(results[8]["answers"]) == 1
+    assert [point["size"] for point in results[8]["points"]] == ["1/8", "1/4", "1/2", "1"]
+    assert len(results[9]["answers"]) == 1
 
 
 def test_the_readme_can_be_followed_against_the_cloud(run, checkout, bucket):
