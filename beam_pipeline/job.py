@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from transforms.dataset.merging import Made
+from transforms.dataset.merging import Made, MergeRecords
 from transforms.dataset.output import Claim, Output
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.seen import Seen
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
+from transforms.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Job:
       made: what `manifests.json` is to say; None for a dataset without one.
       seen: the rows that the plan counts, to be compared with those that workers read.
       again: in a merge, sources of the rejected rows to be tried again; None for no merge.
+      merge: what a merge writes before the output is claimed; None once it has, and for no merge.
       overwrite: whether the output may replace a dataset of other rows or settings.
       decoders: builds of the launcher's decoders, if those of the workers may be others: they must be the same.
       takes_output: whether the pipeline claims the output itself, once it runs.
@@ -60,6 +62,7 @@ class Job:
     made: Made | None = None
     seen: Seen = field(default_factory=Seen)
     again: frozenset[str] | None = None
+    merge: MergeRecords | None = None
     overwrite: bool = False
     decoders: Mapping[str, str] = field(default_factory=dict)
     takes_output: bool = False
@@ -69,7 +72,16 @@ class Job:
         if claimed is None:
             return self
         output = self.output.claimed(claimed.claim, claimed.audio_there)
-        return replace(self, output=output, committed=claimed.committed, again=None)
+        return replace(self, output=output, committed=claimed.committed, again=None, merge=None)
+
+    def is_merged(self) -> bool:
+        """Whether the output knows the rows of this merge; True for no merge."""
+        return self.merge is None or self.merge.are_there(self.output.folder, self.output.storage)
+
+    def manifest_storage(self) -> Storage:
+        """What reads the manifests, and the rows of a merge before it is written."""
+        storage = self.output.storage
+        return storage if self.merge is None else self.merge.ahead(self.output.folder, storage)
 
     def elsewhere(self, decoders: Mapping[str, str]) -> Job:
         """The same job for workers that are not of this process: it changes nothing before one of them begins."""

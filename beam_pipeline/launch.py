@@ -57,7 +57,8 @@ class PrepareDryRun:
 
     Attributes:
       output: as the request names it.
-      found: what is there: "nothing", "begun" by the same command, "finished", or "another" dataset to be replaced.
+      found: what is there: "nothing", "begun" by the same command, "finished", "another" dataset to be replaced, or one
+        that is "unmerged": it lacks rows of this merge, or has rejected some that are tried again.
       rows: manifest rows.
       shards: files of each split; "rejected" has sidecars only.
       runner: name of Beam's runner.
@@ -112,8 +113,10 @@ def _found(job: Job) -> str:
         if not job.output.storage.exists(run):
             return "nothing"
         mine = output.run_file(job.plan, job.output.settings)
-        return "begun" if job.output.storage.read_record(run) == mine else "another"
-    return "finished"
+        if job.output.storage.read_record(run) == mine:
+            return "begun"
+        return "another" if job.again is None else "unmerged"
+    return "unmerged" if job.again or not job.is_merged() else "finished"
 
 
 def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | LaunchedJob:
