@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+import orjson
 
 from transforms.dataset.merging import Made, MergeRecords
-from transforms.dataset.output import Claim, Output
+from transforms.dataset.output import Claim, Output, run_file
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.seen import Seen
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
 from transforms.storage import Storage
+
+PREFIX = "cliptune"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,36 @@ class Job:
     def on_this_machine(self, progress_path: str, spool: str) -> Job:
         """The same job, noting its progress in a local file and keeping rows in a local folder."""
         return replace(self, progress_path=progress_path, spool=spool)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a job is found by: where it writes, and what it was asked for.
+
+    Attributes:
+      output: digest of the output folder; two jobs with it must not run at a time.
+      request: digest of what decides the job's result, too.
+    """
+
+    output: str
+    request: str
+
+    @staticmethod
+    def of(job: Job) -> Names:
+        """Those of a job."""
+        asked = [sorted(job.again or ()), job.output.verify, job.again is not None]
+        content = run_file(job.plan, job.output.settings) + job.plan.sources_digest.encode() + orjson.dumps(asked)
+        return Names(output_digest(job.output.folder), sha256(content).hexdigest()[:12])
+
+    @property
+    def job(self) -> str:
+        """The job's name, on every service. Dataflow refuses a second active job of one name."""
+        return f"{PREFIX}-{self.output}-{self.request}"
+
+
+def output_digest(folder: str) -> str:
+    """What names an output folder in labels."""
+    return sha256(folder.rstrip("/").encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

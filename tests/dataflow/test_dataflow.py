@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from beam_pipeline.dataflow import Names
+from beam_pipeline.job import Names
 from cliptune.main import main
 from tests import processes
 from tests.beam_pipeline.conftest import SOME
