@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import orjson
 
+from transforms.dataset import merging
 from transforms.dataset.merging import Made, MergeRecords
 from transforms.dataset.output import Claim, Output, run_file
 from transforms.dataset.plan import Plan, ShardKey
@@ -80,8 +81,11 @@ class Job:
         return replace(self, output=output, committed=claimed.committed, again=None, merge=None)
 
     def is_merged(self) -> bool:
-        """Whether the output knows the rows of this merge; True for no merge."""
-        return self.merge is None or self.merge.are_there(self.output.folder, self.output.storage)
+        """Whether the output, if it is finished, has nothing left of this merge to do; True for no merge."""
+        folder, storage = self.output.folder, self.output.storage
+        if self.merge is not None and not self.merge.are_there(folder, storage):
+            return False
+        return not self.again or not merging.are_rejected(folder, storage, self.again)
 
     def manifest_storage(self) -> Storage:
         """What reads the manifests, and the rows of a merge before it is written."""

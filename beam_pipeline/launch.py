@@ -125,7 +125,7 @@ def _found(job: Job) -> str:
         if job.output.storage.read_record(run) == mine:
             return "begun"
         return "another" if job.again is None else "unmerged"
-    return "unmerged" if job.again or not job.is_merged() else "finished"
+    return "finished" if job.is_merged() else "unmerged"
 
 
 def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | LaunchedJob:

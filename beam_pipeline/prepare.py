@@ -174,7 +174,7 @@ def finished_before(job: Job, request: PrepareRequest, listener: Listener) -> Re
     if request.verify:
         return None
     recorded = job.made is not None and job.made.is_recorded(job.output.folder, job.output.storage)
-    if not recorded or job.again or not job.is_merged():  # what is to be tried again is not finished
+    if not recorded or not job.is_merged():
         return None
     outlives = runners.find(request.runner).outlives
     report = (_finished_elsewhere if outlives else _finished_here)(job, listener)

@@ -166,20 +166,28 @@ def test_a_dry_run_of_a_merge_changes_nothing(finished, mended, merge, runner):
     assert (found["found"], found["rows"]) == ("unmerged", len(SOME) + 2)
     assert contents(finished / "out") == mended
     assert merge(*runner).json["accepted"] == len(SOME) + 2
-    assert merge("--dry_run", *runner).json["found"] == "unmerged"  # a row that is given as rejected is tried again
+    assert merge("--dry_run", *runner).json["found"] == "finished"
     (finished / "out/dataset.json").unlink()
     assert merge("--dry_run", *runner).json["found"] == "begun"
 
 
 @pytest.mark.parametrize("runner", [[], [ELSEWHERE]])
-def test_rows_that_are_merged_already_are_found_to_be(finished, mended, merge, runner):
-    write_manifest(finished / "mended.jsonl", [{**SOME[1], "id": "added"}])
-    assert merge("--dry_run", *runner).json["found"] == "unmerged"
-    assert merge(*runner).json["accepted"] == len(SOME) + 1
+def test_a_merge_that_is_done_needs_no_pipeline(finished, mended, merge, runner, monkeypatch):
+    report = merge(*runner).json
     after = contents(finished / "out")
-    assert merge("--dry_run", *runner).json["found"] == "finished"
-    assert merge(*runner).json["accepted"] == len(SOME) + 1
+    monkeypatch.setattr("beam_pipeline.prepare._run_pipeline", None)
+    assert merge(*runner).json == {**report, "reused": len(SOME) + 2}
     assert contents(finished / "out") == after
+
+
+def test_a_row_that_is_still_rejected_is_tried_again(finished, mended, merge):
+    """What it lacked may be there now, though the row is as it was."""
+    letters = (finished / "out/rejected.jsonl").read_text()
+    (finished / "mended.jsonl").write_text(letters)
+    for _ in range(2):
+        assert merge("--dry_run").json["found"] == "unmerged"
+        assert merge().json["rejected"] == 1
+    assert contents(finished / "out") == mended
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,15 @@ import orjson
 
 from transforms import reasons, records
 from transforms.clip import Clip, Outcome
-from transforms.dataset.output import ADDED_FILE, FORMAT_VERSION, MANIFESTS_FILE, MENDED_FILE, RUN_FILE, Output
+from transforms.dataset.output import (
+    ADDED_FILE,
+    FORMAT_VERSION,
+    MANIFESTS_FILE,
+    MENDED_FILE,
+    REJECTED_FILE,
+    RUN_FILE,
+    Output,
+)
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import UserError
@@ -386,6 +394,15 @@ def forget(output: Output, keys: Iterable[ShardKey], sources: frozenset[str]) ->
         for key, is_stale in zip(keys, executor.map(stale, keys), strict=True):
             if is_stale:
                 output.storage.delete(output.sidecar_uri(key))
+
+
+def are_rejected(folder: str, storage: Storage, sources: frozenset[str]) -> bool:
+    """Whether a finished dataset has rejected some of these rows, by its `rejected.jsonl`."""
+    try:
+        letters = dead_letters.lines(uris.join(folder, REJECTED_FILE), storage, ("reject_source", str))
+    except UserError:
+        return True
+    return any(letter["reject_source"] in sources for letter in letters)
 
 
 def _is_tried_again(outcome: Outcome, sources: frozenset[str]) -> bool:
