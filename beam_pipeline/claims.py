@@ -11,12 +11,15 @@ from transforms.storage import uris
 def take(job: Job) -> Claimed:
     """Claims the job's output, and notes there what the dataset is made from.
 
-    A second call, as after a worker was lost, finds its own claim and goes on with what is there.
+    A second call, as after a worker was lost, finds its own claim and goes on with what is there. The rows of a merge
+    come first: one that is killed in between is gone on with by the next.
 
     Raises:
       UserError: the folder holds another dataset, or no dataset at all.
       OvertakenError: other runs keep taking the folder over.
     """
+    if job.merge is not None:
+        job.merge.write(job.output.folder, job.output.storage)
     claim = output.claim(job.output, job.plan, job.overwrite, merge=job.again is not None)
     place = job.output.claimed(claim)
     _record(job, place, claim.resumed)

@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import apache_beam as beam
-import orjson
 from apache_beam.options.pipeline_options import (
     DebugOptions,
     GoogleCloudOptions,
@@ -26,11 +24,10 @@ from google.api_core import exceptions as api
 
 from beam_pipeline import elsewhere, packages
 from beam_pipeline.dataflow_service import Counts, RemoteJob, Service, one_line, refusal, require_credentials
-from beam_pipeline.job import Job, Ran
+from beam_pipeline.job import PREFIX, Job, Names, Ran, output_digest
 from beam_pipeline.pipeline import build
 from beam_pipeline.write_shards import CPU, NAMESPACE, REUSED
 from transforms import temporary
-from transforms.dataset.output import run_file
 from transforms.dataset.shard import ACCEPTED, REJECTED_FOR, SAMPLES
 from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import Listener
@@ -38,7 +35,6 @@ from transforms.storage import uris
 
 # A job's page has it beside its name.
 OUTPUT_LABEL, REQUEST_LABEL = "cliptune_output", "cliptune_request"
-_PREFIX = "cliptune"
 _JOB_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
 _BUCKET = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9](/.*)?")
@@ -49,36 +45,6 @@ PATIENCE_SECONDS, EXPLANATION_SECONDS = 900.0, 50.0
 # Four processes with 1.5 GiB each, and as much to spare. A machine takes a minute to come: with fewer shards for each
 # of its processors it would come too late, or be idle at the end (docs/dataflow.md).
 MACHINE_TYPE, VCPUS, DISK_GB, MAX_WORKERS, SHARDS_PER_VCPU = "e2-standard-4", 4, 50, 100, 32
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What a job is found by: where it writes, and what it was asked for.
-
-    Attributes:
-      output: digest of the output folder; two jobs with it must not run at a time.
-      request: digest of what decides the job's result, too.
-    """
-
-    output: str
-    request: str
-
-    @staticmethod
-    def of(job: Job) -> Names:
-        """Those of a job."""
-        asked = [sorted(job.again or ()), job.output.verify, job.again is not None]
-        content = run_file(job.plan, job.output.settings) + job.plan.sources_digest.encode() + orjson.dumps(asked)
-        return Names(output_digest(job.output.folder), sha256(content).hexdigest()[:12])
-
-    @property
-    def job(self) -> str:
-        """The job's name: Dataflow refuses a second active job of one name."""
-        return f"{_PREFIX}-{self.output}-{self.request}"
-
-
-def output_digest(folder: str) -> str:
-    """What names an output folder in labels."""
-    return sha256(folder.rstrip("/").encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +177,7 @@ def running(service: Service, names: Names) -> RemoteJob | None:
     Raises:
       UserError: a job of another request writes into the same output.
     """
-    for job in service.labelled(OUTPUT_LABEL, names.output, f"{_PREFIX}-{names.output}-"):
+    for job in service.labelled(OUTPUT_LABEL, names.output, f"{PREFIX}-{names.output}-"):
         if job.labels.get(REQUEST_LABEL) == names.request:
             return job
         raise UserError(
@@ -224,7 +190,7 @@ def running(service: Service, names: Names) -> RemoteJob | None:
 def running_into(service: Service, folder: str) -> list[RemoteJob]:
     """The jobs, whatever they were asked for, that write into an output folder."""
     digest = output_digest(folder)
-    return service.labelled(OUTPUT_LABEL, digest, f"{_PREFIX}-{digest}-")
+    return service.labelled(OUTPUT_LABEL, digest, f"{PREFIX}-{digest}-")
 
 
 def _attached(job: RemoteJob, service: Service, listener: Listener) -> Submitted:
@@ -266,7 +232,7 @@ def _prepare(options: PipelineOptions, names: Names, job: Job, folder: Path, lis
     cloud, worker, debug = (options.view_as(kind) for kind in (GoogleCloudOptions, WorkerOptions, DebugOptions))
     cloud.job_name = cloud.job_name or names.job
     ours = [f"{OUTPUT_LABEL}={names.output}", f"{REQUEST_LABEL}={names.request}"]
-    cloud.labels = [*(label for label in cloud.labels or () if not label.startswith(f"{_PREFIX}_")), *ours]
+    cloud.labels = [*(label for label in cloud.labels or () if not label.startswith(f"{PREFIX}_")), *ours]
     packages.stage(options, folder)
     worker.machine_type = worker.machine_type or MACHINE_TYPE
     worker.disk_size_gb = worker.disk_size_gb or DISK_GB

@@ -11,15 +11,22 @@ from contextlib import contextmanager
 
 import apache_beam as beam
 import grpc
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+)
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES, FlinkRunner
 from apache_beam.runners.portability.job_server import JobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
 from apache_beam.utils import subprocess_server
 
 from beam_pipeline import faults
-from beam_pipeline.job import Job, Ran
+from beam_pipeline.job import Job, Names, Ran
 from beam_pipeline.pipeline import build
 from transforms.errors import UsageError, UserError
 from transforms.listener import Listener
@@ -65,10 +72,39 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     with faults.of_workers(), _without_messages():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
+        name = named(job, pipeline.options)
         with _its_job_server(pipeline.runner):
             result = pipeline.run()
-            result.wait_until_finish()
+            try:
+                result.wait_until_finish()
+            except KeyboardInterrupt:
+                if isinstance(pipeline.runner, PortableRunner):
+                    listener.say(left(name, options))
+                raise
             return faults.counted(result)
+
+
+def named(job: Job, options: PipelineOptions) -> str:
+    """Gives the job its name, unless a flag does; returns it. Beam's name for the flag tells of Dataflow alone."""
+    cloud = options.view_as(GoogleCloudOptions)
+    cloud.job_name = cloud.job_name or Names.of(job).job
+    return str(cloud.job_name)
+
+
+def left(name: str, options: PipelineOptions) -> str:
+    """What is said of a job that is left to itself: where it is, and how it is ended."""
+    endpoint, master = options.view_as(PortableOptions).job_endpoint, options.view_as(FlinkRunnerOptions).flink_master
+    if not endpoint and master in MAGIC_HOST_NAMES:
+        return f"job {name} ends with its job server, which was this command's own"
+    if endpoint:
+        where, page = f"has gone through the job server at {endpoint}", "http://JOBMANAGER:8081"
+    else:
+        page = FlinkRunner.add_http_scheme(master).rstrip("/")
+        where = f"is at {page}"
+    return (
+        f"job {name} goes on; it {where}. On Flink, {page}/jobs/overview has its JOB_ID beside this name, and this ends"
+        f" it: curl -X PATCH {page}/jobs/JOB_ID"
+    )
 
 
 @contextmanager

@@ -21,7 +21,10 @@ from transforms.storage import Storage, uris
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is read: the manifests, how, where relative names start, their places, and the settings they are for."""
+    """What is read: the manifests, how, where relative names start, their places, and the settings they are for.
+
+    A merge has not been written yet: `storage` reads its rows all the same.
+    """
 
     manifests: list[locate.Manifest]
     rows: ManifestSettings
@@ -29,7 +32,9 @@ class Inputs:
     places: Places
     settings: Settings
     seen: Seen
+    storage: Storage
     merge: merging.Merge | None = None
+    records: merging.MergeRecords | None = None
 
 
 def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
@@ -40,7 +45,8 @@ def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> 
     _refuse_own_output(manifests, folder, request.output)
     places = Places.of(manifests, request.audio_root, base)
     seen = Seen.of(manifests, storage)
-    return Inputs(manifests, _surveyed(manifests, rows, seen, storage), base, places, settings, seen)
+    rows = _surveyed(manifests, rows, seen, storage)
+    return Inputs(manifests, rows, base, places, settings, seen, storage)
 
 
 def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
@@ -67,13 +73,14 @@ def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) ->
         merging.check_unchanged(made, plan, request.output)
         added = merging.added(folder, storage)
         merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)
-    replace(merge, guard=guard).write(folder, storage)
-    manifests = allowed.confined(merge.manifests(folder, storage), merge.rows, base_then)
+    records = merge.records(guard)
+    ahead = records.ahead(folder, storage)
+    manifests = allowed.confined(merge.manifests(folder, ahead), merge.rows, base_then)
     rows = replace(merge.rows, mended=uris.join(folder, output.MENDED_FILE))
-    now = Seen.of(manifests, storage)
+    now = Seen.of(manifests, ahead)
     seen.check(as_made, storage)  # after that look, so what is read from here on is what was compared
-    rows = _surveyed(manifests, rows, now, storage)
-    return Inputs(manifests, rows, base_then, places, settings, now, merge)
+    rows = _surveyed(manifests, rows, now, ahead)
+    return Inputs(manifests, rows, base_then, places, settings, now, ahead, merge, records)
 
 
 def _surveyed(

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
-from transforms.dataset.merging import Made
-from transforms.dataset.output import Claim, Output
+import orjson
+
+from transforms.dataset import merging
+from transforms.dataset.merging import Made, MergeRecords
+from transforms.dataset.output import Claim, Output, run_file
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.seen import Seen
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
+from transforms.storage import Storage
+
+PREFIX = "cliptune"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Job:
       made: what `manifests.json` is to say; None for a dataset without one.
       seen: the rows that the plan counts, to be compared with those that workers read.
       again: in a merge, sources of the rejected rows to be tried again; None for no merge.
+      merge: what a merge writes before the output is claimed; None once it has, and for no merge.
       overwrite: whether the output may replace a dataset of other rows or settings.
       decoders: builds of the launcher's decoders, if those of the workers may be others: they must be the same.
       takes_output: whether the pipeline claims the output itself, once it runs.
@@ -60,6 +68,7 @@ class Job:
     made: Made | None = None
     seen: Seen = field(default_factory=Seen)
     again: frozenset[str] | None = None
+    merge: MergeRecords | None = None
     overwrite: bool = False
     decoders: Mapping[str, str] = field(default_factory=dict)
     takes_output: bool = False
@@ -69,7 +78,19 @@ class Job:
         if claimed is None:
             return self
         output = self.output.claimed(claimed.claim, claimed.audio_there)
-        return replace(self, output=output, committed=claimed.committed, again=None)
+        return replace(self, output=output, committed=claimed.committed, again=None, merge=None)
+
+    def is_merged(self) -> bool:
+        """Whether the output, if it is finished, has nothing left of this merge to do; True for no merge."""
+        folder, storage = self.output.folder, self.output.storage
+        if self.merge is not None and not self.merge.are_there(folder, storage):
+            return False
+        return not self.again or not merging.are_rejected(folder, storage, self.again)
+
+    def manifest_storage(self) -> Storage:
+        """What reads the manifests, and the rows of a merge before it is written."""
+        storage = self.output.storage
+        return storage if self.merge is None else self.merge.ahead(self.output.folder, storage)
 
     def elsewhere(self, decoders: Mapping[str, str]) -> Job:
         """The same job for workers that are not of this process: it changes nothing before one of them begins."""
@@ -78,6 +99,36 @@ class Job:
     def on_this_machine(self, progress_path: str, spool: str) -> Job:
         """The same job, noting its progress in a local file and keeping rows in a local folder."""
         return replace(self, progress_path=progress_path, spool=spool)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a job is found by: where it writes, and what it was asked for.
+
+    Attributes:
+      output: digest of the output folder; two jobs with it must not run at a time.
+      request: digest of what decides the job's result, too.
+    """
+
+    output: str
+    request: str
+
+    @staticmethod
+    def of(job: Job) -> Names:
+        """Those of a job."""
+        asked = [sorted(job.again or ()), job.output.verify, job.again is not None]
+        content = run_file(job.plan, job.output.settings) + job.plan.sources_digest.encode() + orjson.dumps(asked)
+        return Names(output_digest(job.output.folder), sha256(content).hexdigest()[:12])
+
+    @property
+    def job(self) -> str:
+        """The job's name, on every service. Dataflow refuses a second active job of one name."""
+        return f"{PREFIX}-{self.output}-{self.request}"
+
+
+def output_digest(folder: str) -> str:
+    """What names an output folder in labels."""
+    return sha256(folder.rstrip("/").encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from transforms.report import finished
 from transforms.storage import uris
 
 if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     from beam_pipeline.dataflow_service import RemoteJob, Service
 
 FORMAT_VERSION = 1
@@ -57,11 +59,12 @@ class PrepareDryRun:
 
     Attributes:
       output: as the request names it.
-      found: what is there: "nothing", "begun" by the same command, "finished", or "another" dataset to be replaced.
+      found: what is there: "nothing", "begun" by the same command, "finished", "another" dataset to be replaced, or one
+        that is "unmerged": it lacks rows of this merge, or has rejected some that are tried again.
       rows: manifest rows.
       shards: files of each split; "rejected" has sidecars only.
       runner: name of Beam's runner.
-      job: name that the job would have on Dataflow; "" elsewhere.
+      job: name that the job would have on Dataflow or behind a job server; "" on this machine.
       attaches_to: id of the job of the same request that is running there; "" for none.
       max_workers: machines that the job may have on Dataflow; 0 elsewhere.
       format_version: version of these fields.
@@ -94,13 +97,20 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     name = request.runner or runners.DEFAULT
     found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)
     if runners.find(request.runner).shares_disk:
-        return found
+        has_name = request.runner in runners.RUNNERS and runners.find(request.runner).outlives
+        return replace(found, job=_name(ready, options) if has_name else "")
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
     return PrepareDryRun(
         **{**asdict(found), "job": tried.name, "attaches_to": tried.attaches_to, "max_workers": tried.max_workers}
     )
+
+
+def _name(job: Job, options: PipelineOptions) -> str:
+    from beam_pipeline import elsewhere  # noqa: PLC0415 -- imports Beam
+
+    return elsewhere.named(job, options)
 
 
 def _found(job: Job) -> str:
@@ -112,8 +122,10 @@ def _found(job: Job) -> str:
         if not job.output.storage.exists(run):
             return "nothing"
         mine = output.run_file(job.plan, job.output.settings)
-        return "begun" if job.output.storage.read_record(run) == mine else "another"
-    return "finished"
+        if job.output.storage.read_record(run) == mine:
+            return "begun"
+        return "another" if job.again is None else "unmerged"
+    return "finished" if job.is_merged() else "unmerged"
 
 
 def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | LaunchedJob:

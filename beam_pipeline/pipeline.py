@@ -50,8 +50,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> PCollection:
     # Several manifests are spread over the workers.
     manifests = pipeline | "Manifests" >> beam.Create(job.manifests, reshuffle=len(job.manifests) > 1)
     places = job.output.places
-    rows = manifests | ReadManifests(job.manifest_settings, job.output.storage, job.seen, places)
+    rows = manifests | ReadManifests(job.manifest_settings, job.manifest_storage(), job.seen, places)
     claimed = [AsSingleton(rows | TakeOutput(job))] if job.takes_output else []
+    job = replace(job, merge=None)  # steps are sent one by one, and those behind need no copy of its rows
     keyed = [pipeline | "ShardKeys" >> beam.Create(job.plan.shard_keys(), reshuffle=False) | EmptyShards()]
     if job.plan.has_doubled_ids():
         parted = rows | PartDoubled(job.plan)

@@ -174,7 +174,7 @@ def finished_before(job: Job, request: PrepareRequest, listener: Listener) -> Re
     if request.verify:
         return None
     recorded = job.made is not None and job.made.is_recorded(job.output.folder, job.output.storage)
-    if not recorded or job.again:  # what is to be tried again is not finished
+    if not recorded or not job.is_merged():
         return None
     outlives = runners.find(request.runner).outlives
     report = (_finished_elsewhere if outlives else _finished_here)(job, listener)
@@ -266,14 +266,16 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         remote.refuse_local(request)
     folder = uris.absolute(request.output.rstrip("/") or request.output, base)
     found = (inputs.named if request.merge_into is None else inputs.merged)(request, base, folder, storage)
+    if far:
+        remote.refuse_local_manifests(found.manifests, request.runner)
     named: dict[str, Named] = {}
     read_first = (
         row
         for manifest in found.manifests
-        for row in found.seen.first(manifest, read.rows(manifest, found.rows, storage), found.places)
+        for row in found.seen.first(manifest, read.rows(manifest, found.rows, found.storage), found.places)
     )
     every_row = buckets.counted(remote.none_local(read_first, request.runner) if far else read_first, named)
-    with found.seen.reading(found.manifests, storage):
+    with found.seen.reading(found.manifests, found.storage):
         plan = make_plan(progress.counted(every_row, listener), found.settings, places=found.places)
     plan = replace(plan, remarks=found.rows.layout.remarks)
     known = [uris.bucket_of(manifest.uri) for manifest in found.manifests if uris.is_gcs(manifest.uri)]
@@ -294,7 +296,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     again = merge.again if merge else None
     job = Job(tuple(found.manifests), found.rows, plan, place, request.clip_workers or 0, made=made, again=again)
     job = replace(job, overwrite=request.overwrite)
-    return replace(job, seen=found.seen)
+    return replace(job, seen=found.seen, merge=found.records)
 
 
 def _unreachable(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from beam_pipeline.requests import PrepareRequest
 from transforms.clip import Clip, Outcome
 from transforms.errors import UsageError, UserError
+from transforms.manifests.locate import Manifest
 from transforms.storage import uris
 
 
@@ -16,9 +17,9 @@ def refuse_local(request: PrepareRequest) -> None:
     Raises:
       UsageError: one line with every such flag.
     """
-    flag = "output" if request.merge_into is None else "merge_into"
-    named = [*(("manifest", name) for name in request.manifest), (flag, request.output)]
-    # Tasks are read here, and sent along.
+    named = [("output" if request.merge_into is None else "merge_into", request.output)]
+    if request.merge_into is None:  # rows to be merged are read here, and sent along, as tasks are
+        named = [*(("manifest", name) for name in request.manifest), *named]
     named += [("audio_root", request.audio_root)] if request.audio_root is not None else []
     local = [f"--{flag} {name}" for flag, name in named if not uris.is_gcs(name)]
     if local:
@@ -26,6 +27,20 @@ def refuse_local(request: PrepareRequest) -> None:
             f"--runner={request.runner}: its workers do not have this machine's files; copy them to a bucket and name"
             f" them as gs://…: {', '.join(local)}"
         )
+
+
+def refuse_local_manifests(manifests: Iterable[Manifest], runner: str) -> None:
+    """Refuses to merge into a dataset that was made from manifests of this machine.
+
+    Raises:
+      UserError: one of them is.
+    """
+    for manifest in manifests:
+        if not uris.is_gcs(manifest.uri):
+            raise UserError(
+                f"{manifest.name}, from which the dataset was made, is a file of this machine, which the workers of"
+                f" {runner} do not have; merge with the runner on this machine"
+            )
 
 
 def none_local(rows: Iterable[Clip | Outcome], runner: str) -> Iterator[Clip | Outcome]:

@@ -102,7 +102,6 @@ class PrepareRequest:
     def _check_launch(self) -> None:
         alone = [name for name in ("dry_run", "no_wait", "cancel") if getattr(self, name)]
         require(len(alone) <= 1, alone[-1] if alone else "", f"left out with --{''.join(alone[:1])}", True)
-        require(not (self.dry_run and self.merge_into), "dry_run", "left out with --merge_into", self.dry_run)
         named = any(word.partition("=")[0] == "--dry_run" for word in self.beam_options)
         require(not named, "beam_options", "without --dry_run, which is a field of the request", self.beam_options)
 

@@ -1,6 +1,7 @@
 """What runners elsewhere say when they cannot end a job, and what they start for themselves."""
 
 import logging
+import re
 import threading
 
 import grpc
@@ -8,6 +9,8 @@ import pytest
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from beam_pipeline import elsewhere, faults
+from beam_pipeline.options import options_of
+from tests.beam_pipeline.conftest import contents
 from transforms.errors import UserError
 
 
@@ -81,6 +84,63 @@ def test_a_job_server_that_a_runner_starts_for_itself_ends_with_the_job(monkeypa
     except (KeyboardInterrupt, RuntimeError) as raised:
         assert type(raised) is fault
     assert server.stopped == 1
+
+
+MASTER, ENDPOINT = "--flink_master=jobmanager:8081", "--job_endpoint=localhost:8099"
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "page"),
+    [
+        (["--runner=FlinkRunner", MASTER], "is at http://jobmanager:8081", "http://jobmanager:8081"),
+        (["--runner=FlinkRunner", "--flink_master=https://j/"], "is at https://j", "https://j"),
+        (
+            ["--runner=PortableRunner", ENDPOINT],
+            "has gone through the job server at localhost:8099",
+            "http://JOBMANAGER:8081",
+        ),
+    ],
+)
+def test_a_job_that_is_left_is_named_with_what_ends_it(words, where, page):
+    told = elsewhere.left("cliptune-a-b", options_of(words))
+    assert told.startswith(f"job cliptune-a-b goes on; it {where}. On Flink, {page}/jobs/overview has its JOB_ID")
+    assert told.endswith(f"curl -X PATCH {page}/jobs/JOB_ID")
+
+
+def test_a_job_of_a_job_server_that_ends_with_the_command_ends_with_it():
+    told = elsewhere.left("x", options_of(["--runner=FlinkRunner"]))
+    assert told == "job x ends with its job server, which was this command's own"
+
+
+class Interrupted:
+    """A job whose command gets a Ctrl-C while it waits for it."""
+
+    def wait_until_finish(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("given", [[], ["--job_name=mine"]])
+def test_a_job_bears_the_name_of_its_request_and_ctrl_c_tells_it(finished, prepare, monkeypatch, given):
+    submitted = []
+
+    def run_pipeline(self, pipeline, options):
+        submitted.append(options.get_all_options()["job_name"])
+        return Interrupted()
+
+    monkeypatch.setattr(PortableRunner, "run_pipeline", run_pipeline)
+    flags = ["--runner=FlinkRunner", MASTER, "--verify", *given]
+    (job,) = {prepare("m.jsonl", "out", "--dry_run", *flags).json["job"]}
+    before = contents(finished / "out")
+    for _ in range(2):  # the same command again: the same name
+        run = prepare("m.jsonl", "out", *flags)
+        assert (run.status, run.stdout) == (1, "")
+        named, stopped = run.stderr.splitlines()[-2:]
+        assert named.startswith(f"job {job} goes on; it is at http://jobmanager:8081")
+        assert "FlinkRunner may still be running its job" in stopped
+    assert submitted == [job] * 2
+    assert given or re.fullmatch("cliptune-[0-9a-f]{12}-[0-9a-f]{12}", job)
+    assert contents(finished / "out") == before
+    assert prepare("m.jsonl", "new", "--dry_run", *flags).json["job"] != job or given
 
 
 def test_a_job_servers_messages_are_dropped_and_no_others(caplog):

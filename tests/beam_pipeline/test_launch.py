@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from beam_pipeline import embedded
+from beam_pipeline import elsewhere, embedded
 from beam_pipeline import prepare as prepare_module
+from beam_pipeline.pipeline import build
 from beam_pipeline.requests import PrepareRequest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
-from transforms.errors import UsageError
+from transforms.errors import UsageError, UserError
 from transforms.storage import Storage
 
 GOOD = {
@@ -19,6 +20,7 @@ GOOD = {
     "--region": "us-central1",
     "--temp_location": "gs://bucket/tmp",
 }
+ELSEWHERE = "--runner=BundleBasedDirectRunner"
 BUCKETS = ("gs://bucket/m.jsonl", "gs://bucket/out")
 
 
@@ -131,6 +133,110 @@ def test_a_runner_that_fails_before_it_begins_has_changed_nothing(finished, prep
     flags = ["--overwrite", "--prompt=another", "--runner=PortableRunner", "--job_endpoint=localhost:9"]
     assert prepare("m.jsonl", "out", *flags).status == 1
     assert contents(finished / "out") == before
+
+
+# Before a merge begins.
+
+
+@pytest.fixture
+def mended(finished, prepare):
+    """A finished dataset in `out` with a rejected row, and `mended.jsonl` with that row as it should be; its bytes."""
+    wrong = {**SOME[0], "id": "mute", "text": ""}
+    write_manifest(finished / "w.jsonl", [*SOME, wrong])
+    assert prepare("w.jsonl", "out", "--overwrite").json["rejected"] == 1
+    (letter,) = (json.loads(line) for line in (finished / "out/rejected.jsonl").read_text().splitlines())
+    write_manifest(finished / "mended.jsonl", [{**letter, "text": "heard"}, {**SOME[1], "id": "added"}])
+    return contents(finished / "out")
+
+
+@pytest.fixture
+def merge(capfd):
+    def call(*flags):
+        capfd.readouterr()
+        status = main(["prepare", "--manifest=mended.jsonl", "--merge_into=out", *flags])
+        captured = capfd.readouterr()
+        return Run(status, captured.out, captured.err)
+
+    return call
+
+
+@pytest.mark.parametrize("runner", [[], [ELSEWHERE]])
+def test_a_dry_run_of_a_merge_changes_nothing(finished, mended, merge, runner):
+    found = merge("--dry_run", *runner).json
+    assert (found["found"], found["rows"]) == ("unmerged", len(SOME) + 2)
+    assert contents(finished / "out") == mended
+    assert merge(*runner).json["accepted"] == len(SOME) + 2
+    assert merge("--dry_run", *runner).json["found"] == "finished"
+    (finished / "out/dataset.json").unlink()
+    assert merge("--dry_run", *runner).json["found"] == "begun"
+
+
+@pytest.mark.parametrize("runner", [[], [ELSEWHERE]])
+def test_a_merge_that_is_done_needs_no_pipeline(finished, mended, merge, runner, monkeypatch):
+    report = merge(*runner).json
+    after = contents(finished / "out")
+    monkeypatch.setattr("beam_pipeline.prepare._run_pipeline", None)
+    assert merge(*runner).json == {**report, "reused": len(SOME) + 2}
+    assert contents(finished / "out") == after
+
+
+def test_a_row_that_is_still_rejected_is_tried_again(finished, mended, merge):
+    """What it lacked may be there now, though the row is as it was."""
+    letters = (finished / "out/rejected.jsonl").read_text()
+    (finished / "mended.jsonl").write_text(letters)
+    for _ in range(2):
+        assert merge("--dry_run").json["found"] == "unmerged"
+        assert merge().json["rejected"] == 1
+    assert contents(finished / "out") == mended
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "beam_pipeline.elsewhere.build",  # nothing is submitted
+        "beam_pipeline.pipeline.builds.refuse_others",  # a worker has begun, and has read all rows
+        "transforms.dataset.merging.MergeRecords.write",  # and would claim the output now
+    ],
+)
+def test_a_merge_that_fails_before_the_output_is_claimed_has_changed_nothing(
+    finished, mended, merge, monkeypatch, step
+):
+    def refused(*given):
+        raise UserError("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, refused)
+        run = merge(ELSEWHERE)
+    assert (run.status, run.stdout, run.stderr.splitlines()[-1]) == (1, "", "cliptune prepare: refused")
+    assert contents(finished / "out") == mended
+    assert merge(ELSEWHERE).json["accepted"] == len(SOME) + 2
+    there = contents(finished / "out")
+    assert {"mended.jsonl", "added.jsonl"} <= there.keys()
+
+
+def test_a_merge_whose_dataset_is_replaced_before_a_worker_begins_writes_nothing(
+    finished, mended, merge, prepare, monkeypatch
+):
+    def late(pipeline, job):
+        assert prepare("m.jsonl", "out", "--overwrite", "--prompt=another").status == 0
+        replaced.update(contents(finished / "out"))
+        build(pipeline, job)
+
+    replaced: dict[str, bytes] = {}
+    monkeypatch.setattr(elsewhere, "build", late)
+    run = merge(ELSEWHERE)
+    assert (run.status, run.stdout) == (1, "")
+    assert run.stderr.splitlines()[-1].endswith("while this one ran; nothing is merged")
+    assert contents(finished / "out") == replaced
+
+
+def test_rows_to_be_merged_may_be_of_this_machine_where_the_manifests_may_not(bucket, prepare, merge, finished, capfd):
+    """Workers get the rows that are merged with their job; what the dataset was made from they read themselves."""
+    assert prepare("m.jsonl", f"{bucket}/out").status == 0
+    words = ["prepare", "--manifest=m.jsonl", f"--merge_into={bucket}/out", *dataflow(temp_location=f"{bucket}/tmp")]
+    assert main(words) == 1
+    (line,) = capfd.readouterr().err.splitlines()[-1:]
+    assert "m.jsonl, from which the dataset was made, is a file of this machine" in line
 
 
 # A report of its own.

@@ -86,13 +86,13 @@ def test_a_merge_that_is_overtaken_writes_no_rows(gcs, folder, prepare, merge, m
     letters = folder / "letters.jsonl"
     letters.write_bytes(storage.read_bytes(f"{place if place == BUCKET else folder / place}/rejected.jsonl"))
     mend(letters)
-    real = merging.Merge.write
+    real = merging.MergeRecords.write
 
     def late(self, uri, given):
         prepare("m.jsonl", place, "--overwrite", "--max_rejected_fraction=1")
         real(self, uri, given)
 
-    monkeypatch.setattr(merging.Merge, "write", late)
+    monkeypatch.setattr(merging.MergeRecords, "write", late)
     run = merge("letters.jsonl", place)
     assert (run.status, run.stderr.splitlines()[-1].count("while this one ran; nothing is merged")) == (1, 1)
     where = place if place == BUCKET else str(folder / place)

@@ -1,5 +1,6 @@
 """The same bytes from every engine that runs on one machine, and golden hashes that pin the format."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cliptune.main import main
 from tests import processes
-from tests.beam_pipeline.conftest import SOME, contents, write_manifest
+from tests.beam_pipeline.conftest import FEW, SOME, contents, write_manifest
 
 ROOT = Path(__file__).parents[2]
 BAD = [
@@ -37,6 +39,24 @@ def cluster(tmp_path):
         ]
         server.communicate(timeout=processes.LIMIT_SECONDS)
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.sweep
+def test_workers_of_a_job_server_write_the_rows_of_a_merge(folder, prepare, cluster, small_shards, monkeypatch):
+    """The rows reach them with the job. They are the first to write anything."""
+    monkeypatch.chdir(folder)
+    wrong = {**FEW[0], "id": "mute", "text": ""}
+    for output, row in (("out", wrong), ("here", wrong), ("right", {**wrong, "text": "heard"})):
+        write_manifest(folder / "m.jsonl", [*FEW, row])
+        assert prepare("m.jsonl", output, "--max_rejected_fraction=1").status == 0
+    write_manifest(folder / "m.jsonl", [*FEW, wrong])
+    letter = json.loads((folder / "out/rejected.jsonl").read_text())
+    write_manifest(folder / "mended.jsonl", [{**letter, "text": "heard"}])
+    for output, flags in (("out", cluster), ("here", [])):
+        assert main(["prepare", "--manifest=mended.jsonl", f"--merge_into={output}", *flags]) == 0
+    assert contents(folder / "out") == contents(folder / "here")
+    of_merges = ("manifests.json", "mended.jsonl")
+    assert contents(folder / "out", of_merges) == contents(folder / "right", of_merges)
 
 
 @pytest.fixture

@@ -211,7 +211,6 @@ def test_what_keeps_every_rule_is_taken(record, words):
         ({"columns": {"sound": "x"}}, "columns", "columns must be named by id, audio, text"),
         ({"dry_run": True, "cancel": True}, "cancel", "cancel must be left out with --dry_run"),
         ({"no_wait": True, "cancel": True}, "cancel", "cancel must be left out with --no_wait"),
-        ({"dry_run": True, "merge_into": "o"}, "dry_run", "dry_run must be left out with --merge_into"),
         ({"beam_options": ("--dry_run=True",)}, "beam_options", "without --dry_run, which is a field of the request"),
     ],
 )

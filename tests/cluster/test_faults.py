@@ -9,7 +9,7 @@ import pytest
 from tests.cluster import commands, page
 from tests.cluster.conftest import assert_same
 from tests.cluster.services import until
-from tests.cluster.test_kills import COMMAND, assert_one_line
+from tests.cluster.test_kills import COMMAND, assert_left, assert_one_line
 
 pytestmark = pytest.mark.cluster
 
@@ -45,7 +45,7 @@ def test_workers_that_lack_the_package(cluster, folder, tmp_path):
         with commands.running(commands.prepare_words(COMMAND, "lacking"), folder, "lacking") as command:
             until(lambda: any(LACKING in pool.log.read_text() for pool in usual), "nothing is missing")
             command.process.send_signal(signal.SIGINT)
-            assert_one_line(command.ended())
+            assert_left(command.ended(), cluster, "PortableRunner")
         cluster.cancel(cluster.last_job())
     finally:
         for pool, environment in usual.items():

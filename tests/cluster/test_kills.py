@@ -102,8 +102,7 @@ def test_the_job_of_a_command_that_is_stopped_ends_by_itself(cluster, folder, se
         run = command.ended()
     assert run.status == (1 if sent == signal.SIGINT else -sent)
     if sent == signal.SIGINT:
-        assert_one_line(run)
-        assert "PortableRunner may still be running its job" in run.stderr
+        assert_left(run, cluster, "PortableRunner")
     cluster.wait_for(cluster.last_job(), "FINISHED")
     assert_same(folder / output, folder / "local")
     again = commands.run(words, folder)
@@ -117,11 +116,19 @@ def test_ctrl_c_ends_the_job_server_of_the_command_alone(cluster, folder):
         until(command.is_under_way, "no shard is written")
         command.process.send_signal(signal.SIGINT)
         run = command.ended()
-    assert_one_line(run)
-    assert "FlinkRunner may still be running its job" in run.stderr
+    assert_left(run, cluster, "FlinkRunner")
     assert set(machines.listening()) == {cluster.job_manager.pid, cluster.job_server.pid}
     cluster.wait_for(cluster.last_job(), "FINISHED")
     assert_same(folder / "alone", folder / "local")
+
+
+def assert_left(run, cluster, runner):
+    """One line that names the job as Flink does, with what ends it, and one of the command; nothing on stdout."""
+    assert (run.stdout, run.stderr.count("\n")) == ("", 2), run.stderr
+    named, stopped = run.stderr.splitlines()
+    assert named.startswith(f"job {cluster.jobs()[cluster.last_job()]['name']} goes on; it ")
+    assert named.endswith(":8081/jobs/JOB_ID")
+    assert f"{runner} may still be running its job" in stopped
 
 
 def assert_one_line(run):

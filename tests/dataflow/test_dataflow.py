@@ -9,7 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from beam_pipeline.dataflow import Names
+from beam_pipeline.job import Names
+from cliptune.main import main
 from tests import processes
 from tests.beam_pipeline.conftest import SOME
 from tests.dataflow import environments
@@ -113,6 +114,23 @@ def test_a_refused_job_leaves_everything_as_it_was(launch, fake, complete):
     assert "roles/dataflow.developer" in told(run)[-1]
     assert "nothing was changed" in told(run)[-1]
     assert objects() == complete
+
+
+def test_a_merge_is_written_by_the_worker_that_claims(launch, fake, prepare, tmp_path, capfd):
+    """Rows of this machine go with the job; a job that is refused has written none of them."""
+    fill_bucket([*SOME, {**SOME[0], "id": "mute", "text": ""}], only_manifest="w.jsonl")
+    assert prepare("gs://cliptune-test/w.jsonl", OUT).json["rejected"] == 1
+    before = objects()
+    letter = json.loads(before["rejected.jsonl"])
+    (tmp_path / "mended.jsonl").write_text(json.dumps({**letter, "text": "heard"}))
+    words = ["prepare", f"--manifest={tmp_path}/mended.jsonl", f"--merge_into={OUT}", *fake.flags]
+    fake.mode = 403
+    assert (main([*words, "--dry_run"]), main(words), objects()) == (0, 1, before)
+    fake.mode = "run"
+    capfd.readouterr()
+    assert main(words) == 0
+    assert json.loads(capfd.readouterr().out)["accepted"] == len(SOME) + 1
+    assert json.loads(objects()["mended.jsonl"])["row"]["text"] == "heard"
 
 
 @pytest.mark.parametrize("mode", ["quota", "cancelled", "done"])

@@ -17,7 +17,15 @@ import orjson
 
 from transforms import reasons, records
 from transforms.clip import Clip, Outcome
-from transforms.dataset.output import ADDED_FILE, FORMAT_VERSION, MANIFESTS_FILE, MENDED_FILE, RUN_FILE, Output
+from transforms.dataset.output import (
+    ADDED_FILE,
+    FORMAT_VERSION,
+    MANIFESTS_FILE,
+    MENDED_FILE,
+    REJECTED_FILE,
+    RUN_FILE,
+    Output,
+)
 from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.sidecar import Sidecar
 from transforms.errors import UserError
@@ -132,7 +140,6 @@ class Merge:
       mended: rows that stand in the place of others, by their "manifest:line", earlier merges included.
       added: rows that no manifest had, as dead letters, earlier merges included.
       again: sources of the rejected rows that are tried again, though nothing of them may have changed.
-      guard: holds while the dataset is the one that was read.
     """
 
     made: Made
@@ -141,28 +148,56 @@ class Merge:
     mended: Mapping[str, Fields]
     added: Sequence[Fields]
     again: frozenset[str]
-    guard: Guard | None = None
+
+    def records(self, guard: Guard) -> MergeRecords:
+        """What it writes; `guard` holds while the dataset is the one that was read."""
+        mended = [{"source": source, "row": row} for source, row in sorted(self.mended.items())]
+        return MergeRecords(self.made, {MENDED_FILE: _jsonl(mended), ADDED_FILE: _jsonl(self.added)}, guard)
+
+    def manifests(self, folder: str, storage: Storage) -> list[Manifest]:
+        """What is read: the manifests of the dataset, and the rows that were added."""
+        return originals(self.made, folder, storage) + added(folder, storage)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRecords:
+    """What a merge writes before anything else, and what a killed one goes on from: whoever claims the output does.
+
+    Attributes:
+      made: what the dataset was made from.
+      rows: contents of the files of merged rows, earlier merges included, by their names; empty for one of no rows.
+      guard: holds while the dataset is the one that was read.
+    """
+
+    made: Made
+    rows: Mapping[str, bytes]
+    guard: Guard
 
     def write(self, folder: str, storage: Storage) -> None:
-        """Writes what a killed merge goes on from; nothing that is there already.
+        """Writes what is not there already.
 
         Raises:
           OvertakenError: the dataset is not the one that was read any more.
         """
         storage = replace(storage.within([folder]), guard=self.guard)
-        mended = [{"source": source, "row": row} for source, row in sorted(self.mended.items())]
-        contents = {MENDED_FILE: _jsonl(mended), ADDED_FILE: _jsonl(self.added)}
-        there = {name: _content(name, folder, storage) for name in contents}  # empty for one that is not there
-        after = {name: [_digest(content)] for name, content in contents.items() if content}
-        if there != contents:  # killed in between, either of both is what a merge has written
-            both = {name: [_digest(there[name]), _digest(content)] for name, content in contents.items()}
+        there = {name: _content(name, folder, storage) for name in self.rows}  # empty for one that is not there
+        if there != self.rows:  # killed in between, either of both is what a merge has written
+            both = {name: [_digest(there[name]), _digest(content)] for name, content in self.rows.items()}
             _write(MANIFESTS_FILE, replace(self.made, merged=both).dump(), folder, storage)
-        for name, content in {**contents, MANIFESTS_FILE: replace(self.made, merged=after).dump()}.items():
+        for name, content in self._contents().items():
             _write(name, content, folder, storage)
 
-    def manifests(self, folder: str, storage: Storage) -> list[Manifest]:
-        """What is read: the manifests of the dataset, and the rows that were added."""
-        return originals(self.made, folder, storage) + added(folder, storage)
+    def are_there(self, folder: str, storage: Storage) -> bool:
+        """Whether an earlier merge has written just this."""
+        return all(_content(name, folder, storage) == content for name, content in self._contents().items())
+
+    def ahead(self, folder: str, storage: Storage) -> Storage:
+        """The storage, to which the rows are there already."""
+        return replace(storage, ahead=tuple((uris.join(folder, name), rows) for name, rows in self.rows.items()))
+
+    def _contents(self) -> dict[str, bytes]:
+        after = {name: [_digest(content)] for name, content in self.rows.items() if content}
+        return {**self.rows, MANIFESTS_FILE: replace(self.made, merged=after).dump()}
 
 
 def added(folder: str, storage: Storage) -> list[Manifest]:
@@ -359,6 +394,15 @@ def forget(output: Output, keys: Iterable[ShardKey], sources: frozenset[str]) ->
         for key, is_stale in zip(keys, executor.map(stale, keys), strict=True):
             if is_stale:
                 output.storage.delete(output.sidecar_uri(key))
+
+
+def are_rejected(folder: str, storage: Storage, sources: frozenset[str]) -> bool:
+    """Whether a finished dataset has rejected some of these rows, by its `rejected.jsonl`."""
+    try:
+        letters = dead_letters.lines(uris.join(folder, REJECTED_FILE), storage, ("reject_source", str))
+    except UserError:
+        return True
+    return any(letter["reject_source"] in sources for letter in letters)
 
 
 def _is_tried_again(outcome: Outcome, sources: frozenset[str]) -> bool:

@@ -15,7 +15,8 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO
 
 from transforms import bounds, reasons
@@ -46,11 +47,13 @@ class Storage:
       folders: in which all files of this machine must lie that are read or written, absolute and without links; None
         for anywhere. Buckets are not confined: the user's account decides what it may read.
       guard: of the one folder that is written; None for any. All writes and deletions ask it first.
+      ahead: files, by their URI, that are still to be written, and their contents: who reads them finds these.
     """
 
     billing_project: str = ""
     folders: tuple[str, ...] | None = None
     guard: Guard | None = None
+    ahead: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
     def within(self, folders: Iterable[str]) -> Storage:
         """The same, confined to folders: absolute paths, which may be links. Those in gs:// allow no local file."""
@@ -82,7 +85,8 @@ class Storage:
           OutsideError: it does not lie in the folders. Nothing of it was read.
           StorageError: the storage failed.
         """
-        return self._backend(uri).open_read(uri)
+        ahead = self._ahead(uri)
+        return self._backend(uri).open_read(uri) if ahead is None else io.BytesIO(ahead)
 
     def read_bytes(self, uri: str, max_bytes: int = bounds.MAX_WHOLE_BYTES) -> bytes:
         """The contents of a file that is read whole; raises what `open_read` raises.
@@ -266,11 +270,13 @@ class Storage:
           FileNotFoundError, IsADirectoryError: there is no file of this name.
           StorageError: the storage failed.
         """
-        return self._backend(uri).size(uri)
+        ahead = self._ahead(uri)
+        return self._backend(uri).size(uri) if ahead is None else len(ahead)
 
     def identity(self, uri: str) -> str:
         """What differs when a file was written again or replaced; raises what `size` raises."""
-        return self._backend(uri).identity(uri)
+        ahead = self._ahead(uri)
+        return self._backend(uri).identity(uri) if ahead is None else sha256(ahead).hexdigest()
 
     def list_files(self, folder: str) -> list[str]:
         """Every file below `folder`, at any depth, sorted; [] if there is no such folder. Links are not entered."""
@@ -407,6 +413,9 @@ class Storage:
             for uri in sources:
                 with self.open_read(uri) as source:
                     shutil.copyfileobj(source, target, 1 << 20)
+
+    def _ahead(self, uri: str) -> bytes | None:
+        return dict(self.ahead).get(uri)
 
     def _backend(self, uri: str) -> Backend:
         scheme = uris.scheme_of(uri)

@@ -2,6 +2,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -232,6 +233,17 @@ def test_a_bucket_alone_is_no_file(bucket):
     with pytest.raises(ClipRejected, match="bucket") as refusal:
         storage.read_audio(bucket, LIMIT)
     assert refusal.value.reason == reasons.NOT_A_FILE
+
+
+def test_a_file_is_read_ahead_of_being_written(root):
+    written, coming = uris.join(root, "written"), uris.join(root, "coming")
+    storage.write_bytes(written, b"old")
+    ahead = replace(storage.within([root]), ahead=((written, b"newer"), (coming, b"")))
+    assert [ahead.read_bytes(uri) for uri in (written, coming)] == [b"newer", b""]
+    assert (ahead.size(written), ahead.exists(coming), storage.exists(coming)) == (5, True, False)
+    assert len({ahead.identity(written), ahead.identity(coming), storage.identity(written)}) == 3
+    ahead.write_bytes(written, b"newer")
+    assert storage.read_bytes(written) == b"newer"
 
 
 def test_a_missing_bucket_is_named(bucket):
