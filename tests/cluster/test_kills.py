@@ -61,7 +61,7 @@ def test_the_job_goes_on_to_the_same_bytes(cluster, folder, kill):
         kill(cluster, next(iter(pythons)), pythons)
         assert not (folder / output / "dataset.json").exists()  # it was killed in time
         run = command.ended()
-    assert (run.status, run.json["reused"]) == (0, 0), run.stderr
+    assert run.status == 0, run.stderr  # if Flink begins the job anew, shards of its first attempt count as reused
     assert_same(folder / output, folder / "local")
     assert cluster.failures(cluster.last_job())  # which Flink has noticed
 
