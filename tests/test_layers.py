@@ -124,7 +124,8 @@ ORDER = {
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
         *("providers.vertex.faults", "providers.vertex.tuner"),
         *("providers.vertex.rest", "providers.vertex.registry", "providers.vertex.preflight"),
-        *("providers.vertex", "providers", "evaluation", "evaluation.gate", "evaluation.normalizers", "requests"),
+        *("providers.vertex", "providers", "evaluation", "evaluation.gate", "evaluation.normalizers"),
+        *("rules", "tables", "requests"),
         *("dataset", "predictions", "cost", "throttle", "asking"),
         *("check", "check.references", "check.files", "check.check", "join"),
         *(

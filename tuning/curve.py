@@ -19,13 +19,13 @@ from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.report import html
 from transforms.storage import Storage, uris
-from tuning import dataset, parts, predict, tune
+from tuning import dataset, parts, predict, tables, tune
 from tuning.cost import Estimate
 from tuning.dataset import TRAIN, Dataset
 from tuning.evaluate import FOLDER
 from tuning.evaluation import answers, clips, curve_page, growth, normalizers
 from tuning.evaluation.answers import Answer, Index, System
-from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
+from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval, percent
 from tuning.evaluation.growth import Growth
 from tuning.evaluation.scores import Scores, score
 from tuning.jobs import runs, watch
@@ -234,16 +234,8 @@ def _evaluated(
     models: Sequence[_Model],
     listener: Listener,
 ) -> Curve:
-    total, done = len(models) * len(held_out), 0
-    seed, systems = int(prepared.fingerprint[:16] or "0", 16), [model.system for model in models]
-    with listener.progress("scoring", total, "answers") as update:
-
-        def more(count: int) -> None:
-            nonlocal done
-            done += count
-            update(done, "")
-
-        scored = score(held_out, systems, clips.tasks_of(prepared), request.normalizer, seed, more)
+    systems, tasks = [model.system for model in models], clips.tasks_of(prepared)
+    scored = score(held_out, systems, tasks, request.normalizer, prepared.seed, listener)
     doubling = _doubling(models)
     named = any(clip.group for clip in held_out)
     sizes = [model.examples for model in models]
@@ -253,8 +245,8 @@ def _evaluated(
         groups=len({clip.cluster for clip in held_out}),
         normalizer=request.normalizer,
         normalizer_version=normalizers.NORMALIZERS[request.normalizer].version,
-        interval=f"{CONFIDENCE:.0%}, {RESAMPLES:,} paired resamples of groups, seed {seed}; of metrics by BCa, of "
-        "curves by percentiles over all exponents that fit; the luck of a training run is in none",
+        interval=f"{CONFIDENCE:.0%}, {RESAMPLES:,} paired resamples of groups, seed {prepared.seed}; of metrics by "
+        "BCa, of curves by percentiles over all exponents that fit; the luck of a training run is in none",
         points=tuple(_points(models, scored, held_out)),
         curves=tuple(growth.growths(scored, sizes, named, _price(doubling, 2 * max(sizes)))),
         doubling_cost=doubling,
@@ -350,7 +342,7 @@ def _cells(found: Curve, names: Sequence[str]) -> tuple[list[str], list[list[str
             point.size,
             f"{point.examples:,}",
             f"{point.missing:,}",
-            *(_cell(point.metrics[name]) for name in names),
+            *(percent(point.metrics[name]) for name in names),
             point.estimate.range if point.estimate else "-",
             "-" if point.billed_cost is None else f"${point.billed_cost:,.2f}",
         ]
@@ -359,18 +351,12 @@ def _cells(found: Curve, names: Sequence[str]) -> tuple[list[str], list[list[str
     return ["size", "examples", "missing", *names, "estimated", "billed"], rows
 
 
-def _cell(found: Interval) -> str:
-    if found.value is None:
-        return "-"
-    whole = f"{found.value:.1%}"
-    return whole if found.low is None or found.high is None else f"{whole} [{found.low:.1%}, {found.high:.1%}]"
-
-
 def _say(
     found: Curve, scored: Sequence[Scores], models: Sequence[_Model], prepared: Dataset, listener: Listener
 ) -> None:
     head, rows = _cells(found, [name for scores in scored for name in growth.names(scores, scored)])
-    parts.say_table([head, *rows], listener)
+    for line in tables.lines([head, *rows]):
+        listener.say(line)
     for model, point in zip(models, found.points, strict=True):
         if point.billed_tokens is not None and point.estimate is not None:
             listener.say(f"{model.size}: {point.estimate.beside(point.billed_tokens)}")

@@ -45,6 +45,11 @@ class Dataset:
         return self.description.fingerprint
 
     @property
+    def seed(self) -> int:
+        """What is drawn of the dataset is drawn with this: the same of the same examples."""
+        return int(self.fingerprint[:16] or "0", 16)
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """The settings with which the dataset was made."""
         return self.description.settings

@@ -14,7 +14,7 @@ from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.settings import LABELS, Task
 from transforms.storage import Storage, uris
-from tuning import dataset
+from tuning import dataset, tables
 from tuning.dataset import Dataset
 from tuning.evaluation import (
     clips,
@@ -30,7 +30,7 @@ from tuning.evaluation import (
     systems,
 )
 from tuning.evaluation.answers import Index, System
-from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
+from tuning.evaluation.bootstrap import CONFIDENCE, RESAMPLES, percent
 from tuning.evaluation.report import Evaluation
 from tuning.evaluation.results import Results
 from tuning.evaluation.scores import NOTHING, Scores, score
@@ -106,21 +106,9 @@ def _scored(
     listener: Listener,
 ) -> tuple[list[Scores], faults.Found]:
     """Every answer scored, and looked at for faults."""
-    total, done = len(found) * len(held_out), 0
-    with listener.progress("scoring", total, "answers") as update:
-
-        def more(count: int) -> None:
-            nonlocal done
-            done += count
-            update(done, "")
-
-        seed, tasks, own = _seed(prepared), clips.tasks_of(prepared), dict(request.task_normalizer)
-        scored = score(held_out, found, tasks, request.normalizer, seed, more, own)
-        return scored, faults.found(held_out, found)
-
-
-def _seed(prepared: Dataset) -> int:
-    return int(prepared.fingerprint[:16] or "0", 16)
+    tasks, own = clips.tasks_of(prepared), dict(request.task_normalizer)
+    scored = score(held_out, found, tasks, request.normalizer, prepared.seed, listener, own)
+    return scored, faults.found(held_out, found)
 
 
 def _evaluation(
@@ -141,7 +129,7 @@ def _evaluation(
         groups=len({clip.cluster for clip in held_out}),
         normalizer=normalizer,
         normalizer_version=normalizers.NORMALIZERS[normalizer].version,
-        interval=f"{CONFIDENCE:.0%}, BCa, {RESAMPLES:,} paired resamples of groups, seed {_seed(prepared)}",
+        interval=f"{CONFIDENCE:.0%}, BCa, {RESAMPLES:,} paired resamples of groups, seed {prepared.seed}",
         systems=told.systems,
         tasks=told.tasks,
         comparisons=told.comparisons,
@@ -260,20 +248,8 @@ def _table(evaluation: Evaluation, scores: Scores) -> list[str]:
         [
             name,
             *(f"{getattr(system, count):,}" for count in head[1 : 4 + len(more)]),
-            *(_cell(getattr(system, metric)) for metric in names),
+            *(percent(getattr(system, metric)) for metric in names),
         ]
         for name, system in told.items()
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return ["  ".join(_aligned(cells, widths)).rstrip() for cells in (head, *rows)]
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
-
-
-def _cell(found: Interval | None) -> str:
-    if found is None or found.value is None:
-        return "-"
-    whole = f"{found.value:.1%}"
-    return whole if found.low is None or found.high is None else f"{whole} [{found.low:.1%}, {found.high:.1%}]"
+    return tables.lines([head, *rows])

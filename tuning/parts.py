@@ -9,7 +9,7 @@ from typing import Any
 
 from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
-from tuning import asking, predictions, questions, tune
+from tuning import asking, predictions, questions, tables, tune
 from tuning.asking import AskingEstimate
 from tuning.cost import Estimate
 from tuning.dataset import Dataset
@@ -190,16 +190,9 @@ def _say_plan(plan: CurvePlan, listener: Listener) -> None:
         ]
         for step in plan.steps
     ]
-    say_table([head, *rows, ["all", "", "", "", "", _dollars(plan.cost)]], listener)
+    for line in tables.lines([head, *rows, ["all", "", "", "", "", _dollars(plan.cost)]]):
+        listener.say(line)
 
 
 def _dollars(cost: float | None) -> str:
     return "price not known" if cost is None else f"${cost:,.2f}"
-
-
-def say_table(rows: Sequence[Sequence[str]], listener: Listener) -> None:
-    """Says rows of cells as a table, whose first column is aligned to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-        listener.say("  ".join(cells).rstrip())

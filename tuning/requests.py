@@ -6,17 +6,14 @@ a web server.
 
 from __future__ import annotations
 
-import math
-import operator
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
-from urllib.parse import urlsplit
 
 from transforms.errors import UsageError, UserError, require
 from transforms.storage.uris import is_gcs, nobodys
-from tuning import providers
+from tuning import providers, rules
 from tuning.evaluation import gate
 from tuning.evaluation.normalizers import CLIPTUNE, NORMALIZERS
 from tuning.providers import PROVIDERS
@@ -28,8 +25,6 @@ DEFAULT_EPOCHS = 3
 # documents multipliers from 1/4 to 4.
 MAX_EPOCHS = 100
 MULTIPLIERS = (0.01, 100.0)
-# US dollars for a million tokens: the dearest known is 25.
-MAX_PRICE = 1e6
 # The online quotas of tuned models are small, and a few questions at a time are enough to hide the network's delay.
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 64
@@ -45,7 +40,6 @@ DEFAULT_MIN_SCORE = 0.3
 DEFAULT_FRACTIONS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1))
 # Each is a paid job.
 MAX_FRACTIONS = 12
-_SYSTEM = re.compile(r"[\w.@-]{1,128}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +73,7 @@ class ServiceRequest(Request):
     def __post_init__(self) -> None:
         Request.__post_init__(self)
         if self.api_endpoint is not None:
-            require(_is_url(self.api_endpoint), "api_endpoint", "http://HOST:PORT or https://…", self.api_endpoint)
+            require(rules.is_url(self.api_endpoint), "api_endpoint", "http://HOST:PORT or https://…", self.api_endpoint)
             if self.emulator:
                 raise UsageError("api_endpoint names another server; leave the emulator out", "api_endpoint")
 
@@ -116,12 +110,12 @@ class PricedRequest(Request):
         Request.__post_init__(self)
         if not self.base_model:
             object.__setattr__(self, "base_model", PROVIDERS[self.provider].default_model)
-        epochs = _whole("epochs", self.epochs)
+        epochs = rules.whole("epochs", self.epochs)
         require(epochs >= 1, "epochs", "1 or more", self.epochs)
         far = f"at most {MAX_EPOCHS}, for each epoch is paid and users saw no job with more than 40"
         require(epochs <= MAX_EPOCHS, "epochs", far, self.epochs)
         object.__setattr__(self, "epochs", epochs)
-        _require_price("price_per_million", self.price_per_million)
+        rules.require_price("price_per_million", self.price_per_million)
 
 
 @dataclass(frozen=True)
@@ -189,7 +183,7 @@ class JobRequest(PricedRequest, ServiceRequest):
         ServiceRequest.__post_init__(self)
         PricedRequest.__post_init__(self)
         for name in ("max_cost", "learning_rate_multiplier", "timeout"):
-            _require_positive(name, getattr(self, name))
+            rules.require_positive(name, getattr(self, name))
         self._check_knobs()
         if self.display_name is not None:
             fits = 0 < len(self.display_name) <= MAX_NAME_CHARS
@@ -215,11 +209,11 @@ class JobRequest(PricedRequest, ServiceRequest):
             require(least <= factor <= most, "learning_rate_multiplier", known, factor)
             object.__setattr__(self, "learning_rate_multiplier", float(factor))
         if self.adapter_size is not None:
-            object.__setattr__(self, "adapter_size", _whole("adapter_size", self.adapter_size))
+            object.__setattr__(self, "adapter_size", rules.whole("adapter_size", self.adapter_size))
 
     def _check_labels(self) -> None:
         for key, value in self.labels.items():
-            require(_is_label(key, value), "label", _LABEL_RULE, f"{key}={value}")
+            require(rules.is_label(key, value), "label", rules.LABEL_RULE, f"{key}={value}")
         if len(self.labels) >= MAX_LABELS or REQUEST_LABEL in self.labels:
             raise UserError(f"label must be given at most {MAX_LABELS - 1} times, and {REQUEST_LABEL} is taken")
 
@@ -249,7 +243,7 @@ class TuneRequest(JobRequest):
 
     def __post_init__(self) -> None:
         JobRequest.__post_init__(self)
-        object.__setattr__(self, "fraction", _fraction("fraction", self.fraction))
+        object.__setattr__(self, "fraction", rules.fraction("fraction", self.fraction))
 
 
 @dataclass(frozen=True)
@@ -281,38 +275,18 @@ class CurveRequest(JobRequest):
 
     def __post_init__(self) -> None:
         JobRequest.__post_init__(self)
-        _require_price("input_price", self.input_price)
-        _require_price("output_price", self.output_price)
+        rules.require_price("input_price", self.input_price)
+        rules.require_price("output_price", self.output_price)
         require(1 <= self.concurrency <= MAX_CONCURRENCY, "concurrency", f"1 to {MAX_CONCURRENCY}", self.concurrency)
         require(self.split in ("validation", "test"), "split", "validation or test", self.split)
         require(self.normalizer in NORMALIZERS, "normalizer", f"one of {', '.join(NORMALIZERS)}", self.normalizer)
-        fractions = tuple(sorted({_fraction("fractions", one) for one in self.fractions}))
+        fractions = tuple(sorted({rules.fraction("fractions", one) for one in self.fractions}))
         require(0 < len(fractions) <= MAX_FRACTIONS, "fractions", f"1 to {MAX_FRACTIONS}", len(fractions))
         object.__setattr__(self, "fractions", fractions)
         for size, _ in self.predictions:
             if not re.fullmatch(r"[1-9]\d{0,9}", size):
                 rule = "SIZE=FILE, SIZE a fraction such as 1/8 or a number of training examples"
-                require(_is_fraction(size), "predictions", rule, size)
-
-
-def _is_fraction(text: str) -> bool:
-    try:
-        return bool(_fraction("predictions", text))
-    except UsageError:
-        return False
-
-
-def _fraction(name: str, value: object) -> Fraction:
-    """A fraction, which may be given as text: 1/8 or 0.125.
-
-    Raises:
-      UsageError: it is none, or not above 0 and at most 1.
-    """
-    text = str(value)
-    found = Fraction(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9}|/0*[1-9]\d{0,8})?|\.\d{1,9}", text, re.ASCII) else None
-    if found is None or not 0 < found <= 1:
-        raise UsageError(f"{name} must be above 0 and at most 1, such as 1/8 or 0.125, got {text!r:.60}", name)
-    return found
+                require(rules.is_fraction(size), "predictions", rule, size)
 
 
 @dataclass(frozen=True)
@@ -334,7 +308,7 @@ class WatchRequest(ServiceRequest):
 
     def __post_init__(self) -> None:
         ServiceRequest.__post_init__(self)
-        _require_positive("timeout", self.timeout)
+        rules.require_positive("timeout", self.timeout)
 
 
 @dataclass(frozen=True)
@@ -432,9 +406,9 @@ class PredictRequest(ServiceRequest):
 
     def __post_init__(self) -> None:
         ServiceRequest.__post_init__(self)
-        _require_positive("max_cost", self.max_cost)
-        _require_price("input_price", self.input_price)
-        _require_price("output_price", self.output_price)
+        rules.require_positive("max_cost", self.max_cost)
+        rules.require_price("input_price", self.input_price)
+        rules.require_price("output_price", self.output_price)
         require(1 <= self.concurrency <= MAX_CONCURRENCY, "concurrency", f"1 to {MAX_CONCURRENCY}", self.concurrency)
         most = self.max_output_tokens
         require(most is None or most >= 1, "max_output_tokens", "1 or more", most)
@@ -480,7 +454,7 @@ class EvaluateRequest:
         require(self.normalizer in NORMALIZERS, "normalizer", rule, self.normalizer)
         for _, name in self.task_normalizer:
             require(name in NORMALIZERS, "task_normalizer", f"TASK=NAME, NAME {rule}", name)
-        _require_systems(self.predictions)
+        rules.require_systems(self.predictions)
         for condition in self.fail_if:
             gate.parse(condition)
 
@@ -509,58 +483,7 @@ class SuspectsRequest:
     def __post_init__(self) -> None:
         require(self.split in SPLITS, "split", f"one of {', '.join(SPLITS)}", self.split)
         require(self.normalizer in NORMALIZERS, "normalizer", f"one of {', '.join(NORMALIZERS)}", self.normalizer)
-        require(_is_number(self.min_score) and 0 <= self.min_score <= 1, "min_score", "from 0 to 1", self.min_score)
-        _require_systems(self.predictions)
-
-
-def _require_systems(predictions: tuple[tuple[str, str], ...]) -> None:
-    names = [name for name, _ in predictions]
-    for name in names:
-        require(bool(_SYSTEM.fullmatch(name)), "predictions", "NAME=FILE, NAME of letters, digits, . _ @ and -", name)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"predictions: {twice!r} names two systems", "predictions")
-
-
-def _require_positive(name: str, value: float | None) -> None:
-    require(value is None or (_is_number(value) and 0 < value < math.inf), name, "above 0", value)
-
-
-def _require_price(name: str, value: float | None) -> None:
-    _require_positive(name, value)
-    rule = f"US dollars for a million tokens, below {MAX_PRICE:,.0f}"
-    require(value is None or value < MAX_PRICE, name, rule, value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _whole(name: str, value: object) -> int:
-    """The value as an int. A notebook may give one of numpy's, or no whole number at all.
-
-    Raises:
-      UsageError: it is none.
-    """
-    try:
-        require(not isinstance(value, bool), name, "a whole number", value)
-        return operator.index(value)  # type: ignore[arg-type]  # whoever calls from Python may pass anything
-    except TypeError:
-        raise UsageError(f"{name} must be a whole number, got {value!r}", name) from None
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
-    except ValueError:
-        return False
-
-
-# Google Cloud's rules for labels (documented).
-_LABEL_RULE = "KEY=VALUE of lower-case letters, digits, - and _, 63 at most each, the key begins with a letter"
-
-
-def _is_label(key: str, value: str) -> bool:
-    fits = re.fullmatch(r"[^\W\d_][\w-]{0,62}", key) and re.fullmatch(r"[\w-]{0,63}", value)
-    return bool(fits) and (key + value) == (key + value).lower()
+        require(
+            rules.is_number(self.min_score) and 0 <= self.min_score <= 1, "min_score", "from 0 to 1", self.min_score
+        )
+        rules.require_systems(self.predictions)

@@ -19,9 +19,9 @@ from transforms.manifests import dead_letters
 from transforms.manifests.dead_letters import NOWHERE, Origins
 from transforms.settings import JSON, LABELS, TEXT, Settings
 from transforms.storage import Storage, uris
-from tuning import dataset
+from tuning import dataset, tables
 from tuning.dataset import Dataset
-from tuning.evaluation import clips, doubt, systems
+from tuning.evaluation import clips, doubt, slices, systems
 from tuning.evaluation.answers import Index, System
 from tuning.evaluation.clips import HeldOut
 from tuning.evaluation.doubt import Asked, Doubts
@@ -98,10 +98,9 @@ class SuspectsReport:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the manifests say of clips: the rows of the split's, the languages of all, by "manifest:line"."""
+    """What the manifests say of the clips of a split, by "manifest:line"."""
 
     clips: Mapping[str, Clip]
-    languages: Mapping[str, str]
     origins: Origins = NOWHERE
 
 
@@ -117,8 +116,8 @@ def run(request: SuspectsRequest, listener: Listener = SILENT) -> SuspectsReport
         raise UserError(f"{prepared.name} has no {request.split} clips to look at")
     every = _every_clip(prepared, listener)
     found = systems.untaught(prepared, request.split, dict(request.predictions), Index(every[request.split]), listener)
-    rows = _rows(prepared, every, request.split, storage, listener)
-    asked = _asked(request, prepared, every, found, rows)
+    rows = _rows(prepared, every[request.split], storage, listener)
+    asked = _asked(request, prepared, every, found)
     with listener.waiting("looking for texts that do not fit"):
         doubts = doubt.weigh(asked)
     ranked = _ranked(asked, doubts, request.min_score)
@@ -141,27 +140,23 @@ def _every_clip(prepared: Dataset, listener: Listener) -> dict[str, list[HeldOut
     return found
 
 
-def _rows(
-    prepared: Dataset, every: Mapping[str, Sequence[HeldOut]], split: str, storage: Storage, listener: Listener
-) -> _Rows:
+def _rows(prepared: Dataset, looked_at: Sequence[HeldOut], storage: Storage, listener: Listener) -> _Rows:
     """What the manifests say; nothing, which is told, if they are not there any more."""
-    wanted = {clip.source: (clip, name == split) for name, some in every.items() for clip in some}
+    wanted = {clip.source: clip for clip in looked_at}
     kept: dict[str, Clip] = {}
-    languages: dict[str, str] = {}
     try:
         made, settings, _ = merging.load(prepared.name, prepared.uri, storage)
         found, origins = merging.clips(made, settings, prepared.uri, storage)
         with listener.progress("reading manifests", None, "rows") as update:
             for done, row in enumerate(found, 1):
-                clip, is_here = wanted.get(row.source, (None, False))
+                clip = wanted.get(row.source)
                 if clip is not None and _is_of(row, clip, settings):
-                    languages[row.source] = row.language.replace("_", "-").partition("-")[0].strip().lower()
-                    kept |= {row.source: row} if is_here else {}
+                    kept[row.source] = row
                 update(done, "")
     except UserError as fault:
         listener.say(f"warning: suspects cannot be merged back: {fault}")
-        return _Rows({}, languages)
-    return _Rows(kept, languages, origins)
+        return _Rows({})
+    return _Rows(kept, origins)
 
 
 def _is_of(row: Clip, clip: HeldOut, settings: Settings) -> bool:
@@ -171,18 +166,14 @@ def _is_of(row: Clip, clip: HeldOut, settings: Settings) -> bool:
 
 
 def _asked(
-    request: SuspectsRequest,
-    prepared: Dataset,
-    every: Mapping[str, Sequence[HeldOut]],
-    found: Sequence[System],
-    rows: _Rows,
+    request: SuspectsRequest, prepared: Dataset, every: Mapping[str, Sequence[HeldOut]], found: Sequence[System]
 ) -> Asked:
     all_clips = [clip for some in every.values() for clip in some]
     number_of = {clip.source: number for number, clip in enumerate(all_clips)}
     sources = (str(row["source"]) for row in prepared.ledger_rows(["source"]))
     return Asked(
         clips=all_clips,
-        languages=[rows.languages.get(clip.source, "") for clip in all_clips],
+        languages=[slices.language(clip.language).partition("-")[0] for clip in all_clips],
         asked=np.array([split == request.split for split, some in every.items() for _ in some], dtype=bool),
         sources=[(source, number_of.get(source, -1)) for source in sources],
         systems=found,
@@ -273,9 +264,7 @@ def _table(asked: Asked, doubts: Doubts, shown: Sequence[int]) -> list[str]:
     ]
     if not rows:
         return []
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = ([cell.ljust(width) for cell, width in zip(cells, widths, strict=True)] for cells in (head, *rows))
-    return ["  ".join(cells).rstrip() for cells in lines]
+    return tables.lines([head, *rows], figures=False)
 
 
 def _cut(text: str) -> str:

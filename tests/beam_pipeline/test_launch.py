@@ -32,7 +32,7 @@ def dataflow(**others):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ({"temp_location": "/tmp/here"}, "--temp_location=/tmp/here must be a gs:// folder"),
+        ({"temp_location": "here/tmp"}, "--temp_location=here/tmp must be a gs:// folder"),
         ({"temp_location": "gs://UPPER/tmp"}, "--temp_location=gs://UPPER/tmp must be a gs:// folder"),
         ({"temp_location": None}, "Missing required option: --temp_location"),
         ({"staging_location": "staging"}, "--staging_location=staging must be a gs:// folder"),

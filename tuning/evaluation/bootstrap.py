@@ -42,6 +42,14 @@ class Interval:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
+def percent(found: Interval | None) -> str:
+    """A value with its interval for people; "-" for none."""
+    if found is None or found.value is None:
+        return "-"
+    whole = f"{found.value:.1%}"
+    return whole if found.low is None or found.high is None else f"{whole} [{found.low:.1%}, {found.high:.1%}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Replicates:
     """A value of all clips, of each resample, and without each group.

@@ -10,7 +10,7 @@ import numpy as np
 from transforms.report import html
 from tuning.evaluation import align, details, faults, players, scripts, slices
 from tuning.evaluation.answers import Answer, System
-from tuning.evaluation.bootstrap import Interval
+from tuning.evaluation.bootstrap import percent
 from tuning.evaluation.clips import HeldOut
 from tuning.evaluation.report import Evaluation
 from tuning.evaluation.scores import NOTHING, Scores
@@ -88,7 +88,7 @@ def _systems(evaluation: Evaluation, scores: Scores, is_one_of_many: bool) -> st
         [
             name,
             *(f"{count:,}" for count in (system.clips, system.missing, system.empty)),
-            *(_percent(getattr(system, metric)) for metric in names),
+            *(percent(getattr(system, metric)) for metric in names),
         ]
         for name, system in told.items()
     )
@@ -124,8 +124,7 @@ def _slices(evaluation: Evaluation) -> Iterator[str]:
     for task, by in dict.fromkeys((part.task, part.by) for part in evaluation.slices):
         parts = [part for part in evaluation.slices if (part.task, part.by) == (task, by)]
         rows = (
-            [part.name[:100], f"{part.clips:,}", *(_percent(part.systems.get(name)) for name in names)]
-            for part in parts
+            [part.name[:100], f"{part.clips:,}", *(percent(part.systems.get(name)) for name in names)] for part in parts
         )
         title = f"{parts[0].metric} by {by.replace('_', ' ')}{f', {task}' if len(tasks) > 1 else ''}"
         yield html.section(title, html.table([by, "clips", *names], rows))
@@ -224,10 +223,3 @@ def _span(span: align.Span, between: str) -> str:
     if span.kind == "equal":
         return target
     return " ".join(([f"<del>{target}</del>"] if target else []) + ([f"<ins>{answer}</ins>"] if answer else []))
-
-
-def _percent(found: Interval | None) -> str:
-    if found is None or found.value is None:
-        return "–"
-    whole = f"{found.value:.1%}"
-    return whole if found.low is None or found.high is None else f"{whole} [{found.low:.1%}, {found.high:.1%}]"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from transforms.listener import SILENT, Listener
 from transforms.settings import JSON, TEXT, Task
 from tuning.evaluation import metrics, normalizers, scripts
 from tuning.evaluation.answers import Answer, System
@@ -120,7 +122,7 @@ def score(
     tasks: Mapping[str, Task],
     normalizer: str,
     seed: int,
-    scored: Callable[[int], None] = lambda count: None,
+    listener: Listener = SILENT,
     own: Mapping[str, str] | None = None,
 ) -> list[Scores]:
     """Scores of each task that there are clips of.
@@ -131,7 +133,7 @@ def score(
       tasks: of the dataset.
       normalizer: key of `NORMALIZERS`.
       seed: of the resamples.
-      scored: called with the answers of a system that have been scored.
+      listener: is told how many answers have been scored.
       own: normalisers of single tasks, by their names.
     """
     numbers: dict[str, int] = {}
@@ -141,7 +143,12 @@ def score(
         parts.setdefault(clip.task if clip.task in tasks else "", []).append(clip)
     names = sorted(parts, key=[*tasks, ""].index)
     same = {name: (own or {}).get(name, normalizer) for name in names}
-    return [_of_task(tasks.get(name), parts[name], systems, same[name], numbers, seed, scored) for name in names]
+    with listener.progress("scoring", len(systems) * len(clips), "answers") as update:
+        done = itertools.accumulate(len(parts[name]) for name in names for _ in systems)
+        return [
+            _of_task(tasks.get(name), parts[name], systems, same[name], numbers, seed, lambda: update(next(done), ""))
+            for name in names
+        ]
 
 
 def _of_task(
@@ -151,7 +158,7 @@ def _of_task(
     normalizer: str,
     numbers: Mapping[str, int],
     seed: int,
-    scored: Callable[[int], None],
+    scored: Callable[[], None],
 ) -> Scores:
     kind = task.target if task else TEXT
     same = normalizers.find(normalizer)
@@ -185,7 +192,7 @@ def _of_task(
         for metric in rows:
             if metric.width:
                 wide[system.name, metric.name] = np.array([metric.counts(*pair) for pair in pairs], dtype=np.intp)
-        scored(len(clips))
+        scored()
     groups = np.array([numbers[clip.cluster] for clip in clips], dtype=np.intp)
     names = tuple(system.name for system in systems)
     name = task.name if task else ""
