@@ -265,3 +265,11 @@ def test_no_value_of_another_type_passes(tuned, name):
             continue
         passed.append((path, value))
     assert (passed, tried > 30) == ([], True)
+
+
+@pytest.mark.parametrize("field", ["emulator", "tunedModel", "supervisedTuningSpec", "labels", "baseModel", "endTime"])
+def test_a_job_of_the_emulator_of_another_type_is_one_line(run, tuned, field):
+    path = tuned / "tuning/emulator.json"
+    (name,) = json.loads(path.read_text())
+    altered(path, (name, field), [None])
+    assert_told(run, tuned, "jobs", STATE["tuning/emulator.json"][1])
