@@ -290,7 +290,7 @@ class _Own(TypedDict):
 class _Spec(TypedDict, total=False):
     trainingDatasetUri: Required[str]
     validationDatasetUri: str | None
-    hyperParameters: dict[str, int | float | str] | None
+    hyperParameters: dict[str, Any] | None
 
 
 class _Kept(TypedDict, total=False):
@@ -303,7 +303,7 @@ class _Kept(TypedDict, total=False):
     startTime: str
     updateTime: str
     endTime: str
-    tunedModelDisplayName: str
+    tunedModelDisplayName: str | None
     labels: dict[str, str] | None
     supervisedTuningSpec: Required[_Spec]
     tunedModel: _Tuned | None
