@@ -113,6 +113,15 @@ def mp4(table: bytes, count: int, entries: bytes, form: str = "m4a aac") -> Part
     return [bytes(found)]
 
 
+def fragments_that_go_back(count: int) -> Parts:
+    """An MP4 of fragments, each of which claims to be from before the last."""
+    yield sound("mp4 aac, fragmented")
+    for time in range(count, 0, -1):
+        head = box(b"tfhd", b"\0\2\0\x38", struct.pack(">IIII", 1, 1, 1, 0))
+        run = box(b"tfdt", bytes(4), struct.pack(">I", time)), box(b"trun", bytes(4), struct.pack(">I", 1))
+        yield box(b"moof", box(b"mfhd", bytes(8)), box(b"traf", head, *run))
+
+
 def ebml(name: bytes, content: bytes, size: int | None = None) -> bytes:
     """An element of Matroska, with a size of eight bytes."""
     return name + (0x01 << 56 | (len(content) if size is None else size)).to_bytes(8, "big") + content
@@ -241,6 +250,13 @@ def asf_object(guid: bytes, content: bytes, size: int | None = None) -> bytes:
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_EXTENSION = bytes.fromhex("b503bf5f2ea9cf118ee300c00c205365")
+
+
+def cues_that_go_back(count: int) -> bytes:
+    """An index of Matroska whose every entry belongs in front of all before it."""
+    place = ebml(b"\xb7", b"\xf7\x81\x01\xf1\x81\x10")
+    cues = (ebml(b"\xbb", b"\xb3\x84" + time.to_bytes(4, "big") + place) for time in range(count, 0, -1))
+    return ebml(b"\x1c\x53\xbb\x6b", b"".join(cues))
 
 
 def zlib_blocks() -> bytes:
@@ -439,6 +455,7 @@ MP4_BOMBS = {
     "mp4, a million fragments": Bomb(
         lambda: [sound("mp4 aac, fragmented"), box(b"moof", box(b"mfhd", bytes(8))) * 1_000_000], any_of("", *DAMAGED)
     ),
+    "mp4, a million fragments that go back": Bomb(lambda: fragments_that_go_back(1_000_000), DAMAGED),
     "mp4, a cover of 200 MB": Bomb(
         lambda: [sound("m4a aac"), struct.pack(">I", 200 * MB + 8) + b"free", 200 * MB], any_of("")
     ),
@@ -462,6 +479,7 @@ MATROSKA_BOMBS = {
     "matroska, a million cues": Bomb(
         matroska(lambda: ebml(b"\x1c\x53\xbb\x6b", ebml(b"\xbb", b"\xb3\x81\x00") * 1_000_000)), any_of("", *DAMAGED)
     ),
+    "matroska, half a million cues that go back": Bomb(matroska(lambda: cues_that_go_back(500_000)), any_of("")),
     "matroska, a list that names itself": Bomb(
         matroska(
             lambda: ebml(
@@ -559,9 +577,8 @@ FRAMED_BOMBS = {
     "avi, an index of 64 MB": Bomb(
         lambda: [sound("avi mp3"), chunk(b"idx1", (b"01wb" + bytes(12)) * 4 * MB)], any_of("", *DAMAGED)
     ),
-    # libav looks at each again and again, up to the limit of processor time.
     "avi, millions of indices": Bomb(
-        lambda: [sound("avi mp3"), chunk(b"idx1", b"01wb" + bytes(12)) * 4 * MB], any_of("decoder_fault")
+        lambda: [sound("avi mp3"), chunk(b"idx1", b"01wb" + bytes(12)) * 4 * MB], any_of("decode_failed")
     ),
     "avi, lists in lists": Bomb(
         lambda: [sound("avi mp3"), nested(lambda inner: chunk(b"LIST", b"movi" + inner), 5_000)],

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from tests import wrong_types
 from tests.cliptune.test_commands import run
 from tests.damages import folder, half, pipe, too_long
 from tests.tuning.conftest import noted
+from transforms import records
 from transforms.errors import UserError
 from transforms.storage import Storage
-from tuning import dataset, service
+from tuning import dataset, predictions, service
+from tuning.jobs import claims, note
 
 __all__ = ["run"]  # a fixture
 COMMANDS = {
@@ -228,3 +231,45 @@ def test_a_prediction_of_wrong_types_is_asked_again(run, tuned):
     status, stdout, _ = run("predict", str(tuned), "--emulator")
     assert (status, json.loads(stdout)["asked"]) == (0, len(lines))
     assert path.read_bytes() == before
+
+
+def a_prediction(content):
+    return records.convert(json.loads(content), predictions.Prediction)
+
+
+def a_step(content):
+    return records.load(content, claims.Step, claims.FORMAT_VERSION)
+
+
+# Each record of tuning, where one of it is kept, and what reads it.
+TYPED = {
+    "a note": (note.Note, NOTE, note.load),
+    "a prediction": (predictions.Prediction, ANSWERS, a_prediction),
+    "a step of a claim": (claims.Step, "tuning/claims/*/*", a_step),
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_no_value_of_another_type_passes(tuned, name):
+    """At every path of a record, found from its type."""
+    kind, file, load = TYPED[name]
+    content = sorted(tuned.glob(file))[-1].read_bytes().splitlines()
+    tree = json.loads(content[0] if file == ANSWERS else b"\n".join(content))
+    passed, tried = [], 0
+    for path, value in wrong_types.wrong(kind, tree):
+        tried += 1
+        try:
+            load(json.dumps(wrong_types.altered(tree, path, value)).encode())
+        except ValueError as fault:
+            assert "\n" not in str(fault)
+            continue
+        passed.append((path, value))
+    assert (passed, tried > 30) == ([], True)
+
+
+@pytest.mark.parametrize("field", ["emulator", "tunedModel", "supervisedTuningSpec", "labels", "baseModel", "endTime"])
+def test_a_job_of_the_emulator_of_another_type_is_one_line(run, tuned, field):
+    path = tuned / "tuning/emulator.json"
+    (name,) = json.loads(path.read_text())
+    altered(path, (name, field), [None])
+    assert_told(run, tuned, "jobs", STATE["tuning/emulator.json"][1])

@@ -45,6 +45,7 @@ class Format:
       unpadded: samples a channel without the padding of a compressed file's last block; None where it does not say.
       exact_duration: whether the duration that ffmpeg finds is an index of what the file holds, not an estimate.
       tracks_declare: whether each track has a duration of its own, by its index.
+      index_apart: whether only seeking needs its index, which says nothing of its length.
       gaps: whether its clock is that of the recording: where no packet is, there was silence.
       ends_by_duration: whether a track's duration ends within its last frame, and libav leaves that frame whole.
       exact_samples: whether the header counts samples, so that not one may be missing.
@@ -84,6 +85,7 @@ class Format:
     unpadded: Callable[[bytes], int | None] | None = None
     exact_duration: bool = False
     tracks_declare: bool = False
+    index_apart: bool = False
     gaps: bool = False
     ends_by_duration: bool = False
     exact_samples: bool = False

@@ -136,7 +136,7 @@ def _decode_track(
 ) -> tuple[Decoded, int]:
     """One audio track, and how many the file has."""
     delay = form.delay if not start_seconds else None
-    with _opened(stream, form) as container:
+    with _opened(stream, form, seeks=start_seconds > 0) as container:
         audio = _chosen(container, track, form)
         audio.codec_context.options = dict(form.options) | ({} if delay is None else {"flags2": "+skip_manual"})
         start = _sought(container, start_seconds) if start_seconds else None
@@ -161,15 +161,16 @@ def _decode_track(
 
 
 @contextlib.contextmanager
-def _opened(stream: BinaryIO, form: Format) -> Iterator[InputContainer]:
-    """The stream as a container."""
+def _opened(stream: BinaryIO, form: Format, *, seeks: bool = False) -> Iterator[InputContainer]:
+    """The stream as a container. Only who seeks has an index read: one out of order takes the square of its length."""
     source = Remembering(stream)
+    index = {"fflags": "+ignidx"} if form.index_apart and not seeks else {}
     try:
         with av.open(
             source,
             "r",
             format=form.demuxer,
-            options=dict(form.options) | {"protocol_whitelist": ""},
+            options=dict(form.options) | index | {"protocol_whitelist": ""},
             metadata_errors="replace",
             buffer_size=BUFFER_BYTES,
             io_open=_nothing,

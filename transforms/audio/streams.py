@@ -6,6 +6,11 @@ import errno
 import io
 from typing import BinaryIO, Protocol
 
+from transforms.audio.walk import steps
+
+# Films of hours have some hundred thousand; of millions of indices or fragments, decoders visit each.
+MAX_SEEKS = 1 << 21
+
 
 class Seekable(Protocol):
     """What native decoders need of a stream."""
@@ -59,16 +64,22 @@ class Spliced:
 
 
 class Remembering:
-    """A stream, from its start on, that keeps its faults for `raise_fault`. libsndfile would also print them."""
+    """A stream, from its start on, that keeps its faults for `raise_fault`. libsndfile would also print them.
+
+    Nor can a file lead a decoder from place to place without end: behind `MAX_SEEKS` it is ClipRejected.
+    """
 
     def __init__(self, stream: Seekable) -> None:
         self._end = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         self._stream = stream
         self._fault: BaseException | None = None
+        self._seeks = steps(MAX_SEEKS)
 
     def read(self, size: int = -1) -> bytes:
-        """As the stream's own; b"" for a fault."""
+        """As the stream's own; b"" for a fault, and ever after."""
+        if self._fault is not None:
+            return b""
         try:
             # A damaged header asks for gigabytes, and files make room for as much as is asked, not for what there is.
             return self._stream.read(min(size, max(0, self._end - self._stream.tell())))
@@ -83,8 +94,11 @@ class Remembering:
         return len(content)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As the stream's own; -1 for a fault."""
+        """As the stream's own; -1 for a fault, and ever after."""
+        if self._fault is not None:
+            return -1
         try:
+            next(self._seeks)
             return self._stream.seek(offset, whence)
         except (ValueError, OverflowError):  # a damaged header led out of the file
             return -1

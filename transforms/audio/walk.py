@@ -11,11 +11,11 @@ from transforms.errors import ClipRejected
 MAX_STEPS = 1 << 22
 
 
-def steps() -> Iterator[int]:
+def steps(most: int = MAX_STEPS) -> Iterator[int]:
     """The steps of a walk, from 0 on.
 
     Raises:
       ClipRejected: DECODE_FAILED, behind the last one that any recording needs.
     """
-    yield from range(MAX_STEPS)
-    raise ClipRejected(reasons.DECODE_FAILED, f"the file has over {MAX_STEPS:,} parts, frames or tags (invalid)")
+    yield from range(most)
+    raise ClipRejected(reasons.DECODE_FAILED, f"the file has over {most:,} parts, frames or tags (invalid)")

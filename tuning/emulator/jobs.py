@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Required, TypedDict
 
+import msgspec
 import orjson
 
 from transforms.errors import UserError
@@ -269,12 +270,52 @@ def _load(state_uri: str, storage: Storage) -> dict[str, Tree]:
     return jobs
 
 
+class _Point(TypedDict):
+    checkpointId: str
+    endpoint: str
+
+
+class _Tuned(TypedDict, total=False):
+    model: str
+    endpoint: str
+    checkpoints: list[_Point]
+
+
+class _Own(TypedDict):
+    model: str | None
+    version: int
+    gone: list[str]
+
+
+class _Spec(TypedDict, total=False):
+    trainingDatasetUri: Required[str]
+    validationDatasetUri: str | None
+    hyperParameters: dict[str, Any] | None
+
+
+class _Kept(TypedDict, total=False):
+    """What the emulator reads of a job that it kept."""
+
+    name: Required[str]
+    state: Required[str]
+    baseModel: str
+    createTime: str
+    startTime: str
+    updateTime: str
+    endTime: str
+    tunedModelDisplayName: str | None
+    labels: dict[str, str] | None
+    supervisedTuningSpec: Required[_Spec]
+    tunedModel: _Tuned | None
+    emulator: _Own
+
+
 def _is_job(name: str, job: object) -> bool:
-    if not isinstance(job, dict) or job.get("name") != name or not str(job.get("state")).startswith("JOB_STATE_"):
+    try:
+        kept = msgspec.convert(job, _Kept)
+    except msgspec.ValidationError:
         return False
-    spec, tuned, labels = (job.get(field) or {} for field in ("supervisedTuningSpec", "tunedModel", "labels"))
-    trees = isinstance(spec, dict) and isinstance(tuned, dict) and isinstance(labels, dict)
-    return trees and isinstance(spec.get("trainingDatasetUri"), str) and isinstance(tuned.get("model", ""), str)
+    return kept["name"] == name and kept["state"].startswith("JOB_STATE_")
 
 
 def _refuse(location: str, base_model: str, body: Tree, spec: Tree, played: Scenario) -> None:
