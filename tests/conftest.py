@@ -31,6 +31,11 @@ def pytest_addoption(parser):
     parser.addoption("--seed", default="0", help="which mutants, any words (default: %(default)s)")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Names long values by their length: files that are made anew for each process need not be equal to the byte."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) and len(val) > 40 else None
+
+
 def pytest_generate_tests(metafunc):
     """`--bombs` tries those that take long, too."""
     if "bomb_name" in metafunc.fixturenames:
