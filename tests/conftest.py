@@ -32,8 +32,10 @@ def pytest_addoption(parser):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Names long values by their length: files that are made anew for each process need not be equal to the byte."""
-    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) and len(val) > 40 else None
+    """Names long values by their length: files that are made anew for each process need not be equal to the byte, and
+    a process can be started only while the name of the test, in its environment, is shorter than 128 KiB."""
+    most = 40 if isinstance(val, bytes) else 1_000
+    return f"{argname} of {len(val)}" if isinstance(val, bytes | str) and len(val) > most else None
 
 
 def pytest_generate_tests(metafunc):

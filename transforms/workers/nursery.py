@@ -48,18 +48,25 @@ class Nursery:
 
         Args:
           modules: that the workers will need.
+
+        Raises:
+          OSError: the system does not let it start.
         """
         ours, theirs = _pair()
         code = f"import sys; sys.path[:] = {_paths()!r}; from transforms.workers import nursery; nursery.main()"
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code, str(theirs.fileno()), *modules],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for the program, which then ends its workers
-                env={**os.environ, **_ENVIRONMENT},
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", code, str(theirs.fileno()), *modules],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C is for the program, which then ends its workers
+                    env={**os.environ, **_ENVIRONMENT},
+                )
+        except BaseException:
+            ours.close()
+            raise
         self._control = ours
         self._lock = threading.Lock()
 

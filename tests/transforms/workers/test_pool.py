@@ -235,6 +235,15 @@ def test_a_nursery_that_another_thread_has_stopped_is_a_dead_one():
             ask()
 
 
+def test_a_nursery_that_cannot_start_leaves_no_socket(monkeypatch):
+    pair = socket.socketpair()
+    monkeypatch.setattr(socket, "socketpair", lambda: pair)
+    monkeypatch.setenv("TOO_LONG", "x" * (128 << 10))  # the system starts no process with it
+    with pytest.raises(OSError, match="Argument list too long"):
+        Nursery([])
+    assert [end.fileno() for end in pair] == [-1, -1]
+
+
 def kill_the_nursery():
     pools.started()._process.kill()
     pools.started()._process.wait(30)

@@ -231,13 +231,13 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("value", [None, True, 5, "x", [], [5]])
+@pytest.mark.parametrize("value", [None, True, 5, "x", [5]])
 @pytest.mark.parametrize("path", [(), ("name",), ("state",), ("supervisedTuningSpec",), ("labels",), ("tunedModel",)])
 def test_jobs_that_were_kept_and_are_none_are_told_in_one_line(tmp_path, path, value):
     """null is a field that is not there: of a job, name, state and files must be."""
     state = tmp_path / "jobs.json"
     state.write_text(json.dumps({GOOD["name"]: changed(GOOD, path, value)}))
-    if value in (None, []) and path in (("labels",), ("tunedModel",)):
+    if value is None and path in (("labels",), ("tunedModel",)):
         Jobs(str(state)).get(str(GOOD["name"]))
         return
     with pytest.raises(
