@@ -116,7 +116,7 @@ class Cluster:
         free = sorted(manager["id"] for manager in found if manager["freeSlots"] == manager["slotsNumber"] == SLOTS)
         pools = [(place.address, POOL_PORT) for place in self.places.values()]
         servers = [("localhost", JOB_PORT), ("localhost", ARTIFACT_PORT), *pools]
-        return free == sorted(self.task_managers) and len(found) == len(free) and all(map(_answers, servers))
+        return free == sorted(self.task_managers) and len(found) == len(free) and all(map(answers, servers))
 
     def pythons(self) -> dict[str, set[int]]:
         """What each worker's pool has started, dead ones too."""
@@ -159,13 +159,14 @@ class Cluster:
 
     def cancel(self, job: str) -> None:
         """Ends a job as the page says, and waits until it has ended."""
-        ((*words, address),) = page.commands(page.DYING)
+        *_, (*words, address) = page.commands(page.DYING)
         assert (words, address) == (["curl", "-X", "PATCH"], f"http://{machines.HERE}:{REST_PORT}/jobs/JOB_ID")
         self.ask(f"/jobs/{job}", "PATCH")
         self.wait_for(job, "CANCELED")
 
 
-def _answers(address: tuple[str, int]) -> bool:
+def answers(address: tuple[str, int]) -> bool:
+    """Whether something listens there."""
     try:
         socket.create_connection(address, 1).close()
     except OSError:
