@@ -28,7 +28,7 @@ from apache_beam.runners.portability.portable_runner import PipelineResult, Port
 from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
 from apache_beam.utils import subprocess_server
 
-from beam_pipeline import faults
+from beam_pipeline import faults, progress
 from beam_pipeline.clusters import (
     ENDED,
     PATIENCE_SECONDS,
@@ -97,7 +97,9 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
         with faults.of_workers(), _without_messages():
             cluster = Cluster(options)
             found = cluster.find_settled(Names.of(job)) if cluster.is_known() else None
-            return _submitted(job, options, listener) if found is None else _attached(*found, options, listener)
+            if found is None:
+                return _submitted(job, options, listener)
+            return _attached(*found, job, options, listener)
     except faults.JobEndedError as fault:
         return Ran(0, fault=str(fault))
 
@@ -105,7 +107,8 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
 def _submitted(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
     with _submitting(job, options) as (name, engine, result):
         try:
-            result.wait_until_finish()
+            with progress.of_shards(job, listener):
+                result.wait_until_finish()
         except KeyboardInterrupt:
             if isinstance(engine, PortableRunner):
                 listener.say(left(name, options))
@@ -124,14 +127,17 @@ def _submitting(job: Job, options: PipelineOptions) -> Iterator[tuple[str, Pipel
         yield name, pipeline.runner, pipeline.run()
 
 
-def _attached(found: FoundJob, where: JobServer | JobManager, options: PipelineOptions, listener: Listener) -> Ran:
+def _attached(
+    found: FoundJob, where: JobServer | JobManager, job: Job, options: PipelineOptions, listener: Listener
+) -> Ran:
     """Waits for the end of a job that an earlier command has submitted."""
     listener.say(f"job {found.name} ({found.id}) of an earlier command is {found.state}: attached to it")
     try:
-        if isinstance(where, JobManager):
-            return _followed(found, where)
-        result = where.attach(found.id)
-        result.wait_until_finish()
+        with progress.of_shards(job, listener):
+            if isinstance(where, JobManager):
+                return _followed(found, where)
+            result = where.attach(found.id)
+            result.wait_until_finish()
         return faults.counted(result.metrics())
     except KeyboardInterrupt:
         listener.say(left(found.name, options))

@@ -15,7 +15,7 @@ from tests.cluster.machines import Machine
 from tests.cluster.services import Service, until
 
 REST_PORT, JOB_PORT, ARTIFACT_PORT, POOL_PORT = 8081, 8099, 8098, 50000
-SLOTS = 1  # of a TaskManager, so that the page's command takes all there are: both work
+SLOTS = 2 // len(machines.WORKERS)  # of a TaskManager, so that the page's command takes all there are: all work
 # What Flink's own scripts add for Java 17.
 _OPENED = (
     *("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util"),

@@ -10,6 +10,7 @@ from tests.cluster import commands, machines, page
 from tests.cluster.conftest import NUM_ROWS, assert_same
 from tests.cluster.flink import JOB_PORT, answers
 from tests.cluster.services import until
+from tests.cluster.test_bytes import assert_alone
 from tests.cluster.test_kills import COMMAND, assert_left, assert_one_line
 
 pytestmark = pytest.mark.cluster
@@ -44,11 +45,6 @@ def assert_attaches(words, folder, cluster, jobs):
     name = cluster.jobs()[job]["name"]
     assert any(f"job {name} ({known}" in run.stderr for known in (job, name)), run.stderr
     assert run.json["accepted"] == NUM_ROWS
-
-
-def assert_alone(cluster):
-    """No job server but the cluster's runs."""
-    assert set(machines.listening()) == {cluster.job_manager.pid, cluster.job_server.pid}
 
 
 @pytest.mark.parametrize(
