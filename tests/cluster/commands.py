@@ -14,6 +14,8 @@ from tests.beam_pipeline.conftest import Run
 from tests.cluster import page
 from tests.cluster.services import PATIENCE_SECONDS
 
+_PASSING = "preparing: "
+
 
 def prepare_words(heading: str, output: str, *flags: str) -> list[str]:
     """The page's command below a heading, with another output, and flags behind it."""
@@ -48,9 +50,10 @@ class Running:
         return len(committed) > 1
 
     def ended(self) -> Run:
-        """What it has done, once it has ended."""
+        """What it has done, once it has ended; without the lines that come from time to time."""
         stdout, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return Run(self.process.returncode, stdout, self._told.read_text())
+        told = self._told.read_text().splitlines(keepends=True)
+        return Run(self.process.returncode, stdout, "".join(line for line in told if not line.startswith(_PASSING)))
 
 
 @contextmanager
