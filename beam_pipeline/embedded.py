@@ -43,7 +43,7 @@ def run(job: Job, options: PipelineOptions, listener: Listener) -> Ran:
             build(pipeline, job.on_this_machine(str(path), folder))
             result = pipeline.run()
             result.wait_until_finish()
-            return faults.counted(result)
+            return faults.counted(result.metrics())
 
 
 def _move_temporary_folder(pipeline: beam.Pipeline, folder: str) -> None:

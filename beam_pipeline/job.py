@@ -121,14 +121,38 @@ class Names:
         return Names(output_digest(job.output.folder), sha256(content).hexdigest()[:12])
 
     @property
+    def tag(self) -> str:
+        """Both in one word."""
+        return f"{self.output}-{self.request}"
+
+    @property
     def job(self) -> str:
         """The job's name, on every service. Dataflow refuses a second active job of one name."""
-        return f"{PREFIX}-{self.output}-{self.request}"
+        return f"{PREFIX}-{self.tag}"
 
 
 def output_digest(folder: str) -> str:
     """What names an output folder in labels."""
     return sha256(folder.rstrip("/").encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A job that is left to itself.
+
+    Attributes:
+      id: its cluster's.
+      name: of the job.
+      state: as the cluster calls it.
+      attached: whether an earlier command had submitted it.
+      console: address of its page; "" for none that is known.
+    """
+
+    id: str
+    name: str
+    state: str
+    attached: bool
+    console: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A run that is not waited for: what it would do, its job on Dataflow, and the end of that."""
+"""A run that is not waited for: what it would do, its job elsewhere, and the end of that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beam_pipeline import prepare, runners
-from beam_pipeline.job import Job, Ran
+from beam_pipeline.job import Job, Launched, Ran, output_digest
 from beam_pipeline.prepare import Prepared
 from beam_pipeline.requests import PrepareRequest
 from transforms.dataset import output
@@ -26,16 +26,16 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class LaunchedJob:
-    """A job on Dataflow, as `cliptune prepare --no_wait` and `--cancel` print it on stdout.
+    """A job elsewhere, as `cliptune prepare --no_wait` and `--cancel` print it on stdout.
 
     Attributes:
       output: as the request names it.
       runner: name of Beam's runner.
-      id: the service's; "" for a job that was only described, for a template.
+      id: the service's, or the cluster's; "" for a job that was only described, for a template.
       name: of the job.
       state: as the service says, such as "PENDING" or "RUNNING"; "DESCRIBED" for a template.
       attached: whether an earlier command had submitted it.
-      console: address of its page.
+      console: address of its page; "" if it is not known, as behind a job server that is not Flink's.
       format_version: version of these fields.
     """
 
@@ -65,7 +65,7 @@ class PrepareDryRun:
       shards: files of each split; "rejected" has sidecars only.
       runner: name of Beam's runner.
       job: name that the job would have on Dataflow or behind a job server; "" on this machine.
-      attaches_to: id of the job of the same request that is running there; "" for none.
+      attaches_to: id of the job of the same request that is running there; "" for none that is known.
       max_workers: machines that the job may have on Dataflow; 0 elsewhere.
       format_version: version of these fields.
     """
@@ -97,8 +97,7 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     name = request.runner or runners.DEFAULT
     found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)
     if runners.find(request.runner).shares_disk:
-        has_name = request.runner in runners.RUNNERS and runners.find(request.runner).outlives
-        return replace(found, job=_name(ready, options) if has_name else "")
+        return _in_cluster(found, ready, options) if runners.find(request.runner).finds_jobs else found
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
@@ -107,10 +106,10 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     )
 
 
-def _name(job: Job, options: PipelineOptions) -> str:
+def _in_cluster(found: PrepareDryRun, job: Job, options: PipelineOptions) -> PrepareDryRun:
     from beam_pipeline import elsewhere  # noqa: PLC0415 -- imports Beam
 
-    return elsewhere.named(job, options)
+    return replace(found, job=elsewhere.named(job, options), attaches_to=elsewhere.attaches_to(job, options))
 
 
 def _found(job: Job) -> str:
@@ -129,7 +128,7 @@ def _found(job: Job) -> str:
 
 
 def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | LaunchedJob:
-    """Submits the request's job to Dataflow, or finds it running.
+    """Submits the request's job, or finds it running.
 
     Returns:
       The job; the dataset, if it is finished already.
@@ -137,31 +136,41 @@ def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | L
     Raises:
       UsageError, UserError, StorageError, ServiceError: as `prepare.run`, until the job is accepted.
     """
-    dataflow_alone(request, "no_wait")
-    from beam_pipeline import dataflow, dataflow_service  # noqa: PLC0415 -- imports Beam
-
+    _findable(request, "no_wait")
     options = prepare.checked_options(request)
     job = prepare.make_job(request, listener)
     report = prepare.finished_before(job, request, listener)
     if report is not None:
         return prepare.prepared(report, Ran(job.plan.rows), request)
+    ready = prepare.for_elsewhere(job, request, runners.find(request.runner).engine.threads())
+    if runners.find(request.runner).shares_disk:
+        from beam_pipeline import elsewhere  # noqa: PLC0415 -- imports Beam
+
+        return _left(request, elsewhere.submit(ready, options, listener))
+    from beam_pipeline import dataflow, dataflow_service  # noqa: PLC0415 -- imports Beam
+
     service = dataflow_service.Service(options)
-    submitted = dataflow.submit(prepare.for_elsewhere(job, request, dataflow.threads()), options, listener, service)
+    submitted = dataflow.submit(ready, options, listener, service)
     return _launched(request, submitted.job, service, submitted.attached)
 
 
 def cancel(request: PrepareRequest, listener: Listener = SILENT) -> LaunchedJob:
-    """Cancels the job on Dataflow that writes into the request's output. Manifests are not read.
+    """Cancels the job that writes into the request's output. Manifests are not read.
 
     Raises:
       UserError: there is no such job.
       ServiceError: the service refuses.
     """
-    dataflow_alone(request, "cancel")
+    _findable(request, "cancel")
+    options = prepare.checked_options(request)
+    folder = uris.absolute(request.output.rstrip("/") or request.output, str(Path.cwd()))
+    if runners.find(request.runner).shares_disk:
+        from beam_pipeline import elsewhere  # noqa: PLC0415 -- imports Beam
+
+        return _left(request, elsewhere.cancel(output_digest(folder), options, listener))
     from beam_pipeline import dataflow, dataflow_service  # noqa: PLC0415 -- imports Beam
 
-    service = dataflow_service.Service(prepare.checked_options(request))
-    folder = uris.absolute(request.output.rstrip("/") or request.output, str(Path.cwd()))
+    service = dataflow_service.Service(options)
     jobs = dataflow.running_into(service, folder)
     if not jobs:
         raise UserError(f"no job in {service.region} of project {service.project} writes into {request.output}")
@@ -171,10 +180,15 @@ def cancel(request: PrepareRequest, listener: Listener = SILENT) -> LaunchedJob:
     return _launched(request, service.job(jobs[0].id), service, attached=True)
 
 
-def dataflow_alone(request: PrepareRequest, flag: str) -> None:
-    """Refuses a flag for runners whose jobs have no name."""
-    if runners.find(request.runner).shares_disk:
-        raise UsageError(f"{flag} needs --runner=DataflowRunner, whose jobs can be found again", flag)
+def _findable(request: PrepareRequest, flag: str) -> None:
+    """Refuses a flag for runners whose jobs cannot be found again."""
+    if not runners.find(request.runner).finds_jobs:
+        able = ", ".join(name for name, runner in runners.RUNNERS.items() if runner.finds_jobs)
+        raise UsageError(f"{flag} needs a runner whose jobs can be found again: {able}", flag)
+
+
+def _left(request: PrepareRequest, job: Launched) -> LaunchedJob:
+    return LaunchedJob(request.output, request.runner, job.id, job.name, job.state, job.attached, job.console)
 
 
 def _launched(request: PrepareRequest, job: RemoteJob, service: Service, attached: bool) -> LaunchedJob:

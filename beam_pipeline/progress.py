@@ -1,7 +1,7 @@
-"""The progress of a run on this machine, through a file that workers append to.
+"""The progress of a run: on this machine through a file that workers append to, elsewhere by the shards that are there.
 
-Workers may be processes, which share no memory with the launcher. A worker appends one mark of a fixed size for each
-finished clip; appends of a few bytes are atomic. The launcher reads the new marks.
+Workers here may be processes, which share no memory with the launcher. A worker appends one mark of a fixed size for
+each finished clip; appends of a few bytes are atomic. The launcher reads the new marks.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ import struct
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from beam_pipeline.job import Job
 from transforms.clip import Outcome
+from transforms.dataset import output
+from transforms.errors import StorageError, UserError
 from transforms.listener import Listener
+from transforms.storage import uris
 
 _MARK = struct.Struct("<?I")  # accepted?, samples of the payload
 _POLL_SECONDS = 0.2
+# Of a look for shards; one that takes long, as for thousands of them in a bucket, is worth a longer pause.
+_LOOK_SECONDS, _PAUSES_A_LOOK = 2.0, 20
 _ROWS_A_STEP = 1_000
 
 T = TypeVar("T")
@@ -87,6 +93,41 @@ def _follow(path: Path, rows: int, sample_rate: int, listener: Listener, done: t
             rate = tally.clips / max(time.monotonic() - start, 1e-9)
             hours = tally.samples / sample_rate / 3600
             update(tally.clips, f"{rate:.1f}/s, {hours:.2f} h of audio, {tally.rejected} rejected")
+
+
+@contextmanager
+def of_shards(job: Job, listener: Listener) -> Iterator[None]:
+    """Tells while the block runs how many shards are written, whoever writes them."""
+    done = threading.Event()
+    thread = threading.Thread(target=_look_for_shards, args=(job, listener, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(_LOOK_SECONDS)
+
+
+def _look_for_shards(job: Job, listener: Listener, done: threading.Event) -> None:
+    pause = _LOOK_SECONDS
+    # Where this account may not look, nothing is told.
+    with (
+        suppress(UserError, StorageError),
+        listener.progress("preparing", len(job.plan.shard_keys()), "shards") as update,
+    ):
+        while not done.wait(pause):
+            start = time.monotonic()
+            update(_shards_written(job), "")
+            pause = max(_LOOK_SECONDS, _PAUSES_A_LOOK * (time.monotonic() - start))
+
+
+def _shards_written(job: Job) -> int:
+    """Of this request: those of a dataset that is to be replaced do not count."""
+    run = uris.join(job.output.folder, output.RUN_FILE)
+    storage = job.output.storage
+    if not storage.exists(run) or storage.read_record(run) != output.run_file(job.plan, job.output.settings):
+        return 0
+    return len(output.left_by_earlier_runs(job.output)[0])
 
 
 def counted(rows: Iterable[T], listener: Listener) -> Iterator[T]:

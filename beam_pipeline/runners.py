@@ -45,12 +45,14 @@ class Runner:
       module: name of the module with the functions of `Engine`.
       outlives: whether its job may go on after Ctrl-C.
       shares_disk: whether its workers may have the disks of this machine.
+      finds_jobs: whether a job of an earlier command can be found again, and cancelled.
     """
 
     summary: str
     module: str
     outlives: bool = True
     shares_disk: bool = True
+    finds_jobs: bool = False
 
     @property
     def engine(self) -> Engine:
@@ -63,9 +65,9 @@ _ELSEWHERE = "beam_pipeline.elsewhere"
 RUNNERS: dict[str, Runner] = {
     "DirectRunner": _EMBEDDED,
     "FnApiRunner": _EMBEDDED,
-    "DataflowRunner": Runner("Google Cloud Dataflow", "beam_pipeline.dataflow", shares_disk=False),
-    "FlinkRunner": Runner("an Apache Flink cluster", _ELSEWHERE),
-    "PortableRunner": Runner("the job server of --job_endpoint", _ELSEWHERE),
+    "DataflowRunner": Runner("Google Cloud Dataflow", "beam_pipeline.dataflow", shares_disk=False, finds_jobs=True),
+    "FlinkRunner": Runner("an Apache Flink cluster", _ELSEWHERE, finds_jobs=True),
+    "PortableRunner": Runner("the job server of --job_endpoint", _ELSEWHERE, finds_jobs=True),
 }
 DEFAULT = "DirectRunner"
 

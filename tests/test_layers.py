@@ -117,7 +117,17 @@ ORDER = {
     ],
     "beam_pipeline": [
         *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
-        *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
+        *(
+            "faults",
+            "embedded",
+            "clusters",
+            "elsewhere",
+            "packages",
+            "dataflow_service",
+            "dataflow",
+            "inputs",
+            "remote",
+        ),
         *("prepare", "launch", "report", "__main__"),
     ],
     "tuning": [

@@ -80,9 +80,13 @@ def _add_launch(group: argparse._ArgumentGroup) -> None:
         help="say what would be done, on any runner; nothing is changed and nothing submitted",
     )
     group.add_argument(
-        "--no_wait", action="store_true", help="on Dataflow: print the job and leave it to itself; see cliptune report"
+        "--no_wait",
+        action="store_true",
+        help="on Dataflow and Flink: print the job and leave it to itself; see cliptune report",
     )
-    group.add_argument("--cancel", action="store_true", help="on Dataflow: cancel the job that writes into OUT")
+    group.add_argument(
+        "--cancel", action="store_true", help="on Dataflow and Flink: cancel the job that writes into OUT"
+    )
 
 
 def _yes_or_no(text: str) -> bool:
@@ -260,7 +264,7 @@ def stopped(request: PrepareRequest) -> str:
     runner = runners.find(request.runner)
     if not runner.outlives:
         return "; the same command goes on from here"
-    if runner.shares_disk:
+    if not runner.finds_jobs:
         return f"; the same command goes on from here; {request.runner} may still be running its job, so end that first"
     return "; the same command goes on from here, or attaches to the job if there is one; with --cancel it cancels it"
 

@@ -82,11 +82,12 @@ def test_a_recording_of_this_machine_is_refused_with_its_row(bucket, prepare, tm
 
 
 @pytest.mark.parametrize("flag", ["--no_wait", "--cancel"])
-@pytest.mark.parametrize("runner", [[], ["--runner=FlinkRunner"]])
+@pytest.mark.parametrize("runner", [[], ["--runner=FnApiRunner"], [ELSEWHERE]])
 def test_only_jobs_with_names_can_be_left_to_themselves(prepare, folder, flag, runner):
     run = prepare(folder / "m.jsonl", folder / "out", flag, *runner)
     assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
-    assert f"{flag} needs --runner=DataflowRunner" in run.stderr
+    told = "needs a runner whose jobs can be found again: DataflowRunner, FlinkRunner, PortableRunner"
+    assert f"{flag} {told}" in run.stderr
     assert not (folder / "out").exists()
 
 

@@ -284,7 +284,8 @@ def test_our_own_faults_stay_tracebacks(monkeypatch):
     [
         ([], ""),
         (["--runner=DirectRunner", "--direct_running_mode=multi_processing"], ""),
-        (["--runner=FlinkRunner"], "; FlinkRunner may still be running its job, so end that first"),
+        (["--runner=SparkRunner"], "; SparkRunner may still be running its job, so end that first"),
+        (["--runner=FlinkRunner"], ", or attaches to the job if there is one; with --cancel it cancels it"),
     ],
 )
 def test_a_job_that_outlives_its_command_is_named(folder, prepare, monkeypatch, flags, told):

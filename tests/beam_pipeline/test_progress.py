@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_pipeline import progress
+from beam_pipeline import embedded, progress
+from beam_pipeline.job import Ran
 from beam_pipeline.progress import ProgressFile, Tally
+from cliptune.main import main
 from transforms.clip import Outcome
+from transforms.errors import UserError
 from transforms.listener import SILENT, Silent
 
 REJECTED = Outcome("b", "m:2", None, "rejected")
@@ -151,6 +154,78 @@ def test_a_fault_of_the_body_passes_and_ends_the_display(tmp_path):
     with pytest.raises(ZeroDivisionError), progress.shown(tmp_path / "p", 5, 16_000, SILENT):
         raise ZeroDivisionError
     assert threading.active_count() == before
+
+
+# Elsewhere, where workers have no file of this machine.
+
+
+class Looks(threading.Event):
+    """Is over when everything is done that is done between two looks."""
+
+    def __init__(self, *between):
+        super().__init__()
+        self.between, self.pauses = list(between), []
+
+    def wait(self, seconds=None):
+        self.pauses.append(seconds)
+        if not self.between:
+            return True
+        self.between.pop(0)()
+        return False
+
+
+def job_of(monkeypatch, *flags):
+    """That of a command in the current folder."""
+    made = []
+
+    def run(job, options, listener):
+        made.append(job)
+        return Ran(0, fault="this is no run")
+
+    monkeypatch.setattr(embedded, "run", run)
+    main(["prepare", "--manifest=m.jsonl", "--output=out", "--verify", *flags])
+    return made[0]
+
+
+def test_elsewhere_the_shards_of_this_request_are_told(finished, monkeypatch, heard):
+    shards = len([*finished.rglob("*.outcomes.json")])
+    job = job_of(monkeypatch)
+    looks = Looks(
+        lambda: None,
+        lambda: next(finished.rglob("*.outcomes.json")).unlink(),
+        (finished / "out/run.json").unlink,
+    )
+    progress._look_for_shards(job, heard, looks)
+    assert heard.begun == [("preparing", shards, "shards")]
+    assert [done for done, _ in heard.updates] == [shards, shards - 1, 0]
+
+
+def test_elsewhere_shards_of_a_dataset_that_is_to_be_replaced_do_not_count(finished, monkeypatch, heard):
+    run = (finished / "out/run.json").read_bytes()
+    job = job_of(monkeypatch, "--overwrite", "--prompt=another")
+    (finished / "out/run.json").write_bytes(run)  # this machine claims it, workers elsewhere do later
+    progress._look_for_shards(job, heard, Looks(lambda: None))
+    assert [done for done, _ in heard.updates] == [0]
+
+
+def test_who_may_not_look_is_told_nothing(finished, monkeypatch, heard):
+    job = job_of(monkeypatch)
+
+    def refused(job):
+        raise UserError("no permission")
+
+    monkeypatch.setattr(progress, "_shards_written", refused)
+    progress._look_for_shards(job, heard, Looks(lambda: None, lambda: None))
+    assert heard.updates == []
+
+
+def test_a_look_that_takes_long_is_worth_a_long_pause(finished, monkeypatch, heard):
+    times = iter([0.0, 0.01, 10.0, 13.0])
+    job = job_of(monkeypatch)
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(times)))
+    looks = Looks(lambda: None, lambda: None)
+    progress._look_for_shards(job, heard, looks)
+    assert looks.pauses == [2.0, 2.0, 60.0]
 
 
 def test_rows_are_counted_while_they_are_read(heard):

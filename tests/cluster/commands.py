@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests import processes
 from tests.beam_pipeline.conftest import Run
 from tests.cluster import page
 from tests.cluster.services import PATIENCE_SECONDS
+
+_PASSING = "preparing: "
 
 
 def prepare_words(heading: str, output: str, *flags: str) -> list[str]:
@@ -24,9 +27,17 @@ def prepare_words(heading: str, output: str, *flags: str) -> list[str]:
 class Running:
     """A command that has begun."""
 
-    def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], output: Path, told: Path) -> None:
         self.process = process
         self._output = output
+        self._told = told
+
+    def has_said(self, words: str) -> bool:
+        """Whether words are on its stderr; it must not have ended without them."""
+        ended = self.process.poll() is not None
+        said = words in self._told.read_text()
+        assert said or not ended, self._told.read_text()
+        return said
 
     def committed(self) -> set[Path]:
         """The sidecars of its dataset."""
@@ -35,20 +46,26 @@ class Running:
     def is_under_way(self) -> bool:
         """Whether some shards are written; the command must not have ended before."""
         committed = self.committed()
-        assert self.process.poll() is None, self.process.communicate()
+        assert self.process.poll() is None, self._told.read_text()
         return len(committed) > 1
 
     def ended(self) -> Run:
-        """What it has done, once it has ended."""
-        stdout, stderr = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return Run(self.process.returncode, stdout, stderr)
+        """What it has done, once it has ended; without the lines that come from time to time."""
+        stdout, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
+        told = self._told.read_text().splitlines(keepends=True)
+        return Run(self.process.returncode, stdout, "".join(line for line in told if not line.startswith(_PASSING)))
 
 
 @contextmanager
 def running(words: Sequence[str], folder: Path, output: str) -> Iterator[Running]:
     """A command in `folder`, which does not outlive the block."""
-    with processes.running(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        yield Running(process, folder / output)
+    with tempfile.TemporaryDirectory() as temporary:
+        told = Path(temporary, "stderr")
+        with (
+            told.open("wb") as stderr,
+            processes.running(words, cwd=folder, stdout=subprocess.PIPE, stderr=stderr) as process,
+        ):
+            yield Running(process, folder / output, told)
 
 
 def run(words: Sequence[str], folder: Path) -> Run:

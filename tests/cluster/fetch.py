@@ -29,14 +29,16 @@ TOOLS = {
 
 
 def missing() -> list[str]:
-    """What this machine lacks, one line each with what to do; [] if the cluster can run here."""
-    lacking = [f"{name}: install {what}" for name, what in TOOLS.items() if not shutil.which(name)]
-    if lacking:
-        return lacking
+    """The programs that this machine lacks, one line each with what to do."""
+    return [f"{name}: install {what}" for name, what in TOOLS.items() if not shutil.which(name)]
+
+
+def no_networks() -> str:
+    """Why this machine has no networks of one's own, as some containers; "" if it has."""
     tried = subprocess.run(
         isolated(["ip", "link", "add", "any", "type", "bridge"]), capture_output=True, text=True, check=False
     )
-    return [f"networks of one's own: {tried.stderr.strip()}"] if tried.returncode else []
+    return " ".join(tried.stderr.split()) if tried.returncode else ""
 
 
 def fetch() -> None:

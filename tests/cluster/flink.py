@@ -15,7 +15,7 @@ from tests.cluster.machines import Machine
 from tests.cluster.services import Service, until
 
 REST_PORT, JOB_PORT, ARTIFACT_PORT, POOL_PORT = 8081, 8099, 8098, 50000
-SLOTS = 1  # of a TaskManager, so that the page's command takes all there are: both work
+SLOTS = 2 // len(machines.WORKERS)  # of a TaskManager, so that the page's command takes all there are: all work
 # What Flink's own scripts add for Java 17.
 _OPENED = (
     *("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util"),
@@ -116,7 +116,7 @@ class Cluster:
         free = sorted(manager["id"] for manager in found if manager["freeSlots"] == manager["slotsNumber"] == SLOTS)
         pools = [(place.address, POOL_PORT) for place in self.places.values()]
         servers = [("localhost", JOB_PORT), ("localhost", ARTIFACT_PORT), *pools]
-        return free == sorted(self.task_managers) and len(found) == len(free) and all(map(_answers, servers))
+        return free == sorted(self.task_managers) and len(found) == len(free) and all(map(answers, servers))
 
     def pythons(self) -> dict[str, set[int]]:
         """What each worker's pool has started, dead ones too."""
@@ -159,13 +159,14 @@ class Cluster:
 
     def cancel(self, job: str) -> None:
         """Ends a job as the page says, and waits until it has ended."""
-        ((*words, address),) = page.commands(page.DYING)
+        *_, (*words, address) = page.commands(page.DYING)
         assert (words, address) == (["curl", "-X", "PATCH"], f"http://{machines.HERE}:{REST_PORT}/jobs/JOB_ID")
         self.ask(f"/jobs/{job}", "PATCH")
         self.wait_for(job, "CANCELED")
 
 
-def _answers(address: tuple[str, int]) -> bool:
+def answers(address: tuple[str, int]) -> bool:
+    """Whether something listens there."""
     try:
         socket.create_connection(address, 1).close()
     except OSError:

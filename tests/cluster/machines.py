@@ -13,9 +13,12 @@ from tests import processes
 from tests.cluster.services import until
 
 _BRIDGE = "join"
+# Set where there are no networks of one's own: then the one worker is this machine, as all pools have the same port.
+ON_THIS_MACHINE = "CLIPTUNE_CLUSTER_ON_THIS_MACHINE"
+ARE_APART = not os.environ.get(ON_THIS_MACHINE)
 # The address of this one, which Flink's JobManager, the job server and the commands share; and of its workers.
-HERE = "10.7.0.1"
-WORKERS = {"worker1": "10.7.0.2", "worker2": "10.7.0.3"}
+HERE = "10.7.0.1" if ARE_APART else "127.0.0.1"
+WORKERS = {"worker1": "10.7.0.2", "worker2": "10.7.0.3"} if ARE_APART else {"worker1": HERE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,17 @@ class Machine:
     enter: tuple[str, ...] = ()
 
 
-def is_alone() -> bool:
-    """Whether this process's network is a loopback, that is up or not, and nothing else."""
-    return [name for _, name in socket.if_nameindex()] == ["lo"]
+def may_serve() -> bool:
+    """Whether this process's network is a loopback, that is up or not, and nothing else; or must do as it is."""
+    return not ARE_APART or [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
 @contextmanager
 def joined() -> Iterator[dict[str, Machine]]:
     """The workers by name. This machine is joined to them until the block ends."""
+    if not ARE_APART:
+        yield {name: Machine(address) for name, address in WORKERS.items()}
+        return
     _ip("link set lo up")
     _ip(f"link add {_BRIDGE} type bridge")
     _ip(f"addr add {HERE}/24 dev {_BRIDGE}")

@@ -45,7 +45,7 @@ def test_workers_that_lack_the_package(cluster, folder, tmp_path):
         with commands.running(commands.prepare_words(COMMAND, "lacking"), folder, "lacking") as command:
             until(lambda: any(LACKING in pool.log.read_text() for pool in usual), "nothing is missing")
             command.process.send_signal(signal.SIGINT)
-            assert_left(command.ended(), cluster, "PortableRunner")
+            assert_left(command.ended(), cluster)
         cluster.cancel(cluster.last_job())
     finally:
         for pool, environment in usual.items():
