@@ -96,12 +96,16 @@ class Values:
     settings: dict[str, Value] = field(default_factory=dict)
     runs: dict[str, dict[str, Value]] = field(default_factory=dict)
     beam: Value = Value(Origin("", ""), ())
-    max_cost: float | None = None
+    max_cost: Value | None = None
 
     def told(self, verb: str, fault: UsageError, run: str = "") -> UsageError:
-        """An error of a request, with the place that its value comes from."""
+        """An error of a request, with the place that its value comes from; "" is the verb of the whole job."""
         path = fault.field if verb in SHARED.get(fault.field, ()) else f"{verb}.{fault.field}"
         of_run = self.runs.get(run, {})
+        if fault.field == MAX_COST and self.max_cost is not None and not verb:
+            return UsageError(self.max_cost.origin.told(str(fault)))
+        if not verb:
+            return UsageError(f"{self.file}: {fault}") if fault.field == "tune" else fault
         found = of_run.get(path) or self.settings.get(path)
         if fault.field == BEAM:
             found = self.beam
@@ -152,7 +156,7 @@ def read(content: bytes, file: str, environment: Mapping[str, str], flags: Mappi
 def _take_flag(values: Values, path: str, texts: Sequence[str]) -> None:
     origin = Origin("--", path)
     if path == MAX_COST:
-        values.max_cost = float(_checked(NUMBER, texts[-1], origin))
+        values.max_cost = Value(origin, (_checked(NUMBER, texts[-1], origin),))
         return
     key = keys()[path]
     words = tuple(word for text in texts for word in _flag_words(key, text, origin))
@@ -182,8 +186,8 @@ class _Reader:
             if name in SECTIONS:
                 self._section(values, name, self._table(node, name))
             elif name == MAX_COST:
-                texts = self._scalars(node, Key(name, "", (), NUMBER, ""), self._at(line, name))
-                values.max_cost = float(texts[0])
+                at = self._at(line, name)
+                values.max_cost = Value(at, tuple(self._scalars(node, Key(name, "", (), NUMBER, ""), at)))
             elif name in SHARED:
                 values.settings[name] = self._value(self._keys[name], node, self._at(line, name))
             elif name not in (RUNS, MATRIX):
@@ -429,16 +433,14 @@ def _request(values: Values, steps: Mapping[str, Any]) -> RunRequest:
     runs = values.runs or {ONLY: {}}
     tune = {name: cast(TuneRequest, _of_verb(values, "tune", out, run=name)) for name in runs}
     first = next(iter(runs))
-    return RunRequest(
-        prepare=prepare,
-        check=cast(CheckRequest, _of_verb(values, "check", out, run=first)),
-        tune=tune,
-        predict=cast(PredictRequest, _of_verb(values, "predict", out)),
-        evaluate=cast(EvaluateRequest, _of_verb(values, "evaluate", out)),
-        max_cost=values.max_cost,
-        told=values.told,
-        **steps,
-    )
+    checking = cast(CheckRequest, _of_verb(values, "check", out, run=first))
+    asking = cast(PredictRequest, _of_verb(values, "predict", out))
+    scoring = cast(EvaluateRequest, _of_verb(values, "evaluate", out))
+    most = float(values.max_cost.words[0]) if values.max_cost else None
+    try:
+        return RunRequest(prepare, tune, checking, asking, scoring, most, told=values.told, **steps)
+    except UsageError as fault:
+        raise values.told("", fault) from None
 
 
 def _of_verb(values: Values, verb: str, words: Sequence[str], others: Sequence[str] = (), run: str = "") -> object:

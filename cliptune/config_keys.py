@@ -130,6 +130,7 @@ def parser_of(verb: str) -> Parser:
     """The parser of a verb's flags."""
     parser = Parser(verb, add_help=False, allow_abbrev=False)
     SECTIONS[verb].add_flags(parser)
+    parser._mutually_exclusive_groups.clear()  # the requests say so, too, and name the field
     return parser
 
 

@@ -6,6 +6,7 @@ texts that they look like where a text is meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_DEPTH = 32
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _PREFIX = "tag:yaml.org,2002:"
 # What the reader makes of values without a tag. Of these, only the empty one means something else than it says.
 _SCALARS = {f"{_PREFIX}{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
@@ -109,15 +111,10 @@ def _decoded(content: bytes, name: str) -> str:
     except UnicodeDecodeError as fault:
         line = 1 if wide else content.count(b"\n", 0, fault.start) + 1
         raise UserError(f"{name}:{line}: not YAML in UTF-8") from None
-    wrong = next((place for place, letter in enumerate(text) if _is_control(letter)), None)
-    if wrong is not None:
-        line = text.count("\n", 0, wrong) + 1
-        raise UserError(f"{name}:{line}: the character {text[wrong]!r} has no place in YAML")
+    if wrong := _CONTROL.search(text):
+        line = text.count("\n", 0, wrong.start()) + 1
+        raise UserError(f"{name}:{line}: the character {wrong[0]!r} has no place in YAML")
     return text
-
-
-def _is_control(letter: str) -> bool:
-    return (letter < " " and letter not in "\t\r\n") or letter in "\x7f\ufffe\uffff"
 
 
 def require_size(content: bytes, name: str, what: str = "such a file") -> None:
