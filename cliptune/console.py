@@ -10,7 +10,7 @@ import argparse
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn, Protocol
 
@@ -25,7 +25,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from cliptune import ends
@@ -83,15 +82,6 @@ class Console:
     def say(self, line: str, /) -> None:
         """Prints a line."""
         self._rich.print(_text(line))
-
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Prints a table. All columns but the first are aligned to the right."""
-        table = Table(box=None, pad_edge=False)
-        for index, head in enumerate(heads):
-            table.add_column(_text(head), justify="right" if index else "left")
-        for row in rows:
-            table.add_row(*map(_text, row))
-        self._rich.print(table)
 
     def show_cursor(self) -> None:
         """Shows the cursor, which a progress bar hides."""

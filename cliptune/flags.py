@@ -95,20 +95,20 @@ def add_predictions(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--predictions", action="append", default=[], metavar="NAME=FILE", help=what)
 
 
-def pairs_of(predictions: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """The names and files of `--predictions`.
+def pairs_of(texts: Iterable[str], flag: str = "predictions", form: str = "NAME=FILE") -> tuple[tuple[str, str], ...]:
+    """The names and files of `--predictions`, or what another flag pairs.
 
     Raises:
-      UsageError: one is no NAME=FILE.
+      UsageError: one is no pair.
     """
-    return tuple(map(_pair, predictions))
+    return tuple(_pair(text, flag, form) for text in texts)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
-    if not (equals and name and file):
-        raise UsageError(f"predictions must be NAME=FILE, got {text!r}", "predictions")
-    return name, file
+def _pair(text: str, flag: str, form: str) -> tuple[str, str]:
+    name, equals, other = text.partition("=")
+    if not (equals and name and other):
+        raise UsageError(f"{flag} must be {form}, got {text!r}", flag)
+    return name, other
 
 
 def add_waiting(group: argparse._ArgumentGroup) -> None:

@@ -1,4 +1,4 @@
-"""The JSON schemas of every contract: files that others read, and the line that each command prints on stdout.
+"""The JSON schemas of every contract: files that others read or write, and the line that each command prints on stdout.
 
 `python -m cliptune.schemas FOLDER` writes them. They say what this version writes; a later one may add fields.
 """
@@ -20,6 +20,8 @@ import msgspec
 from beam_pipeline import launch
 from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
+from cliptune import config_schema, run_report
+from cliptune.run_report import RunReport
 from transforms import records
 from transforms.clip import Outcome
 from transforms.dataset import description, output
@@ -125,6 +127,7 @@ CONTRACTS = (
     ),
     Contract("curve", "stdout of `cliptune curve`, and `OUT/evaluation/curve.json`", Curve, parts.FORMAT_VERSION),
     Contract("stdout-curve-plan", "stdout of `cliptune curve --dry_run`", CurvePlan, parts.FORMAT_VERSION),
+    Contract("stdout-run", "stdout of `cliptune run`", RunReport, run_report.FORMAT_VERSION),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )
 
@@ -193,7 +196,8 @@ def _in_json(text: str) -> str:
 
 def contents() -> dict[str, bytes]:
     """Every schema, by the name of its file."""
-    return {f"{contract.name}.schema.json": records.pretty(schema_of(contract)) for contract in CONTRACTS}
+    written = {f"{contract.name}.schema.json": records.pretty(schema_of(contract)) for contract in CONTRACTS}
+    return {**written, config_schema.FILE: config_schema.content()}
 
 
 def main() -> None:

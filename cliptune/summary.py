@@ -8,9 +8,12 @@ from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
+from transforms.listener import Listener
 from transforms.report.report import Report, SplitReport, TrimReport
+from tuning import tables
 
 COMMONEST = 3
+_SPLIT_HEADS = ("split", "examples", "shards", "audio", "bytes")
 
 
 def told(finished: Prepared, max_rejected_fraction: float, console: Console) -> Exit:
@@ -24,10 +27,11 @@ def told(finished: Prepared, max_rejected_fraction: float, console: Console) -> 
     return Exit.TOO_MANY_REJECTED
 
 
-def show(finished: Prepared, console: Console) -> None:
+def show(finished: Prepared, console: Listener) -> None:
     """Prints the splits, the commonest reasons and the paths of report and dataset."""
     report, output = finished.report, finished.output
-    console.table(("split", "examples", "shards", "audio", "bytes"), map(_split_row, report.splits.items()))
+    for line in tables.lines([_SPLIT_HEADS, *map(_split_row, report.splits.items())]):
+        console.say(line)
     if finished.reused:
         console.say(f"{finished.reused:,} of {report.rows:,} clips were ready from an earlier run and reused")
     console.say(f"{report.accepted:,} accepted + {report.rejected:,} rejected = {report.rows:,} manifest rows")
@@ -46,7 +50,7 @@ def _split_row(named: tuple[str, SplitReport]) -> tuple[str, ...]:
     return name, f"{split.examples:,}", f"{split.shards:,}", minutes, f"{split.bytes:,}"
 
 
-def _show_trimmed(trimmed: TrimReport, console: Console) -> None:
+def _show_trimmed(trimmed: TrimReport, console: Listener) -> None:
     if trimmed.samples:
         clips = f"{trimmed.mostly_trimmed:,} {'clip' if trimmed.mostly_trimmed == 1 else 'clips'} lost more than half"
         console.say(f"{trimmed.share:.1%} of the audio was trimmed from the ends of clips; {clips}")
@@ -54,7 +58,7 @@ def _show_trimmed(trimmed: TrimReport, console: Console) -> None:
         console.say(f"      {example}")
 
 
-def _show_cpu(cpu: Mapping[str, Spread], console: Console) -> None:
+def _show_cpu(cpu: Mapping[str, Spread], console: Listener) -> None:
     stages = [
         f"{stage} {spread.total / spread.count / 1000:.1f} ({spread.longest / 1000:.0f})"
         for stage, spread in cpu.items()
@@ -63,7 +67,7 @@ def _show_cpu(cpu: Mapping[str, Spread], console: Console) -> None:
         console.say(f"processor time of a clip in ms, mean (longest): {', '.join(stages)}")
 
 
-def _show_reasons(report: Report, output: str, console: Console) -> None:
+def _show_reasons(report: Report, output: str, console: Listener) -> None:
     for name, reason in list(report.reasons.items())[:COMMONEST]:
         console.say(f"  {reason.rows:,} × {name}: {reason.remedy}")
         console.say(f"      {reason.examples[0]}")

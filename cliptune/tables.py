@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_pipeline.runners import RUNNERS
+from cliptune import config_schema
 from cliptune.exits import MEANINGS
 from cliptune.schemas import CONTRACTS
 from transforms import limits
@@ -140,7 +141,8 @@ def _exits() -> Iterator[Sequence[str]]:
 
 
 def _schemas() -> Iterator[Sequence[str]]:
-    return ((f"[{each.name}]({each.name}.schema.json)", each.what) for each in CONTRACTS)
+    yield from ((f"[{each.name}]({each.name}.schema.json)", each.what) for each in CONTRACTS)
+    yield f"[{config_schema.NAME}]({config_schema.FILE})", config_schema.WHAT
 
 
 _PRICE_HEAD = ("$ a million training tokens", "$ a million tokens of a tuned model, in / out")

@@ -120,7 +120,7 @@ def test_every_flag_in_the_docs_exists(path):
     text = path.read_text()
     # Flags with a hyphen are those of other tools, as are some without.
     known = BEAMS | {"--strict", "--tag", "--env", "--recognise"}
-    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z_]+(?![\w-])", text)) - known
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z_]+(?:\.[a-z_]+)?(?![\w-])", text)) - known
     assert mentioned <= flags()
 
 

@@ -36,7 +36,7 @@ SDK_ROOM = "tuning/providers"
 ORDER = {
     "transforms": [
         *("", "limits", "bounds", "printable", "reasons", "errors", "locks", "temporary", "region", "records"),
-        *("listener", "ordered", "text", "clip"),
+        *("listener", "ordered", "text", "marked", "clip"),
         *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.opening", "storage.parts", "storage.local", "storage.confined"),
         *("storage.gcs_client", "storage.gcs_access", "storage.gcs_read", "storage.gcs", "storage"),
@@ -163,7 +163,7 @@ ORDER = {
             "jobs.watch",
             "jobs.listing",
         ),
-        *("jobs.cancel", "jobs.delete", "questions", "probes", "preflight", "tune", "predict"),
+        *("jobs.cancel", "jobs.delete", "questions", "probes", "preflight", "tune", "left", "predict"),
         *(
             "evaluation.scripts",
             "evaluation.clips",
@@ -194,8 +194,10 @@ ORDER = {
             "flags",
             "importing",
             "interrupts",
-            "schemas",
-            "tables",
+            "requests",
+            "run_report",
+            "run_plan",
+            "workflow",
             "commands",
         ),
         *(
@@ -205,6 +207,7 @@ ORDER = {
                 *("curve", "delete", "emulator"),
             )
         ),
+        *("config_keys", "config", "config_schema", "commands.run", "schemas", "tables"),
         *("main", "__main__"),
     ],
 }

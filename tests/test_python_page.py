@@ -17,7 +17,20 @@ PUBLIC = {
     module: re.findall(r"`(\w+)`", names)
     for module, names in re.findall(r"^\| `([\w.]+\.[\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
 }
-VERBS = ("prepare", "report", "check", "tune", "watch", "listing", "cancel", "predict", "evaluate", "suspects", "curve")
+VERBS = (
+    "prepare",
+    "report",
+    "check",
+    "tune",
+    "watch",
+    "listing",
+    "cancel",
+    "predict",
+    "evaluate",
+    "suspects",
+    "curve",
+    "workflow",
+)
 
 
 def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
@@ -40,6 +53,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
         evaluated,
         suspected,
         grown,
+        ran,
         refused,
         heard,
     ) = said
@@ -54,6 +68,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert re.fullmatch(r"\{'tuned': \d+\.\d+\}\n", evaluated)
     assert re.fullmatch(r"\d+ \d+ \[\]\n", suspected)
     assert re.fullmatch(r"\[\d+, \d+, \d+\] .*\n", grown)
+    assert re.fullmatch(r"0 \['short', 'long', 'base'\]\n", ran)
     assert refused == "epochs epochs must be 1 or more, got 0\n"
     assert "cliptune: checked dataset: " in heard
 
@@ -72,6 +87,7 @@ def test_every_public_name_is_there_and_described(module):
 def test_every_request_and_every_error_for_people_is_public():
     kinds = [kind for name, kind in vars(requests).items() if name.endswith("Request")]
     assert [kind.__name__ for kind in kinds if not kind.__subclasses__()] == PUBLIC["tuning.requests"]
+    assert PUBLIC["cliptune.requests"] == ["RunRequest"]
     assert {kind.__name__ for kind in errors.TOLD} <= {*PUBLIC["transforms.errors"]}
 
 

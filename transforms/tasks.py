@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from transforms import json_schema, reasons
-from transforms.bounds import MAX_SETTINGS_BYTES, MAX_SETTINGS_VALUES
+from transforms import json_schema, marked, reasons
+from transforms.bounds import MAX_SETTINGS_VALUES
 from transforms.errors import ClipRejected, UserError
 from transforms.json_schema import JsonError
 from transforms.settings import JSON, LABELS, TEXT, Task
@@ -131,8 +131,7 @@ def load(content: bytes, name: str) -> tuple[Task, ...]:
     Raises:
       UserError: the file breaks a rule; the text says which task and which rule.
     """
-    if len(content) > MAX_SETTINGS_BYTES:
-        raise UserError(f"{name}: {len(content):,} bytes, over the limit of {MAX_SETTINGS_BYTES:,} for a tasks file")
+    marked.require_size(content, name, "a tasks file")
     tree = _parse(content, name)
     try:
         json_schema.check_tree(tree, MAX_SETTINGS_VALUES)
@@ -172,15 +171,8 @@ def _parse(content: bytes, name: str) -> object:
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, text)
-    try:
+    with marked.faults(name):
         tree: object = yaml.load(content, Loader)
-    except yaml.MarkedYAMLError as fault:
-        line = f":{fault.problem_mark.line + 1}" if fault.problem_mark else ""
-        raise UserError(f"{name}{line}: not YAML: {fault.problem or fault.context}") from None
-    except RecursionError:
-        raise UserError(f"{name}: it is nested too deep") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
-        raise UserError(f"{name}: not YAML in UTF-8") from None
     return tree
 
 

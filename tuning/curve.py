@@ -19,7 +19,7 @@ from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.report import html
 from transforms.storage import Storage, uris
-from tuning import dataset, parts, predict, tables, tune
+from tuning import dataset, left, parts, predict, tables, tune
 from tuning.cost import Estimate
 from tuning.dataset import TRAIN, Dataset
 from tuning.evaluate import FOLDER
@@ -32,7 +32,8 @@ from tuning.jobs import runs, watch
 from tuning.jobs.clock import CLOCK, Clock
 from tuning.jobs.runs import Run
 from tuning.jobs.watch import JobReport
-from tuning.parts import FORMAT_VERSION, SUBMITTED, TO_TUNE, CurvePlan, Step
+from tuning.left import ASKED, SUBMITTED, TO_TUNE
+from tuning.parts import FORMAT_VERSION, CurvePlan, Step
 from tuning.requests import CurveRequest, PredictRequest
 
 __all__ = ["Curve", "CurvePlan", "NotTunedError", "SizePoint", "run"]
@@ -172,11 +173,11 @@ def _modelled(
             problem = watch.verdict(job) if job.ended else f"{job.name} goes on ({job.state})"
             goes_on = "the same command goes on from here"
             raise NotTunedError(f"{step.size} of the training examples: {problem}; {goes_on}", job)
-    if step.state != parts.ASKED:
+    if step.state != ASKED:
         listener.say(f"{step.size} of the training examples: asking")
         predict.run(_question(request, step), listener, clock)
     found = next(one for one in runs.of(prepared) if one.name == step.run)
-    kept = parts.kept_answers(found, request.split, prepared)
+    kept = left.kept_answers(found, request.split, prepared)
     lines = {clip.clip_id: clip.line_sha256 for clip in held_out}
     said = {
         one.clip_id: Answer(one.prediction, one.finish_reason)

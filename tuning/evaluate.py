@@ -60,7 +60,8 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
         )
     tasks = clips.tasks_of(prepared)
     _check_tasks(request, tasks)
-    found = systems.find(prepared, request.split, request.run, dict(request.predictions), Index(held_out), listener)
+    files, index = dict(request.predictions), Index(held_out)
+    found = systems.find(prepared, request.split, request.run, files, index, listener, dict(request.system))
     _check_conditions(conditions, held_out, tasks, found, listener)
     scored, wrong = _scored(request, prepared, held_out, found, listener)
     told = results.results(held_out, found, scored, wrong, tasks)
@@ -135,7 +136,7 @@ def _evaluation(
         comparisons=told.comparisons,
         remarks=told.remarks,
         slices=tuple(part for scores in scored for part in slices.slices(scores)),
-        silence=silence.of(prepared, request.split, request.run),
+        silence=silence.of(prepared, request.split, request.run, dict(request.system)),
         failed=failed,
         fingerprint=prepared.fingerprint,
     )

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any
 
 from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
-from tuning import asking, predictions, questions, tables, tune
-from tuning.asking import AskingEstimate
+from tuning import left, tables
 from tuning.cost import Estimate
 from tuning.dataset import Dataset
-from tuning.jobs import runs
-from tuning.jobs.clock import CLOCK
-from tuning.jobs.runs import Run
-from tuning.predictions import Prediction
-from tuning.providers import PROVIDERS, open_tuner
-from tuning.providers.base import TuningRequest
-from tuning.questions import Asked
 from tuning.requests import CurveRequest, JobRequest, TuneRequest
 
 FORMAT_VERSION = 1
-TO_TUNE, SUBMITTED, TUNED, ASKED = "to tune", "submitted", "tuned", "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +74,7 @@ def plan(request: CurveRequest, prepared: Dataset, listener: Listener) -> CurveP
       UserError: the sum of the upper bounds is over `max_cost`, or a price is not known.
     """
     steps = _steps(request, prepared, listener)
-    found = CurvePlan(steps, _sum([step.cost for step in steps]))
+    found = CurvePlan(steps, left.total([step.cost for step in steps]))
     _say_plan(found, listener)
     if request.max_cost is not None:
         _refuse_over(found, request.max_cost)
@@ -110,53 +100,18 @@ def _steps(request: CurveRequest, prepared: Dataset, listener: Listener) -> tupl
 
 
 def _step(request: CurveRequest, fraction: Fraction, prepared: Dataset, listener: Listener) -> Step:
-    job_request, examples, estimate = tune.priced(part(request, fraction), prepared, listener)
-    found = runs.find(prepared, job_request)
-    state = _state(found)
-    left = _left(request, job_request, found, prepared)
-    if state == TUNED and not left.questions:
-        state = ASKED
-    paid = state != TO_TUNE
-    name = found.name if found else runs.name_of(job_request)
-    asking_cost = 0.0 if not left.questions else left.upper_cost
-    tuning_cost = 0.0 if paid else estimate.upper_cost
-    return Step(str(fraction), examples, name, state, estimate, tuning_cost, left.questions, asking_cost)
-
-
-def _state(found: Run | None) -> str:
-    job = found.note.job if found else None
-    if found is None or job is None:
-        return TO_TUNE
-    if job.answers or found.deletion is not None:
-        return TUNED
-    return TO_TUNE if job.ended else SUBMITTED
-
-
-def _left(request: CurveRequest, job_request: TuningRequest, found: Run | None, prepared: Dataset) -> AskingEstimate:
-    """The questions that the model of a run has not answered yet, and what they cost."""
-    provider, base_model = PROVIDERS[request.provider], job_request.base_model
-    tuner = open_tuner(provider.name, job_request.project, job_request.location, request.api_endpoint)
-    job = found.note.job if found else None
-    endpoint = job.endpoint if job and job.endpoint else ""
-    kept = kept_answers(found, request.split, prepared) if found else []
-    known = {one.question for one in questions.still_asked(kept, endpoint, prepared, request.split)}
-    asked = Asked("", endpoint, base_model, provider, tuner, CLOCK)
-    price = asking.price_of(provider, base_model, True, request.input_price, request.output_price)
-    most = asking.output_limit(questions.longest_target(prepared))
-    return AskingEstimate.of(questions.sizes(asked, prepared, request.split, None, known), most, price)
-
-
-def kept_answers(found: Run, split: str, prepared: Dataset) -> list[Prediction]:
-    """What the default checkpoint of a run's model has answered, as `predict` keeps it."""
-    job = found.note.job
-    number = (job.endpoint if job and job.endpoint else "").rpartition("/")[2]
-    name = f"{runs.RUNS_FOLDER}/{found.name}/predictions-{split}-tuned-{number}.jsonl"
-    return predictions.read(prepared.tuning_uri(name), prepared.storage)
-
-
-def _sum(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    found = left.of_run(part(request, fraction), request, prepared, listener)
+    assert found.estimate is not None
+    return Step(
+        str(fraction),
+        found.examples,
+        found.run,
+        found.state,
+        found.estimate,
+        found.tuning_cost,
+        found.questions,
+        found.asking_cost,
+    )
 
 
 def _refuse_over(plan: CurvePlan, max_cost: float) -> None:
@@ -186,13 +141,9 @@ def _say_plan(plan: CurvePlan, listener: Listener) -> None:
             step.state,
             step.estimate.range,
             f"{step.questions:,}",
-            _dollars(step.cost),
+            left.dollars(step.cost),
         ]
         for step in plan.steps
     ]
-    for line in tables.lines([head, *rows, ["all", "", "", "", "", _dollars(plan.cost)]]):
+    for line in tables.lines([head, *rows, ["all", "", "", "", "", left.dollars(plan.cost)]]):
         listener.say(line)
-
-
-def _dollars(cost: float | None) -> str:
-    return "price not known" if cost is None else f"${cost:,.2f}"

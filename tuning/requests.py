@@ -432,6 +432,7 @@ class EvaluateRequest:
       predictions: name and file of other systems' answers; the dataset's own are found.
       split: whose clips were asked about: "train", "validation" or "test".
       run: name of the run whose model is "tuned"; None for the newest that has answers.
+      system: name and run of the models to compare, in this order, instead of those of all runs.
       normalizer: makes texts alike before they are compared: a key of `NORMALIZERS`.
       task_normalizer: of single tasks, instead: name of the task, and key of `NORMALIZERS`.
       fail_if: conditions, such as "wer(tuned) > wer(base)".
@@ -443,6 +444,7 @@ class EvaluateRequest:
     predictions: tuple[tuple[str, str], ...] = ()
     split: str = "validation"
     run: str | None = None
+    system: tuple[tuple[str, str], ...] = ()
     normalizer: str = DEFAULT_NORMALIZER
     task_normalizer: tuple[tuple[str, str], ...] = ()
     fail_if: tuple[str, ...] = ()
@@ -455,6 +457,9 @@ class EvaluateRequest:
         for _, name in self.task_normalizer:
             require(name in NORMALIZERS, "task_normalizer", f"TASK=NAME, NAME {rule}", name)
         rules.require_systems(self.predictions)
+        rules.require_systems(self.system, "system", "RUN")
+        if self.system and self.run is not None:
+            raise UsageError("system names the runs to compare; leave run out", "system")
         for condition in self.fail_if:
             gate.parse(condition)
 

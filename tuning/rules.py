@@ -17,14 +17,14 @@ _SYSTEM = re.compile(r"[\w.@-]{1,128}")
 LABEL_RULE = "KEY=VALUE of lower-case letters, digits, - and _, 63 at most each, the key begins with a letter"
 
 
-def require_systems(predictions: tuple[tuple[str, str], ...]) -> None:
-    """Each name and file of a system; raises UsageError for a name that is none, or is given twice."""
-    names = [name for name, _ in predictions]
+def require_systems(pairs: tuple[tuple[str, str], ...], field: str = "predictions", what: str = "FILE") -> None:
+    """Each name of a system, and its file or run; raises UsageError for a name that is none, or is given twice."""
+    names = [name for name, _ in pairs]
     for name in names:
-        require(bool(_SYSTEM.fullmatch(name)), "predictions", "NAME=FILE, NAME of letters, digits, . _ @ and -", name)
+        require(bool(_SYSTEM.fullmatch(name)), field, f"NAME={what}, NAME of letters, digits, . _ @ and -", name)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"predictions: {twice!r} names two systems", "predictions")
+        raise UsageError(f"{field}: {twice!r} names two systems", field)
 
 
 def require_positive(name: str, value: float | None) -> None:

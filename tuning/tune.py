@@ -116,6 +116,11 @@ def priced(request: TuneRequest, prepared: Dataset, listener: Listener = SILENT)
     return job_request, train.examples, _check(request, plans, prepared, listener, hold=False)
 
 
+def requested(request: TuneRequest, prepared: Dataset, listener: Listener = SILENT) -> TuningRequest:
+    """What `run` would submit, which tells whose run it is. Nothing is checked. Raises what `run` raises."""
+    return _planned(request, prepared, listener)[2]
+
+
 def _planned(request: TuneRequest, prepared: Dataset, listener: Listener) -> tuple[str, list[join.Plan], TuningRequest]:
     """The folder of the joined files, how they are made, and the job on them."""
     project, location = service.place(request, request.project, request.location)

@@ -42,6 +42,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_predictions(parser, "answers of another system; repeatable (those of the dataset's runs are found)")
     parser.add_argument("--split", choices=SPLITS, default="validation", help="default: %(default)s")
     add_run(parser, "the newest that has answers")
+    parser.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME=RUN",
+        help="compare the model of this run, by this name; repeatable (default: those of all runs)",
+    )
     known = "; ".join(f"{name}: {row.summary}" for name, row in NORMALIZERS.items())
     parser.add_argument(
         "--normalizer", default=DEFAULT_NORMALIZER, metavar="NAME", help=f"{known} (default: %(default)s)"
@@ -66,8 +73,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def request(args: argparse.Namespace, others: Sequence[str]) -> EvaluateRequest:
     """Makes the request from the flags."""
     own = tuple(_task_pair(text) for text in args.task_normalizer)
-    files = pairs_of(args.predictions)
-    return make(EvaluateRequest, args, predictions=files, task_normalizer=own, fail_if=tuple(args.fail_if))
+    files, named = pairs_of(args.predictions), pairs_of(args.system, "system", "NAME=RUN")
+    gates = tuple(args.fail_if)
+    return make(EvaluateRequest, args, predictions=files, system=named, task_normalizer=own, fail_if=gates)
 
 
 def _task_pair(text: str) -> tuple[str, str]:

@@ -255,6 +255,15 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["check", HOSTILE],
         ["report", "OUT"],
         ["report", HOSTILE],
+        ["run", HOSTILE],
+        ["run", "run.yaml"],
+        ["run", "run.yaml", "--output", "OUT", "--from", "check"],
+        ["run", "run.yaml", "--output", "OUT", "--from", "tune", "--tune.display_name", HOSTILE],
+        ["run", "run.yaml", "--output", "OUT", "--from", "predict", "--until", "predict"],
+        ["run", "run.yaml", "--output", HOSTILE],
+        ["run", "run.yaml", "--split", HOSTILE],
+        ["run", "run.yaml", "--tune.epochs", HOSTILE],
+        ["run", "run.yaml", "--tune." + HOSTILE],
     ],
     ids=lambda words: " ".join(words)[:60].encode("unicode_escape").decode(),
 )
@@ -266,6 +275,8 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
     service_flag = [] if words[0] in ("check", "evaluate", "suspects", "report") else [ELSEWHERE]
+    monkeypatch.chdir(out.parent)
+    (out.parent / "run.yaml").write_text("manifest: clips.jsonl\noutput: new\n", encoding="utf-8")
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)
     assert stderr
     harmless(stderr, stdout)
@@ -296,7 +307,7 @@ def test_runs_that_a_stranger_has_named(run, out, service, content):
         harmless(stderr, stdout)
 
 
-def test_on_a_terminal_bars_states_and_tables_are_harmless():
+def test_on_a_terminal_bars_and_states_are_harmless():
     screen = io.StringIO()
     people = Console(screen, 2_000, terminal=True)
     with people.progress(HOSTILE, 3, "clips") as update:
@@ -305,7 +316,6 @@ def test_on_a_terminal_bars_states_and_tables_are_harmless():
         update(1, HOSTILE)
     with people.waiting(HOSTILE) as show:
         show(HOSTILE)
-    people.table([HOSTILE], [[HOSTILE]])
     people.say(HOSTILE)
     told = screen.getvalue()
     for part in (

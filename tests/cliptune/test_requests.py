@@ -9,7 +9,9 @@ import pytest
 
 from beam_pipeline.requests import PrepareRequest, ReportRequest
 from cliptune.commands.emulator import EmulatorRequest
+from cliptune.config_keys import keys
 from cliptune.main import COMMANDS, build_parser, command_of
+from cliptune.requests import RunRequest
 from transforms.errors import UsageError
 from transforms.settings import Settings
 from tuning.providers import PROVIDERS
@@ -42,6 +44,7 @@ PLAIN = {
     "evaluate": (["dataset"], EvaluateRequest, "tuning"),
     "suspects": (["dataset"], SuspectsRequest, "tuning"),
     "curve": (["dataset"], CurveRequest, "tuning"),
+    "run": ([str(ROOT / "examples/cliptune.yaml")], RunRequest, "cliptune"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -62,12 +65,18 @@ VALUES = {
     "--predictions": ([], ["--predictions=0.5=w.json"]),
     "--fractions": ([], ["--fractions=1/2,1"]),
     "--normalizer": ([], ["--normalizer=whisper_basic"]),
+    "--system": ([], ["--system=long=run-1"]),
+    "--until": ([], ["--until=tune"]),
+    "--from": ([], ["--from=tune"]),
+    "--max_cost": ([], ["--max_cost=0.5"]),
+    "--emulator": ([], ["--emulator"]),
     "--task_normalizer": ([], ["--task_normalizer=language=none"]),
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
 }
 
 # What cannot stand beside a flag.
 WITHOUT = {"--probe_silence": "--audio=b.wav"}
+KEYS = keys()
 
 
 def request_of(command, *words):
@@ -79,6 +88,23 @@ def actions_of(command):
     parser = argparse.ArgumentParser(add_help=False)
     command_of(command).add_flags(parser)
     return [action for action in parser._actions if action.option_strings]
+
+
+def of_file(path):
+    """A key of cliptune.yaml as a flag of `run` that changes the request, and what it needs beside it."""
+    key = KEYS[path]
+    (action,) = (action for action in actions_of(key.verbs[0]) if action.option_strings[0] == key.flag)
+    beside, words = VALUES.get(key.flag, ([], changed(action)))
+    named = {other.flag: other.path for other in KEYS.values() if other.verbs[0] == key.verbs[0]}
+    named[action.option_strings[-1]] = path
+
+    def spelt(word):
+        flag, equals, value = word.partition("=")
+        return f"--{named[flag]}{equals}{value}"
+
+    if path in ("emulator", "api_endpoint"):  # the file has the one, which excludes the other
+        return ["--emulator=false", "--project=p"], [spelt(word) for word in words]
+    return [spelt(word) for word in beside], [spelt(word) for word in words]
 
 
 def changed(action):
@@ -105,7 +131,9 @@ def test_every_command_has_its_request():
 def test_every_flag_changes_the_request(command, flag, monkeypatch):
     monkeypatch.setitem(PROVIDERS, "x", next(iter(PROVIDERS.values())))
     (action,) = (action for action in actions_of(command) if action.option_strings[-1] == flag)
-    beside, words = VALUES.get(flag, ([], changed(action)))
+    path = flag.removeprefix("--")
+    is_key = command == "run" and path in KEYS
+    beside, words = of_file(path) if is_key else VALUES.get(flag, ([], changed(action)))
     plain = [*(word for word in PLAIN[command][0] if word != WITHOUT.get(flag)), *beside]
     assert request_of(command, *plain, *words) != request_of(command, *plain)
 
@@ -115,6 +143,8 @@ def test_every_field_of_a_request_can_be_set_by_a_flag(command):
     """Positional words and Beam's flags aside."""
     settable = {action.dest for action in actions_of(command)} | {"dataset", "path", "job", "beam_options"}
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}
+    # Of `run`: the sections of the file, and what tells where a value is from.
+    settable |= {"prepare", "check", "tune", "predict", "evaluate", "told"} if command == "run" else set()
     assert {field.name for field in fields(PLAIN[command][1])} <= settable
     if command == "prepare":
         assert {field.name for field in fields(Settings)} <= settable | {"tasks"}
@@ -131,6 +161,7 @@ def attributes(package):
 def test_every_field_of_a_request_is_used(command):
     _, record, package = PLAIN[command]
     used = {*attributes(package), *attributes("cliptune")}
+    used |= {"check", "predict", "evaluate"} if {"checking", "asking", "scoring"} <= used else set()
     used |= {"api_endpoint", "emulator"} if {"local", "same_service"} <= used else set()
     assert {field.name for field in fields(record)} <= used
 

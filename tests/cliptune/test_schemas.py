@@ -25,6 +25,10 @@ FOLDER = Path(__file__).parents[2] / "docs/schemas"
 PUBLISHED = {contract.name: json.loads((FOLDER / f"{contract.name}.schema.json").read_text()) for contract in CONTRACTS}
 CLIPS = [row for row in ROWS if row["audio_path"].startswith("clips/fsdd/")] + ROWS[:4]
 TASKS = "transcribe: {prompt: Transcribe this.}\n"
+RUN = """\
+{manifest: m.jsonl, output: out, emulator: true, prepare: {tasks: tasks.yaml, max_rejected_fraction: 1},
+ runs: {short: {epochs: 1}, long: {epochs: 4}}}
+"""
 # Of other kinds of targets, evaluated apart, with an answer that is no label and one that is no JSON.
 KINDS = "digit: {prompt: 'Which?', labels: [a, b]}\nfacts: {prompt: JSON., target: json}\n"
 # Each command, and the contract of its line.
@@ -56,6 +60,8 @@ COMMANDS = [
     ("watch out --emulator", "stdout-job"),
     ("tune out --api_endpoint=URL --epochs 2", "stdout-job"),  # of which one example is left out
     ("curve out --emulator --fractions 1/2,1", "curve"),
+    ("run run.yaml --dry_run", "stdout-run"),
+    ("run run.yaml", "stdout-run"),
 ]
 FILES = {
     "dataset": "out/dataset.json",
@@ -80,6 +86,7 @@ def written(tmp_path_factory):
     write_manifest(folder / "m.jsonl", [{**row, "task": "transcribe"} for row in (*CLIPS, repeated, gone)])
     (folder / "tasks.yaml").write_text(TASKS)
     (folder / "kinds.yaml").write_text(KINDS)
+    (folder / "run.yaml").write_text(RUN)
     both = [
         {**row, "id": f"{task}{number}", "task": task, "text": text, "split": "train"}
         for number, row in enumerate(CLIPS)

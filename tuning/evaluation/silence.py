@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from transforms.audio.probes import KINDS
 from tuning import probes
@@ -40,19 +41,26 @@ class Silence:
     seconds: float
 
 
-def of(prepared: Dataset, split: str, run: str | None) -> tuple[Silence, ...]:
+def of(
+    prepared: Dataset, split: str, run: str | None, named: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Silence, ...]:
     """What the models of a dataset's runs said of the probes; () if none was asked.
 
     Args:
       prepared: the dataset.
       split: that is evaluated, whose answers decide which run is meant.
       run: name of the run whose model is "tuned"; None for the newest that has answers.
+      named: runs by the names of their models, instead of all; those that were not asked are left out.
     """
     if not systems.are_asked(prepared, PROBES):
         return ()
     wanted = [HeldOut(each.clip_id, "", "", each.digest, "", seconds=each.seconds) for each in probes.of(prepared)]
     kinds = {each.clip_id: each.kind for each in probes.of(prepared)}
-    asked = systems.of_runs(prepared, PROBES, systems.chosen(prepared, split, run), Index(wanted))
+    meant = systems.chosen(prepared, split, next(iter(named.values()), run))
+    known = {name: run for name, run in named.items() if systems.is_asked(prepared, PROBES, run)}
+    if named and not known:
+        return ()
+    asked = systems.of_runs(prepared, PROBES, meant, Index(wanted), known)
     return tuple(found for system in asked for found in _told(system, wanted, kinds))
 
 

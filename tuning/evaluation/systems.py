@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from transforms.errors import UserError
 from transforms.listener import Listener
@@ -19,7 +20,13 @@ TUNED, BASE = "tuned", "base"
 
 
 def find(
-    prepared: Dataset, split: str, run: str | None, named: Mapping[str, str], index: Index, listener: Listener
+    prepared: Dataset,
+    split: str,
+    run: str | None,
+    named: Mapping[str, str],
+    index: Index,
+    listener: Listener,
+    wanted: Mapping[str, str] = MappingProxyType({}),
 ) -> list[System]:
     """The systems that have answered, the tuned model first.
 
@@ -30,11 +37,13 @@ def find(
       named: files of other systems, by their names.
       index: the clips.
       listener: gets a line for each system that was asked about other clips, too.
+      wanted: runs by the names of their models; {} for all runs that have answers.
 
     Raises:
       UserError: there is none, or a file cannot be read.
     """
-    found = {system.name: system for system in of_runs(prepared, split, chosen(prepared, split, run), index)}
+    meant = chosen(prepared, split, next(iter(wanted.values()), run))
+    found = {system.name: system for system in of_runs(prepared, split, meant, index, wanted)}
     for name, file in named.items():
         found[name] = answers.read(name, file, index, prepared.storage.anywhere())
     for system in found.values():
@@ -106,11 +115,22 @@ def are_asked(prepared: Dataset, split: str) -> bool:
     return bool(_files(prepared, "", split)) or any(_of_run(prepared, run, split) for run in runs.of(prepared))
 
 
+def is_asked(prepared: Dataset, split: str, run: str) -> bool:
+    """Whether a model of a run has answered about a split, or about the probes."""
+    return bool(_files(prepared, f"{runs.RUNS_FOLDER}/{run}/", split))
+
+
 def _of_run(prepared: Dataset, run: Run, split: str) -> dict[str, str]:
     return _files(prepared, f"{runs.RUNS_FOLDER}/{run.name}/", split)
 
 
-def of_runs(prepared: Dataset, split: str, chosen: Run | None, index: Index) -> Iterator[System]:
+def of_runs(
+    prepared: Dataset,
+    split: str,
+    chosen: Run | None,
+    index: Index,
+    wanted: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[System]:
     """The models of the dataset's runs that were asked, those of the chosen run first.
 
     Args:
@@ -118,11 +138,22 @@ def of_runs(prepared: Dataset, split: str, chosen: Run | None, index: Index) -> 
       split: whose clips were asked about, or the name of the probes.
       chosen: the run whose model is "tuned".
       index: the clips.
+      wanted: runs by the names of their models, which come in this order; {} for all runs.
+
+    Raises:
+      UserError: a wanted run is none.
     """
     answered = [run for run in runs.of(prepared) if _of_run(prepared, run, split)]
     tuned = chosen and chosen.name
-    for run in sorted(answered, key=lambda run: run.name != tuned):
-        named = {_name(run, model, run.name == tuned): uri for model, uri in _of_run(prepared, run, split).items()}
+    called = {run.name: TUNED if run.name == tuned else run.name for run in answered}
+    if wanted:
+        unknown = next((run for run in wanted.values() if run not in called), None)
+        if unknown is not None:
+            raise UserError(f"system must name runs with answers, {', '.join(called) or 'none'}, got {unknown!r}")
+        called = {run: name for name, run in wanted.items()}
+    order = [tuned, *called]
+    for run in sorted((run for run in answered if run.name in called), key=lambda run: order.index(run.name)):
+        named = {_name(run, model, called[run.name]): uri for model, uri in _of_run(prepared, run, split).items()}
         for name in sorted(named, key=lambda name: ("@" in name, name)):
             yield _system(name, named[name], prepared, index)
     for model, uri in _files(prepared, "", split).items():
@@ -138,15 +169,14 @@ def _files(prepared: Dataset, folder: str, split: str) -> dict[str, str]:
     return {match[1]: uris.join(top, name) for name in sorted(names) if (match := pattern.fullmatch(name))}
 
 
-def _name(run: Run, model: str, is_chosen: bool) -> str:
-    """A tuned model's name: short for the default checkpoint of the run that is looked at."""
+def _name(run: Run, model: str, whole: str) -> str:
+    """A tuned model's name: that of its run for the default checkpoint."""
     job = run.note.job
     numbers = {
         str(point.get("endpoint")).rpartition("/")[2]: str(point.get("checkpoint_id"))
         for point in (job.checkpoints if job else ())
     }
     number = model.removeprefix("tuned-")
-    whole = TUNED if is_chosen else run.name
     is_default = job is None or number == (job.endpoint or "").rpartition("/")[2] or number not in numbers
     return whole if is_default else f"{whole}@{numbers[number]}"
 
