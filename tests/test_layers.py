@@ -184,6 +184,8 @@ ORDER = {
             "flags",
             "importing",
             "interrupts",
+            "invocation",
+            "airflow",
             "schemas",
             "tables",
             "commands",
