@@ -117,4 +117,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow .cluster
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow .cluster .airflow

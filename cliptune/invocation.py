@@ -16,6 +16,8 @@ from typing import Any
 _BLOCK = 65_536
 # A line that is longer is told in parts.
 _MAX_LINE = 1_000_000
+# What a command has started may hold its pipes for a moment longer.
+_KILLED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Invocation:
             return Ended(await process.wait(), _report(await stdout), last)
         finally:
             self.kill()
+            with suppress(TimeoutError):  # else its pipes would outlive the event loop
+                await asyncio.wait_for(process.wait(), _KILLED_SECONDS)
 
     def kill(self) -> None:
         """Kills the command, if it runs."""

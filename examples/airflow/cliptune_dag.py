@@ -29,6 +29,7 @@ MAX_COST_USD = 20.0
 FAIL_IF = "wer(tuned) > wer(base)"
 
 POLL_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 
 
 def broken_limits(report: dict[str, Any], check: dict[str, Any]) -> list[str]:
@@ -41,6 +42,7 @@ def broken_limits(report: dict[str, Any], check: dict[str, Any]) -> list[str]:
     rejected = report["rejected"] / report["rows"]
     validation = report["splits"].get("validation", {}).get("examples", 0) / max(1, report["accepted"])
     cost = (check["estimate"] or {}).get("upper_cost")
+    price = "an unknown sum" if cost is None else f"${cost}"
     limits = {
         f"{rejected:.1%} of the rows were rejected, at most {MAX_REJECTED_FRACTION:.1%} may be: {report['reasons']}": (
             rejected > MAX_REJECTED_FRACTION
@@ -48,7 +50,7 @@ def broken_limits(report: dict[str, Any], check: dict[str, Any]) -> list[str]:
         f"{validation:.1%} of the examples are for validation, at least {MIN_VALIDATION_SHARE:.1%} must be": (
             validation < MIN_VALIDATION_SHARE
         ),
-        f"tuning may cost ${cost}, at most ${MAX_COST_USD} may be spent": cost is None or cost > MAX_COST_USD,
+        f"tuning may cost {price}, at most ${MAX_COST_USD} may be spent": cost is None or cost > MAX_COST_USD,
     }
     return [sentence for sentence, broken in limits.items() if broken]
 
@@ -58,7 +60,7 @@ def broken_limits(report: dict[str, Any], check: dict[str, Any]) -> list[str]:
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=RETRY_SECONDS)},
     tags=["cliptune"],
 )
 def cliptune_dag() -> None:
