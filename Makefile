@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out/example
 
-.PHONY: run test coverage sweeps test-clients test-dataflow test-cluster bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test coverage sweeps test-clients test-dataflow test-airflow test-cluster bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python examples/main_job.py --output $(OUT)
@@ -36,6 +36,12 @@ test-clients: $(READY)
 test-dataflow: $(READY)
 	@$(BIN)/python -m tests.dataflow.environments
 	$(BIN)/python -m pytest tests/dataflow --dataflow --timeout=900 --override-ini=faulthandler_timeout=1200
+
+# The DAG of examples/airflow in a real Airflow, in an environment of its own below .airflow, and below Airflow's services.
+test-airflow: $(READY)
+	@$(BIN)/python -m tests.airflow.environments
+	@$(BIN)/python -m tests.dataflow.environments
+	$(BIN)/python -m pytest tests/airflow --airflow --timeout=900 --override-ini=faulthandler_timeout=1200
 
 # A Flink cluster, fetched into .cluster by Maven; its processes are killed while they work: docs/flink.md, CONTRIBUTING.md.
 test-cluster: $(READY)

@@ -18,13 +18,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from cliptune.exits import Exit
+from cliptune.exits import FOR_GOOD, Exit
 from cliptune.invocation import Ended, Invocation
 
-# The same command would end in the same way, or cost again. All others are tried again, as often as the task may be.
-FOR_GOOD = {
-    *(Exit.USAGE, Exit.TOO_MANY_REJECTED, Exit.JOB_FAILED, Exit.JOB_CANCELLED, Exit.NO_ENDPOINT, Exit.FAIL_IF),
-}
 POLL_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
 _CONSOLE = "console"
@@ -91,8 +87,7 @@ class CliptuneOperator(BaseOperator):
     """Runs a command of Cliptune; what it says is in the task's log, and its JSON is the task's XCom.
 
     A job that goes on (exit status 6, as `cliptune watch OUT --timeout=1` has it) is looked at again by the same
-    command, until it ends. Statuses that would come again fail the task for good (`FOR_GOOD`); for the others it is
-    tried again.
+    command, until it ends. Statuses of `FOR_GOOD` fail the task for good; for the others it is tried again.
 
     Args:
       command: the words behind `cliptune`; templated.

@@ -1,6 +1,7 @@
 """A real Airflow in an environment of its own, the example's DAG edited as a user would, and stand-ins for Google."""
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -68,7 +69,7 @@ class Airflow:
     """
 
     def __init__(self, home, folder):
-        self.home, self.dags, self.folder = home, folder / "dags", folder
+        self.home, self.dags, self.folder = home, home / "dags", folder
         self.dags.mkdir()
 
     def variables(self, **others):
@@ -85,10 +86,26 @@ class Airflow:
     def copy(self, dag_id="cliptune", **constants):
         """Copies the example's DAG, and edits its first part."""
         text = EXAMPLE.read_text(encoding="utf-8").replace('dag_id="cliptune"', f'dag_id="{dag_id}"')
-        for name, value in {"POLL_SECONDS": 0.1, "RETRY_SECONDS": 0.1, **constants}.items():
-            (line,) = re.findall(rf"(?m)^({name}(?:: [^=]+)? = .*\n)", text)
-            text = text.replace(line, f"{name} = {value!r}\n")
         (self.dags / f"{dag_id}.py").write_text(text, encoding="utf-8")
+        words = {"POLL_SECONDS": 0.1, "RETRY_SECONDS": 0.1, **constants}
+        self.edit(self.dags / f"{dag_id}.py", {name: repr(value) for name, value in words.items()})
+
+    def edit(self, path, constants):
+        """Gives some constants of a DAG other values, which are spelled as Python has them."""
+        text = path.read_text(encoding="utf-8")
+        for name, value in constants.items():
+            (line,) = re.findall(rf"(?m)^({name}(?:: .+)? = .*\n)", text)
+            text = text.replace(line, f"{name} = {value}\n")
+        path.write_text(text, encoding="utf-8")
+
+    def type(self, command):
+        """Types a command in the checkout, with Airflow's environment first in PATH."""
+        path = f"{environments.PYTHON.parent}:{os.environ['PATH']}"
+        words, where = ["bash", "-c", command], environments.ROOT
+        done = subprocess.run(
+            words, env=self.variables(PATH=path), cwd=where, check=False, capture_output=True, text=True, timeout=900
+        )
+        assert done.returncode == 0, (command, done.stderr[-5_000:])
 
     def test(self, dag_id="cliptune"):
         """Runs the DAG with `dag.test()`."""

@@ -1,6 +1,7 @@
 """The example's DAG, run by a real Airflow from the manifest to the evaluation."""
 
 import json
+import re
 
 import httpx
 import pytest
@@ -32,18 +33,41 @@ def local(airflow):
     return copy
 
 
-def test_from_the_manifest_to_the_evaluation_on_the_worker_and_again_without_a_second_job(local):
-    ran = local().test()
+PAGE = (environments.ROOT / "docs/airflow.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"(?m)^    (\S.*)$", PAGE)
+# What the page calls by folders of a machine, and `make` makes in others.
+MADE = (
+    "python3 -m venv /opt/cliptune",
+    "/opt/cliptune/bin/python -m pip install --requirement requirements.lock .",
+    "python -m pip install --no-deps .",
+)
+
+
+def test_the_pages_words_lead_from_the_manifest_to_the_evaluation_and_again_without_a_second_job(airflow):
+    assert COMMANDS[:3] == [*MADE]
+    assert len(COMMANDS) == 6
+    edits = re.search(r"(?s)```python\n(CLIPTUNE.*?)```", PAGE)
+    assert edits is not None
+    folders = {"/opt/cliptune/bin/cliptune": airflow.program(), "/opt/src/cliptune": str(environments.ROOT)}
+    text = edits[1]
+    for name, there in {**folders, "/tmp/english": f"{airflow.folder}/english"}.items():
+        assert name in text
+        text = text.replace(name, there)
+    copied = airflow.dags / "cliptune_dag.py"
+    for command in COMMANDS[3:]:
+        airflow.type(command)
+        if copied.exists():
+            airflow.edit(copied, dict(re.findall(r"(?m)^(\w+)(?:: .*)? = (.*)$", text)))
+    # As a backfill does, or who clears all tasks; this time the XComs are looked at.
+    ran = airflow.test()
     assert (ran.state, ran.states) == ("success", SUCCESS), ran.log[-9_000:]
     prepared, job = ran.result("prepare"), ran.result("watch")
-    assert (prepared["rows"], ran.result("check")["ok"], job["state"]) == (prepared["accepted"], True, "SUCCEEDED")
+    assert prepared["rows"] == prepared["accepted"] == prepared["reused"]
+    assert (ran.result("check")["ok"], job["state"], ran.result("tune")["name"]) == (True, "SUCCEEDED", job["name"])
     assert list(ran.result("evaluate")["systems"]) == ["tuned", "base"]
     assert "manifest rows" in ran.log  # what the command says to people
-    # As a backfill does, or who clears all tasks.
-    again = local().test()
-    assert (again.states, again.result("tune")["name"]) == (SUCCESS, job["name"])
-    assert again.result("prepare")["reused"] == prepared["rows"]
-    assert len(json.loads((local().folder / "out/tuning/emulator.json").read_text())["jobs"]) == 1
+    state = json.loads((airflow.folder / "english/tuning/emulator.json").read_text())
+    assert len(state["jobs"]) == 1
 
 
 def test_the_gate_stops_for_a_person_and_is_not_tried_again(local):
