@@ -8,7 +8,7 @@ OUT ?= out/example
 # A dataset that an earlier version has left here is replaced; in a folder that someone named, nothing is.
 REPLACE = $(if $(filter out/example,$(OUT)),--prepare.overwrite)
 
-.PHONY: run test coverage sweeps test-clients test-dataflow test-cluster bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
+.PHONY: run test coverage sweeps test-clients test-dataflow test-airflow test-cluster bench bench-peers fuzz bombs kills mutants setup lint format types docs schemas lock clean
 
 run: $(READY)
 	@$(BIN)/python -m cliptune run examples/cliptune.yaml --output $(OUT) $(REPLACE) >/dev/null
@@ -38,6 +38,12 @@ test-clients: $(READY)
 test-dataflow: $(READY)
 	@$(BIN)/python -m tests.dataflow.environments
 	$(BIN)/python -m pytest tests/dataflow --dataflow --timeout=900 --override-ini=faulthandler_timeout=1200
+
+# The DAG of examples/airflow in a real Airflow, in an environment of its own below .airflow, and below Airflow's services.
+test-airflow: $(READY)
+	@$(BIN)/python -m tests.airflow.environments
+	@$(BIN)/python -m tests.dataflow.environments
+	$(BIN)/python -m pytest tests/airflow --airflow --timeout=900 --override-ini=faulthandler_timeout=1200
 
 # A Flink cluster, fetched into .cluster by Maven; its processes are killed while they work: docs/flink.md, CONTRIBUTING.md.
 test-cluster: $(READY)
@@ -119,4 +125,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow .cluster
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .clients .dataflow .cluster .airflow

@@ -279,12 +279,47 @@ def follow(service: Service, job_id: str, job: Job, listener: Listener) -> Ran:
     Raises:
       ServiceError: the service has not answered for a quarter of an hour; the job goes on.
     """
+    return follow_for(service, job_id, listener, job.output.settings.sample_rate, job.plan.rows).ran
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A job that has been followed.
+
+    Attributes:
+      job: as it was last seen; its state is "UNKNOWN" if the service has not answered.
+      ended: whether it has ended and has said why.
+      ran: what its workers have counted.
+    """
+
+    job: RemoteJob
+    ended: bool
+    ran: Ran
+
+
+def follow_for(
+    service: Service, job_id: str, listener: Listener, sample_rate: int, rows: int | None, timeout: float | None = None
+) -> Followed:
+    """Follows a job to its end, or for some seconds.
+
+    Args:
+      service: its jobs.
+      job_id: the service's.
+      listener: is told progress and messages.
+      sample_rate: in hertz, of the audio that is counted.
+      rows: of the manifests, if they are known.
+      timeout: seconds; None for no limit.
+
+    Raises:
+      ServiceError: the service refuses, or has not answered for a quarter of an hour; the job goes on.
+    """
     follower = _Follower(service, job_id, listener)
-    with listener.progress("preparing", job.plan.rows, "clips") as update, _quiet():
-        while not follower.ended():
-            update(*follower.progress(job.output.settings.sample_rate))
-            follower.wait()
-    return follower.ran()
+    until = None if timeout is None else time.monotonic() + timeout
+    with listener.progress("preparing", rows, "clips") as update, _quiet():
+        while not (ended := follower.ended()) and (until is None or time.monotonic() < until):
+            update(*follower.progress(sample_rate))
+            follower.wait(until)
+    return Followed(follower.job, ended, follower.ran())
 
 
 class _Follower:
@@ -292,6 +327,7 @@ class _Follower:
 
     def __init__(self, service: Service, job_id: str, listener: Listener) -> None:
         self._service, self._id, self._listener = service, job_id, listener
+        self.job = RemoteJob(job_id, "", "UNKNOWN")
         self._state, self._workers = "", 0
         self._causes: list[str] = []
         self._summaries: list[str] = []
@@ -307,7 +343,7 @@ class _Follower:
         return ended or (self._state == "FAILED" and bool(explained))
 
     def _look(self) -> None:
-        job = self._service.job(self._id)  # before its messages: those of an ended job are all there
+        self.job = job = self._service.job(self._id)  # before its messages: those of an ended job are all there
         news = self._service.news(self._id)
         self._counts = self._service.counts(self._id, NAMESPACE)
         for line in dict.fromkeys(news.lines):
@@ -341,9 +377,9 @@ class _Follower:
         self._silent = 0.0
         return True
 
-    def wait(self) -> None:
-        """Waits until the job is worth another look."""
-        time.sleep(self._seconds)
+    def wait(self, until: float | None) -> None:
+        """Waits until the job is worth another look, or until a time of the monotonic clock."""
+        time.sleep(self._seconds if until is None else min(self._seconds, max(0.0, until - time.monotonic())))
         self._unexplained += self._seconds if self._state == "FAILED" else 0
         self._seconds = min(1.5 * self._seconds, LONGEST_POLL_SECONDS)
 

@@ -116,9 +116,9 @@ class Names:
     @staticmethod
     def of(job: Job) -> Names:
         """Those of a job."""
-        asked = [sorted(job.again or ()), job.output.verify, job.again is not None]
-        content = run_file(job.plan, job.output.settings) + job.plan.sources_digest.encode() + orjson.dumps(asked)
-        return Names(output_digest(job.output.folder), sha256(content).hexdigest()[:12])
+        run = run_file(job.plan, job.output.settings)
+        asked = request_digest(run, job.plan.sources_digest, job.output.verify, job.again)
+        return Names(output_digest(job.output.folder), asked)
 
     @property
     def tag(self) -> str:
@@ -134,6 +134,19 @@ class Names:
 def output_digest(folder: str) -> str:
     """What names an output folder in labels."""
     return sha256(folder.rstrip("/").encode()).hexdigest()[:12]
+
+
+def request_digest(run: bytes, sources_digest: str, verify: bool, again: frozenset[str] | None = None) -> str:
+    """What names a request in labels.
+
+    Args:
+      run: the contents of `run.json`.
+      sources_digest: over the manifest rows.
+      verify: whether every payload is decoded again.
+      again: as `Job` has it.
+    """
+    asked = [sorted(again or ()), verify, again is not None]
+    return sha256(run + sources_digest.encode() + orjson.dumps(asked)).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

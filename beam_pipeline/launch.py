@@ -1,4 +1,4 @@
-"""A run that is not waited for: what it would do, its job elsewhere, and the end of that."""
+"""A run that is not waited for: what it would do, its job elsewhere, how that goes on, and the end of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beam_pipeline import prepare, runners
-from beam_pipeline.job import Job, Launched, Ran, output_digest
+from beam_pipeline.job import Job, Launched, Ran, output_digest, request_digest
 from beam_pipeline.prepare import Prepared
 from beam_pipeline.requests import PrepareRequest
 from transforms.dataset import output
-from transforms.errors import UsageError, UserError
+from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
 from transforms.report import finished
-from transforms.storage import uris
+from transforms.report.report import Report
+from transforms.storage import Storage, uris
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -26,14 +27,15 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class LaunchedJob:
-    """A job elsewhere, as `cliptune prepare --no_wait` and `--cancel` print it on stdout.
+    """A job elsewhere, as `cliptune prepare --no_wait`, `--follow` and `--cancel` print it on stdout.
 
     Attributes:
       output: as the request names it.
       runner: name of Beam's runner.
       id: the service's, or the cluster's; "" for a job that was only described, for a template.
       name: of the job.
-      state: as the service says, such as "PENDING" or "RUNNING"; "DESCRIBED" for a template.
+      state: as the service says, such as "PENDING" or "RUNNING"; "DESCRIBED" for a template; "UNKNOWN" if the service
+        has not answered.
       attached: whether an earlier command had submitted it.
       console: address of its page; "" if it is not known, as behind a job server that is not Flink's.
       format_version: version of these fields.
@@ -154,6 +156,58 @@ def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | L
     return _launched(request, submitted.job, service, submitted.attached)
 
 
+def follow(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | LaunchedJob:
+    """Follows the job on Dataflow that `follow` names. Manifests are not read, and nothing is submitted.
+
+    Returns:
+      The dataset; the job, if it has not ended within `timeout`, or was cancelled.
+
+    Raises:
+      UserError: it has failed, or it has ended without a dataset, or it is not one of the request's output.
+      ServiceError: the service refuses, or has not answered for a quarter of an hour.
+    """
+    dataflow_alone(request, "follow")
+    from beam_pipeline import dataflow, dataflow_service  # noqa: PLC0415 -- imports Beam
+
+    service = dataflow_service.Service(prepare.checked_options(request))
+    folder, storage = _output(request)
+    job_id, rate = request.follow or "", request.settings.sample_rate
+    try:
+        job = service.job(job_id)
+        if job.labels.get(dataflow.OUTPUT_LABEL) != output_digest(folder):
+            raise UserError(f"Dataflow job {job.id} ({job.name}) does not write into {request.output}")
+    except ServiceError as fault:
+        if not fault.transient:
+            raise
+    found = dataflow.follow_for(service, job_id, listener, rate, None, request.timeout)
+    job = found.job
+    if not found.ended:
+        return _launched(request, job, service, attached=True)
+    try:
+        report = _made_by(job.labels.get(dataflow.REQUEST_LABEL, ""), folder, storage, request)
+    except UserError as fault:
+        if job.state == "CANCELLED":
+            listener.say(found.ran.fault)
+            return _launched(request, job, service, attached=True)
+        raise UserError(f"{found.ran.fault or fault}; cliptune prepare goes on from what is there") from None
+    if found.ran.fault:
+        listener.say(f"{found.ran.fault}; the dataset is finished all the same")
+    return prepare.prepared(report, found.ran, request)
+
+
+def _made_by(asked: str, folder: str, storage: Storage, request: PrepareRequest) -> Report:
+    """The report of the finished dataset, if it is the one that a job was asked for.
+
+    Raises:
+      UserError: there is none, or it is another one.
+    """
+    report, known = finished.load(folder, storage)
+    run = storage.read_record(uris.join(folder, output.RUN_FILE))
+    if asked not in {request_digest(run, known.sources_digest, verify) for verify in (False, True)}:
+        raise UserError(f"{request.output} holds a dataset of another request than the job's")
+    return report
+
+
 def cancel(request: PrepareRequest, listener: Listener = SILENT) -> LaunchedJob:
     """Cancels the job that writes into the request's output. Manifests are not read.
 
@@ -163,7 +217,7 @@ def cancel(request: PrepareRequest, listener: Listener = SILENT) -> LaunchedJob:
     """
     _findable(request, "cancel")
     options = prepare.checked_options(request)
-    folder = uris.absolute(request.output.rstrip("/") or request.output, str(Path.cwd()))
+    folder, _ = _output(request)
     if runners.find(request.runner).shares_disk:
         from beam_pipeline import elsewhere  # noqa: PLC0415 -- imports Beam
 
@@ -189,6 +243,18 @@ def _findable(request: PrepareRequest, flag: str) -> None:
 
 def _left(request: PrepareRequest, job: Launched) -> LaunchedJob:
     return LaunchedJob(request.output, request.runner, job.id, job.name, job.state, job.attached, job.console)
+
+
+def _output(request: PrepareRequest) -> tuple[str, Storage]:
+    """The absolute folder of the request's output, and what reads it."""
+    folder = uris.absolute(request.output.rstrip("/") or request.output, str(Path.cwd()))
+    return folder, Storage(request.billing_project).within([folder])
+
+
+def dataflow_alone(request: PrepareRequest, flag: str) -> None:
+    """Refuses a flag for runners whose jobs have no name."""
+    if runners.find(request.runner).shares_disk:
+        raise UsageError(f"{flag} needs --runner=DataflowRunner, whose jobs can be found again", flag)
 
 
 def _launched(request: PrepareRequest, job: RemoteJob, service: Service, attached: bool) -> LaunchedJob:

@@ -117,7 +117,7 @@ def run(
       UserError: a manifest, a bucket or the output cannot be used.
       StorageError: the storage failed, after retries.
     """
-    alone = [name for name in ("dry_run", "no_wait", "cancel") if getattr(request, name)]
+    alone = request.launches
     require(not alone, "".join(alone), "left out here: beam_pipeline.launch has functions for it", True)
     look.forget()
     # Flags of Beam are checked before anything is read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -60,6 +61,8 @@ class PrepareRequest:
       dry_run: whether it is only said what would be done; nothing is changed, and nothing submitted.
       no_wait: whether a job on Dataflow is submitted, or found, and left to itself.
       cancel: whether the job on Dataflow that writes into `output` is cancelled.
+      follow: id of the job on Dataflow that is followed to its end, and none submitted; None for none.
+      timeout: seconds to wait for the end of the job that is followed; None for no limit.
       beam_options: flags of Apache Beam, such as "--runner=DataflowRunner".
     """
 
@@ -80,6 +83,8 @@ class PrepareRequest:
     dry_run: bool = False
     no_wait: bool = False
     cancel: bool = False
+    follow: str | None = None
+    timeout: float | None = None
     beam_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -100,10 +105,22 @@ class PrepareRequest:
         require(unknown is None, "columns", f"named by {', '.join(ALIASES)}", unknown)
 
     def _check_launch(self) -> None:
-        alone = [name for name in ("dry_run", "no_wait", "cancel") if getattr(self, name)]
-        require(len(alone) <= 1, alone[-1] if alone else "", f"left out with --{''.join(alone[:1])}", True)
+        alone = self.launches
+        value = getattr(self, alone[-1]) if alone else ""
+        require(len(alone) <= 1, alone[-1] if alone else "", f"left out with --{''.join(alone[:1])}", value)
+        if self.follow is not None:
+            require(bool(self.follow.strip()), "follow", "the id of a job (an unset variable?)", self.follow)
+            require(self.merge_into is None, "follow", "left out with --merge_into", self.follow)
+        fits = self.timeout is None or 0 < self.timeout < math.inf
+        require(fits, "timeout", "above 0", self.timeout)
+        require(self.timeout is None or self.follow is not None, "timeout", "left out without --follow", self.timeout)
         named = any(word.partition("=")[0] == "--dry_run" for word in self.beam_options)
         require(not named, "beam_options", "without --dry_run, which is a field of the request", self.beam_options)
+
+    @property
+    def launches(self) -> list[str]:
+        """The fields that ask for something else than a run that is waited for."""
+        return [name for name in ("dry_run", "no_wait", "cancel", "follow") if getattr(self, name) not in (None, False)]
 
     @property
     def runner(self) -> str:

@@ -37,6 +37,8 @@ NOT_KEYS = {
         "merge_into": "a merge has the manifests and settings of its dataset: cliptune prepare --merge_into",
         "dry_run": _WHOLE,
         "cancel": "it ends a job instead of going on: cliptune prepare --cancel",
+        "follow": "cliptune run attaches to its own job: cliptune prepare --follow",
+        "timeout": "it belongs to --follow",
     },
     "check": dict.fromkeys(OF_TUNE, "it is what tune says"),
     "tune": {

@@ -181,7 +181,7 @@ class Report(Protocol):
 
 
 def print_json(report: Report) -> None:
-    """Prints a report as the one line of stdout.
+    """Prints a report as the one line of stdout, after all that is said: who merges both streams finds it last.
 
     Its texts are whole. What would drive a terminal that shows it is spelt as JSON's own escapes.
 

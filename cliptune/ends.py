@@ -49,6 +49,9 @@ def send(text: str) -> None:
     """
     if sys.stdout is None:
         raise UserError("cannot write to stdout: it is closed")
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()  # both may lead to one place, where the order counts
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

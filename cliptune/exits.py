@@ -36,6 +36,11 @@ MEANINGS = {
     Exit.INTERRUPTED: "Ctrl-C; a submitted job goes on",
 }
 
+# The same command would end in the same way, or be paid again: whoever schedules it must not repeat it.
+FOR_GOOD = frozenset(
+    {Exit.USAGE, Exit.TOO_MANY_REJECTED, Exit.JOB_FAILED, Exit.JOB_CANCELLED, Exit.NO_ENDPOINT, Exit.FAIL_IF}
+)
+
 
 def of_job(job: JobReport) -> Exit:
     """The exit status for the state of a job."""

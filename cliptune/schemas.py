@@ -93,7 +93,7 @@ CONTRACTS = (
     Contract("stdout-prepare", "stdout of `cliptune prepare` and `report`", DatasetReport, report.VERSION),
     Contract(
         "stdout-prepare-job",
-        "stdout of `cliptune prepare --no_wait` and `--cancel`",
+        "stdout of `cliptune prepare --no_wait`, `--follow` and `--cancel`",
         LaunchedJob,
         launch.FORMAT_VERSION,
     ),

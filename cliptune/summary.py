@@ -19,12 +19,11 @@ _SPLIT_HEADS = ("split", "examples", "shards", "audio", "bytes")
 def told(finished: Prepared, max_rejected_fraction: float, console: Console) -> Exit:
     """Prints the summary of a finished dataset and its line of JSON; the exit status."""
     show(finished, console)
+    if finished.too_many_rejected:
+        over = f"more than --max_rejected_fraction={max_rejected_fraction:g} of the rows were rejected"
+        console.say(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
     print_json(finished)
-    if not finished.too_many_rejected:
-        return Exit.DONE
-    over = f"more than --max_rejected_fraction={max_rejected_fraction:g} of the rows were rejected"
-    console.say(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
-    return Exit.TOO_MANY_REJECTED
+    return Exit.TOO_MANY_REJECTED if finished.too_many_rejected else Exit.DONE
 
 
 def show(finished: Prepared, console: Listener) -> None:

@@ -27,6 +27,7 @@ signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=1_000, metavar="N", help="mutants to try (default: %(default)s)")
     parser.addoption("--bombs", action="store_true", help="try the manifests that take long to be refused, too")
+    parser.addoption("--airflow", action="store_true", help="try the example of a DAG in a real Airflow, too")
     parser.addoption("--dataflow", action="store_true", help="try launches on the fake Dataflow, too")
     parser.addoption("--seed", default="0", help="which mutants, any words (default: %(default)s)")
 

@@ -5,6 +5,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ DOORS = {"beam_pipeline/__main__.py": "cliptune"}
 ROOM_FORBIDDEN = {
     "transforms/audio": {"transforms.storage", "transforms.manifests", "transforms.dataset", "transforms.report"},
 }
+# What is imported in Airflow's environment, which has nothing that Cliptune needs.
+IN_AIRFLOW = {"cliptune/__init__.py", "cliptune/airflow.py", "cliptune/exits.py", "cliptune/invocation.py"}
 # The one room that knows a provider's SDK.
 SDK_ROOM = "tuning/providers"
 
@@ -198,6 +201,8 @@ ORDER = {
             "run_report",
             "run_plan",
             "workflow",
+            "invocation",
+            "airflow",
             "commands",
         ),
         *(
@@ -251,6 +256,25 @@ def test_a_door_opens_what_it_says_and_holds_nothing_else(name):
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     assert [found for found in imported(tree) if reaches(found, DOORS[name])]
     assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+
+
+@pytest.mark.parametrize("name", sorted(IN_AIRFLOW))
+def test_what_airflow_imports_needs_airflow_and_python_alone(name):
+    """But for what the type checker reads."""
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    checked = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    unread = {name for block in checked for name in imported(block)}
+    packages = {found.partition(".")[0] for found in {*imported(tree)} - unread}
+    assert packages <= {*sys.stdlib_module_names, "airflow", "cliptune"}
+    ours = {f"cliptune/{found.split('.')[1]}.py" for found in imported(tree) if found.startswith("cliptune.")}
+    assert ours <= IN_AIRFLOW
+
+
+def test_airflow_is_imported_in_one_file_alone():
+    found = {path.relative_to(ROOT).as_posix() for path in SOURCES if "from airflow" in path.read_text("utf-8")}
+    assert found == {"cliptune/airflow.py", "examples/airflow/cliptune_dag.py"}
 
 
 def test_every_package_has_its_rules():

@@ -50,7 +50,7 @@ def run(request: CancelRequest, console: Console) -> Exit:
     try:
         print_json(cancel.run(request, console))
     except cancel.JobEndedError as fault:
-        print_json(fault.report)
         console.say(f"cliptune cancel: {fault}")
+        print_json(fault.report)
         return Exit.FAILED
     return Exit.DONE

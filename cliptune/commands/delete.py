@@ -60,7 +60,7 @@ def run(request: DeleteRequest, console: Console) -> Exit:
     try:
         print_json(delete.run(request, console, confirmed=confirmed if asked else None))
     except delete.NotAllDeletedError as fault:
-        print_json(fault.report)
         console.say(f"cliptune delete: {fault}")
+        print_json(fault.report)
         return Exit.FAILED
     return Exit.DONE

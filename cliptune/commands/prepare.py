@@ -10,7 +10,7 @@ from beam_pipeline import runners
 from beam_pipeline.requests import PrepareRequest
 from cliptune.console import Console, print_json
 from cliptune.exits import Exit
-from cliptune.flags import add_billing, make, names_of
+from cliptune.flags import add_billing, make, names_of, number
 from transforms import text
 from transforms.audio import formats
 from transforms.errors import UsageError
@@ -47,7 +47,8 @@ Killed or interrupted, the same command goes on where it stopped."""
 EPILOG = """\
 stdout is one line of JSON: of the dataset; with --dry_run of what would be done;
 with --no_wait and --cancel of the job. Exit status: 0 done, 1 failed, 2 usage,
-3 too many rows rejected (the dataset is complete all the same)."""
+3 too many rows rejected (the dataset is complete all the same); with --follow also
+5 the job was cancelled, 6 it has not ended within --timeout; stdout is then the job."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +87,14 @@ def _add_launch(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--cancel", action="store_true", help="on Dataflow and Flink: cancel the job that writes into OUT"
+    )
+    group.add_argument(
+        "--follow",
+        metavar="ID",
+        help="on Dataflow: follow this job of OUT, as --no_wait names it, to its end; manifests are not read",
+    )
+    group.add_argument(
+        "--timeout", type=number, metavar="SECONDS", help="with --follow: stop waiting then; the job goes on"
     )
 
 
@@ -278,14 +287,14 @@ def run(request: PrepareRequest, console: Console) -> Exit:
         from beam_pipeline import options  # noqa: PLC0415 -- Beam is slower still
 
         options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
-    if request.dry_run or request.no_wait or request.cancel:
+    if request.launches:
         return _launch(request, console)
     report = prepare.run(request, console, importing.lightly)
     return summary.told(report, request.max_rejected_fraction, console)
 
 
 def _launch(request: PrepareRequest, console: Console) -> Exit:
-    """Says what would be done, submits a job without waiting for it, or cancels one."""
+    """Says what would be done, submits a job without waiting for it, follows one, or cancels one."""
     from beam_pipeline import launch  # noqa: PLC0415 -- slow to import
     from beam_pipeline.prepare import Prepared  # noqa: PLC0415
     from cliptune import summary  # noqa: PLC0415
@@ -293,8 +302,11 @@ def _launch(request: PrepareRequest, console: Console) -> Exit:
     if request.dry_run:
         print_json(launch.dry_run(request, console))
         return Exit.DONE
-    job = launch.cancel(request, console) if request.cancel else launch.submit(request, console)
+    verb = launch.cancel if request.cancel else launch.submit if request.no_wait else launch.follow
+    job = verb(request, console)
     if isinstance(job, Prepared):
         return summary.told(job, request.max_rejected_fraction, console)
     print_json(job)
-    return Exit.DONE
+    if request.follow is None:
+        return Exit.DONE
+    return Exit.JOB_CANCELLED if job.state == "CANCELLED" else Exit.STILL_RUNNING

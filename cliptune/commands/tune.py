@@ -128,12 +128,14 @@ def run(request: TuneRequest, console: Console) -> Exit:
     except tune.NotAcceptedError as fault:
         print_json(fault.report)
         return Exit.FAILED
-    print_json(report)
     if isinstance(report, tune.DryRun | PreflightReport):
+        print_json(report)
         return Exit.DONE if report.ok else Exit.FAILED
     if request.no_watch and not report.ended:
         again = f"cliptune watch {request.dataset}{request.same_service}"
         console.say(f"accepted: {report.name} ({report.state}); follow it with {again}")
+        print_json(report)
         return Exit.DONE
     watch.say_how_to_go_on(report, request.dataset, request, request.timeout, console)
+    print_json(report)
     return exits.of_job(report)

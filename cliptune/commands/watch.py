@@ -62,8 +62,8 @@ def run(request: WatchRequest, console: Console) -> Exit:
     from tuning.jobs import watch  # noqa: PLC0415 -- the service's client takes seconds to import
 
     report = watch.run(request, console)
-    print_json(report)
     say_how_to_go_on(report, _run_of(request), request, request.timeout, console)
+    print_json(report)
     return exits.of_job(report)
 
 

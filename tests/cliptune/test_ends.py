@@ -71,6 +71,17 @@ def test_of_no_command_is_a_report_that_nobody_can_get_more_than_a_line(run, out
     assert "Traceback" not in done.stderr
 
 
+def test_the_json_is_the_last_line_where_both_streams_lead(manifest):
+    """Airflow's BashOperator merges them, and takes the last line. The fixture of conftest.py asks all commands."""
+    with manifest.open("a") as rows:
+        rows.write('{"audio": "gone.wav", "text": "hello"}\n')
+    command = [sys.executable, "-m", "cliptune", "prepare", "--manifest", manifest, "--output", manifest.parent / "out"]
+    told = shell(command, "2>&1")
+    assert (told.returncode, told.stderr) == (3, "")
+    assert json.loads(told.stdout.splitlines()[-1])["rejected"] == 1
+    assert "were rejected" in told.stdout.splitlines()[-2]
+
+
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2> >(head -c0)"])
 def test_without_a_place_for_messages_the_work_is_done(manifest, redirection):
     out = manifest.parent / "out"

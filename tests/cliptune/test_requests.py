@@ -72,6 +72,7 @@ VALUES = {
     "--emulator": ([], ["--emulator"]),
     "--task_normalizer": ([], ["--task_normalizer=language=none"]),
     "--fail_if": ([], ["--fail_if=wer(tuned) > 0.2"]),
+    "prepare --timeout": (["--follow=j"], ["--timeout=0.5"]),
 }
 
 # What cannot stand beside a flag.
@@ -133,7 +134,8 @@ def test_every_flag_changes_the_request(command, flag, monkeypatch):
     (action,) = (action for action in actions_of(command) if action.option_strings[-1] == flag)
     path = flag.removeprefix("--")
     is_key = command == "run" and path in KEYS
-    beside, words = of_file(path) if is_key else VALUES.get(flag, ([], changed(action)))
+    given = VALUES.get(f"{command} {flag}") or VALUES.get(flag, ([], changed(action)))
+    beside, words = of_file(path) if is_key else given
     plain = [*(word for word in PLAIN[command][0] if word != WITHOUT.get(flag)), *beside]
     assert request_of(command, *plain, *words) != request_of(command, *plain)
 
@@ -242,6 +244,11 @@ def test_what_keeps_every_rule_is_taken(record, words):
         ({"columns": {"sound": "x"}}, "columns", "columns must be named by id, audio, text"),
         ({"dry_run": True, "cancel": True}, "cancel", "cancel must be left out with --dry_run"),
         ({"no_wait": True, "cancel": True}, "cancel", "cancel must be left out with --no_wait"),
+        ({"no_wait": True, "follow": "j"}, "follow", "follow must be left out with --no_wait, got 'j'"),
+        ({"follow": " "}, "follow", "follow must be the id of a job (an unset variable?)"),
+        ({"follow": "j", "merge_into": "o"}, "follow", "follow must be left out with --merge_into"),
+        ({"follow": "j", "timeout": 0.0}, "timeout", "timeout must be above 0, got 0.0"),
+        ({"timeout": 1.0}, "timeout", "timeout must be left out without --follow"),
         ({"beam_options": ("--dry_run=True",)}, "beam_options", "without --dry_run, which is a field of the request"),
     ],
 )

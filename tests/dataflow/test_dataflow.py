@@ -227,6 +227,61 @@ def test_cancel_ends_the_job_of_the_output_and_reads_no_manifest(launch, fake):
     assert launch("--cancel").status == 1
 
 
+@pytest.fixture
+def follow(launch):
+    """`cliptune prepare --follow` of a job, which reads no manifest."""
+    return lambda job_id, *flags: launch(f"--follow={job_id}", *flags, manifest="gs://cliptune-test/gone.jsonl")
+
+
+def test_a_job_is_followed_by_its_id_to_the_dataset_that_it_was_asked_for(launch, fake, follow):
+    first = launch("--no_wait").json["id"]
+    run = follow(first)
+    assert (run.status, run.json["rows"], run.json["reused"]) == (0, len(SOME), 0), run.stderr
+    assert f"job {first} is DONE" in told(run)
+    again = follow(first, "--max_rejected_fraction=0")
+    assert (again.status, again.json, len(fake.jobs)) == (0, run.json, 1)
+
+
+def test_a_job_that_goes_on_has_a_status_of_its_own_and_so_has_one_that_was_cancelled(launch, fake, follow):
+    fake.mode = "hang"
+    first = launch("--no_wait").json
+    run = follow(first["id"], "--timeout=0.1")
+    assert (run.status, follows(run, "stdout-prepare-job")) == (6, {**first, "attached": True, "state": "RUNNING"})
+    assert launch("--cancel").status == 0
+    run = follow(first["id"])
+    assert (run.status, follows(run, "stdout-prepare-job")["state"], len(fake.jobs)) == (5, "CANCELLED", 1)
+    assert told(run)[-1].startswith(f"Dataflow job {first['id']} was cancelled (https://console")
+
+
+def test_a_service_that_is_away_while_a_job_is_looked_at_says_nothing_of_its_end(launch, fake, follow):
+    fake.mode = "hang"
+    first = launch("--no_wait").json["id"]
+    fake.away = range(fake.gets + 1, fake.gets + 99)
+    run = follow(first, "--timeout=0.1")
+    assert (run.status, follows(run, "stdout-prepare-job")["state"]) == (6, "UNKNOWN")
+
+
+def test_a_followed_job_that_failed_is_told_by_its_first_cause_and_not_sent_again(launch, fake, follow):
+    fake.mode = "quota"
+    first = launch("--no_wait").json["id"]
+    run = follow(first)
+    assert (run.status, run.stdout, len(fake.jobs)) == (1, "", 1)
+    assert "ended as FAILED: Startup of the worker pool" in told(run)[-1]
+
+
+def test_of_a_followed_job_another_dataset_is_no_result(launch, fake, complete, follow):
+    """The dataset was there before; the job says that it is done, and has done nothing."""
+    fake.mode = "done"
+    first = launch("--no_wait", "--overwrite").json["id"]
+    run = follow(first)
+    assert (run.status, run.stdout, objects()) == (1, "", complete)
+    assert "holds a dataset of another request than the job's" in told(run)[-1]
+    elsewhere = launch(f"--follow={first}", output="gs://cliptune-test/other")
+    assert (elsewhere.status, elsewhere.stdout) == (1, "")
+    assert told(elsewhere)[-1].endswith("does not write into gs://cliptune-test/other")
+    assert follow("no-such-job").status == 1
+
+
 def test_ctrl_c_names_the_job_and_how_to_cancel_it_and_the_next_command_attaches(fake):
     fake.mode = "hang"
     words = [sys.executable, "-m", "cliptune", "prepare", "--manifest=gs://cliptune-test/m.jsonl", f"--output={OUT}"]
