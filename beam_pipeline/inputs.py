@@ -40,7 +40,7 @@ class Inputs:
 def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
     """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
-    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
+    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks, base=base)
     manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
     places = Places.of(manifests, request.audio_root, base)

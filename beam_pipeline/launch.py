@@ -13,6 +13,7 @@ from beam_pipeline.requests import PrepareRequest
 from transforms.dataset import output
 from transforms.errors import UsageError, UserError
 from transforms.listener import SILENT, Listener
+from transforms.manifests.reading import Recognised
 from transforms.report import finished
 from transforms.storage import uris
 
@@ -68,6 +69,7 @@ class PrepareDryRun:
       attaches_to: id of the job of the same request that is running there; "" for none.
       max_workers: machines that the job may have on Dataflow; 0 elsewhere.
       format_version: version of these fields.
+      manifests: what each was read as, with its columns and rows.
     """
 
     output: str
@@ -79,6 +81,7 @@ class PrepareDryRun:
     attaches_to: str = ""
     max_workers: int = 0
     format_version: int = FORMAT_VERSION
+    manifests: tuple[Recognised, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
@@ -96,15 +99,14 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     ready = prepare.for_elsewhere(job, request, runners.find(request.runner).engine.threads())
     name = request.runner or runners.DEFAULT
     found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)
+    found = replace(found, manifests=job.recognised)
     if runners.find(request.runner).shares_disk:
         has_name = request.runner in runners.RUNNERS and runners.find(request.runner).outlives
         return replace(found, job=_name(ready, options) if has_name else "")
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
-    return PrepareDryRun(
-        **{**asdict(found), "job": tried.name, "attaches_to": tried.attaches_to, "max_workers": tried.max_workers}
-    )
+    return replace(found, job=tried.name, attaches_to=tried.attaches_to, max_workers=tried.max_workers)
 
 
 def _name(job: Job, options: PipelineOptions) -> str:

@@ -73,8 +73,10 @@ ORDER = {
         ),
         *("audio.level", "audio.probes", "audio.encode"),
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
-        *("manifests.jsonl", "manifests.headerless"),
-        *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
+        *("manifests.jsonl", "manifests.headerless", "manifests.reading", "manifests.tool"),
+        *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.keyed"),
+        *("manifests.kaldi", "manifests.common_voice", "manifests.deepspeech", "manifests.fleurs"),
+        *("manifests.speechbrain", "manifests.librispeech", "manifests.aishell", "manifests.vctk"),
         *(
             "manifests.locate",
             "manifests.places",

@@ -63,6 +63,8 @@ class ManifestSettings:
       tasks: that rows may name; () for a dataset without a tasks file.
       layout: what `survey.survey` has found.
       mended: URI of the rows that stand in the place of others; "" for none.
+      base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
+      files_are_splits: whether the manifests that are files are named after splits, and after more than one.
     """
 
     audio_root: str | None = None
@@ -71,6 +73,8 @@ class ManifestSettings:
     tasks: tuple[Task, ...] = ()
     layout: Layout = Layout()
     mended: str = ""
+    base: str = ""
+    files_are_splits: bool = False
 
 
 class Columns(NamedTuple):

@@ -10,13 +10,30 @@ from functools import partial
 from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
-from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
-from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
+from transforms.manifests import (
+    aishell,
+    common_voice,
+    deepspeech,
+    delimited,
+    fleurs,
+    foreign,
+    jsonl,
+    kaldi,
+    librispeech,
+    pairs,
+    parquet,
+    speechbrain,
+    vctk,
+)
+from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning, encoding_of
+from transforms.manifests.reading import Reading
 from transforms.manifests.row import Row
+from transforms.manifests.tool import Beside, Tool, first_of, retold
 from transforms.manifests.unpacked import unpacked
 from transforms.storage import Storage, uris
 
 _GZIP = b"\x1f\x8b"
+_USUAL = ("utf-8", "utf-8-sig")
 _ALLOWED = "put the file itself there, or pass --allow_path=FOLDER"
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -30,12 +47,16 @@ class FileFormat:
       summary: what such a manifest is, in a few words, for help and docs.
       likeness: how much a beginning looks like this format. The highest number wins; of equal ones, the first row.
       read: streams the rows of an open file; takes the manifest's name for messages.
+      title: what people call it; "" for its name.
+      is_text: whether it may be saved in another encoding than UTF-8.
     """
 
     name: str
     summary: str
     likeness: Callable[[Beginning], int]
     read: Callable[[BinaryIO, str], Iterator[Row]]
+    title: str = ""
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +68,97 @@ class FolderFormat:
       summary: what such a folder is, in a few words, for help and docs.
       likeness: how much a folder looks like this format; as for files.
       read: streams the rows of a folder; takes its URI, its name for messages, and what reads its files.
+      title: what people call it; "" for its name.
     """
 
     name: str
     summary: str
     likeness: Callable[[str, Storage], int]
     read: Callable[[str, str, Storage], Iterator[Row]]
+    title: str = ""
 
 
-def _delimited(name: str, summary: str, delimiter: str) -> FileFormat:
-    return FileFormat(
-        name,
-        summary,
-        partial(delimited.likeness, delimiter=delimiter),
-        partial(delimited.read, delimiter=delimiter),
-    )
+def _delimited(name: str, title: str, summary: str, delimiter: str) -> FileFormat:
+    likeness = partial(delimited.likeness, delimiter=delimiter)
+    return FileFormat(name, summary, likeness, partial(delimited.read, delimiter=delimiter), title, is_text=True)
 
 
-_ROWS = (
-    FileFormat("jsonl", "JSONL: one JSON object a line", jsonl.likeness, jsonl.read),
-    FileFormat("json_array", "a JSON array of objects", jsonl.array_likeness, jsonl.read_array),
-    _delimited("csv", "CSV with a header", ","),
-    _delimited("tsv", "TSV with a header", "\t"),
-    _delimited("pipe", "cells between |: with a header, LJSpeech's metadata.csv, or PATH|text", "|"),
-    _delimited("semicolon", "CSV with semicolons, as spreadsheets of much of Europe write it", ";"),
-    FileFormat("parquet", "Parquet", parquet.likeness, parquet.read),
-    FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read),
-    FolderFormat("pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read),
+_ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
+    FileFormat("jsonl", "JSONL: one JSON object a line", jsonl.likeness, jsonl.read, "JSONL", is_text=True),
+    FileFormat(
+        "json_array", "a JSON array of objects", jsonl.array_likeness, jsonl.read_array, "JSON array", is_text=True
+    ),
+    _delimited("csv", "CSV", "CSV with a header", ","),
+    _delimited("tsv", "TSV", "TSV with a header", "\t"),
+    _delimited("pipe", "cells between |", "cells between |: with a header, LJSpeech's metadata.csv, or PATH|text", "|"),
+    _delimited(
+        "semicolon",
+        "CSV with semicolons",
+        "CSV with semicolons, as spreadsheets of much of Europe write it",
+        ";",
+    ),
+    FileFormat("parquet", "Parquet", parquet.likeness, parquet.read, "Parquet"),
+    common_voice.TABLE,
+    common_voice.SPONTANEOUS,
+    deepspeech.TABLE,
+    speechbrain.TABLE,
+    fleurs.TABLE,
+    FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read, "Kaldi folder"),
+    FolderFormat(
+        "common_voice_folder",
+        "a folder of Common Voice: validated.tsv, train.tsv … and clips/",
+        common_voice.likeness,
+        common_voice.read,
+        "Common Voice",
+    ),
+    FolderFormat("fleurs_folder", "a folder of FLEURS: train.tsv … and audio/", fleurs.likeness, fleurs.read, "FLEURS"),
+    FolderFormat("mls", "Multilingual LibriSpeech", librispeech.mls_likeness, librispeech.read_mls, "MLS"),
+    FolderFormat(
+        "librispeech",
+        "LibriSpeech: *.trans.txt beside the recordings of each chapter",
+        librispeech.likeness,
+        librispeech.read,
+        "LibriSpeech",
+    ),
+    FolderFormat("vctk", "VCTK: txt/ and wav48_silence_trimmed/ or wav48/", vctk.likeness, vctk.read, "VCTK"),
+    FolderFormat("aishell", "AISHELL-1: transcript/ and wav/", aishell.likeness, aishell.read, "AISHELL"),
+    FolderFormat(
+        "pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read, "folder of NAME.wav and NAME.txt"
+    ),
 )
-FORMATS: dict[str, FileFormat | FolderFormat] = {row.name: row for row in _ROWS}
+FORMATS: dict[str, FileFormat | FolderFormat | Tool] = {row.name: row for row in _ROWS}
 
 
-def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterator[Row]:
+def read_manifest(
+    uri: str, is_folder: bool, beside: Beside, storage: Storage, reading: Reading | None = None
+) -> Iterator[Row]:
+    """Streams the rows of a manifest as `read_rows`; those that a known tool wrote, in Cliptune's words.
+
+    Args:
+      uri: absolute path or gs:// URI.
+      is_folder: whether it is a folder of files.
+      beside: its name, and what lies beside it.
+      storage: reads the files.
+      reading: is told what the manifest is, and counts its rows; None if nobody asks.
+    """
+    reading = Reading(beside.name) if reading is None else reading
+    rows = read_rows(uri, beside.name, is_folder, storage, reading)
+    if not is_folder:
+        first, rows = first_of(rows)
+        if first is not None and (tool := _tool_of(first)) is not None:
+            rows, by = retold(rows, tool, beside), reading.title
+            reading.title = f"{tool.title} ({by})"
+    yield from reading.counted(rows)
+
+
+def _tool_of(first: Row) -> Tool | None:
+    """The tool that wrote a table, told by its first row. Rejected rows are in Cliptune's words already."""
+    if "reject_reason" in first.fields:
+        return None
+    return next((row for row in FORMATS.values() if isinstance(row, Tool) and row.wrote(first)), None)
+
+
+def read_rows(uri: str, name: str, is_folder: bool, storage: Storage, reading: Reading | None = None) -> Iterator[Row]:
     """Streams the rows of one manifest: each row's line and fields, or the reason why it is no row.
 
     Args:
@@ -86,16 +166,18 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
       name: as the user wrote it.
       is_folder: whether it is a folder of files.
       storage: reads the files.
+      reading: is told what the manifest is; None if nobody asks.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
+    reading = Reading(name) if reading is None else reading
     if is_folder:
-        yield from _read_folder(uri, name, storage)
+        yield from _read_folder(uri, name, storage, reading)
         return
     try:
         with storage.open_read(uri) as stream:
-            yield from _read_file(stream, name)
+            yield from _read_file(stream, name, reading)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
@@ -112,18 +194,20 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 
 
-def _read_folder(uri: str, name: str, storage: Storage) -> Iterator[Row]:
+def _read_folder(uri: str, name: str, storage: Storage, reading: Reading) -> Iterator[Row]:
     """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed."""
     folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
     try:
-        yield from max(folders, key=lambda row: row.likeness(uri, storage)).read(uri, name, storage)
+        form = max(folders, key=lambda row: row.likeness(uri, storage))
+        reading.title = form.title or form.name
+        yield from form.read(uri, name, storage)
     except (NotARegularFileError, IsADirectoryError, PermissionError) as fault:
         file = uris.join(name, uris.below(uri, str(fault.filename)))
         remedy = f"; {_ALLOWED}" if isinstance(fault, OutsideError) else ""
         raise UserError(f"{file}: {fault.strerror}{remedy}") from None
 
 
-def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
+def _read_file(stream: BinaryIO, name: str, reading: Reading) -> Iterator[Row]:
     packed = stream.read(len(_GZIP)) == _GZIP
     stream.seek(0)
     content = unpacked(stream, name) if packed else stream
@@ -134,6 +218,9 @@ def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
     form = _format_of(beginning)
     if what := foreign.described(beginning, known=form.likeness(beginning) == CERTAIN):
         raise UserError(f"{name}: no manifest but {what}")
+    reading.title = form.title or form.name
+    if form.is_text and (encoding := encoding_of(beginning.content[:4])) not in _USUAL:
+        reading.notes.append(encoding.upper().removesuffix("-LE").removesuffix("-BE"))
     yield from form.read(content, name)
 
 

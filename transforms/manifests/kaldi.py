@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from transforms import reasons
-from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected
-from transforms.manifests.lines import CERTAIN, UNLIKE, bad_row, numbered
+from transforms.manifests.keyed import keyed
+from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
 
@@ -59,32 +59,12 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
             fault = ClipRejected(reasons.MISSING_AUDIO, f"the utterance {key!r} is not in {file}")
             yield Row(number, {"id": key, "text": text}, fault, file="text")
     for each in dict.fromkeys(("text", "wav.scp", file)):
-        yield from (replace(row, file=each) for row in _parsed(folder, each, storage) if isinstance(row, Row))
+        yield from (replace(row, file=each) for row in keyed(folder, each, storage) if isinstance(row, Row))
 
 
 def _lines(folder: str, file: str, storage: Storage) -> Iterator[tuple[int, str, str]]:
     """Number, key and the rest of each line; nothing for a file that is not there."""
-    return (line for line in _parsed(folder, file, storage) if not isinstance(line, Row))
-
-
-def _parsed(folder: str, file: str, storage: Storage) -> Iterator[tuple[int, str, str] | Row]:
-    """As `_lines`, with the rows of lines that are none."""
-    uri = uris.join(folder, file)
-    if not storage.exists(uri):
-        return
-    with storage.open_read(uri) as stream:
-        for number, line in numbered(stream):
-            if len(line) > MAX_LINE_BYTES:
-                text, why = line[:2_000].decode(errors="replace"), f"the line is longer than {MAX_LINE_BYTES:,} bytes"
-                yield bad_row(number, text, why)
-                continue
-            try:
-                key, _, rest = line.decode().partition(" ")
-            except UnicodeDecodeError:
-                yield bad_row(number, line.decode(errors="replace"), "the line is not valid UTF-8")
-                continue
-            if key.strip():
-                yield number, *_split(key, rest)
+    return (line for line in keyed(folder, file, storage) if not isinstance(line, Row))
 
 
 class _Table:
@@ -149,11 +129,6 @@ class _Table:
 
 def _table(folder: str, file: str, storage: Storage) -> _Table:
     return _Table(_lines(folder, file, storage))
-
-
-def _split(key: str, rest: str) -> tuple[str, str]:
-    first, tab, more = key.partition("\t")  # some files have a tab after the key
-    return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
 
 
 def _side(recording: str, sides: _Table, recordings: _Table) -> str | None:
