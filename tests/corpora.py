@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import functools
 import io
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import openpyxl  # type: ignore[import-untyped]
 import pandas as pd  # type: ignore[import-untyped]
 import soundfile
 
@@ -55,6 +57,7 @@ class Corpus:
       columns: how many are told.
       flags: besides; "{}" in them is its folder.
       rejected: reasons by the places of other rows.
+      again: whether another one has the same clips.
       form: the row of `FORMATS` that it proves.
     """
 
@@ -66,6 +69,7 @@ class Corpus:
     rows: tuple[Expected, ...]
     flags: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
+    again: bool = False
 
 
 @functools.cache
@@ -85,7 +89,7 @@ def speech(path: Path, seconds: float = SECONDS, channels: int = 1) -> Path:
         start = (next(_taken) * 1_500) % (len(samples) - int(seconds * rate))
         each.append(samples[start : start + int(seconds * rate)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.stack(each, axis=1), rate)
+    soundfile.write(path, np.stack(each, axis=1), rate, format="OGG" if path.suffix == ".opus" else None)
     return path
 
 
@@ -238,6 +242,137 @@ def _plain(name: str, line: int = 1) -> tuple[Expected, ...]:
     )
 
 
+def gigaspeech(folder: Path) -> None:
+    speech(folder / "audio/podcast/P0000/POD1.opus", 4)
+    speech(folder / "audio/youtube/P0001/YOU1.opus", 2)
+    segments = [
+        {"sid": "POD1_S0", "speaker": "N/A", "begin_time": 0.5, "end_time": 1.5,
+         "text_tn": "WELL <COMMA> HELLO <PERIOD>", "subsets": ["{XL}"]},
+        {"sid": "POD1_S1", "speaker": "N/A", "begin_time": 2.0, "end_time": 3.25, "text_tn": "<MUSIC>", "subsets": []},
+    ]  # fmt: skip
+    other = {
+        "sid": "YOU1_S0",
+        "speaker": "N/A",
+        "begin_time": 0.25,
+        "end_time": 1.75,
+        "text_tn": "REALLY <QUESTIONMARK>",
+    }
+    audios = [
+        {"title": "A talk", "url": "http://x/y.mp3", "path": "audio/podcast/P0000/POD1.opus", "aid": "POD1",
+         "source": "Podcast", "duration": 4.0, "subsets": ["{XL}"], "segments": segments},
+        {"title": "B", "url": "http://x/z", "path": "audio/youtube/P0001/YOU1.opus", "aid": "YOU1",
+         "source": "YouTube", "duration": 2.0, "subsets": ["{DEV}"], "segments": [other]},
+    ]  # fmt: skip
+    tree = {"dataset": "GigaSpeech", "language": "EN", "version": "1.0.0", "audios": audios}
+    put(folder / "GigaSpeech.json", json.dumps(tree, indent=2))
+
+
+def json_list(folder: Path) -> None:
+    rows = [{"audio": speech(folder / f"list{key}.wav").name, "text": f"text, {key}", "lang": "en"} for key in "ab"]
+    tree = {"info": {"tags": ["x", "[{"], "empty": []}, "version": 2, "result": {"rows": rows}, "more": [1, [2]]}
+    put(folder / "m.json", json.dumps(tree, indent=1))
+
+
+def json_map(folder: Path) -> None:
+    rows = {
+        f"map{key}": {
+            "wav": "{data_root}/" + speech(folder / f"map{key}.wav").name,
+            "words": f"text, {key}",
+            "spk_id": "1",
+        }
+        for key in "ab"
+    }
+    put(folder / "train.json", json.dumps(rows, indent=2))
+
+
+def json_objects(folder: Path) -> None:
+    rows = [{"audio": speech(folder / f"objects{key}.wav").name, "text": f"text, {key}", "lang": "en"} for key in "ab"]
+    put(folder / "m.json", "\n".join(json.dumps(row, indent=2) for row in rows))
+
+
+AS_WRITTEN = Path(__file__).with_name("as_written")
+
+
+def lhotse(*files: str) -> Callable[[Path], None]:
+    """What `tests/as_written/write_lhotse.py` has written."""
+
+    def write(folder: Path) -> None:
+        speech(folder / "mono.wav", 5)
+        speech(folder / "call.wav", 6, channels=2)
+        for file in files:
+            (folder / file).write_bytes((AS_WRITTEN / "lhotse" / file).read_bytes())
+
+    return write
+
+
+def _lhotse(*places: str) -> tuple[Expected, ...]:
+    return (
+        Expected(places[0], "hello there", group="anna", language="en", offset=0.5, duration=1.25),
+        Expected(places[1], "who is there", group="bert", offset=0, duration=2, channel=0),
+        Expected(places[2], "me", group="carl", offset=1, duration=2, channel=1),
+        Expected(places[3], "both", group="call.wav", offset=3, duration=2),
+    )
+
+
+def label_studio(folder: Path) -> None:
+    """Tasks with regions, with a text of the whole recording, and without any."""
+    speech(folder / "media/upload/1/ab12-long call.wav", 4)
+    speech(folder / "media/upload/1/cd34-short.wav")
+
+    def task(number: int, name: str, *results: dict[str, object], **more: object) -> dict[str, object]:
+        annotation = {"id": number, "was_cancelled": False, "ground_truth": False, "result": list(results), **more}
+        skipped = {"id": 90 + number, "was_cancelled": True, "result": []}
+        data = {"audio": f"/data/upload/1/{name}", "topic": "weather"}
+        return {"id": number, "annotations": [annotation, skipped], "predictions": [], "data": data, "project": 1}
+
+    def said(region: str, kind: str, **value: object) -> dict[str, object]:
+        return {"id": region, "type": kind, "from_name": kind, "to_name": "audio", "value": value}
+
+    tasks = [
+        task(
+            1,
+            "ab12-long%20call.wav",
+            said("r2", "labels", start=2.5, end=3.5, channel=0, labels=["Speaker 2"]),
+            said("r2", "textarea", start=2.5, end=3.5, channel=0, text=["Second words."]),
+            said("r1", "labels", start=0.5, end=1.5, channel=0, labels=["Speaker 1"]),
+            said("r1", "textarea", start=0.5, end=1.5, channel=0, text=["First words."]),
+        ),
+        task(2, "cd34-short.wav", said("t", "textarea", text=["All of it."])),
+        task(3, "cd34-short.wav"),
+    ]
+    put(folder / "project-1.json", json.dumps(tasks))
+
+
+def label_studio_csv(folder: Path) -> None:
+    """As its CSV export has it: what is a list is JSON in a cell."""
+    speech(folder / "sounds/set/one.wav", 3)
+    speech(folder / "sounds/set/two.wav")
+    header = ["audio", "id", "transcription", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"]
+    regions = [{"start": 0.5, "end": 1.25, "channel": 0, "text": ["In a region."]}]
+    rows = [
+        ["/data/local-files/?d=set/one.wav", 7, json.dumps(regions), 1, 70, "2024-05-01", "2024-05-01", 12.5],
+        ["/data/local-files/?d=set/two.wav", 8, "A text, with a comma.", 1, 71, "2024-05-01", "2024-05-01", 3.5],
+        ["/data/local-files/?d=set/two.wav", 9, json.dumps(["One.", "Two."]), 1, 72, "2024-05-01", "2024-05-01", 3.5],
+    ]
+    with (folder / "export.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def xlsx(folder: Path) -> None:
+    """A workbook with a sheet of notes, and one with numbers, times and empty rows."""
+    speech(folder / "sheet.wav", 3)
+    speech(folder / "sheet2.wav")
+    book = openpyxl.Workbook()
+    book.active.title = "Notes"
+    book.active["B2"] = "Made by hand"
+    sheet = book.create_sheet("Clips")
+    sheet.append(["audio", "text", "speaker", "start", "duration"])
+    sheet.append(["sheet.wav", "text, a", 7, datetime.time(0, 0, 1), 1.5])
+    sheet.append([])
+    sheet.append(["sheet2.wav", "text, b", 8.0])
+    book.save(folder / "clips.xlsx")
+
+
 CORPORA = {
     "JSONL": Corpus(
         "jsonl",
@@ -300,6 +435,7 @@ CORPORA = {
             Expected("validated.tsv:4", "Drei?", group="devspeaker", language="de"),
             Expected("validated.tsv:5", "Vier, fünf.", group="testspeaker", language="de"),
         ),
+        again=True,
     ),
     "Common Voice, spontaneous": Corpus(
         "common_voice_spontaneous",
@@ -341,7 +477,7 @@ CORPORA = {
         rejected=(("train.csv:3", "not_a_path"),),
     ),
     "FLEURS, one table": Corpus(
-        "fleurs", fleurs, ("dev.tsv",), "FLEURS (TSV)", 7, (Expected("dev.tsv:1", "zwei „tornados“"),)
+        "fleurs", fleurs, ("dev.tsv",), "FLEURS (TSV)", 7, (Expected("dev.tsv:1", "zwei „tornados“"),), again=True
     ),
     "FLEURS, the folder": Corpus(
         "fleurs_folder",
@@ -401,6 +537,106 @@ CORPORA = {
         (
             Expected("transcript/aishell_transcript_v0.8.txt:1", "而 对 楼市", "train", "S0002"),
             Expected("transcript/aishell_transcript_v0.8.txt:2", "甚至 出现", "test", "S0764"),
+        ),
+    ),
+    "a list in a JSON object": Corpus(
+        "json_list", json_list, ("m.json",), "list in a JSON object", 3, _plain("m.json")
+    ),
+    "a JSON object of rows, by SpeechBrain": Corpus(
+        "json_map",
+        json_map,
+        ("train.json",),
+        "SpeechBrain (JSON object of rows)",
+        4,
+        tuple(Expected(f"train.json:{n}", f"text, {key}", group="1") for n, key in enumerate("ab", 1)),
+    ),
+    "JSON objects": Corpus("json_objects", json_objects, ("m.json",), "JSON objects", 3, _plain("m.json")),
+    "GigaSpeech": Corpus(
+        "gigaspeech",
+        gigaspeech,
+        ("GigaSpeech.json",),
+        "GigaSpeech (list in a JSON object)",
+        10,
+        (
+            Expected("GigaSpeech.json:1.1", "WELL, HELLO.", "train", "POD1", offset=0.5, duration=1.0),
+            Expected("GigaSpeech.json:2", "REALLY?", "validation", "YOU1", offset=0.25, duration=1.5),
+        ),
+        rejected=(("GigaSpeech.json:1.2", "missing_text"),),
+    ),
+    "Lhotse's cuts": Corpus(
+        "lhotse_cuts",
+        lhotse("cuts.jsonl.gz"),
+        ("cuts.jsonl.gz",),
+        "Lhotse cuts (JSONL)",
+        11,
+        _lhotse("cuts.jsonl.gz:1", "cuts.jsonl.gz:2.1", "cuts.jsonl.gz:2.2", "cuts.jsonl.gz:2.3"),
+        again=True,
+    ),
+    "Lhotse's cuts before training": Corpus(
+        "lhotse_cuts",
+        lhotse("odd.jsonl"),
+        ("odd.jsonl",),
+        "Lhotse cuts (JSONL)",
+        10,
+        _lhotse("odd.jsonl:3", "", "", "")[:1],
+        rejected=(("odd.jsonl:1", "bad_field"), ("odd.jsonl:2", "bad_field")),
+        again=True,
+    ),
+    "Lhotse's supervisions": Corpus(
+        "lhotse_supervisions",
+        lhotse("supervisions.jsonl.gz", "recordings.jsonl.gz"),
+        ("supervisions.jsonl.gz",),
+        "Lhotse supervisions (JSONL)",
+        11,
+        _lhotse(*(f"supervisions.jsonl.gz:{line}" for line in range(1, 5))),
+        again=True,
+    ),
+    "a folder of Lhotse": Corpus(
+        "lhotse_folder",
+        lhotse("supervisions.jsonl.gz", "recordings.jsonl.gz", "cuts.jsonl.gz"),
+        ("",),
+        "Lhotse",
+        11,
+        _lhotse(*(f"supervisions.jsonl.gz:{line}" for line in range(1, 5))),
+    ),
+    "Label Studio": Corpus(
+        "label_studio",
+        label_studio,
+        ("project-1.json",),
+        "Label Studio (JSON array)",
+        8,
+        (
+            Expected("project-1.json:1.1", "First words.", group="upload/1/ab12-long call.wav", offset=0.5, duration=1),
+            Expected(
+                "project-1.json:1.2", "Second words.", group="upload/1/ab12-long call.wav", offset=2.5, duration=1
+            ),
+            Expected("project-1.json:2", "All of it."),
+        ),
+        flags=("--audio_root={}/media",),
+        rejected=(("project-1.json:3", "missing_text"),),
+    ),
+    "Label Studio, CSV": Corpus(
+        "label_studio_table",
+        label_studio_csv,
+        ("export.csv",),
+        "Label Studio, a row for each annotation (CSV)",
+        10,
+        (
+            Expected("export.csv:2", "In a region.", group="set/one.wav", offset=0.5, duration=0.75),
+            Expected("export.csv:3", "A text, with a comma."),
+        ),
+        flags=("--audio_root={}/sounds",),
+        rejected=(("export.csv:4", "bad_field"),),
+    ),
+    "Excel": Corpus(
+        "xlsx",
+        xlsx,
+        ("clips.xlsx",),
+        "Excel",
+        5,
+        (
+            Expected("clips.xlsx:2", "text, a", group="7", offset=1, duration=1.5),
+            Expected("clips.xlsx:4", "text, b", group="8"),
         ),
     ),
 }

@@ -73,10 +73,11 @@ ORDER = {
         ),
         *("audio.level", "audio.probes", "audio.encode"),
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
-        *("manifests.jsonl", "manifests.headerless", "manifests.reading", "manifests.tool"),
+        *("manifests.jsonl", "manifests.headerless", "manifests.json_object", "manifests.reading", "manifests.tool"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.keyed"),
         *("manifests.kaldi", "manifests.common_voice", "manifests.deepspeech", "manifests.fleurs"),
         *("manifests.speechbrain", "manifests.librispeech", "manifests.aishell", "manifests.vctk"),
+        *("manifests.gigaspeech", "manifests.label_studio", "manifests.lhotse", "manifests.xlsx"),
         *(
             "manifests.locate",
             "manifests.places",

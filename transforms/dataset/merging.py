@@ -334,7 +334,7 @@ def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Ma
         if not manifest.is_folder and _is_empty(manifest, storage):
             continue  # nothing was rejected
         within = replace(storage, folders=manifest.folders)
-        beside = Beside(manifest.name, uris.parent(manifest.uri), is_given=False, storage=within)
+        beside = Beside(manifest.name, manifest.uri, uris.parent(manifest.uri), is_given=False, storage=within)
         for row in read_manifest(manifest.uri, manifest.is_folder, beside, within):
             source = manifest.source(row)
             if row.fault is not None:

@@ -277,6 +277,8 @@ def channel(row: Columns) -> int | None:
     value = channel_cell(row.value("channel"))
     if value is None:
         return None
+    if (told := words.channel_from_zero(value)) is not None:
+        return told
     number = words.channel_number(value)
     if number is None:
         if value.lower() not in words.CHANNELS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
@@ -17,13 +17,18 @@ from transforms.manifests import (
     delimited,
     fleurs,
     foreign,
+    gigaspeech,
+    json_object,
     jsonl,
     kaldi,
+    label_studio,
+    lhotse,
     librispeech,
     pairs,
     parquet,
     speechbrain,
     vctk,
+    xlsx,
 )
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning, encoding_of
 from transforms.manifests.reading import Reading
@@ -83,6 +88,13 @@ def _delimited(name: str, title: str, summary: str, delimiter: str) -> FileForma
     return FileFormat(name, summary, likeness, partial(delimited.read, delimiter=delimiter), title, is_text=True)
 
 
+def _read_lhotse(uri: str, name: str, storage: Storage) -> Iterator[Row]:
+    def rows_of(file: str, spelled: str) -> Iterator[Row]:
+        return read_manifest(file, is_folder=False, beside=Beside(spelled, file, uri, False, storage), storage=storage)
+
+    return lhotse.read(uri, name, storage, rows_of)
+
+
 _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
     FileFormat("jsonl", "JSONL: one JSON object a line", jsonl.likeness, jsonl.read, "JSONL", is_text=True),
     FileFormat(
@@ -98,11 +110,42 @@ _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
         ";",
     ),
     FileFormat("parquet", "Parquet", parquet.likeness, parquet.read, "Parquet"),
+    FileFormat(
+        "json_list",
+        "a JSON object with one list of objects in it",
+        json_object.list_likeness,
+        json_object.read_list,
+        "list in a JSON object",
+        is_text=True,
+    ),
+    FileFormat(
+        "json_map",
+        "a JSON object with a row behind each id",
+        json_object.map_likeness,
+        json_object.read_map,
+        "JSON object of rows",
+        is_text=True,
+    ),
+    FileFormat(
+        "json_objects",
+        "JSON objects over several lines, one after the other",
+        json_object.rows_likeness,
+        json_object.read_rows,
+        "JSON objects",
+        is_text=True,
+    ),
+    FileFormat("xlsx", "an Excel workbook (.xlsx) with one list in it", xlsx.likeness, xlsx.read, "Excel"),
     common_voice.TABLE,
     common_voice.SPONTANEOUS,
     deepspeech.TABLE,
     speechbrain.TABLE,
     fleurs.TABLE,
+    gigaspeech.TABLE,
+    label_studio.TASKS,
+    label_studio.TABLE,
+    lhotse.CUTS,
+    lhotse.SUPERVISIONS,
+    lhotse.RECORDINGS,
     FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read, "Kaldi folder"),
     FolderFormat(
         "common_voice_folder",
@@ -110,6 +153,13 @@ _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
         common_voice.likeness,
         common_voice.read,
         "Common Voice",
+    ),
+    FolderFormat(
+        "lhotse_folder",
+        "a folder of Lhotse's supervisions and recordings, or cuts",
+        lhotse.likeness,
+        _read_lhotse,
+        "Lhotse",
     ),
     FolderFormat("fleurs_folder", "a folder of FLEURS: train.tsv … and audio/", fleurs.likeness, fleurs.read, "FLEURS"),
     FolderFormat("mls", "Multilingual LibriSpeech", librispeech.mls_likeness, librispeech.read_mls, "MLS"),
@@ -142,6 +192,7 @@ def read_manifest(
       reading: is told what the manifest is, and counts its rows; None if nobody asks.
     """
     reading = Reading(beside.name) if reading is None else reading
+    beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=storage))
     rows = read_rows(uri, beside.name, is_folder, storage, reading)
     if not is_folder:
         first, rows = first_of(rows)
@@ -216,7 +267,8 @@ def _read_file(stream: BinaryIO, name: str, reading: Reading) -> Iterator[Row]:
     if not beginning.content.strip(_BLANK):
         raise UserError(f"{name}: the manifest is empty")
     form = _format_of(beginning)
-    if what := foreign.described(beginning, known=form.likeness(beginning) == CERTAIN):
+    sure = form.likeness(beginning)
+    if sure <= CERTAIN and (what := foreign.described(beginning, known=sure == CERTAIN)):
         raise UserError(f"{name}: no manifest but {what}")
     reading.title = form.title or form.name
     if form.is_text and (encoding := encoding_of(beginning.content[:4])) not in _USUAL:

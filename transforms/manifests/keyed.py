@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 
 from transforms.audio.formats import by_extension
@@ -12,6 +13,8 @@ from transforms.manifests.row import Row
 from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
 
+# Of each table, in memory.
+_CACHE_KIB = 8 << 10
 # Files that tell what a folder is.
 _FILES_LOOKED_AT = 1_000
 
@@ -45,6 +48,66 @@ def keyed(folder: str, file: str, storage: Storage) -> Iterator[tuple[int, str, 
 def _split(key: str, rest: str) -> tuple[str, str]:
     first, tab, more = key.partition("\t")  # some files have a tab after the key
     return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
+
+
+class Table:
+    """The lines of a file by their keys, of which the last counts. Of millions, most wait on the disk.
+
+    They are in a file of SQLite's own, to which no name leads, so that nothing of it outlives its process.
+
+    Attributes:
+      count: of lines, those with a key that was there before included.
+    """
+
+    def __init__(self, lines: Iterable[tuple[int, str, str]]) -> None:
+        # Beam may take rows on another thread than it began with, one after the other.
+        self._base = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._taken = bytearray()
+        for words in (f"PRAGMA cache_size = -{_CACHE_KIB}", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"):
+            self._base.execute(words)
+        self._base.execute("CREATE TABLE line (key TEXT PRIMARY KEY, number INTEGER, rest TEXT) WITHOUT ROWID")
+        self._base.execute("BEGIN")
+        put = "INSERT OR REPLACE INTO line VALUES (?2, ?1, ?3)"
+        self.count = self._base.executemany(put, lines).rowcount
+        self._base.execute("COMMIT")
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._base.close()
+
+    def get(self, key: str) -> str | None:
+        """The rest of the line with a key."""
+        found = self._found(key)
+        return found[1] if found else None
+
+    def take(self, key: str) -> str | None:
+        """As `get`; the line is not among those that are left."""
+        if (found := self._found(key)) is None:
+            return None
+        number, text = found
+        self._taken.extend(bytes(max(0, number // 8 + 1 - len(self._taken))))
+        self._taken[number // 8] |= 1 << number % 8
+        return text
+
+    def left(self) -> Iterator[tuple[int, str, str]]:
+        """The lines that nobody took."""
+        for number, key, rest in self._base.execute("SELECT number, key, rest FROM line ORDER BY number"):
+            if number // 8 >= len(self._taken) or not self._taken[number // 8] >> number % 8 & 1:
+                yield number, key, rest
+
+    def share(self, rest: str) -> bool:
+        """Whether several keys have the same rest."""
+        self._base.execute("CREATE INDEX IF NOT EXISTS by_rest ON line (rest)")
+        return len(self._base.execute("SELECT 1 FROM line WHERE rest = ? LIMIT 2", (rest,)).fetchall()) > 1
+
+    def _found(self, key: str) -> tuple[int, str] | None:
+        if self.count <= 0:
+            return None
+        one = self._base.execute("SELECT number, rest FROM line WHERE key = ?", (key,))
+        found: tuple[int, str] | None = one.fetchone()
+        return found
 
 
 def first_files(folder: str, storage: Storage) -> Iterator[str]:

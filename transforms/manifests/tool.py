@@ -6,13 +6,21 @@ import itertools
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 from transforms import reasons
 from transforms.errors import ClipRejected, CliptuneError, UserError
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import split_of
 from transforms.storage import Storage, uris
+
+# Takes the URI of a file, and its name for messages.
+RowsOf = Callable[[str, str], Iterator[Row]]
+
+
+def _nothing(uri: str, name: str) -> Iterator[Row]:
+    return iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +29,25 @@ class Beside:
 
     Attributes:
       name: of the manifest, as the user wrote it.
+      uri: of the manifest: absolute path or gs:// URI.
       root: absolute path or gs:// URI of the folder that relative audio paths start from.
       is_given: whether --audio_root names it; else it is the manifest's folder.
       storage: looks there.
       split: that the manifest is named after, beside others that are named after other ones; "" for none.
       columns: names of columns that flags give, by their key in `ALIASES`.
+      rows_of: reads another file of rows.
+      stack: what is open while the manifest is read.
     """
 
     name: str
+    uri: str
     root: str
     is_given: bool
     storage: Storage
     split: str = ""
     columns: tuple[tuple[str, str], ...] = ()
+    rows_of: RowsOf = _nothing
+    stack: ExitStack = field(default_factory=ExitStack)
 
     def has(self, path: str) -> bool:
         """Whether there is a file of this relative path."""
@@ -75,7 +89,11 @@ class Tool:
 
 def retold(rows: Iterator[Row], tool: Tool, beside: Beside) -> Iterator[Row]:
     """The rows of a manifest in Cliptune's words; those that are none as they are."""
-    retell = tool.retell(beside)
+    with ExitStack() as stack:
+        yield from _retold(rows, tool, tool.retell(replace(beside, stack=stack)))
+
+
+def _retold(rows: Iterator[Row], tool: Tool, retell: Retell) -> Iterator[Row]:
     for row in rows:
         if row.fault is not None:
             yield row
