@@ -73,6 +73,7 @@ ORDER = {
         ),
         *("audio.level", "audio.probes", "audio.encode"),
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
+        *("manifests.encodings",),
         *("manifests.jsonl", "manifests.headerless", "manifests.json_object", "manifests.reading", "manifests.tool"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.keyed"),
         *("manifests.kaldi", "manifests.common_voice", "manifests.deepspeech", "manifests.fleurs"),

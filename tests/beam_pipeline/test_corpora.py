@@ -101,3 +101,13 @@ def test_corpora_become_one_dataset(tmp_path, prepare, request, monkeypatch, pla
 
 def test_every_format_is_proved():
     assert {corpus.form for corpus in CORPORA.values()} == set(FORMATS) - {"lhotse_recordings"}
+
+
+def test_every_format_stands_in_the_page_with_an_example():
+    page = (Path(__file__).parents[2] / "docs/manifests.md").read_text(encoding="utf-8")
+    told = {
+        cell.strip() for line in page.splitlines() if line.startswith("| ") for cell in line.split("|")[1].split(", ")
+    }
+    told |= {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")}
+    titles = {row.title for row in FORMATS.values() if row.name != "lhotse_recordings"}
+    assert {title.replace("|", "<code>&#124;</code>") for title in titles} - told == set()

@@ -60,6 +60,7 @@ class Made:
       digest: over the contents of these rows, as `Plan.rows_digest`.
       merged: sha256 of the files of rows that were merged, hexadecimal, by their names: of what is there, and while one
         is being written, of what it is to be.
+      manifest_encoding: as `ManifestSettings` has `encoding`.
     """
 
     format_version: int
@@ -71,6 +72,7 @@ class Made:
     rows: int
     digest: str
     merged: dict[str, list[str]] = field(default_factory=dict)
+    manifest_encoding: str = ""
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -90,13 +92,20 @@ class Made:
             dict(settings.columns),
             plan.rows,
             plan.rows_digest,
+            manifest_encoding=settings.encoding,
         )
 
     def rows_settings(self, settings: Settings, folder: str, mended: str = "") -> ManifestSettings:
         """How the manifests of the dataset in `folder` are read; `mended` as `ManifestSettings` has it."""
         base = self.base_of(folder)
         return ManifestSettings(
-            self.audio_root, self.allow_path, self.columns, settings.tasks, mended=mended, base=base
+            self.audio_root,
+            self.allow_path,
+            self.columns,
+            settings.tasks,
+            mended=mended,
+            base=base,
+            encoding=self.manifest_encoding,
         )
 
     def dump(self) -> bytes:

@@ -64,6 +64,7 @@ class ManifestSettings:
       layout: what `survey.survey` has found.
       mended: URI of the rows that stand in the place of others; "" for none.
       base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
+      encoding: of manifests that are text; "" for UTF-8, or what is certain.
       files_are_splits: whether the manifests that are files are named after splits, and after more than one.
     """
 
@@ -74,6 +75,7 @@ class ManifestSettings:
     layout: Layout = Layout()
     mended: str = ""
     base: str = ""
+    encoding: str = ""
     files_are_splits: bool = False
 
 

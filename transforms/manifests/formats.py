@@ -15,6 +15,7 @@ from transforms.manifests import (
     common_voice,
     deepspeech,
     delimited,
+    encodings,
     fleurs,
     foreign,
     gigaspeech,
@@ -38,7 +39,6 @@ from transforms.manifests.unpacked import unpacked
 from transforms.storage import Storage, uris
 
 _GZIP = b"\x1f\x8b"
-_USUAL = ("utf-8", "utf-8-sig")
 _ALLOWED = "put the file itself there, or pass --allow_path=FOLDER"
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -54,6 +54,7 @@ class FileFormat:
       read: streams the rows of an open file; takes the manifest's name for messages.
       title: what people call it; "" for its name.
       is_text: whether it may be saved in another encoding than UTF-8.
+      is_guessed: whether spreadsheets write it, in an encoding that nothing in it names.
     """
 
     name: str
@@ -62,6 +63,7 @@ class FileFormat:
     read: Callable[[BinaryIO, str], Iterator[Row]]
     title: str = ""
     is_text: bool = False
+    is_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class FolderFormat:
 
 def _delimited(name: str, title: str, summary: str, delimiter: str) -> FileFormat:
     likeness = partial(delimited.likeness, delimiter=delimiter)
-    return FileFormat(name, summary, likeness, partial(delimited.read, delimiter=delimiter), title, is_text=True)
+    return FileFormat(
+        name, summary, likeness, partial(delimited.read, delimiter=delimiter), title, is_text=True, is_guessed=True
+    )
 
 
 def _read_lhotse(uri: str, name: str, storage: Storage) -> Iterator[Row]:
@@ -193,7 +197,7 @@ def read_manifest(
     """
     reading = Reading(beside.name) if reading is None else reading
     beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=storage))
-    rows = read_rows(uri, beside.name, is_folder, storage, reading)
+    rows = read_rows(uri, beside.name, is_folder, storage, reading, beside.encoding)
     if not is_folder:
         first, rows = first_of(rows)
         if first is not None and (tool := _tool_of(first)) is not None:
@@ -209,7 +213,9 @@ def _tool_of(first: Row) -> Tool | None:
     return next((row for row in FORMATS.values() if isinstance(row, Tool) and row.wrote(first)), None)
 
 
-def read_rows(uri: str, name: str, is_folder: bool, storage: Storage, reading: Reading | None = None) -> Iterator[Row]:
+def read_rows(
+    uri: str, name: str, is_folder: bool, storage: Storage, reading: Reading | None = None, encoding: str = ""
+) -> Iterator[Row]:
     """Streams the rows of one manifest: each row's line and fields, or the reason why it is no row.
 
     Args:
@@ -218,6 +224,7 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage, reading: R
       is_folder: whether it is a folder of files.
       storage: reads the files.
       reading: is told what the manifest is; None if nobody asks.
+      encoding: of a text without a byte order mark; "" for UTF-8, or what is certain.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
@@ -228,7 +235,7 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage, reading: R
         return
     try:
         with storage.open_read(uri) as stream:
-            yield from _read_file(stream, name, reading)
+            yield from _read_file(stream, name, reading, encoding)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
@@ -258,22 +265,47 @@ def _read_folder(uri: str, name: str, storage: Storage, reading: Reading) -> Ite
         raise UserError(f"{file}: {fault.strerror}{remedy}") from None
 
 
-def _read_file(stream: BinaryIO, name: str, reading: Reading) -> Iterator[Row]:
+def _read_file(stream: BinaryIO, name: str, reading: Reading, encoding: str) -> Iterator[Row]:
     packed = stream.read(len(_GZIP)) == _GZIP
     stream.seek(0)
     content = unpacked(stream, name) if packed else stream
-    beginning = Beginning(name, content.read(BEGINNING_BYTES))
-    content.seek(0)
+    beginning = _beginning(content, name)
     if not beginning.content.strip(_BLANK):
         raise UserError(f"{name}: the manifest is empty")
     form = _format_of(beginning)
     sure = form.likeness(beginning)
     if sure <= CERTAIN and (what := foreign.described(beginning, known=sure == CERTAIN)):
         raise UserError(f"{name}: no manifest but {what}")
+    if form.is_text:
+        content, written = _as_utf_8(content, name, form, encoding)
+        form = _format_of(_beginning(content, name)) if encoding else form
+        reading.notes += [encodings.title_of(written)] if written else []
     reading.title = form.title or form.name
-    if form.is_text and (encoding := encoding_of(beginning.content[:4])) not in _USUAL:
-        reading.notes.append(encoding.upper().removesuffix("-LE").removesuffix("-BE"))
     yield from form.read(content, name)
+
+
+def _beginning(content: BinaryIO, name: str) -> Beginning:
+    content.seek(0)
+    beginning = Beginning(name, content.read(BEGINNING_BYTES))
+    content.seek(0)
+    return beginning
+
+
+def _as_utf_8(content: BinaryIO, name: str, form: FileFormat, encoding: str) -> tuple[BinaryIO, str]:
+    """A text in an encoding that its readers know, and the name of the one that it is in; "" for UTF-8.
+
+    Raises:
+      UserError: it is not in UTF-8, and which encoding it is in is not certain; or not in the one that is named.
+    """
+    marked = encoding_of(content.read(4))
+    content.seek(0)
+    if marked != "utf-8":
+        return content, "" if marked == "utf-8-sig" else marked.removesuffix("-le").removesuffix("-be")
+    if encoding:
+        encodings.refuse_utf_8(content, name, encoding)
+    elif form.is_guessed:
+        encoding = encodings.detected(content, name)
+    return (encodings.recoded(content, encoding), encoding) if encoding else (content, "")
 
 
 def _format_of(beginning: Beginning) -> FileFormat:

@@ -110,9 +110,8 @@ def _beside(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
     given = settings.audio_root
     root = uris.parent(manifest.uri) if given is None else uris.absolute(given, settings.base or os.getcwd())  # noqa: PTH109
     named = words.split_of(uris.stem(manifest.name)) if settings.files_are_splits else None
-    return Beside(
-        manifest.name, manifest.uri, root, given is not None, storage, named or "", tuple(settings.columns.items())
-    )
+    flags = tuple(settings.columns.items())
+    return Beside(manifest.name, manifest.uri, root, given is not None, storage, named or "", flags, settings.encoding)
 
 
 def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:

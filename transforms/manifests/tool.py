@@ -35,6 +35,7 @@ class Beside:
       storage: looks there.
       split: that the manifest is named after, beside others that are named after other ones; "" for none.
       columns: names of columns that flags give, by their key in `ALIASES`.
+      encoding: of the manifest, if a flag names it; else "".
       rows_of: reads another file of rows.
       stack: what is open while the manifest is read.
     """
@@ -46,6 +47,7 @@ class Beside:
     storage: Storage
     split: str = ""
     columns: tuple[tuple[str, str], ...] = ()
+    encoding: str = ""
     rows_of: RowsOf = _nothing
     stack: ExitStack = field(default_factory=ExitStack)
 

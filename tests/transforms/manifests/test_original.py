@@ -173,5 +173,6 @@ def test_every_format_is_known():
         "json_list", "json_map", "json_objects", "xlsx",
         "common_voice", "common_voice_spontaneous", "deepspeech", "speechbrain", "fleurs", "gigaspeech",
         "label_studio", "label_studio_table", "lhotse_cuts", "lhotse_supervisions", "lhotse_recordings",
-        "kaldi", "common_voice_folder", "lhotse_folder", "fleurs_folder", "mls", "librispeech", "vctk", "aishell", "pairs",
+        "kaldi", "common_voice_folder", "lhotse_folder", "fleurs_folder", "mls", "librispeech", "vctk", "aishell",
+        "pairs",
     ]  # fmt: skip
