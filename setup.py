@@ -19,6 +19,7 @@ WORKER = [
     "jsonschema>=4.18,<5",
     "msgspec>=0.20,<1",
     "numpy>=1.26,<3",
+    "openpyxl>=3.1,<4",
     "orjson>=3.9.7,<4",
     "packaging>=22",
     "pyarrow>=15,<26",
@@ -47,6 +48,7 @@ TEST = [
     "httpx>=0.28.1,<1",
     "hypothesis>=6.120,<7",
     "jiwer>=4,<5",
+    "pandas>=2.2,<4",
     # Where there is a wheel of it: building it takes a compiler. Tests that ask it are left out elsewhere.
     "pocketsphinx>=5.0.4,<5.2; python_version < '3.14' and (python_version != '3.12' or platform_machine != 'aarch64')",
     "pytest>=9,<10",

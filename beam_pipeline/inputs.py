@@ -40,7 +40,14 @@ class Inputs:
 def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
     """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
-    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
+    rows = ManifestSettings(
+        request.audio_root,
+        request.allow_path,
+        request.columns,
+        settings.tasks,
+        base=base,
+        encoding=request.manifest_encoding,
+    )
     manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
     places = Places.of(manifests, request.audio_root, base)
@@ -138,6 +145,8 @@ def _refuse_contradictions(
         root = None if made.audio_root is None else uris.absolute(made.audio_root, made.base_of(folder))
         if uris.absolute(request.audio_root, base) == root:  # the same, from another working folder
             del given["audio_root"]
+    if request.manifest_encoding:
+        given["manifest_encoding"], kept["manifest_encoding"] = request.manifest_encoding, made.manifest_encoding
     for column, name in request.columns.items():
         given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
     for flag, value in given.items():

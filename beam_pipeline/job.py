@@ -15,6 +15,7 @@ from transforms.dataset.plan import Plan, ShardKey
 from transforms.dataset.seen import Seen
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.locate import Manifest
+from transforms.manifests.reading import Recognised
 from transforms.storage import Storage
 
 PREFIX = "cliptune"
@@ -55,6 +56,7 @@ class Job:
       overwrite: whether the output may replace a dataset of other rows or settings.
       decoders: builds of the launcher's decoders, if those of the workers may be others: they must be the same.
       takes_output: whether the pipeline claims the output itself, once it runs.
+      recognised: what the manifests were read as.
     """
 
     manifests: tuple[Manifest, ...]
@@ -72,6 +74,7 @@ class Job:
     overwrite: bool = False
     decoders: Mapping[str, str] = field(default_factory=dict)
     takes_output: bool = False
+    recognised: tuple[Recognised, ...] = ()
 
     def claimed(self, claimed: Claimed | None) -> Job:
         """The same job after it has claimed its output; itself for None."""

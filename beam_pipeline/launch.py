@@ -13,6 +13,7 @@ from beam_pipeline.requests import PrepareRequest
 from transforms.dataset import output
 from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import SILENT, Listener
+from transforms.manifests.reading import Recognised
 from transforms.report import finished
 from transforms.report.report import Report
 from transforms.storage import Storage, uris
@@ -70,6 +71,7 @@ class PrepareDryRun:
       attaches_to: id of the job of the same request that is running there; "" for none that is known.
       max_workers: machines that the job may have on Dataflow; 0 elsewhere.
       format_version: version of these fields.
+      manifests: what each was read as, with its columns and rows.
     """
 
     output: str
@@ -81,6 +83,7 @@ class PrepareDryRun:
     attaches_to: str = ""
     max_workers: int = 0
     format_version: int = FORMAT_VERSION
+    manifests: tuple[Recognised, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As the one line of stdout has it."""
@@ -98,14 +101,13 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     ready = prepare.for_elsewhere(job, request, runners.find(request.runner).engine.threads())
     name = request.runner or runners.DEFAULT
     found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)
+    found = replace(found, manifests=job.recognised)
     if runners.find(request.runner).shares_disk:
         return _in_cluster(found, ready, options) if runners.find(request.runner).finds_jobs else found
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
-    return PrepareDryRun(
-        **{**asdict(found), "job": tried.name, "attaches_to": tried.attaches_to, "max_workers": tried.max_workers}
-    )
+    return replace(found, job=tried.name, attaches_to=tried.attaches_to, max_workers=tried.max_workers)
 
 
 def _in_cluster(found: PrepareDryRun, job: Job, options: PipelineOptions) -> PrepareDryRun:

@@ -18,8 +18,9 @@ from transforms.dataset.output import Output
 from transforms.dataset.plan import make_plan
 from transforms.errors import ManifestChangedError, StorageError, UserError, require
 from transforms.listener import SILENT, Listener
-from transforms.manifests import allowed, read
+from transforms.manifests import allowed, read, reading
 from transforms.manifests.dead_letters import Origins
+from transforms.manifests.reading import Reading
 from transforms.report import finished, rerun
 from transforms.report.report import RepeatedAudio, Report, SplitReport, TaskReport, TrimReport
 from transforms.storage import Storage, uris
@@ -269,15 +270,19 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     if far:
         remote.refuse_local_manifests(found.manifests, request.runner)
     named: dict[str, Named] = {}
+    readings = {manifest.uri: Reading(manifest.name) for manifest in found.manifests}
     read_first = (
         row
         for manifest in found.manifests
-        for row in found.seen.first(manifest, read.rows(manifest, found.rows, found.storage), found.places)
+        for row in found.seen.first(
+            manifest, read.rows(manifest, found.rows, found.storage, readings[manifest.uri]), found.places
+        )
     )
     every_row = buckets.counted(remote.none_local(read_first, request.runner) if far else read_first, named)
     with found.seen.reading(found.manifests, found.storage):
         plan = make_plan(progress.counted(every_row, listener), found.settings, places=found.places)
     plan = replace(plan, remarks=found.rows.layout.remarks)
+    recognised = tuple(each.recognised() for each in readings.values())
     known = [uris.bucket_of(manifest.uri) for manifest in found.manifests if uris.is_gcs(manifest.uri)]
     place = Output(
         folder=folder,
@@ -295,7 +300,9 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     made = merge.made if merge else merging.Made.of(found.manifests, found.rows, base, folder, plan)
     again = merge.again if merge else None
     job = Job(tuple(found.manifests), found.rows, plan, place, request.clip_workers or 0, made=made, again=again)
-    job = replace(job, overwrite=request.overwrite)
+    for line in reading.lines(recognised):
+        listener.say(line)
+    job = replace(job, overwrite=request.overwrite, recognised=recognised)
     return replace(job, seen=found.seen, merge=found.records)
 
 

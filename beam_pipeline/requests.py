@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
 from transforms.errors import require
+from transforms.manifests import encodings
 from transforms.manifests.row import ALIASES
 from transforms.settings import Settings
 from transforms.storage import uris
@@ -52,6 +53,7 @@ class PrepareRequest:
       audio_root: folder at which relative audio paths start; None for the manifest's folder.
       allow_path: further folders in which audio may lie.
       columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
+      manifest_encoding: of manifests that are text, such as "cp1250"; "" for UTF-8, or what is certain.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
@@ -75,6 +77,7 @@ class PrepareRequest:
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     merge_into: str | None = None
+    manifest_encoding: str = ""
     overwrite: bool = False
     verify: bool = False
     max_rejected_fraction: float = MAX_REJECTED_FRACTION
@@ -100,6 +103,8 @@ class PrepareRequest:
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)
+        is_known = encodings.known(self.manifest_encoding)
+        require(is_known, "manifest_encoding", "an encoding such as cp1252 or shift_jis", self.manifest_encoding)
         self._check_launch()
         unknown = next((column for column in self.columns if column not in ALIASES), None)
         require(unknown is None, "columns", f"named by {', '.join(ALIASES)}", unknown)

@@ -138,6 +138,12 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="allow audio below this folder, too; may be repeated",
     )
+    group.add_argument(
+        "--manifest_encoding",
+        default=PrepareRequest.manifest_encoding,
+        metavar="NAME",
+        help="encoding of manifests that are text, such as cp1250 or shift_jis (default: UTF-8, and what is certain)",
+    )
     group.add_argument("--overwrite", action="store_true", help="replace a dataset made from other rows or settings")
     group.add_argument(
         "--max_rejected_fraction",

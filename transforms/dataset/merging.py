@@ -33,10 +33,11 @@ from transforms.manifests import allowed, dead_letters, locate
 from transforms.manifests import read as reading
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.dead_letters import Origins
-from transforms.manifests.formats import read_rows
+from transforms.manifests.formats import read_manifest
 from transforms.manifests.locate import Manifest
 from transforms.manifests.places import real_path
 from transforms.manifests.row import Fields
+from transforms.manifests.tool import Beside
 from transforms.settings import Settings
 from transforms.storage import Guard, Storage, uris
 
@@ -59,6 +60,7 @@ class Made:
       digest: over the contents of these rows, as `Plan.rows_digest`.
       merged: sha256 of the files of rows that were merged, hexadecimal, by their names: of what is there, and while one
         is being written, of what it is to be.
+      manifest_encoding: as `ManifestSettings` has `encoding`.
     """
 
     format_version: int
@@ -70,6 +72,7 @@ class Made:
     rows: int
     digest: str
     merged: dict[str, list[str]] = field(default_factory=dict)
+    manifest_encoding: str = ""
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -89,6 +92,20 @@ class Made:
             dict(settings.columns),
             plan.rows,
             plan.rows_digest,
+            manifest_encoding=settings.encoding,
+        )
+
+    def rows_settings(self, settings: Settings, folder: str, mended: str = "") -> ManifestSettings:
+        """How the manifests of the dataset in `folder` are read; `mended` as `ManifestSettings` has it."""
+        base = self.base_of(folder)
+        return ManifestSettings(
+            self.audio_root,
+            self.allow_path,
+            self.columns,
+            settings.tasks,
+            mended=mended,
+            base=base,
+            encoding=self.manifest_encoding,
         )
 
     def dump(self) -> bytes:
@@ -234,7 +251,7 @@ def clips(made: Made, settings: Settings, folder: str, storage: Storage) -> tupl
     """
     base = made.base_of(folder)
     mended = uris.join(folder, MENDED_FILE)
-    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks, mended=mended)
+    rows = made.rows_settings(settings, folder, mended)
     manifests = allowed.confined(originals(made, folder, storage) + added(folder, storage), rows, base)
     rows = reading.survey(manifests, rows, storage)
     every = (row for manifest in manifests for row in reading.rows(manifest, rows, storage))
@@ -308,7 +325,7 @@ def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str,
             known.add(dead_letters.digest(row))
             root = uris.absolute(manifest.folder(), base).rstrip("/") or "/"
             added.append({"reject_root": root, **row, "reject_reason": None, "reject_source": source})
-    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks)
+    rows = made.rows_settings(settings, folder)
     return Merge(made, settings, rows, mended, added, frozenset(again))
 
 
@@ -326,7 +343,8 @@ def _given(manifests: Iterable[Manifest], storage: Storage) -> Iterator[tuple[Ma
         if not manifest.is_folder and _is_empty(manifest, storage):
             continue  # nothing was rejected
         within = replace(storage, folders=manifest.folders)
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within):
+        beside = Beside(manifest.name, manifest.uri, uris.parent(manifest.uri), is_given=False, storage=within)
+        for row in read_manifest(manifest.uri, manifest.is_folder, beside, within):
             source = manifest.source(row)
             if row.fault is not None:
                 raise UserError(f"{source}: {row.fault.detail}; nothing is merged")

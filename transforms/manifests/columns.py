@@ -63,6 +63,9 @@ class ManifestSettings:
       tasks: that rows may name; () for a dataset without a tasks file.
       layout: what `survey.survey` has found.
       mended: URI of the rows that stand in the place of others; "" for none.
+      base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
+      encoding: of manifests that are text; "" for UTF-8, or what is certain.
+      files_are_splits: whether the manifests that are files are named after splits, and after more than one.
     """
 
     audio_root: str | None = None
@@ -71,6 +74,9 @@ class ManifestSettings:
     tasks: tuple[Task, ...] = ()
     layout: Layout = Layout()
     mended: str = ""
+    base: str = ""
+    encoding: str = ""
+    files_are_splits: bool = False
 
 
 class Columns(NamedTuple):
@@ -273,6 +279,8 @@ def channel(row: Columns) -> int | None:
     value = channel_cell(row.value("channel"))
     if value is None:
         return None
+    if (told := words.channel_from_zero(value)) is not None:
+        return told
     number = words.channel_number(value)
     if number is None:
         if value.lower() not in words.CHANNELS:

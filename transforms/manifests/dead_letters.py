@@ -123,7 +123,9 @@ class Origins:
         if isinstance(row.get("reject_root"), str) and not self.root_given:
             return str(row["reject_root"])
         place = source.rpartition(":")[0]
-        return self.roots.get(place) or self.roots.get(uris.parent(place))
+        while place not in self.roots and place != uris.parent(place):  # a file of a folder, at any depth
+            place = uris.parent(place)
+        return self.roots.get(place)
 
 
 NOWHERE = Origins()

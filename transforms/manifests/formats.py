@@ -5,14 +5,36 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
-from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
-from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
+from transforms.manifests import (
+    aishell,
+    common_voice,
+    deepspeech,
+    delimited,
+    encodings,
+    fleurs,
+    foreign,
+    gigaspeech,
+    json_object,
+    jsonl,
+    kaldi,
+    label_studio,
+    lhotse,
+    librispeech,
+    pairs,
+    parquet,
+    speechbrain,
+    vctk,
+    xlsx,
+)
+from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning, encoding_of
+from transforms.manifests.reading import Reading
 from transforms.manifests.row import Row
+from transforms.manifests.tool import Beside, Tool, first_of, retold
 from transforms.manifests.unpacked import unpacked
 from transforms.storage import Storage, uris
 
@@ -30,12 +52,18 @@ class FileFormat:
       summary: what such a manifest is, in a few words, for help and docs.
       likeness: how much a beginning looks like this format. The highest number wins; of equal ones, the first row.
       read: streams the rows of an open file; takes the manifest's name for messages.
+      title: what people call it; "" for its name.
+      is_text: whether it may be saved in another encoding than UTF-8.
+      is_guessed: whether spreadsheets write it, in an encoding that nothing in it names.
     """
 
     name: str
     summary: str
     likeness: Callable[[Beginning], int]
     read: Callable[[BinaryIO, str], Iterator[Row]]
+    title: str = ""
+    is_text: bool = False
+    is_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +75,147 @@ class FolderFormat:
       summary: what such a folder is, in a few words, for help and docs.
       likeness: how much a folder looks like this format; as for files.
       read: streams the rows of a folder; takes its URI, its name for messages, and what reads its files.
+      title: what people call it; "" for its name.
     """
 
     name: str
     summary: str
     likeness: Callable[[str, Storage], int]
     read: Callable[[str, str, Storage], Iterator[Row]]
+    title: str = ""
 
 
-def _delimited(name: str, summary: str, delimiter: str) -> FileFormat:
+def _delimited(name: str, title: str, summary: str, delimiter: str) -> FileFormat:
+    likeness = partial(delimited.likeness, delimiter=delimiter)
     return FileFormat(
-        name,
-        summary,
-        partial(delimited.likeness, delimiter=delimiter),
-        partial(delimited.read, delimiter=delimiter),
+        name, summary, likeness, partial(delimited.read, delimiter=delimiter), title, is_text=True, is_guessed=True
     )
 
 
-_ROWS = (
-    FileFormat("jsonl", "JSONL: one JSON object a line", jsonl.likeness, jsonl.read),
-    FileFormat("json_array", "a JSON array of objects", jsonl.array_likeness, jsonl.read_array),
-    _delimited("csv", "CSV with a header", ","),
-    _delimited("tsv", "TSV with a header", "\t"),
-    _delimited("pipe", "cells between |: with a header, LJSpeech's metadata.csv, or PATH|text", "|"),
-    _delimited("semicolon", "CSV with semicolons, as spreadsheets of much of Europe write it", ";"),
-    FileFormat("parquet", "Parquet", parquet.likeness, parquet.read),
-    FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read),
-    FolderFormat("pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read),
+def _read_lhotse(uri: str, name: str, storage: Storage) -> Iterator[Row]:
+    def rows_of(file: str, spelled: str) -> Iterator[Row]:
+        return read_manifest(file, is_folder=False, beside=Beside(spelled, file, uri, False, storage), storage=storage)
+
+    return lhotse.read(uri, name, storage, rows_of)
+
+
+_ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
+    FileFormat("jsonl", "JSONL: one JSON object a line", jsonl.likeness, jsonl.read, "JSONL", is_text=True),
+    FileFormat(
+        "json_array", "a JSON array of objects", jsonl.array_likeness, jsonl.read_array, "JSON array", is_text=True
+    ),
+    _delimited("csv", "CSV", "CSV with a header", ","),
+    _delimited("tsv", "TSV", "TSV with a header", "\t"),
+    _delimited("pipe", "cells between |", "cells between |: with a header, LJSpeech's metadata.csv, or PATH|text", "|"),
+    _delimited(
+        "semicolon",
+        "CSV with semicolons",
+        "CSV with semicolons, as spreadsheets of much of Europe write it",
+        ";",
+    ),
+    FileFormat("parquet", "Parquet", parquet.likeness, parquet.read, "Parquet"),
+    FileFormat(
+        "json_list",
+        "a JSON object with one list of objects in it",
+        json_object.list_likeness,
+        json_object.read_list,
+        "list in a JSON object",
+        is_text=True,
+    ),
+    FileFormat(
+        "json_map",
+        "a JSON object with a row behind each id",
+        json_object.map_likeness,
+        json_object.read_map,
+        "JSON object of rows",
+        is_text=True,
+    ),
+    FileFormat(
+        "json_objects",
+        "JSON objects over several lines, one after the other",
+        json_object.rows_likeness,
+        json_object.read_rows,
+        "JSON objects",
+        is_text=True,
+    ),
+    FileFormat("xlsx", "an Excel workbook (.xlsx) with one list in it", xlsx.likeness, xlsx.read, "Excel"),
+    common_voice.TABLE,
+    common_voice.SPONTANEOUS,
+    deepspeech.TABLE,
+    speechbrain.TABLE,
+    fleurs.TABLE,
+    gigaspeech.TABLE,
+    label_studio.TASKS,
+    label_studio.TABLE,
+    lhotse.CUTS,
+    lhotse.SUPERVISIONS,
+    lhotse.RECORDINGS,
+    FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read, "Kaldi folder"),
+    FolderFormat(
+        "common_voice_folder",
+        "a folder of Common Voice: validated.tsv, train.tsv … and clips/",
+        common_voice.likeness,
+        common_voice.read,
+        "Common Voice",
+    ),
+    FolderFormat(
+        "lhotse_folder",
+        "a folder of Lhotse's supervisions and recordings, or cuts",
+        lhotse.likeness,
+        _read_lhotse,
+        "Lhotse",
+    ),
+    FolderFormat("fleurs_folder", "a folder of FLEURS: train.tsv … and audio/", fleurs.likeness, fleurs.read, "FLEURS"),
+    FolderFormat("mls", "Multilingual LibriSpeech", librispeech.mls_likeness, librispeech.read_mls, "MLS"),
+    FolderFormat(
+        "librispeech",
+        "LibriSpeech: *.trans.txt beside the recordings of each chapter",
+        librispeech.likeness,
+        librispeech.read,
+        "LibriSpeech",
+    ),
+    FolderFormat("vctk", "VCTK: txt/ and wav48_silence_trimmed/ or wav48/", vctk.likeness, vctk.read, "VCTK"),
+    FolderFormat("aishell", "AISHELL-1: transcript/ and wav/", aishell.likeness, aishell.read, "AISHELL"),
+    FolderFormat(
+        "pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read, "folder of NAME.wav and NAME.txt"
+    ),
 )
-FORMATS: dict[str, FileFormat | FolderFormat] = {row.name: row for row in _ROWS}
+FORMATS: dict[str, FileFormat | FolderFormat | Tool] = {row.name: row for row in _ROWS}
 
 
-def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterator[Row]:
+def read_manifest(
+    uri: str, is_folder: bool, beside: Beside, storage: Storage, reading: Reading | None = None
+) -> Iterator[Row]:
+    """Streams the rows of a manifest as `read_rows`; those that a known tool wrote, in Cliptune's words.
+
+    Args:
+      uri: absolute path or gs:// URI.
+      is_folder: whether it is a folder of files.
+      beside: its name, and what lies beside it.
+      storage: reads the files.
+      reading: is told what the manifest is, and counts its rows; None if nobody asks.
+    """
+    reading = Reading(beside.name) if reading is None else reading
+    beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=storage))
+    rows = read_rows(uri, beside.name, is_folder, storage, reading, beside.encoding)
+    if not is_folder:
+        first, rows = first_of(rows)
+        if first is not None and (tool := _tool_of(first)) is not None:
+            rows, by = retold(rows, tool, beside), reading.title
+            reading.title = f"{tool.title} ({by})"
+    yield from reading.counted(rows)
+
+
+def _tool_of(first: Row) -> Tool | None:
+    """The tool that wrote a table, told by its first row. Rejected rows are in Cliptune's words already."""
+    if "reject_reason" in first.fields:
+        return None
+    return next((row for row in FORMATS.values() if isinstance(row, Tool) and row.wrote(first)), None)
+
+
+def read_rows(
+    uri: str, name: str, is_folder: bool, storage: Storage, reading: Reading | None = None, encoding: str = ""
+) -> Iterator[Row]:
     """Streams the rows of one manifest: each row's line and fields, or the reason why it is no row.
 
     Args:
@@ -86,16 +223,19 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
       name: as the user wrote it.
       is_folder: whether it is a folder of files.
       storage: reads the files.
+      reading: is told what the manifest is; None if nobody asks.
+      encoding: of a text without a byte order mark; "" for UTF-8, or what is certain.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
+    reading = Reading(name) if reading is None else reading
     if is_folder:
-        yield from _read_folder(uri, name, storage)
+        yield from _read_folder(uri, name, storage, reading)
         return
     try:
         with storage.open_read(uri) as stream:
-            yield from _read_file(stream, name)
+            yield from _read_file(stream, name, reading, encoding)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
@@ -112,29 +252,60 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 
 
-def _read_folder(uri: str, name: str, storage: Storage) -> Iterator[Row]:
+def _read_folder(uri: str, name: str, storage: Storage, reading: Reading) -> Iterator[Row]:
     """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed."""
     folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
     try:
-        yield from max(folders, key=lambda row: row.likeness(uri, storage)).read(uri, name, storage)
+        form = max(folders, key=lambda row: row.likeness(uri, storage))
+        reading.title = form.title or form.name
+        yield from form.read(uri, name, storage)
     except (NotARegularFileError, IsADirectoryError, PermissionError) as fault:
         file = uris.join(name, uris.below(uri, str(fault.filename)))
         remedy = f"; {_ALLOWED}" if isinstance(fault, OutsideError) else ""
         raise UserError(f"{file}: {fault.strerror}{remedy}") from None
 
 
-def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
+def _read_file(stream: BinaryIO, name: str, reading: Reading, encoding: str) -> Iterator[Row]:
     packed = stream.read(len(_GZIP)) == _GZIP
     stream.seek(0)
     content = unpacked(stream, name) if packed else stream
-    beginning = Beginning(name, content.read(BEGINNING_BYTES))
-    content.seek(0)
+    beginning = _beginning(content, name)
     if not beginning.content.strip(_BLANK):
         raise UserError(f"{name}: the manifest is empty")
     form = _format_of(beginning)
-    if what := foreign.described(beginning, known=form.likeness(beginning) == CERTAIN):
+    sure = form.likeness(beginning)
+    if sure <= CERTAIN and (what := foreign.described(beginning, known=sure == CERTAIN)):
         raise UserError(f"{name}: no manifest but {what}")
+    if form.is_text:
+        content, written = _as_utf_8(content, name, form, encoding)
+        form = _format_of(_beginning(content, name)) if encoding else form
+        reading.notes += [encodings.title_of(written)] if written else []
+    reading.title = form.title or form.name
     yield from form.read(content, name)
+
+
+def _beginning(content: BinaryIO, name: str) -> Beginning:
+    content.seek(0)
+    beginning = Beginning(name, content.read(BEGINNING_BYTES))
+    content.seek(0)
+    return beginning
+
+
+def _as_utf_8(content: BinaryIO, name: str, form: FileFormat, encoding: str) -> tuple[BinaryIO, str]:
+    """A text in an encoding that its readers know, and the name of the one that it is in; "" for UTF-8.
+
+    Raises:
+      UserError: it is not in UTF-8, and which encoding it is in is not certain; or not in the one that is named.
+    """
+    marked = encoding_of(content.read(4))
+    content.seek(0)
+    if marked != "utf-8":
+        return content, "" if marked == "utf-8-sig" else marked.removesuffix("-le").removesuffix("-be")
+    if encoding:
+        encodings.refuse_utf_8(content, name, encoding)
+    elif form.is_guessed:
+        encoding = encodings.detected(content, name)
+    return (encodings.recoded(content, encoding), encoding) if encoding else (content, "")
 
 
 def _format_of(beginning: Beginning) -> FileFormat:

@@ -43,10 +43,11 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     """A row for every line that is not blank."""
     for number, line in numbered(stream):
         if line.strip() or len(line) > MAX_LINE_BYTES:  # more may stand behind so many blanks
-            yield _row(number, line, "line")
+            yield row(number, line, "line")
 
 
-def _row(number: int, content: bytes, what: str) -> Row:
+def row(number: int, content: bytes, what: str) -> Row:
+    """The row that a JSON object is; `what` it is, for messages."""
     text = content[:8_000].decode("utf-8", errors="replace")
     if len(content) > MAX_LINE_BYTES:
         return bad_row(number, text, f"the {what} is longer than {MAX_LINE_BYTES:,} bytes")
@@ -96,13 +97,13 @@ def read_array(stream: BinaryIO, name: str) -> Iterator[Row]:
     Raises:
       UserError: the array does not end.
     """
-    for number, element in enumerate(_elements(utf_8(stream), name), start=1):
-        yield _row(number, element, "element")
+    for number, element in enumerate(elements(utf_8(stream), name), start=1):
+        yield row(number, element, "element")
 
 
-def _elements(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def elements(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """The elements of an array as they stand, however deep they are and whatever is in them."""
-    array = _Array()
+    array = Array()
     while block := stream.read(_BLOCK_BYTES):
         yield from array.elements(block)
         if array.ended and array.rest.strip():
@@ -112,7 +113,7 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 @dataclass(slots=True)
-class _Array:
+class Array:
     """An array that is read a block at a time.
 
     Attributes:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
 from transforms import reasons
-from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected
-from transforms.manifests.lines import CERTAIN, UNLIKE, bad_row, numbered
+from transforms.manifests.keyed import Table, keyed
+from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
-
-# Of each table, in memory.
-_CACHE_KIB = 8 << 10
 
 
 def likeness(folder: str, storage: Storage) -> int:
@@ -41,7 +37,7 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
         sides = stack.enter_context(_table(folder, "reco2file_and_channel", storage))
         has_segments = storage.exists(uris.join(folder, "segments"))
         named = _lines(folder, "wav.scp", storage) if has_segments or sides.count > 0 else ()
-        recordings = stack.enter_context(_Table(named))
+        recordings = stack.enter_context(Table(named))
         if has_segments:
             file = "segments"
             utterances = ((n, key, _segment(rest, recordings)) for n, key, rest in _lines(folder, file, storage))
@@ -59,111 +55,26 @@ def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
             fault = ClipRejected(reasons.MISSING_AUDIO, f"the utterance {key!r} is not in {file}")
             yield Row(number, {"id": key, "text": text}, fault, file="text")
     for each in dict.fromkeys(("text", "wav.scp", file)):
-        yield from (replace(row, file=each) for row in _parsed(folder, each, storage) if isinstance(row, Row))
+        yield from (replace(row, file=each) for row in keyed(folder, each, storage) if isinstance(row, Row))
 
 
 def _lines(folder: str, file: str, storage: Storage) -> Iterator[tuple[int, str, str]]:
     """Number, key and the rest of each line; nothing for a file that is not there."""
-    return (line for line in _parsed(folder, file, storage) if not isinstance(line, Row))
+    return (line for line in keyed(folder, file, storage) if not isinstance(line, Row))
 
 
-def _parsed(folder: str, file: str, storage: Storage) -> Iterator[tuple[int, str, str] | Row]:
-    """As `_lines`, with the rows of lines that are none."""
-    uri = uris.join(folder, file)
-    if not storage.exists(uri):
-        return
-    with storage.open_read(uri) as stream:
-        for number, line in numbered(stream):
-            if len(line) > MAX_LINE_BYTES:
-                text, why = line[:2_000].decode(errors="replace"), f"the line is longer than {MAX_LINE_BYTES:,} bytes"
-                yield bad_row(number, text, why)
-                continue
-            try:
-                key, _, rest = line.decode().partition(" ")
-            except UnicodeDecodeError:
-                yield bad_row(number, line.decode(errors="replace"), "the line is not valid UTF-8")
-                continue
-            if key.strip():
-                yield number, *_split(key, rest)
+def _table(folder: str, file: str, storage: Storage) -> Table:
+    return Table(_lines(folder, file, storage))
 
 
-class _Table:
-    """The lines of a file by their keys, of which the last counts. Of millions, most wait on the disk.
-
-    They are in a file of SQLite's own, to which no name leads, so that nothing of it outlives its process.
-
-    Attributes:
-      count: of lines, those with a key that was there before included.
-    """
-
-    def __init__(self, lines: Iterable[tuple[int, str, str]]) -> None:
-        # Beam may take rows on another thread than it began with, one after the other.
-        self._base = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._taken = bytearray()
-        for words in (f"PRAGMA cache_size = -{_CACHE_KIB}", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"):
-            self._base.execute(words)
-        self._base.execute("CREATE TABLE line (key TEXT PRIMARY KEY, number INTEGER, rest TEXT) WITHOUT ROWID")
-        self._base.execute("BEGIN")
-        put = "INSERT OR REPLACE INTO line VALUES (?2, ?1, ?3)"
-        self.count = self._base.executemany(put, lines).rowcount
-        self._base.execute("COMMIT")
-
-    def __enter__(self) -> _Table:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._base.close()
-
-    def get(self, key: str) -> str | None:
-        """The rest of the line with a key."""
-        found = self._found(key)
-        return found[1] if found else None
-
-    def take(self, key: str) -> str | None:
-        """As `get`; the line is not among those that are left."""
-        if (found := self._found(key)) is None:
-            return None
-        number, text = found
-        self._taken.extend(bytes(max(0, number // 8 + 1 - len(self._taken))))
-        self._taken[number // 8] |= 1 << number % 8
-        return text
-
-    def left(self) -> Iterator[tuple[int, str, str]]:
-        """The lines that nobody took."""
-        for number, key, rest in self._base.execute("SELECT number, key, rest FROM line ORDER BY number"):
-            if number // 8 >= len(self._taken) or not self._taken[number // 8] >> number % 8 & 1:
-                yield number, key, rest
-
-    def share(self, rest: str) -> bool:
-        """Whether several keys have the same rest."""
-        self._base.execute("CREATE INDEX IF NOT EXISTS by_rest ON line (rest)")
-        return len(self._base.execute("SELECT 1 FROM line WHERE rest = ? LIMIT 2", (rest,)).fetchall()) > 1
-
-    def _found(self, key: str) -> tuple[int, str] | None:
-        if self.count <= 0:
-            return None
-        one = self._base.execute("SELECT number, rest FROM line WHERE key = ?", (key,))
-        found: tuple[int, str] | None = one.fetchone()
-        return found
-
-
-def _table(folder: str, file: str, storage: Storage) -> _Table:
-    return _Table(_lines(folder, file, storage))
-
-
-def _split(key: str, rest: str) -> tuple[str, str]:
-    first, tab, more = key.partition("\t")  # some files have a tab after the key
-    return (first, f"{more} {rest}".strip()) if tab else (key, rest.strip())
-
-
-def _side(recording: str, sides: _Table, recordings: _Table) -> str | None:
+def _side(recording: str, sides: Table, recordings: Table) -> str | None:
     """The side, A or B, of a recording that shares its file with another; alone in its file, it is all of it."""
     words = (sides.get(recording) or "").split()
     path = recordings.get(recording) if words else None
     return words[-1] if path is not None and recordings.share(path) else None
 
 
-def _segment(rest: str, recordings: _Table) -> Fields:
+def _segment(rest: str, recordings: Table) -> Fields:
     """The part of a recording that "RECORDING START END" names; END may be -1, and a channel from 0 may follow."""
     recording, start, end, channel = [*rest.split(), "", "", "", ""][:4]
     fields: Fields = {"recording": recording, "audio": recordings.get(recording), "offset": start}

@@ -35,8 +35,12 @@ class Manifest:
         return self.name if self.is_folder else uris.parent(self.name)
 
     def source(self, row: Row) -> str:
-        """The place of one of its rows, as "name:line"; in a folder, the name is that of the row's file."""
-        return f"{uris.join(self.name, row.file) if row.file else self.name}:{row.line}"
+        """The place of one of its rows, as "name:line"; in a folder, the name is that of the row's file.
+
+        The second of several rows that one line holds is "name:line.2".
+        """
+        line = f"{row.line}.{row.part}" if row.part else str(row.line)
+        return f"{uris.join(self.name, row.file) if row.file else self.name}:{line}"
 
 
 def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifest]:

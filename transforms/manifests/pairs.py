@@ -82,13 +82,13 @@ def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, s
     if "text" not in pair:
         return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
     try:
-        return Row(number, {**fields, "text": _text(pair["text"], folder, name, storage)})
+        return Row(number, {**fields, "text": text_of(pair["text"], folder, name, storage)})
     except ClipRejected as fault:
         return Row(number, fields, fault)
 
 
-def _text(file: str, folder: str, name: str, storage: Storage) -> str:
-    """The text of a pair.
+def text_of(file: str, folder: str, name: str, storage: Storage) -> str:
+    """The text beside a recording.
 
     Raises:
       ClipRejected: BAD_FIELD or PATH_NOT_ALLOWED.

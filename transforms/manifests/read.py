@@ -11,29 +11,39 @@ from itertools import islice
 from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
-from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments
+from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments, words
 from transforms.manifests import survey as table
 from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.dead_letters import Opened
-from transforms.manifests.formats import read_rows
+from transforms.manifests.formats import read_manifest
 from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
+from transforms.manifests.reading import Reading
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.segments import Segment
+from transforms.manifests.tool import Beside, are_named_after_splits
 from transforms.storage import Storage, uris
 
 MAX_ID_CHARS = 1_024
 
 
-def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[Clip | Outcome]:
+def rows(
+    manifest: Manifest, settings: ManifestSettings, storage: Storage, reading: Reading | None = None
+) -> Iterator[Clip | Outcome]:
     """Streams a manifest's rows: a clip, or the outcome of a row that cannot be one.
+
+    Args:
+      manifest: to read.
+      settings: how it is read.
+      storage: reads it.
+      reading: is told what the manifest is, and counts its rows; None if nobody asks.
 
     Raises:
       UserError: the manifest as a whole cannot be used.
     """
     found: dict[str, str] | None = None
     first: Opened | None = None
-    for opened, source in _opened(manifest, settings, storage):
+    for opened, source in _opened(manifest, settings, storage, reading):
         if opened.row.fault is None and found is None and not opened.is_letter:
             found = columns.find_columns(opened.row.fields, manifest, opened.settings)
         first = first or opened
@@ -42,11 +52,13 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
         _refuse_rowless(manifest, first)
 
 
-def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Opened, str]]:
+def _opened(
+    manifest: Manifest, settings: ManifestSettings, storage: Storage, reading: Reading | None = None
+) -> Iterator[tuple[Opened, str]]:
     """The rows and their places: mended ones in the place of others, dead letters as what they were."""
     read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
     mended = dead_letters.mended(settings.mended, storage)
-    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
+    for row in headerless.named(_read(manifest, settings, storage, reading), manifest.name, settings.columns):
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
         is_letter = dead_letters.is_one(now.fields)
@@ -59,7 +71,8 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
     Raises:
       UserError: as `rows`; or columns contradict each other, or tell too little.
     """
-    files = (manifest for manifest in manifests if not manifest.is_folder)
+    files = [manifest for manifest in manifests if not manifest.is_folder]
+    settings = replace(settings, files_are_splits=are_named_after_splits(each.name for each in files))
     looked_at = (pair for manifest in files for pair in _columns(manifest, settings, storage))
     return replace(settings, layout=table.survey(looked_at, settings))
 
@@ -75,20 +88,30 @@ def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -
             yield row, source
 
 
-def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
+def _read(manifest: Manifest, settings: ManifestSettings, storage: Storage, reading: Reading | None) -> Iterator[Row]:
     """The rows as their reader finds them."""
     if readable(manifest.name) != manifest.name:
         raise UserError(f"{uris.shown(manifest.name)}: the name is not valid UTF-8; rename it")
     line = 0
     try:
         within = replace(storage, folders=manifest.folders)
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within):
+        beside = _beside(manifest, settings, within)
+        for row in read_manifest(manifest.uri, manifest.is_folder, beside, within, reading):
             line = row.line
             yield row
     except (CliptuneError, GeneratorExit):
         raise
     except Exception as fault:
         raise UserError(f"{manifest.name}: cannot be read behind row {line} ({_raised(fault)})") from fault
+
+
+def _beside(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Beside:
+    """What a reader may know of what lies beside a manifest."""
+    given = settings.audio_root
+    root = uris.parent(manifest.uri) if given is None else uris.absolute(given, settings.base or os.getcwd())  # noqa: PTH109
+    named = words.split_of(uris.stem(manifest.name)) if settings.files_are_splits else None
+    flags = tuple(settings.columns.items())
+    return Beside(manifest.name, manifest.uri, root, given is not None, storage, named or "", flags, settings.encoding)
 
 
 def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:

@@ -26,7 +26,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
     "audio": (
         "audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "wav", "wav_path",
-        "uri", "audio_uri", "audio_file", "file",
+        "uri", "audio_uri", "audio_file", "file", "wav_filename",
     ),
     "text": ("text", "transcript", "transcription", "sentence", "target", "normalized_text", "label"),
     "prompt": ("prompt",),
@@ -64,6 +64,7 @@ class Row:
       text: the line itself, if it is no row.
       file: the file of a folder that it is in; "" for a manifest of one file.
       cells: of a row in a list without a header; () elsewhere. `fields` is then {} if the list does not tell them.
+      part: of a line that holds several rows, the number of this one, from 1; 0 for the only row of its line.
     """
 
     line: int
@@ -72,3 +73,4 @@ class Row:
     text: str = ""
     file: str = ""
     cells: tuple[str, ...] = ()
+    part: int = 0

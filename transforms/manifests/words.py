@@ -18,6 +18,8 @@ CHANNELS = {
     "mono": None, "stereo": None, "mix": None, "mixed": None, "both": None, "all": None,
 }  # fmt: skip
 _NUMBERED = re.compile(r"(?:(?:ch|chan|channel)[ _-]?)?(\d{1,2})(?:\.0)?")
+# As ids of clips spell the channel of a recording.
+_FROM_ZERO = re.compile(r"#(\d{1,2})")
 # "not_in_train" names no split, and "held out" is one word.
 _NEGATIONS = frozenset({"no", "non", "not", "exclude", "excluded", "without"})
 _HELD_OUT = re.compile(r"held[\W_]*out|hold[\W_]out")
@@ -59,7 +61,14 @@ def are_splits(folders: Iterable[str]) -> bool:
 
 def is_channel(text: str) -> bool:
     """Whether a cell names a channel, by a number or by a word."""
-    return channel_number(text) is not None or text.lower() in CHANNELS
+    known = text.lower() in CHANNELS or channel_from_zero(text) is not None
+    return known or channel_number(text) is not None
+
+
+def channel_from_zero(text: str) -> int | None:
+    """The number in "#2", which is counted from 0 wherever it stands; None for other texts."""
+    found = _FROM_ZERO.fullmatch(text)
+    return int(found[1]) if found else None
 
 
 def channel_number(text: str) -> int | None:

@@ -107,6 +107,11 @@ def parent(uri: str) -> str:
     return os.path.dirname(uri)  # noqa: PTH120 -- Path("a.wav").parent is ".", which would show in the ledger
 
 
+def stem(uri: str) -> str:
+    """The name of a file without its folder and what follows the first dot: "train" of "a/train.csv.gz"."""
+    return uri.rpartition("/")[2].partition(".")[0]
+
+
 def shown(uri: str) -> str:
     """The URI for a message: quoted, control characters escaped, cut at 300 characters."""
     return repr(uri if len(uri) <= _MAX_SHOWN_CHARS else uri[:_MAX_SHOWN_CHARS] + "…")

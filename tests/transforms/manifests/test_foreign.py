@@ -62,7 +62,7 @@ def saved(save, *values):
 
 
 FOREIGN = {
-    "a spreadsheet": (zipped("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"), "Excel .*save the sheet as CSV"),
+    "a spreadsheet": (zipped("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"), "Excel.*save the sheet as CSV"),
     "an open spreadsheet": (opendocument(), "OpenDocument .*save the sheet as CSV"),
     "an old spreadsheet": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + NOISE, r"\.xls.*save the sheet as CSV"),
     "a zip archive": (zipped("a.wav"), "zip: an archive; unpack it"),
@@ -88,7 +88,7 @@ FOREIGN = {
     "noise": (NOISE, "binary data"),
     "a little noise": (b"\x80\x81\x82\0\1", "binary data"),
     "zeros": (bytes(10_000), "no line of it is a row"),
-    "an object": (json.dumps({"data": [{"audio": "a.wav", "text": "x"}]}, indent=1).encode(), "no line of it is a row"),
+    "an object of numbers": (json.dumps({"data": [1, 2], "rate": 3}, indent=1).encode(), "no line of it is a row"),
     "lists": (b'[["a.wav", "x"]]', "no line of it is a row; in line 1 the element must be a JSON object, got list"),
     "Markdown": (b"# Title\n\nSome text, with commas, and text.\n", "no line of it is a row; in line [13]"),
 }

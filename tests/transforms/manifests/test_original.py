@@ -154,7 +154,7 @@ def test_a_reader_that_fails_is_named_with_the_file_and_the_place(tmp_path, monk
         yield Row(7, GOOD)
         raise KeyError("a bug")
 
-    monkeypatch.setattr(read, "read_rows", failing)
+    monkeypatch.setattr(read, "read_manifest", failing)
     with pytest.raises(
         UserError, match=r"^m\.jsonl: cannot be read behind row 7 \(KeyError in test_original\.py:\d+\)$"
     ):
@@ -169,5 +169,10 @@ def test_a_manifest_whose_name_is_no_utf_8_is_named(tmp_path):
 
 def test_every_format_is_known():
     assert list(formats.FORMATS) == [
-        "jsonl", "json_array", "csv", "tsv", "pipe", "semicolon", "parquet", "kaldi", "pairs",
+        "jsonl", "json_array", "csv", "tsv", "pipe", "semicolon", "parquet",
+        "json_list", "json_map", "json_objects", "xlsx",
+        "common_voice", "common_voice_spontaneous", "deepspeech", "speechbrain", "fleurs", "gigaspeech",
+        "label_studio", "label_studio_table", "lhotse_cuts", "lhotse_supervisions", "lhotse_recordings",
+        "kaldi", "common_voice_folder", "lhotse_folder", "fleurs_folder", "mls", "librispeech", "vctk", "aishell",
+        "pairs",
     ]  # fmt: skip

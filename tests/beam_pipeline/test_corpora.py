@@ -1,0 +1,113 @@
+"""What tools and the makers of corpora write goes in as it lies, here and in a bucket, and is told in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.beam_pipeline.conftest import ledger
+from tests.corpora import CORPORA
+from transforms.clip import Clip
+from transforms.manifests import allowed, locate, read
+from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.formats import FORMATS
+from transforms.manifests.reading import Reading
+from transforms.storage import Storage
+
+
+def uploaded(folder, bucket):
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            Storage().write_bytes(f"{bucket}/{path.relative_to(folder)}", path.read_bytes())
+    return bucket
+
+
+@pytest.fixture
+def written(tmp_path, request, monkeypatch):
+    """Writes a corpus, here or into a bucket; the folder's name."""
+
+    def write(corpus, place):
+        folder = tmp_path / "corpus"
+        folder.mkdir()
+        corpus.write(folder)
+        monkeypatch.chdir(tmp_path)
+        return "corpus" if place == "folder" else uploaded(folder, f"{request.getfixturevalue('bucket')}/corpus")
+
+    return write
+
+
+def named(corpus, folder):
+    return [f"{folder}/{name}" if name else folder for name in corpus.manifests]
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+@pytest.mark.parametrize("name", CORPORA)
+def test_rows_are_read_as_their_tool_means_them(written, name, place):
+    corpus = CORPORA[name]
+    folder = written(corpus, place)
+    root = next((flag.partition("=")[2].format(folder) for flag in corpus.flags if "audio_root" in flag), None)
+    settings, base = ManifestSettings(audio_root=root), str(Path.cwd())
+    manifests = allowed.confined(locate.locate(named(corpus, folder), base, Storage()), settings, base)
+    settings = read.survey(manifests, settings, Storage())
+    readings = [Reading(manifest.name) for manifest in manifests]
+    rows = [
+        row
+        for manifest, reading in zip(manifests, readings, strict=True)
+        for row in read.rows(manifest, settings, Storage(), reading)
+    ]
+    clips = [row for row in rows if isinstance(row, Clip)]
+    below = [row.source.removeprefix(folder).removeprefix("/") for row in clips]
+    told = [
+        (source, row.target, row.split, row.group, row.language, row.offset, row.duration, row.channel)
+        for source, row in zip(below, clips, strict=True)
+    ]
+    assert told == [
+        (each.source, each.text, each.split, each.group, each.language, each.offset, each.duration, each.channel)
+        for each in corpus.rows
+    ]
+    rejected = [row for row in rows if not isinstance(row, Clip)]
+    assert [(row.source.removeprefix(f"{folder}/"), row.reason) for row in rejected] == list(corpus.rejected)
+    found = [reading.recognised() for reading in readings]
+    assert {each.format for each in found} == {corpus.title}
+    assert (max(each.columns for each in found), sum(each.rows for each in found)) == (corpus.columns, len(rows))
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_corpora_become_one_dataset(tmp_path, prepare, request, monkeypatch, place):
+    together = [corpus for corpus in CORPORA.values() if not corpus.flags and not corpus.again]
+    names, told = [], []
+    for index, corpus in enumerate(together):
+        (tmp_path / f"c{index}").mkdir()
+        corpus.write(tmp_path / f"c{index}")
+        names += named(corpus, f"c{index}")
+        told.append((f"c{index}/", corpus))
+    monkeypatch.chdir(tmp_path)
+    at = ""
+    if place == "bucket":
+        at = f"{uploaded(tmp_path, request.getfixturevalue('bucket'))}/"
+    first, *others = [f"{at}{name}" for name in names]
+    run = prepare(first, tmp_path / "out", *(f"--manifest={name}" for name in others), "--max_rejected_fraction=0.2")
+    assert run.status == 0, run.stderr
+    rows = {row["source"].removeprefix(at): row for row in ledger(tmp_path / "out")}
+    for folder, corpus in told:
+        for each in corpus.rows:
+            source = f"{folder}{each.source}" if not each.source.startswith(":") else f"{folder[:-1]}{each.source}"
+            assert (rows[source]["status"], rows[source]["target_chars"]) == ("accepted", len(each.text)), rows[source]
+            assert not each.split or rows[source]["split"] == each.split
+        for source, reason in corpus.rejected:
+            assert rows[f"{folder}{source}"]["reason"] == reason
+    assert f"{len(names):,} manifests read as" not in run.stderr
+    assert "1 manifest read as Common Voice: 10 columns, 4 rows" in run.stderr
+
+
+def test_every_format_is_proved():
+    assert {corpus.form for corpus in CORPORA.values()} == set(FORMATS) - {"lhotse_recordings"}
+
+
+def test_every_format_stands_in_the_page_with_an_example():
+    page = (Path(__file__).parents[2] / "docs/manifests.md").read_text(encoding="utf-8")
+    told = {
+        cell.strip() for line in page.splitlines() if line.startswith("| ") for cell in line.split("|")[1].split(", ")
+    }
+    told |= {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")}
+    titles = {row.title for row in FORMATS.values() if row.name != "lhotse_recordings"}
+    assert {title.replace("|", "<code>&#124;</code>") for title in titles} - told == set()
