@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from array import array
 from collections import Counter, defaultdict
@@ -74,7 +75,10 @@ class Plan:
 
 
 def make_plan(
-    rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None, places: Places = NOWHERE
+    rows: Iterable[Clip | Outcome],
+    settings: Settings,
+    shard_clips: int | None = None,
+    digests: Digests | None = None,
 ) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
@@ -84,10 +88,10 @@ def make_plan(
       rows: of all manifests, in any order.
       settings: for the share of validation and the default prompt.
       shard_clips: clips of a full shard; None for `CLIPS_PER_SHARD`.
-      places: of the rows, so that their spelling is in no digest.
+      digests: of the rows, by their places, so that their spelling is in none; None for rows without places.
     """
     shard_clips = CLIPS_PER_SHARD if shard_clips is None else shard_clips
-    tally = _Tally(places)
+    tally = _Tally(digests or Digests(NOWHERE))
     for row in rows:
         tally.add(row, settings)
     # A manifest that marks rows for train or validation has chosen its validation clips itself.
@@ -113,16 +117,21 @@ def make_plan(
     grouped = not has_chosen and any(size > 1 for size in tally.unmarked.values())
     return Plan(
         tally.rows,
-        f"{tally.digest:064x}",
+        _hexadecimal(tally.digest),
         shards,
         validation,
         prompts,
         tally.torn_groups(),
-        f"{tally.sources_digest:064x}",
+        _hexadecimal(tally.sources_digest),
         doubled if len(doubled) <= MAX_DOUBLED_IDS else None,
         assign.validation_limit(unmarked, settings.validation_fraction) / unmarked if grouped else None,
         nuls=tally.nuls,
     )
+
+
+def _hexadecimal(digest: int) -> str:
+    """256 bits of a sum of digests."""
+    return f"{digest % (1 << 256):064x}"
 
 
 def _filled_by(num_bytes: int, rows: int) -> int:
@@ -135,7 +144,7 @@ class _Tally:
     """The counts, while the manifests are read.
 
     Attributes:
-      places: of the rows.
+      digests: of the rows.
       rows: of any kind.
       unreadable: rows that are no clips.
       clip_bytes: of the clips' texts and rows.
@@ -149,7 +158,7 @@ class _Tally:
       nuls: clips with a NUL character in one of their texts.
     """
 
-    places: Places = NOWHERE
+    digests: Digests
     rows: int = 0
     unreadable: int = 0
     clip_bytes: int = 0
@@ -165,16 +174,16 @@ class _Tally:
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
         self.rows += 1
-        content, placed = row_digests(row, self.places)
+        content, placed = self.digests.of(row)
         # A sum is the same in any order.
-        self.digest = (self.digest + content) % (1 << 256)
-        self.sources_digest = (self.sources_digest + placed) % (1 << 256)
+        self.digest += content
+        self.sources_digest += placed
         if isinstance(row, Outcome):
             self.unreadable += 1
             self.unreadable_bytes += len(row.row or "")
             return
         self.clip_bytes += len(row.row) + len(row.target) + len(row.prompt) + len(row.system_instruction)
-        self.prompts[row.task].add(assign.hash64(row.prompt or settings.prompt))
+        self.prompts[row.task].add(_prompt_key(row.prompt or settings.prompt))
         self.ids.append(assign.order_key(row.clip_id))
         self.nuls += _has_nul(row, settings)
         counter = self.marked[row.split] if row.split else self.unmarked
@@ -190,14 +199,34 @@ class _Tally:
         return sum(number > 1 for number in Counter(key for split in splits for key in split).values())
 
 
+_prompt_key = functools.lru_cache(maxsize=16)(assign.hash64)  # most rows have one of a few prompts
+
+
 def _has_nul(clip: Clip, settings: Settings) -> bool:
-    return any("\0" in text for text in (clip.target, clip.prompt or settings.prompt, clip.system_instruction))
+    return "\0" in clip.target or "\0" in (clip.prompt or settings.prompt) or "\0" in clip.system_instruction
 
 
-def row_digests(row: Clip | Outcome, places: Places) -> tuple[int, int]:
-    """A digest of the row's contents, which are the same on any line, and one of contents and line."""
-    fields = places.fields(row)
-    source = fields.pop("source")
-    content = blake2b(orjson.dumps(fields), digest_size=32).digest()
-    placed = blake2b(source.encode(), digest_size=32, key=content).digest()
-    return int.from_bytes(content, "big"), int.from_bytes(placed, "big")
+class Digests:
+    """The digests of rows that come one after the other. Several steps ask for those of one row: they are made once.
+
+    Args:
+      places: of the rows.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._row: Clip | Outcome | None = None
+        self._digests = (0, 0)
+
+    def of(self, row: Clip | Outcome) -> tuple[int, int]:
+        """A digest of the row's contents, which are the same on any line, and one of contents and line."""
+        if row is not self._row:
+            self._row, self._digests = row, self._made(row)
+        return self._digests
+
+    def _made(self, row: Clip | Outcome) -> tuple[int, int]:
+        fields = self._places.fields(row)
+        source = fields.pop("source")
+        content = blake2b(orjson.dumps(fields), digest_size=32).digest()
+        placed = blake2b(source.encode(), digest_size=32, key=content).digest()
+        return int.from_bytes(content, "big"), int.from_bytes(placed, "big")
