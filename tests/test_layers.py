@@ -36,7 +36,7 @@ SDK_ROOM = "tuning/providers"
 ORDER = {
     "transforms": [
         *("", "limits", "bounds", "printable", "reasons", "errors", "locks", "temporary", "region", "records"),
-        *("listener", "ordered", "text", "clip"),
+        *("listener", "ordered", "keys", "text", "clip"),
         *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.opening", "storage.parts", "storage.local", "storage.confined"),
         *("storage.gcs_client", "storage.gcs_access", "storage.gcs_read", "storage.gcs", "storage"),
@@ -116,7 +116,7 @@ ORDER = {
         *("report.finished", "report.finish"),
     ],
     "beam_pipeline": [
-        *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
+        *("", "job", "runners", "requests", "claims", "progress", "spool", "write_shards", "pipeline", "options"),
         *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
         *("prepare", "launch", "report", "__main__"),
     ],

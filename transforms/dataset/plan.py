@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import itertools
-from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -15,6 +15,7 @@ import orjson
 from transforms.bounds import MAX_SHARD_BYTES
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign
+from transforms.keys import Keys
 from transforms.manifests.places import NOWHERE, Places
 from transforms.settings import Settings
 
@@ -82,7 +83,7 @@ def make_plan(
 ) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
-    Memory grows with the number of groups and of different prompts (64-bit keys), and by eight bytes a clip.
+    Memory grows with the number of different prompts (64-bit keys), and by sixteen bytes a clip.
 
     Args:
       rows: of all manifests, in any order.
@@ -95,26 +96,26 @@ def make_plan(
     for row in rows:
         tally.add(row, settings)
     # A manifest that marks rows for train or validation has chosen its validation clips itself.
-    has_chosen = tally.marked[assign.TRAIN] or tally.marked[assign.VALIDATION]
+    has_chosen = bool(tally.marked[assign.TRAIN] or tally.marked[assign.VALIDATION])
     validation = frozenset() if has_chosen else assign.choose_validation(tally.unmarked, settings.validation_fraction)
-    held_out = sum(tally.unmarked[key] for key in validation)
+    unmarked = len(tally.unmarked)
+    held_out = sum(size for key, size in tally.unmarked.counted() if key in validation) if validation else 0
     clips = {
-        assign.TRAIN: tally.marked[assign.TRAIN].total() + tally.unmarked.total() - held_out,
-        assign.VALIDATION: tally.marked[assign.VALIDATION].total() + held_out,
+        assign.TRAIN: len(tally.marked[assign.TRAIN]) + unmarked - held_out,
+        assign.VALIDATION: len(tally.marked[assign.VALIDATION]) + held_out,
     }
-    if marked := tally.marked[assign.TEST].total():
+    if marked := len(tally.marked[assign.TEST]):
         clips[assign.TEST] = marked
     # Rows that are very long fill a shard before it has all its clips.
     shards = {
         split: max(-(-count // shard_clips), _filled_by(tally.clip_bytes, count)) for split, count in clips.items()
     }
     # At least one shard. Clips with a duplicate id, which are found later, go there too.
-    repeats = tally.repeats()
+    repeats = list(tally.ids.repeats())
     doubled, rejects = frozenset(repeats), tally.unreadable + len(repeats)
     shards[REJECTED] = max(1, -(-rejects // REJECTS_PER_SHARD), _filled_by(tally.unreadable_bytes, rejects))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
-    unmarked = tally.unmarked.total()
-    grouped = not has_chosen and any(size > 1 for size in tally.unmarked.values())
+    grouped = not has_chosen and next(tally.unmarked.repeats(), None) is not None
     return Plan(
         tally.rows,
         _hexadecimal(tally.digest),
@@ -151,8 +152,8 @@ class _Tally:
       unreadable_bytes: of the other rows.
       digest: over the contents of all rows.
       sources_digest: over their contents and their places.
-      marked: clips whose row names their split: by split, clips of each group.
-      unmarked: clips of each group, of the others.
+      marked: of clips whose row names their split: by split, the group of each.
+      unmarked: the group of each of the others.
       prompts: hashes of the prompts of each task.
       ids: `assign.order_key` of every clip.
       nuls: clips with a NUL character in one of their texts.
@@ -165,10 +166,10 @@ class _Tally:
     unreadable_bytes: int = 0
     digest: int = 0
     sources_digest: int = 0
-    marked: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    unmarked: Counter[int] = field(default_factory=Counter)
+    marked: defaultdict[str, Keys] = field(default_factory=lambda: defaultdict(Keys))
+    unmarked: Keys = field(default_factory=Keys)
     prompts: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    ids: array[int] = field(default_factory=lambda: array("Q"))
+    ids: Keys = field(default_factory=Keys)
     nuls: int = 0
 
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
@@ -184,19 +185,19 @@ class _Tally:
             return
         self.clip_bytes += len(row.row) + len(row.target) + len(row.prompt) + len(row.system_instruction)
         self.prompts[row.task].add(_prompt_key(row.prompt or settings.prompt))
-        self.ids.append(assign.order_key(row.clip_id))
+        self.ids.add(assign.order_key(row.clip_id))
         self.nuls += _has_nul(row, settings)
-        counter = self.marked[row.split] if row.split else self.unmarked
-        counter[assign.split_key(row)] += 1
-
-    def repeats(self) -> list[int]:
-        """The key of every clip whose id another one before it has."""
-        return [key for key, following in itertools.pairwise(sorted(self.ids)) if key == following]
+        groups = self.marked[row.split] if row.split else self.unmarked
+        groups.add(assign.split_key(row))
 
     def torn_groups(self) -> int:
         """Groups in several splits. Unmarked rows count for train, where they go."""
-        splits = [self.marked[assign.TRAIN] | self.unmarked, *(self.marked[split] for split in assign.HELD_OUT)]
-        return sum(number > 1 for number in Counter(key for split in splits for key in split).values())
+        train = heapq.merge(self.marked[assign.TRAIN], self.unmarked)
+        splits = [train, *(iter(self.marked[split]) for split in assign.HELD_OUT if self.marked[split])]
+        if len(splits) == 1:
+            return 0
+        found = heapq.merge(*((key for key, _ in itertools.groupby(split)) for split in splits))
+        return sum(len([*same]) > 1 for _, same in itertools.groupby(found))
 
 
 _prompt_key = functools.lru_cache(maxsize=16)(assign.hash64)  # most rows have one of a few prompts
