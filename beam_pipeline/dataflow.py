@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import (
     DebugOptions,
     GoogleCloudOptions,
     PipelineOptions,
+    StandardOptions,
     TestOptions,
     WorkerOptions,
 )
@@ -37,6 +38,8 @@ from transforms.storage import uris
 OUTPUT_LABEL, REQUEST_LABEL = "cliptune_output", "cliptune_request"
 _JOB_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_LABEL = re.compile(r"(?!.*[A-Z])[^\W\d_][-\w]{0,62}(=[-\w]{0,63})?")
 _BUCKET = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9](/.*)?")
 # A short job is over within seconds; one of hours is looked at every ten.
 POLL_SECONDS, LONGEST_POLL_SECONDS = 1.0, 10.0
@@ -68,13 +71,25 @@ def check(options: PipelineOptions) -> None:
         for name, value, pattern, rule in (
             ("temp_location", cloud.temp_location, _BUCKET, "must be a gs:// folder in a bucket of yours"),
             ("staging_location", cloud.staging_location, _BUCKET, "must be a gs:// folder in a bucket of yours"),
+            ("template_location", cloud.template_location, _BUCKET, "must be a gs:// file in a bucket of yours"),
             ("region", cloud.region, _REGION, "is not spelled like a region, such as us-central1"),
             ("job_name", cloud.job_name, _JOB_NAME, "must be a-z, 0-9 and -, and begin with a letter"),
+            (
+                "service_account_email",
+                cloud.service_account_email,
+                _EMAIL,
+                "must be the address of an account",
+            ),
+            *(
+                ("labels", label, _LABEL, "must be KEY=VALUE of small letters, digits, - and _, each of at most 63")
+                for label in _labels(cloud)
+            ),
         )
         if value is not None and not pattern.fullmatch(value)
     ]
     missing = [name for name in ("project", "region", "temp_location") if not getattr(cloud, name)]
     problems += [f"Missing required option: --{name}." for name in missing]
+    problems += [*packages.problems(options), *_worker_problems(options)]
     if problems:
         raise UsageError(f"--runner=DataflowRunner: {' '.join(problems)}")
     tests = options.view_as(TestOptions)
@@ -83,6 +98,30 @@ def check(options: PipelineOptions) -> None:
         elsewhere.check(options)
     finally:
         tests.dry_run = before
+
+
+def _labels(cloud: GoogleCloudOptions) -> list[str]:
+    """Those of flags that are KEY=VALUE: Beam takes JSON, too."""
+    return [label for label in cloud.labels or () if not label.startswith("{")]
+
+
+def _worker_problems(options: PipelineOptions) -> Iterator[str]:
+    """What no job can be, a sentence each."""
+    worker, threads = options.view_as(WorkerOptions), options.view_as(DebugOptions).number_of_worker_harness_threads
+    for name, number in (
+        ("num_workers", worker.num_workers),
+        ("max_num_workers", worker.max_num_workers),
+        ("disk_size_gb", worker.disk_size_gb),
+        ("number_of_worker_harness_threads", threads),
+    ):
+        if number is not None and number < 1:
+            yield f"--{name}={number} must be positive."
+    if worker.max_num_workers and worker.num_workers and worker.num_workers > worker.max_num_workers:
+        yield f"--num_workers={worker.num_workers} is above --max_num_workers={worker.max_num_workers}."
+    if options.view_as(StandardOptions).streaming:
+        yield "--streaming is for pipelines without an end; leave it out."
+    if options.view_as(GoogleCloudOptions).update:
+        yield "--update takes the place of a running job; leave it out, and --cancel that one first."
 
 
 def threads() -> int:
@@ -207,10 +246,15 @@ def preflight(job: Job, options: PipelineOptions, listener: Listener) -> None:
     """
     require_credentials(options)
     cloud = options.view_as(GoogleCloudOptions)
-    places = {"--temp_location": cloud.temp_location, "--staging_location": cloud.staging_location}
-    problems = []
+    names = ("temp_location", "staging_location", "template_location")
+    places = {f"--{name}": uri for name in names if (uri := getattr(cloud, name))}
+    problems = [
+        f"{flag}: {uri} lies in the output, where a dataset is and nothing else"
+        for flag, uri in places.items()
+        if f"{uri}/".startswith(f"{job.output.folder}/")
+    ]
     for flag, uri in {**places, "--output": job.output.folder}.items():
-        problems += [f"{flag}: {problem}" for problem in _bucket_problems(job, uri)] if uri else []
+        problems += [f"{flag}: {problem}" for problem in _bucket_problems(job, uri)]
     for problem in problems:
         listener.say(problem)
     if problems:
@@ -253,11 +297,20 @@ def workers_for(job: Job) -> int:
 
 
 def _run_pipeline(job: Job, options: PipelineOptions) -> str:
-    """Stages and submits the job; its id, or "" if a template was made of it."""
+    """Stages and submits the job; its id, or "" if a template was made of it.
+
+    Raises:
+      UserError: Beam cannot stage something.
+    """
     with _quiet():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
-        result = pipeline.run()
+        try:
+            result = pipeline.run()
+        except DataflowJobAlreadyExistsError:
+            raise
+        except RuntimeError as fault:  # as Beam says what it cannot stage
+            raise UserError(f"Beam does not submit the job: {one_line(str(fault))}; nothing was changed") from None
         return str(result.job_id()) if result.has_job else ""
 
 
