@@ -117,7 +117,8 @@ ORDER = {
     ],
     "beam_pipeline": [
         *("", "job", "runners", "requests", "claims", "progress", "spool", "write_shards", "pipeline", "options"),
-        *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
+        *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow_checks", "dataflow"),
+        *("inputs", "remote"),
         *("prepare", "launch", "report", "__main__"),
     ],
     "tuning": [

@@ -14,6 +14,7 @@ from beam_pipeline.pipeline import build
 from beam_pipeline.requests import PrepareRequest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
+from transforms.audio import builds
 from transforms.errors import UsageError, UserError
 from transforms.storage import Storage
 
@@ -42,6 +43,7 @@ def dataflow(**others):
         ({"region": "us-central1-a"}, "--region=us-central1-a is not spelled like a region"),
         ({"region": None}, "Missing required option: --region"),
         ({"project": None}, "Missing required option: --project"),
+        ({"project": "My Project"}, "Invalid Project ID (My Project)"),
         ({"job_name": "My_Job"}, "--job_name=My_Job must be a-z, 0-9 and -"),
         ({"job_name": "1st"}, "--job_name=1st must be a-z, 0-9 and -"),
         ({"job_name": "cliptune-"}, "--job_name=cliptune- must be a-z, 0-9 and -"),
@@ -128,7 +130,8 @@ def test_a_recording_of_this_machine_is_refused_with_its_row(bucket, prepare, tm
     Storage().write_bytes(f"{bucket}/m.jsonl", content.encode())
     run = prepare(f"{bucket}/m.jsonl", f"{bucket}/out", *dataflow(temp_location=f"{bucket}/tmp"), "--allow_path=/")
     assert (run.status, run.stdout, run.stderr.count("\n")) == (1, "", 1)
-    assert "m.jsonl:2: /b.wav is a file of this machine" in run.stderr
+    told = "m.jsonl:2: /b.wav is a file of this machine, which the workers of DataflowRunner do not have"
+    assert told in run.stderr
 
 
 @pytest.mark.parametrize("flag", ["--no_wait", "--cancel"])
@@ -183,6 +186,15 @@ def test_a_runner_that_fails_before_it_begins_has_changed_nothing(finished, prep
     flags = ["--overwrite", "--prompt=another", "--runner=PortableRunner", "--job_endpoint=localhost:9"]
     assert prepare("m.jsonl", "out", *flags).status == 1
     assert contents(finished / "out") == before
+
+
+@pytest.mark.parametrize("runner", [[], [ELSEWHERE]])
+def test_a_dataset_of_other_decoders_is_not_gone_on_with_and_each_is_named(finished, prepare, runner, monkeypatch):
+    there, before = builds.builds(), contents(finished / "out")
+    monkeypatch.setattr(builds, "builds", lambda: {**there, "numpy": "9.9"})
+    again = prepare("m.jsonl", "out", *runner)
+    assert (again.status, again.stdout, contents(finished / "out")) == (1, "", before)
+    assert f"holds a dataset with other decoders.numpy ({there['numpy']}, now 9.9)" in again.stderr
 
 
 # Before a merge begins.
