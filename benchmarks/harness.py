@@ -35,8 +35,8 @@ from transforms.dataset.plan import ShardKey
 
 ROOT = Path(__file__).parents[1]
 _MIB = 1 << 20
-# A process of four on e2-standard-4, which has 16 GiB, with as much to spare for what is read whole.
-PROMISED_MIB = {"waiting": 1_024, "large": 3_072}
+# The second is what a process may take on any runner (`transforms.workers.budget`).
+PROMISED_MIB = {"waiting": 1_024, "large": 1_536}
 _SHARDS = {"waiting": 24, "large": 4}
 _CLIPS_PER_SHARD = {"waiting": 16, "large": 1}
 
