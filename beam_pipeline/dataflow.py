@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,10 +19,11 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
+from apache_beam.runners.runner import PipelineResult
 from google.api_core import exceptions as api
 
-from beam_pipeline import elsewhere, packages
-from beam_pipeline.dataflow_service import Counts, RemoteJob, Service, one_line, refusal, require_credentials
+from beam_pipeline import dataflow_checks, packages
+from beam_pipeline.dataflow_service import Counts, RemoteJob, Service, one_line, refusal
 from beam_pipeline.job import PREFIX, Job, Names, Ran, output_digest
 from beam_pipeline.pipeline import build
 from beam_pipeline.write_shards import CPU, NAMESPACE, REUSED
@@ -31,13 +31,9 @@ from transforms import temporary
 from transforms.dataset.shard import ACCEPTED, REJECTED_FOR, SAMPLES
 from transforms.errors import ServiceError, UsageError, UserError
 from transforms.listener import Listener
-from transforms.storage import uris
 
 # A job's page has it beside its name.
 OUTPUT_LABEL, REQUEST_LABEL = "cliptune_output", "cliptune_request"
-_JOB_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
-_BUCKET = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9](/.*)?")
 # A short job is over within seconds; one of hours is looked at every ten.
 POLL_SECONDS, LONGEST_POLL_SECONDS = 1.0, 10.0
 # The service may be away for a while; and after a failure it takes half a minute to say why.
@@ -62,27 +58,7 @@ class Submitted:
 
 def check(options: PipelineOptions) -> None:
     """Checks the options without a network; raises as `runners.Engine` says."""
-    cloud = options.view_as(GoogleCloudOptions)
-    problems = [
-        f"--{name}={value!s} {rule}."
-        for name, value, pattern, rule in (
-            ("temp_location", cloud.temp_location, _BUCKET, "must be a gs:// folder in a bucket of yours"),
-            ("staging_location", cloud.staging_location, _BUCKET, "must be a gs:// folder in a bucket of yours"),
-            ("region", cloud.region, _REGION, "is not spelled like a region, such as us-central1"),
-            ("job_name", cloud.job_name, _JOB_NAME, "must be a-z, 0-9 and -, and begin with a letter"),
-        )
-        if value is not None and not pattern.fullmatch(value)
-    ]
-    missing = [name for name in ("project", "region", "temp_location") if not getattr(cloud, name)]
-    problems += [f"Missing required option: --{name}." for name in missing]
-    if problems:
-        raise UsageError(f"--runner=DataflowRunner: {' '.join(problems)}")
-    tests = options.view_as(TestOptions)
-    tests.dry_run, before = True, tests.dry_run  # else Beam asks the bucket for its settings
-    try:
-        elsewhere.check(options)
-    finally:
-        tests.dry_run = before
+    dataflow_checks.check_flags(options)
 
 
 def threads() -> int:
@@ -116,7 +92,7 @@ def submit(job: Job, options: PipelineOptions, listener: Listener, service: Serv
     names = Names.of(job)
     if (found := running(service, names)) is not None:
         return _attached(found, service, listener)
-    preflight(job, options, listener)
+    dataflow_checks.preflight(job, options, listener)
     options = copy.deepcopy(options)  # the next job of the same request gets packages of its own
     with temporary.folder() as folder:
         _prepare(options, names, job, Path(folder), listener)
@@ -157,7 +133,7 @@ class Tried:
 
 def tried(job: Job, options: PipelineOptions, listener: Listener) -> Tried:
     """Does all that `submit` does until something is sent; raises the same."""
-    preflight(job, options, listener)
+    dataflow_checks.preflight(job, options, listener)
     names, service = Names.of(job), Service(options)
     found = running(service, names)
     options = copy.deepcopy(options)
@@ -166,7 +142,7 @@ def tried(job: Job, options: PipelineOptions, listener: Listener) -> Tried:
         _prepare(options, names, job, Path(folder), listener)
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
-        pipeline.run()
+        _beam_runs(pipeline)
     cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
     return Tried(cloud.job_name, found.id if found else "", worker.max_num_workers)
 
@@ -199,34 +175,6 @@ def _attached(job: RemoteJob, service: Service, listener: Listener) -> Submitted
     return Submitted(job, attached=True)
 
 
-def preflight(job: Job, options: PipelineOptions, listener: Listener) -> None:
-    """Tries what the job will need, and says in a line each what is wrong.
-
-    Raises:
-      UserError: something is.
-    """
-    require_credentials(options)
-    cloud = options.view_as(GoogleCloudOptions)
-    places = {"--temp_location": cloud.temp_location, "--staging_location": cloud.staging_location}
-    problems = []
-    for flag, uri in {**places, "--output": job.output.folder}.items():
-        problems += [f"{flag}: {problem}" for problem in _bucket_problems(job, uri)] if uri else []
-    for problem in problems:
-        listener.say(problem)
-    if problems:
-        raise UserError(f"nothing was submitted, for {len(problems)} of the things that the job needs are missing")
-
-
-def _bucket_problems(job: Job, uri: str) -> Iterator[str]:
-    try:
-        access = job.output.storage.anywhere().access(uri)
-    except UserError as fault:
-        yield str(fault)
-        return
-    if access is not None and access.missing:
-        yield f"your account lacks {', '.join(access.missing)} in gs://{uris.bucket_of(uri)}"
-
-
 def _prepare(options: PipelineOptions, names: Names, job: Job, folder: Path, listener: Listener) -> None:
     """Gives the job its name, labels, packages and workers, as far as no flag says otherwise."""
     cloud, worker, debug = (options.view_as(kind) for kind in (GoogleCloudOptions, WorkerOptions, DebugOptions))
@@ -253,12 +201,25 @@ def workers_for(job: Job) -> int:
 
 
 def _run_pipeline(job: Job, options: PipelineOptions) -> str:
-    """Stages and submits the job; its id, or "" if a template was made of it."""
+    """Stages and submits the job; its id, or "" if a template was made of it.
+
+    Raises:
+      UserError: Beam cannot stage something, or refuses flags together.
+    """
     with _quiet():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, job)
-        result = pipeline.run()
+        result = _beam_runs(pipeline)
         return str(result.job_id()) if result.has_job else ""
+
+
+def _beam_runs(pipeline: beam.Pipeline) -> PipelineResult:
+    try:
+        return pipeline.run()
+    except DataflowJobAlreadyExistsError:
+        raise
+    except (RuntimeError, ValueError) as fault:  # as Beam says what it cannot stage, and what flags contradict
+        raise UserError(f"Beam does not submit the job: {one_line(str(fault))}; nothing was changed") from None
 
 
 @contextmanager
@@ -367,15 +328,18 @@ class _Follower:
             look()
         except ServiceError as fault:
             if not fault.transient:
-                raise
+                raise ServiceError(f"{fault}; {self._goes_on()}", code=fault.code) from None
             if not self._silent:
                 self._say(f"{fault}; asking again")
             if self._silent > PATIENCE_SECONDS:
-                raise ServiceError(f"{fault}; job {self._id} may go on, and the same command attaches to it") from None
+                raise ServiceError(f"{fault}; {self._goes_on()}") from None
             self._silent += self._seconds
             return False
         self._silent = 0.0
         return True
+
+    def _goes_on(self) -> str:
+        return f"job {self._id} may go on, and the same command attaches to it"
 
     def wait(self, until: float | None) -> None:
         """Waits until the job is worth another look, or until a time of the monotonic clock."""

@@ -191,10 +191,15 @@ class Service:
             yield
         except api.GoogleAPICallError as fault:
             raise refusal(fault, where) from None
-        except (auth.GoogleAuthError, OSError) as fault:
+        except api.RetryError as fault:  # of `_RETRY`; its own words tell of seconds
+            if isinstance(fault.cause, api.GoogleAPICallError):
+                raise refusal(fault.cause, where) from None
+            raise _silence(where, fault.cause or fault) from None
+        except (auth.TransportError, OSError) as fault:
             # requests' exceptions are OSErrors: no connection, or one that was cut.
-            said = one_line(str(fault))
-            raise ServiceError(f"{where} does not answer: {said}", transient=isinstance(fault, OSError)) from None
+            raise _silence(where, fault) from None
+        except auth.GoogleAuthError as fault:
+            raise ServiceError(_no_credentials(fault)) from None
 
 
 def refusal(fault: api.GoogleAPICallError, where: str) -> ServiceError:
@@ -222,8 +227,17 @@ def require_credentials(options: PipelineOptions) -> None:
     try:
         google.auth.default()
     except auth.GoogleAuthError as fault:
-        said = one_line(str(fault))
-        raise UserError(f"no Google credentials: {said}; run gcloud auth application-default login") from None
+        raise UserError(_no_credentials(fault)) from None
+
+
+def _no_credentials(fault: auth.GoogleAuthError) -> str:
+    # Some have the answer of the service as a second argument.
+    said = one_line(str(fault.args[0] if fault.args else fault))
+    return f"no valid Google credentials: {said}; run gcloud auth application-default login"
+
+
+def _silence(where: str, fault: Exception) -> ServiceError:
+    return ServiceError(f"{where} does not answer: {one_line(str(fault))}", transient=True)
 
 
 def one_line(text: str) -> str:

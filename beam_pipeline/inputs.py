@@ -9,7 +9,7 @@ from beam_pipeline.requests import PrepareRequest
 from transforms import tasks
 from transforms.clip import Clip, Outcome
 from transforms.dataset import merging, output
-from transforms.dataset.plan import make_plan
+from transforms.dataset.plan import Digests, make_plan
 from transforms.dataset.seen import Seen
 from transforms.errors import UsageError, UserError
 from transforms.manifests import allowed, locate, read
@@ -76,7 +76,7 @@ def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) ->
     # Rows that were added lie in the dataset: they change the places of no others.
     places = Places.of(as_made, made.audio_root, base_then)
     with seen.reading(as_made, storage):
-        plan = make_plan(_every_row(as_made, rows, storage), settings, places=places)
+        plan = make_plan(_every_row(as_made, rows, storage), settings, digests=Digests(places))
         merging.check_unchanged(made, plan, request.output)
         added = merging.added(folder, storage)
         merge = merging.checked(merge, _every_row(as_made + added, rows, storage), request.output)

@@ -21,6 +21,7 @@ NAME = "cliptune"
 PACKAGES = ("beam_pipeline", "cliptune", "transforms", "tuning")
 # The image of the workers has it, of the launcher's version, with all that it needs.
 _IN_THE_IMAGE = "apache-beam"
+_SETUP_FILES, _ARCHIVES = ("setup.py", "pyproject.toml"), (".whl", ".tar.gz", ".tar", ".zip")
 _WHEEL = "Wheel-Version: 1.0\nGenerator: cliptune\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -45,6 +46,22 @@ def stage(options: PipelineOptions, folder: Path) -> None:
     ours = (Path(name).name.startswith(f"{NAME}-") for name in extra)
     if not setup.setup_file and not any(ours):
         setup.extra_packages = [*extra, str(wheel(folder))]
+
+
+def problems(options: PipelineOptions) -> list[str]:
+    """What is wrong with the files that flags name for workers, a sentence each."""
+    setup = options.view_as(SetupOptions)
+    named = [("setup_file", setup.setup_file), ("requirements_file", setup.requirements_file)]
+    named += [("extra_package", name) for name in setup.extra_packages or ()]
+    found = [
+        f"--{flag}={name} is not there."
+        for flag, name in named
+        if name and "://" not in name and not Path(name).is_file()
+    ]
+    if setup.setup_file and Path(setup.setup_file).name not in _SETUP_FILES:
+        found.append(f"--setup_file={setup.setup_file} must be a {' or '.join(_SETUP_FILES)}.")
+    wrong = (name for name in setup.extra_packages or () if not name.endswith(_ARCHIVES))
+    return [*found, *(f"--extra_package={name} must be a {', '.join(_ARCHIVES)}." for name in wrong)]
 
 
 def pinned() -> list[str]:

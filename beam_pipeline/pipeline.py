@@ -79,12 +79,13 @@ class ReadManifests(beam.PTransform):
         self.seen = seen
         self.places = places
 
-    def _rows(self, manifest: Manifest) -> Iterator[Row]:
+    def rows(self, manifest: Manifest) -> Iterator[Row]:
+        """Those of one manifest, which must be what they were."""
         # No shard is begun before all rows are read, so what has changed is in none.
         return self.seen.again(manifest, read.rows(manifest, self.settings, self.storage), self.places)
 
     def expand(self, manifests: PCollection) -> PCollection:
-        return manifests | beam.FlatMap(self._rows).with_output_types(Row)
+        return manifests | beam.FlatMap(self.rows).with_output_types(Row)
 
 
 class TakeOutput(beam.PTransform):

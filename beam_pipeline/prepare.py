@@ -15,7 +15,7 @@ from transforms.audio import builds
 from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
 from transforms.dataset.output import Output
-from transforms.dataset.plan import make_plan
+from transforms.dataset.plan import Digests, make_plan
 from transforms.errors import ManifestChangedError, StorageError, UserError, require
 from transforms.listener import SILENT, Listener
 from transforms.manifests import allowed, read, reading
@@ -271,16 +271,17 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         remote.refuse_local_manifests(found.manifests, request.runner)
     named: dict[str, Named] = {}
     readings = {manifest.uri: Reading(manifest.name) for manifest in found.manifests}
+    digests = Digests(found.places)
     read_first = (
         row
         for manifest in found.manifests
         for row in found.seen.first(
-            manifest, read.rows(manifest, found.rows, found.storage, readings[manifest.uri]), found.places
+            manifest, read.rows(manifest, found.rows, found.storage, readings[manifest.uri]), digests
         )
     )
     every_row = buckets.counted(remote.none_local(read_first, request.runner) if far else read_first, named)
     with found.seen.reading(found.manifests, found.storage):
-        plan = make_plan(progress.counted(every_row, listener), found.settings, places=found.places)
+        plan = make_plan(progress.counted(every_row, listener), found.settings, digests=digests)
     plan = replace(plan, remarks=found.rows.layout.remarks)
     recognised = tuple(each.recognised() for each in readings.values())
     known = [uris.bucket_of(manifest.uri) for manifest in found.manifests if uris.is_gcs(manifest.uri)]

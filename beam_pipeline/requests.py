@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
+from beam_pipeline import runners
 from transforms.errors import require
 from transforms.manifests import encodings
 from transforms.manifests.row import ALIASES
@@ -129,11 +130,11 @@ class PrepareRequest:
 
     @property
     def runner(self) -> str:
-        """The name of Beam's runner, the last that is named, as Beam has it; "" for the runner on this machine."""
+        """The `runners.canonical` name of the last that is named, as Beam has it; "" for the runner on this machine."""
         named = ""
         for word, following in itertools.pairwise([*self.beam_options, ""]):
             if word.startswith("--runner="):
                 named = word.partition("=")[2]
             elif word == "--runner":
                 named = following
-        return named
+        return runners.canonical(named)

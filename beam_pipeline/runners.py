@@ -72,6 +72,15 @@ RUNNERS: dict[str, Runner] = {
 DEFAULT = "DirectRunner"
 
 
+def canonical(name: str) -> str:
+    """The name as `RUNNERS` has it. Beam takes any case, "dataflow" for short, and the path of the class, too."""
+    module, _, last = name.rpartition(".")
+    if module and not module.startswith("apache_beam."):
+        return name
+    known = {each.lower(): each for each in RUNNERS}
+    return known.get(last.lower()) or known.get(f"{last.lower()}runner") or name
+
+
 def find(name: str) -> Runner:
     """The runner of a name; "" for the runner on this machine. Other names are passed on to Beam."""
     return RUNNERS.get(name or DEFAULT) or Runner("", _ELSEWHERE)

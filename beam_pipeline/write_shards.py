@@ -52,9 +52,13 @@ class WriteShards(beam.PTransform):
         self.job = job
         self.claimed = claimed
 
+    def step(self) -> beam.DoFn:
+        """What each thread of the runner's harness has a copy of; the copies of a process share its threads."""
+        return _WriteShard(self.job)
+
     def expand(self, rows: PCollection) -> PCollection:
         # References cross the shuffle, audio never does.
-        written = beam.ParDo(_WriteShard(self.job), *self.claimed)
+        written = beam.ParDo(self.step(), *self.claimed)
         return rows | beam.GroupByKey() | written.with_output_types(ShardResult)
 
 

@@ -1,8 +1,9 @@
 """Time and processor hours of `prepare` on Dataflow: a formula, and a simulation of workers that checks it.
 
-python -m benchmarks.dataflow_cost         prints the table of docs/dataflow.md
+python -m benchmarks.dataflow_cost         prints the tables of docs/dataflow.md
 
-Nothing here was measured on Dataflow. The simulation has what the formula leaves out: machines that come one after the
+Nothing here was measured on Dataflow. Processor time is that of `benchmarks.clip_cost`, on two cores of another machine
+that were busy otherwise, too. The simulation has what the formula leaves out: machines that come one after the
 other, delays that vary from request to request, and shards that do not end together.
 """
 
@@ -18,6 +19,21 @@ VCPUS, SHARDS_PER_VCPU = 4, 32
 # Of a shard in a bucket: its file, its sidecar, and what is asked before and after.
 REQUESTS_PER_SHARD = 8
 SIDECARS_AT_A_TIME = 16
+# Milliseconds of a core for a clip of seven seconds, from a bucket to a bucket, by `benchmarks.clip_cost`.
+CORE_MS = {
+    "wav 16k mono": 7.1,
+    "flac 16k mono": 7.5,
+    "wav 44.1k stereo": 13.2,
+    "wav 48k 24-bit mono": 14.1,
+    "mp3": 16.1,
+    "flac 44.1k stereo": 17.1,
+    "m4a aac": 18.9,
+    "ogg vorbis": 23.0,
+    "webm opus": 28.7,
+}
+# A vCPU is one of two threads of a core, and they share it.
+VCPU_MS_OF_CORE_MS = 2.0
+USUAL = "mp3"
 
 
 @dataclass(frozen=True)
@@ -25,14 +41,14 @@ class Assumed:
     """What the figures rest on.
 
     Attributes:
-      cpu_seconds: of a clip, on a vCPU.
+      cpu_seconds: of a clip, on a vCPU; by default of MP3, which is in the middle.
       delay_seconds: mean of a request to the bucket.
       start_seconds: from the submission to the first machine at work, with a prebuilt image.
       step_seconds: between two decisions of the autoscaler, which doubles the machines.
       sidecar_seconds: processor time of a sidecar at the end, which is read on one machine.
     """
 
-    cpu_seconds: float = 0.020
+    cpu_seconds: float = VCPU_MS_OF_CORE_MS * CORE_MS[USUAL] / 1_000
     delay_seconds: float = 0.050
     start_seconds: float = 180.0
     step_seconds: float = 60.0
@@ -148,9 +164,23 @@ def table() -> list[str]:
     return rows
 
 
+def by_format() -> list[str]:
+    """The rows of the second table: what a recording is, and 100,000 clips with the usual machines."""
+    rows = []
+    clips = SIZES[1]
+    for name, milliseconds in CORE_MS.items():
+        assumed = Assumed(cpu_seconds=VCPU_MS_OF_CORE_MS * milliseconds / 1_000)
+        formula, simulated = (model(clips, machines(clips), assumed) for model in (predict, simulate))
+        rows.append(
+            f"| {name} | {1_000 * assumed.cpu_seconds:.0f} ms | {formula.seconds / 60:.0f} min |"
+            f" {simulated.seconds / 60:.0f} min | {formula.vcpu_hours:.1f} | {simulated.vcpu_hours:.1f} |"
+        )
+    return rows
+
+
 def main() -> None:
-    """Prints the table."""
-    print("\n".join(table()))
+    """Prints the tables."""
+    print("\n".join([*table(), "", *by_format()]))
 
 
 if __name__ == "__main__":

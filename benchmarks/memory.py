@@ -54,12 +54,12 @@ def main() -> int:
     highest = 0
     print(f"| scene | place |{''.join(f' {workers} workers |' for workers in args.workers)}")
     print(f"|---|---|{'---|' * len(args.workers)}")
-    with tempfile.TemporaryDirectory() as folder, _emulator(args.places):
+    with tempfile.TemporaryDirectory() as folder, emulator(args.places):
         for scene in args.scenes:
             names = SCENES[scene](Path(folder))
             for place in args.places:
-                manifest = _manifest(names, Path(folder), place)
-                peaks = [_measured(manifest, workers) for workers in args.workers]
+                written = manifest(names, Path(folder), place)
+                peaks = [_measured(written, workers) for workers in args.workers]
                 print(f"| {scene} | {place} |{''.join(f' {peak:,} MiB |' for peak in peaks)}", flush=True)
                 highest = max(highest, *peaks)
             for name in set(names):
@@ -82,7 +82,7 @@ def _peak_mib(manifest: str, workers: int) -> int:
     return memory.tree // _MIB
 
 
-def _manifest(names: list[str], folder: Path, place: str) -> str:
+def manifest(names: list[str], folder: Path, place: str) -> str:
     """The manifest of a scene, and its recordings in their place."""
     base = str(folder) if place == "local" else BUCKET
     rows = [{"id": f"{number}", "audio": f"{base}/{name}", "text": "some words"} for number, name in enumerate(names)]
@@ -97,7 +97,8 @@ def _manifest(names: list[str], folder: Path, place: str) -> str:
 
 
 @contextlib.contextmanager
-def _emulator(places: list[str]) -> Iterator[None]:
+def emulator(places: list[str]) -> Iterator[None]:
+    """A bucket while the block runs, if "gs" is among the places."""
     if "gs" not in places:
         yield
         return
@@ -117,7 +118,8 @@ def _emulator(places: list[str]) -> Iterator[None]:
             emulator.kill()
 
 
-def _sound(seconds: float, channels: int) -> np.ndarray:
+def sound(seconds: float, channels: int) -> np.ndarray:
+    """Something like speech at 48 kHz, shape (samples, channels), float64 in [-1, 1]."""
     times = np.arange(round(seconds * _RATE)) / _RATE
     tone = 0.3 * np.sin(2 * np.pi * 440 * times) * (1 + np.sin(2 * np.pi * 3 * times)) / 2
     return np.repeat(tone[:, None], channels, axis=1)
@@ -137,7 +139,7 @@ def _sparse(path: Path, *parts: bytes | int) -> str:
 
 def _encoded(folder: Path, name: str, *options: str) -> bytes:
     source, made = folder / "source.wav", folder / name
-    soundfile.write(source, _sound(10, 2), _RATE)
+    soundfile.write(source, sound(10, 2), _RATE)
     words = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(source), *options, str(made)]
     subprocess.run(words, check=True)
     content = made.read_bytes()
@@ -158,7 +160,7 @@ def _large(folder: Path) -> list[str]:
     made.append(_sparse(folder / "picture.mp3", tag, (1 << 28) - 1, _encoded(folder, "a.mp3")))
     m4a = _encoded(folder, "a.m4a", "-c:a", "aac")
     made.append(_sparse(folder / "free.m4a", m4a, (size + 8).to_bytes(4, "big") + b"free", size))
-    soundfile.write(folder / "wide.wav", _sound(10, 64), _RATE, subtype="DOUBLE")
+    soundfile.write(folder / "wide.wav", sound(10, 64), _RATE, subtype="DOUBLE")
     return [*made, "wide.wav"] * 3
 
 
@@ -185,7 +187,7 @@ def _long(folder: Path) -> list[str]:
 
 
 def _middle(folder: Path) -> list[str]:
-    soundfile.write(folder / "middle.wav", _sound(60, 2), _RATE, subtype="PCM_24")
+    soundfile.write(folder / "middle.wav", sound(60, 2), _RATE, subtype="PCM_24")
     return ["middle.wav"] * 40
 
 

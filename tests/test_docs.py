@@ -106,7 +106,16 @@ def flags():
 
 
 BEAMS = {
-    *("--runner", "--project", "--region", "--temp_location", "--setup_file", "--port", "--job_endpoint"),
+    *(
+        "--runner",
+        "--project",
+        "--region",
+        "--temp_location",
+        "--setup_file",
+        "--port",
+        "--streaming",
+        "--job_endpoint",
+    ),
     *("--sdk_container_image", "--requirements_file", "--extra_package", "--service_account_email", "--job_name"),
     *("--machine_type", "--number_of_worker_harness_threads", "--max_num_workers", "--disk_size_gb", "--labels"),
     *("--dataflow_service_options", "--network", "--subnetwork", "--no_use_public_ips", "--template_location"),

@@ -39,7 +39,7 @@ SDK_ROOM = "tuning/providers"
 ORDER = {
     "transforms": [
         *("", "limits", "bounds", "printable", "reasons", "errors", "locks", "temporary", "region", "records"),
-        *("listener", "ordered", "text", "marked", "clip"),
+        *("listener", "ordered", "keys", "text", "marked", "clip"),
         *("payloads", "settings", "patterns", "json_rules", "json_schema", "tasks"),
         *("storage.uris", "storage.base", "storage.opening", "storage.parts", "storage.local", "storage.confined"),
         *("storage.gcs_client", "storage.gcs_access", "storage.gcs_read", "storage.gcs", "storage"),
@@ -123,18 +123,9 @@ ORDER = {
         *("report.finished", "report.finish"),
     ],
     "beam_pipeline": [
-        *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
-        *(
-            "faults",
-            "embedded",
-            "clusters",
-            "elsewhere",
-            "packages",
-            "dataflow_service",
-            "dataflow",
-            "inputs",
-            "remote",
-        ),
+        *("", "job", "runners", "requests", "claims", "progress", "spool", "write_shards", "pipeline", "options"),
+        *("faults", "embedded", "clusters", "elsewhere", "packages", "dataflow_service", "dataflow_checks", "dataflow"),
+        *("inputs", "remote"),
         *("prepare", "launch", "report", "__main__"),
     ],
     "tuning": [

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from beam_pipeline import dataflow as dataflow_engine
 from beam_pipeline import elsewhere, embedded
 from beam_pipeline import prepare as prepare_module
+from beam_pipeline.options import options_of
 from beam_pipeline.pipeline import build
 from beam_pipeline.requests import PrepareRequest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
+from transforms.audio import builds
 from transforms.errors import UsageError, UserError
 from transforms.storage import Storage
 
@@ -40,8 +43,24 @@ def dataflow(**others):
         ({"region": "us-central1-a"}, "--region=us-central1-a is not spelled like a region"),
         ({"region": None}, "Missing required option: --region"),
         ({"project": None}, "Missing required option: --project"),
+        ({"project": "My Project"}, "Invalid Project ID (My Project)"),
         ({"job_name": "My_Job"}, "--job_name=My_Job must be a-z, 0-9 and -"),
         ({"job_name": "1st"}, "--job_name=1st must be a-z, 0-9 and -"),
+        ({"job_name": "cliptune-"}, "--job_name=cliptune- must be a-z, 0-9 and -"),
+        ({"template_location": "templates/t"}, "--template_location=templates/t must be a gs:// file"),
+        ({"service_account_email": "workers"}, "--service_account_email=workers must be the address of an account"),
+        ({"labels": "Team=speech"}, "--labels=Team=speech must be KEY=VALUE of small letters"),
+        ({"labels": "team=speech team"}, "--labels=team=speech team must be KEY=VALUE of small letters"),
+        ({"labels": "1st=a"}, "--labels=1st=a must be KEY=VALUE of small letters"),
+        ({"labels": f"a={'b' * 64}"}, "must be KEY=VALUE of small letters, digits, - and _, each of at most 63"),
+        ({"setup_file": "/nowhere/setup.py"}, "--setup_file=/nowhere/setup.py is not there"),
+        ({"setup_file": __file__}, f"--setup_file={__file__} must be a setup.py or pyproject.toml"),
+        ({"requirements_file": "nowhere.txt"}, "--requirements_file=nowhere.txt is not there"),
+        ({"extra_package": "nowhere.whl"}, "--extra_package=nowhere.whl is not there"),
+        ({"extra_package": __file__}, f"--extra_package={__file__} must be a .whl, .tar.gz, .tar, .zip"),
+        ({"max_num_workers": "0"}, "--max_num_workers=0 must be positive"),
+        ({"number_of_worker_harness_threads": "-1"}, "--number_of_worker_harness_threads=-1 must be positive"),
+        ({"num_workers": "3", "max_num_workers": "2"}, "--num_workers=3 is above --max_num_workers=2"),
     ],
 )
 def test_options_of_dataflow_are_checked_without_a_network(prepare, flags, told):
@@ -49,6 +68,39 @@ def test_options_of_dataflow_are_checked_without_a_network(prepare, flags, told)
     run = prepare(*BUCKETS, *dataflow(**flags))
     assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
     assert told in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [("--streaming", "--streaming is for pipelines without an end"), ("--update", "--update takes the place of a")],
+)
+def test_jobs_of_another_kind_are_refused(prepare, flag, told):
+    run = prepare(*BUCKETS, *dataflow(), flag)
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert told in run.stderr
+
+
+@pytest.mark.parametrize("label", ["airflow-version=v3-3-2", "team", "team=", '{"team": "speech"}', f"a={'b' * 63}"])
+def test_labels_as_airflow_and_others_give_them_are_taken(label):
+    dataflow_engine.check(options_of(dataflow(labels=label)))
+
+
+@pytest.mark.parametrize(
+    "spelled", ["dataflow", "DATAFLOWRUNNER", "apache_beam.runners.dataflow.dataflow_runner.DataflowRunner"]
+)
+def test_a_runner_is_the_same_however_beam_lets_it_be_spelled(prepare, spelled):
+    """Else its job would have no name, and nothing would be tried before."""
+    run = prepare("m.jsonl", "out", *dataflow(), f"--runner={spelled}")
+    assert (run.status, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert "--runner=DataflowRunner: its workers do not have this machine's files" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    [("direct", "DirectRunner"), ("flink", "FlinkRunner"), ("my.DataflowRunner", "my.DataflowRunner"), ("Own", "Own")],
+)
+def test_names_of_runners(spelled, name):
+    assert PrepareRequest(("m",), "out", beam_options=(f"--runner={spelled}",)).runner == name
 
 
 def test_all_that_is_wrong_is_said_at_once(prepare):
@@ -78,7 +130,8 @@ def test_a_recording_of_this_machine_is_refused_with_its_row(bucket, prepare, tm
     Storage().write_bytes(f"{bucket}/m.jsonl", content.encode())
     run = prepare(f"{bucket}/m.jsonl", f"{bucket}/out", *dataflow(temp_location=f"{bucket}/tmp"), "--allow_path=/")
     assert (run.status, run.stdout, run.stderr.count("\n")) == (1, "", 1)
-    assert "m.jsonl:2: /b.wav is a file of this machine" in run.stderr
+    told = "m.jsonl:2: /b.wav is a file of this machine, which the workers of DataflowRunner do not have"
+    assert told in run.stderr
 
 
 @pytest.mark.parametrize("flag", ["--no_wait", "--cancel"])
@@ -134,6 +187,15 @@ def test_a_runner_that_fails_before_it_begins_has_changed_nothing(finished, prep
     flags = ["--overwrite", "--prompt=another", "--runner=PortableRunner", "--job_endpoint=localhost:9"]
     assert prepare("m.jsonl", "out", *flags).status == 1
     assert contents(finished / "out") == before
+
+
+@pytest.mark.parametrize("runner", [[], [ELSEWHERE]])
+def test_a_dataset_of_other_decoders_is_not_gone_on_with_and_each_is_named(finished, prepare, runner, monkeypatch):
+    there, before = builds.builds(), contents(finished / "out")
+    monkeypatch.setattr(builds, "builds", lambda: {**there, "numpy": "9.9"})
+    again = prepare("m.jsonl", "out", *runner)
+    assert (again.status, again.stdout, contents(finished / "out")) == (1, "", before)
+    assert f"holds a dataset with other decoders.numpy ({there['numpy']}, now 9.9)" in again.stderr
 
 
 # Before a merge begins.

@@ -1,12 +1,15 @@
 """The writer of shards: a few at a time, and after a fault as good as new."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from apache_beam.internal import pickler
 
 from beam_pipeline.job import Job
-from beam_pipeline.write_shards import SHARDS_AT_A_TIME, Place, ShardWriter
+from beam_pipeline.write_shards import SHARDS_AT_A_TIME, Place, ShardWriter, WriteShards
 from transforms.dataset import shard
+from transforms.dataset.clip_workers import ClipWorkers
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Plan
 from transforms.dataset.shard import ShardResult
@@ -14,6 +17,7 @@ from transforms.errors import StorageError
 from transforms.manifests.columns import ManifestSettings
 from transforms.settings import Settings
 from transforms.storage import Storage
+from transforms.workers.budget import TASKS
 
 SHARDS = {"train": 9, "validation": 0, "rejected": 1}
 
@@ -119,3 +123,28 @@ def test_a_fault_of_one_writer_drops_no_shard_of_another(writers, monkeypatch):
         writers[0].wait()
     goes_on.set()
     assert writers[1].wait().key == ("train", 1)
+
+
+def test_the_copies_of_the_step_in_a_process_have_one_place_whatever_the_threads_of_the_harness(writer):
+    """Each thread of a harness makes the step anew, from the bytes that were staged."""
+    staged = pickler.dumps(WriteShards(writer.job).step())
+    steps = [pickler.loads(staged) for _ in range(12)]
+    with ThreadPoolExecutor(12) as harness:
+        list(harness.map(lambda step: step.setup(), steps))
+    try:
+        assert len({id(step.writer._place) for step in steps}) == 1
+        other = pickler.loads(pickler.dumps(WriteShards(writer.job).step()))  # of the next job
+        other.setup()
+        assert other.writer._place is not steps[0].writer._place
+        other.teardown()
+    finally:
+        for step in steps:
+            step.teardown()
+
+
+def test_the_pools_of_a_process_share_one_budget():
+    """However many jobs or writers of their own it has."""
+    pools = [ClipWorkers(Settings(), verify=False, size=1)._pool for _ in range(3)]
+    assert {id(pool._memory) for pool in pools} == {id(TASKS)}
+    for pool in pools:
+        pool.close()

@@ -73,7 +73,8 @@ def test_rejected_rows_are_counted_by_their_reason_and_decide_the_status(launch,
 
 def test_what_workers_get_is_pinned_and_needs_no_checkout(launch, fake, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # no setup.py
-    assert launch().status == 0
+    run = launch()
+    assert (run.status, "No module named" in run.stderr) == (0, False)  # as Beam says while it makes a package
     (job,) = fake.jobs.values()
     packages = [package["name"] for package in job["environment"]["workerPools"][0]["packages"]]
     assert [name for name in packages if name.endswith(".whl")] == ["cliptune-0.1.0-py3-none-any.whl"]
@@ -140,7 +141,11 @@ def test_a_job_that_does_nothing_is_no_success_whatever_its_state(launch, fake, 
     run = launch("--overwrite")
     assert (run.status, run.stdout) == (1, "")
     assert objects() == complete
-    reason = {"quota": "QUOTA_EXCEEDED: Quota 'CPUS'", "cancelled": "was cancelled", "done": "without finishing"}
+    reason = {
+        "quota": "QUOTA_EXCEEDED: Quota 'CPUS'",
+        "cancelled": "was cancelled",
+        "done": "the run has ended without finishing",
+    }
     assert reason[mode] in told(run)[-1]
     assert "Workflow failed" not in told(run)[-1]
     # A repetition of the finished request asks nothing of its job, either.
@@ -213,6 +218,7 @@ def test_a_job_of_another_request_into_the_same_output_is_in_the_way(launch, fak
     run = launch("--no_wait", "--prompt=another")
     assert (run.status, len(fake.jobs)) == (1, 1)
     assert f"Dataflow job {first}" in told(run)[-1]
+    assert "of another request writes into the same output" in told(run)[-1]
     assert f"gcloud dataflow jobs cancel {first} --project=test-project --region=us-central1" in told(run)[-1]
 
 
@@ -305,6 +311,24 @@ def test_ctrl_c_names_the_job_and_how_to_cancel_it_and_the_next_command_attaches
     assert fake.jobs[job_id]["currentState"] == "JOB_STATE_RUNNING"
 
 
+@pytest.mark.parametrize("moment", ["workers: at most", "Created job with id"])
+def test_whenever_ctrl_c_comes_there_is_one_job_at_most_and_nothing_is_changed(launch, fake, complete, moment):
+    """While packages are staged, and when the job has just been accepted."""
+    fake.mode = "hang"
+    words = [sys.executable, "-m", "cliptune", "prepare", "--manifest=gs://cliptune-test/m.jsonl", f"--output={OUT}"]
+    with processes.running([*words, *fake.flags, "--overwrite"], stderr=-1, stdout=-1, env={**os.environ}) as command:
+        assert command.stderr is not None
+        assert any(line.startswith(moment) for line in command.stderr)
+        command.send_signal(signal.SIGINT)
+        stdout, stderr = command.communicate(timeout=processes.LIMIT_SECONDS)
+    assert (command.returncode, stdout, "Traceback" in stderr) == (1, "", False)
+    assert stderr.splitlines()[-1].startswith("cliptune prepare: stopped; the same command goes on from here")
+    before = [*fake.jobs]
+    again = launch("--overwrite", "--no_wait")
+    assert (again.status, again.json["attached"], len(fake.jobs)) == (0, bool(before), 1)
+    assert objects() == complete
+
+
 def test_a_template_is_made_of_a_job_that_then_begins_when_it_is_launched(launch, fake):
     run = launch("--no_wait", "--template_location=gs://cliptune-test/templates/job")
     assert (follows(run, "stdout-prepare-job")["state"], run.json["id"], fake.jobs) == ("DESCRIBED", "", {})
@@ -331,21 +355,40 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be_done(launch, fake, com
     assert launch(flag).status == 1  # without --overwrite
 
 
-def test_what_a_job_needs_is_tried_before_anything_is_staged(launch, fake, gcs):
-    run = launch("--temp_location=gs://no-such-bucket/tmp", "--staging_location=gs://nor-this/tmp")
-    assert (run.status, run.stdout, fake.jobs) == (1, "", {})
-    assert [line.partition(":")[0] for line in told(run)[:2]] == ["--temp_location", "--staging_location"]
+def test_what_a_job_needs_is_tried_before_anything_is_staged(launch, fake, gcs, complete):
+    places = ("--temp_location=gs://no-such-bucket/tmp", "--staging_location=gs://nor-this/tmp")
+    run = launch(*places, "--overwrite", "--template_location=gs://neither/template", "--no_wait")
+    assert (run.status, run.stdout, fake.jobs, objects()) == (1, "", {}, complete)
+    flags = ["--temp_location", "--staging_location", "--template_location"]
+    assert told(run)[0].startswith("--temp_location: there is no bucket gs://no-such-bucket: create it")
+    assert [line.partition(":")[0] for line in told(run)[:3]] == flags
     assert told(run)[-1] == (
-        "cliptune prepare: nothing was submitted, for 2 of the things that the job needs are missing"
+        "cliptune prepare: nothing was submitted, for 3 of the things that the job needs are missing"
     )
     assert not [seen for seen in gcs.seen if seen.method == "POST" and seen.target.endswith("/b")]  # to make a bucket
+
+
+@pytest.mark.parametrize("flag", ["--temp_location", "--staging_location"])
+def test_what_is_staged_does_not_lie_in_the_dataset(launch, fake, flag):
+    run = launch(f"{flag}={OUT}/tmp")
+    assert (run.status, run.stdout, fake.jobs, objects()) == (1, "", {}, {})
+    assert told(run)[0] == f"{flag}: {OUT}/tmp lies in the output, where a dataset is and nothing else"
+
+
+@pytest.mark.parametrize("flag", ["--no_wait", "--dry_run"])
+def test_what_only_beam_knows_to_refuse_is_a_line_too(launch, fake, complete, flag):
+    run = launch(flag, "--overwrite", "--experiments=disable_runner_v2")
+    assert (run.status, run.stdout, fake.jobs, objects()) == (1, "", {}, complete)
+    assert told(run)[-1].startswith(
+        "cliptune prepare: Beam does not submit the job: Disabling Dataflow Portable Runner"
+    )
 
 
 def test_no_credentials_are_told_at_once(launch, fake, monkeypatch):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/account.json")
     run = launch()
     assert (run.status, len(told(run)), fake.jobs) == (1, 1, {})
-    assert "no Google credentials" in told(run)[0]
+    assert "no valid Google credentials" in told(run)[0]
 
 
 def test_defaults_for_workers_are_shown_and_can_be_overridden(launch, fake):

@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from transforms import limits
 from transforms.clip import Clip, Outcome
+from transforms.keys import Keys
 from transforms.manifests import words
 from transforms.manifests.places import NOWHERE, Places
 
@@ -70,32 +71,31 @@ def validation_limit(total: int, fraction: float) -> int:
     return min(round(fraction * total), limits.MAX_VALIDATION_EXAMPLES, int(MAX_VALIDATION_FRACTION * total))
 
 
-def choose_validation(group_sizes: Mapping[int, int], fraction: float) -> frozenset[int]:
+def choose_validation(groups: Keys, fraction: float) -> frozenset[int]:
     """Chooses whole groups for validation, in hash order, up to `fraction` of the clips.
 
     Args:
-      group_sizes: clips of each group, by `split_key`.
+      groups: `split_key` of every clip.
       fraction: wanted share of the clips; Vertex's caps bind besides.
 
     Returns:
       The chosen keys. Never empty with 20 clips or more in at least two
       groups, unless `fraction` is 0 or the smallest group is over Vertex's caps.
     """
-    total = sum(group_sizes.values())
+    total = len(groups)
     limit = validation_limit(total, fraction)
     chosen = []
-    for key in sorted(group_sizes):
-        if group_sizes[key] <= limit:
+    for key, size in groups.counted() if limit else ():
+        if size <= limit:
             chosen.append(key)
-            limit -= group_sizes[key]
-    if not chosen and fraction > 0 and total >= MIN_CLIPS_FOR_VALIDATION and len(group_sizes) > 1:
-        chosen = _smallest(group_sizes, total)
+            limit -= size
+    if not chosen and fraction > 0 and total >= MIN_CLIPS_FOR_VALIDATION:
+        chosen = _smallest(groups, total)
     return frozenset(chosen)
 
 
-def _smallest(group_sizes: Mapping[int, int], total: int) -> list[int]:
+def _smallest(groups: Keys, total: int) -> list[int]:
     """The smallest group, where the service would take it as validation split."""
-    key = min(group_sizes, key=lambda key: (group_sizes[key], key))
-    size = group_sizes[key]
-    fits = size <= limits.MAX_VALIDATION_EXAMPLES and limits.validation_fits(size, total - size)
+    size, key = min((size, key) for key, size in groups.counted())
+    fits = size < total and size <= limits.MAX_VALIDATION_EXAMPLES and limits.validation_fits(size, total - size)
     return [key] if fits else []

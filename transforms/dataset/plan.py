@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import heapq
 import itertools
-from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -14,6 +15,7 @@ import orjson
 from transforms.bounds import MAX_SHARD_BYTES
 from transforms.clip import Clip, Outcome
 from transforms.dataset import assign
+from transforms.keys import Keys
 from transforms.manifests.places import NOWHERE, Places
 from transforms.settings import Settings
 
@@ -74,55 +76,63 @@ class Plan:
 
 
 def make_plan(
-    rows: Iterable[Clip | Outcome], settings: Settings, shard_clips: int | None = None, places: Places = NOWHERE
+    rows: Iterable[Clip | Outcome],
+    settings: Settings,
+    shard_clips: int | None = None,
+    digests: Digests | None = None,
 ) -> Plan:
     """Counts the rows and fixes the split and the number of shards.
 
-    Memory grows with the number of groups and of different prompts (64-bit keys), and by eight bytes a clip.
+    Memory grows with the number of different prompts (64-bit keys), and by sixteen bytes a clip.
 
     Args:
       rows: of all manifests, in any order.
       settings: for the share of validation and the default prompt.
       shard_clips: clips of a full shard; None for `CLIPS_PER_SHARD`.
-      places: of the rows, so that their spelling is in no digest.
+      digests: of the rows, by their places, so that their spelling is in none; None for rows without places.
     """
     shard_clips = CLIPS_PER_SHARD if shard_clips is None else shard_clips
-    tally = _Tally(places)
+    tally = _Tally(digests or Digests(NOWHERE))
     for row in rows:
         tally.add(row, settings)
     # A manifest that marks rows for train or validation has chosen its validation clips itself.
-    has_chosen = tally.marked[assign.TRAIN] or tally.marked[assign.VALIDATION]
+    has_chosen = bool(tally.marked[assign.TRAIN] or tally.marked[assign.VALIDATION])
     validation = frozenset() if has_chosen else assign.choose_validation(tally.unmarked, settings.validation_fraction)
-    held_out = sum(tally.unmarked[key] for key in validation)
+    unmarked = len(tally.unmarked)
+    held_out = sum(size for key, size in tally.unmarked.counted() if key in validation) if validation else 0
     clips = {
-        assign.TRAIN: tally.marked[assign.TRAIN].total() + tally.unmarked.total() - held_out,
-        assign.VALIDATION: tally.marked[assign.VALIDATION].total() + held_out,
+        assign.TRAIN: len(tally.marked[assign.TRAIN]) + unmarked - held_out,
+        assign.VALIDATION: len(tally.marked[assign.VALIDATION]) + held_out,
     }
-    if marked := tally.marked[assign.TEST].total():
+    if marked := len(tally.marked[assign.TEST]):
         clips[assign.TEST] = marked
     # Rows that are very long fill a shard before it has all its clips.
     shards = {
         split: max(-(-count // shard_clips), _filled_by(tally.clip_bytes, count)) for split, count in clips.items()
     }
     # At least one shard. Clips with a duplicate id, which are found later, go there too.
-    repeats = tally.repeats()
+    repeats = list(tally.ids.repeats())
     doubled, rejects = frozenset(repeats), tally.unreadable + len(repeats)
     shards[REJECTED] = max(1, -(-rejects // REJECTS_PER_SHARD), _filled_by(tally.unreadable_bytes, rejects))
     prompts = {task: len(seen) for task, seen in sorted(tally.prompts.items())}
-    unmarked = tally.unmarked.total()
-    grouped = not has_chosen and any(size > 1 for size in tally.unmarked.values())
+    grouped = not has_chosen and next(tally.unmarked.repeats(), None) is not None
     return Plan(
         tally.rows,
-        f"{tally.digest:064x}",
+        _hexadecimal(tally.digest),
         shards,
         validation,
         prompts,
         tally.torn_groups(),
-        f"{tally.sources_digest:064x}",
+        _hexadecimal(tally.sources_digest),
         doubled if len(doubled) <= MAX_DOUBLED_IDS else None,
         assign.validation_limit(unmarked, settings.validation_fraction) / unmarked if grouped else None,
         nuls=tally.nuls,
     )
+
+
+def _hexadecimal(digest: int) -> str:
+    """256 bits of a sum of digests."""
+    return f"{digest % (1 << 256):064x}"
 
 
 def _filled_by(num_bytes: int, rows: int) -> int:
@@ -135,69 +145,89 @@ class _Tally:
     """The counts, while the manifests are read.
 
     Attributes:
-      places: of the rows.
+      digests: of the rows.
       rows: of any kind.
       unreadable: rows that are no clips.
       clip_bytes: of the clips' texts and rows.
       unreadable_bytes: of the other rows.
       digest: over the contents of all rows.
       sources_digest: over their contents and their places.
-      marked: clips whose row names their split: by split, clips of each group.
-      unmarked: clips of each group, of the others.
+      marked: of clips whose row names their split: by split, the group of each.
+      unmarked: the group of each of the others.
       prompts: hashes of the prompts of each task.
       ids: `assign.order_key` of every clip.
       nuls: clips with a NUL character in one of their texts.
     """
 
-    places: Places = NOWHERE
+    digests: Digests
     rows: int = 0
     unreadable: int = 0
     clip_bytes: int = 0
     unreadable_bytes: int = 0
     digest: int = 0
     sources_digest: int = 0
-    marked: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    unmarked: Counter[int] = field(default_factory=Counter)
+    marked: defaultdict[str, Keys] = field(default_factory=lambda: defaultdict(Keys))
+    unmarked: Keys = field(default_factory=Keys)
     prompts: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    ids: array[int] = field(default_factory=lambda: array("Q"))
+    ids: Keys = field(default_factory=Keys)
     nuls: int = 0
 
     def add(self, row: Clip | Outcome, settings: Settings) -> None:
         """Counts one row."""
         self.rows += 1
-        content, placed = row_digests(row, self.places)
+        content, placed = self.digests.of(row)
         # A sum is the same in any order.
-        self.digest = (self.digest + content) % (1 << 256)
-        self.sources_digest = (self.sources_digest + placed) % (1 << 256)
+        self.digest += content
+        self.sources_digest += placed
         if isinstance(row, Outcome):
             self.unreadable += 1
             self.unreadable_bytes += len(row.row or "")
             return
         self.clip_bytes += len(row.row) + len(row.target) + len(row.prompt) + len(row.system_instruction)
-        self.prompts[row.task].add(assign.hash64(row.prompt or settings.prompt))
-        self.ids.append(assign.order_key(row.clip_id))
+        self.prompts[row.task].add(_prompt_key(row.prompt or settings.prompt))
+        self.ids.add(assign.order_key(row.clip_id))
         self.nuls += _has_nul(row, settings)
-        counter = self.marked[row.split] if row.split else self.unmarked
-        counter[assign.split_key(row)] += 1
-
-    def repeats(self) -> list[int]:
-        """The key of every clip whose id another one before it has."""
-        return [key for key, following in itertools.pairwise(sorted(self.ids)) if key == following]
+        groups = self.marked[row.split] if row.split else self.unmarked
+        groups.add(assign.split_key(row))
 
     def torn_groups(self) -> int:
         """Groups in several splits. Unmarked rows count for train, where they go."""
-        splits = [self.marked[assign.TRAIN] | self.unmarked, *(self.marked[split] for split in assign.HELD_OUT)]
-        return sum(number > 1 for number in Counter(key for split in splits for key in split).values())
+        train = heapq.merge(self.marked[assign.TRAIN], self.unmarked)
+        splits = [train, *(iter(self.marked[split]) for split in assign.HELD_OUT if self.marked[split])]
+        if len(splits) == 1:
+            return 0
+        found = heapq.merge(*((key for key, _ in itertools.groupby(split)) for split in splits))
+        return sum(len([*same]) > 1 for _, same in itertools.groupby(found))
+
+
+_prompt_key = functools.lru_cache(maxsize=16)(assign.hash64)  # most rows have one of a few prompts
 
 
 def _has_nul(clip: Clip, settings: Settings) -> bool:
-    return any("\0" in text for text in (clip.target, clip.prompt or settings.prompt, clip.system_instruction))
+    return "\0" in clip.target or "\0" in (clip.prompt or settings.prompt) or "\0" in clip.system_instruction
 
 
-def row_digests(row: Clip | Outcome, places: Places) -> tuple[int, int]:
-    """A digest of the row's contents, which are the same on any line, and one of contents and line."""
-    fields = places.fields(row)
-    source = fields.pop("source")
-    content = blake2b(orjson.dumps(fields), digest_size=32).digest()
-    placed = blake2b(source.encode(), digest_size=32, key=content).digest()
-    return int.from_bytes(content, "big"), int.from_bytes(placed, "big")
+class Digests:
+    """The digests of rows that come one after the other. Several steps ask for those of one row: they are made once.
+
+    Args:
+      places: of the rows.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._row: Clip | Outcome | None = None
+        self._digests = (0, 0)
+
+    def of(self, row: Clip | Outcome) -> tuple[int, int]:
+        """A digest of the row's contents, which are the same on any line, and one of contents and line."""
+        if row is not self._row:
+            self._row, self._digests = row, self._made(row)
+        return self._digests
+
+    def _made(self, row: Clip | Outcome) -> tuple[int, int]:
+        fields = self._places.fields(row)
+        source = fields.pop("source")
+        content = blake2b(orjson.dumps(fields), digest_size=32).digest()
+        placed = blake2b(source.encode(), digest_size=32, key=content).digest()
+        return int.from_bytes(content, "big"), int.from_bytes(placed, "big")

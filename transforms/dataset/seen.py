@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from transforms.audio.formats import by_extension
 from transforms.clip import Clip, Outcome
-from transforms.dataset.plan import row_digests
+from transforms.dataset.plan import Digests
 from transforms.errors import ManifestChangedError, UserError
 from transforms.manifests.locate import Manifest
 from transforms.manifests.places import Places
@@ -35,11 +35,11 @@ class Seen:
         """The manifests before any of their rows is read."""
         return Seen({each.uri: version_of(each, storage) for each in manifests})
 
-    def first(self, manifest: Manifest, rows: Iterable[Clip | Outcome], places: Places) -> Iterator[Clip | Outcome]:
+    def first(self, manifest: Manifest, rows: Iterable[Clip | Outcome], digests: Digests) -> Iterator[Clip | Outcome]:
         """The rows; notes their digest."""
         total = 0
         for row in rows:
-            total += row_digests(row, places)[1]
+            total += digests.of(row)[1]
             yield row
         self.digests[manifest.uri] = total
 
@@ -49,10 +49,10 @@ class Seen:
         Raises:
           ManifestChangedError: they are not.
         """
-        total = 0
+        total, digests = 0, Digests(places)
         try:
             for row in rows:
-                total += row_digests(row, places)[1]
+                total += digests.of(row)[1]
                 yield row
         except UserError as fault:
             if manifest.uri not in self.digests:

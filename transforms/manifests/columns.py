@@ -109,7 +109,9 @@ class Columns(NamedTuple):
     def value(self, column: str) -> object:
         """What stands in `column`; None where the row has none, and for NaN, a table's way to say nothing."""
         names = self.names[column]
-        value = self.fields[names[0]] if names else None
+        if not names:
+            return None
+        value = self.fields[names[0]]
         return None if isinstance(value, (float, Decimal)) and math.isnan(value) else value
 
 
@@ -207,6 +209,8 @@ def optional(column: str, row: Columns) -> str:
     value = row.value(column)
     if value is None:
         return ""
+    if isinstance(value, str):
+        return _encodable(value, column)
     if isinstance(value, (float, Decimal)) and -_MAX_WHOLE_FLOAT <= value <= _MAX_WHOLE_FLOAT and value == int(value):
         return str(int(value))
     if isinstance(value, int) and not isinstance(value, bool):
@@ -215,9 +219,7 @@ def optional(column: str, row: Columns) -> str:
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
-    if not isinstance(value, str):
-        raise ClipRejected(reasons.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
-    return _encodable(value, column)
+    raise ClipRejected(reasons.BAD_FIELD, f"{column} must be a string, got type {type(value).__name__}")
 
 
 def language(row: Columns) -> str:

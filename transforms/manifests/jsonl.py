@@ -70,8 +70,8 @@ def _parsed(content: bytes) -> object:
         if _ONLY_PYTHONS.search(content) is None:
             raise
     else:
-        values = tree.values() if isinstance(tree, dict) else ()
-        if not any(type(value) is float and abs(value) >= _BEYOND_64_BITS for value in values):
+        numbers = [value for value in tree.values() if type(value) is float] if isinstance(tree, dict) else ()
+        if not any(abs(value) >= _BEYOND_64_BITS for value in numbers):
             return tree
     return json.loads(content.decode(), parse_int=_integer, parse_constant=_constant)
 

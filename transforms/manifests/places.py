@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,10 +67,16 @@ class Places:
 
     def audio(self, uri: str) -> str:
         """The place of a recording; an absolute one that lies below no root is its own place."""
-        for folder in _above(uri):
-            if folder in self.roots:
-                return _joined(self.roots[folder], uri[len(folder) :].lstrip("/"))
-        return uri
+        end = len(uri)
+        while (end := uri.rfind("/", 0, end)) >= 0:  # the folders above, as the path spells them, the nearest first
+            folder = uri[:end].rstrip("/")
+            if folder in self.roots and folder:
+                return self._below(folder, uri)
+        top = "/" if uri.startswith("/") else "" if not uris.scheme_of(uri) else uri
+        return self._below(top, uri) if top in self.roots else uri
+
+    def _below(self, root: str, uri: str) -> str:
+        return _joined(self.roots[root], uri[len(root) :].lstrip("/"))
 
     def fields(self, row: Clip | Outcome) -> dict[str, Any]:
         """The row's fields for digests, with places for spellings."""
@@ -135,13 +141,3 @@ def real_path(folder: str) -> str:
 def _common(folders: list[str]) -> str:
     parts = zip(*(folder.split("/") for folder in folders), strict=False)
     return "/".join(part[0] for part in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
-
-
-def _above(uri: str) -> Iterator[str]:
-    """The folders above a file as its path spells them, the nearest first; the last is "/", or "" of a relative one."""
-    folder = uri
-    while "/" in folder:
-        folder = folder.rpartition("/")[0]
-        if name := folder.rstrip("/"):
-            yield name
-    yield "/" if uri.startswith("/") else "" if not uris.scheme_of(uri) else uri

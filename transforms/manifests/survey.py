@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from transforms.errors import ClipRejected, UserError
+from transforms.keys import Keys
 from transforms.manifests import columns, segments, times, words
 from transforms.manifests.columns import Columns, Layout, ManifestSettings
 
@@ -88,7 +88,7 @@ class _Table:
     is_open: array[int] = field(default_factory=lambda: array("b"))
     first_open: str = ""
     counted: str = ""
-    wholes: array[int] = field(default_factory=lambda: array("Q"))
+    wholes: Keys = field(default_factory=Keys)
     folders: dict[str, None] = field(default_factory=dict)
     several: dict[int, str] = field(default_factory=dict)
     unclear_channel: str = ""
@@ -113,7 +113,7 @@ class _Table:
         if segment.offset is not None:
             self._add_part(segment, key, place)
         elif not channel:
-            self.wholes.append(key)
+            self.wholes.add(key)
 
     def _segment(self, row: Columns, key: int, place: str) -> segments.Segment:
         """The row's segment, as far as it can be told yet."""
@@ -193,7 +193,7 @@ class _Table:
             remedy = "Cliptune reads seconds: add columns start and end, or take these away if each file is a clip"
             raise UserError(f"{self.counted}; {remedy}")
         ignored = {*lengths, *self._no_splits(remarks), *self._no_channels(remarks), *self._no_times(remarks)}
-        doubled = _doubled(self.wholes)
+        doubled = frozenset(self.wholes.repeats())
         by_folder = words.are_splits(self.folders) and not any(name not in ignored for name in self.splits)
         if by_folder:
             remarks.append("all audio lies in folders named after splits, so each row's folder is its split")
@@ -254,10 +254,6 @@ def _text(value: object) -> str | None:
         return columns.channel_cell(value)
     except ClipRejected:
         return None
-
-
-def _doubled(keys: array[int]) -> frozenset[int]:
-    return frozenset(key for key, following in itertools.pairwise(sorted(keys)) if key == following)
 
 
 def _first_channel(cells: Iterable[str]) -> int | None:

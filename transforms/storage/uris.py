@@ -12,6 +12,8 @@ _MAX_SHOWN_CHARS = 300
 _BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 MAX_NAME_BYTES = 1_024
+_MAX_BYTES_OF_CHARACTER = 4  # in UTF-8
+_IN_NO_NAME = re.compile(r"[\r\n\0]")
 _COPY = {
     "http": "download it (curl -O, wget)",
     "https": "download it (curl -O, wget)",
@@ -37,7 +39,7 @@ def bucket_of(uri: str) -> str:
 
 def scheme_of(uri: str) -> str:
     """The scheme before "://", in lower case; "" for a local path."""
-    found = _SCHEME.match(uri)
+    found = _SCHEME.match(uri) if "://" in uri else None
     return found.group(1).lower() if found else ""
 
 
@@ -62,9 +64,11 @@ def impossible(uri: str) -> str:
         return "the bucket's name is missing after gs://"
     if not _BUCKET.fullmatch(bucket) or _IP_ADDRESS.fullmatch(bucket):
         return f"no bucket can be named {shown(bucket)}"
-    if name in (".", "..") or set(name) & set("\r\n\0") or name.startswith(".well-known/acme-challenge/"):
+    if name in (".", "..") or _IN_NO_NAME.search(name) or name.startswith(".well-known/acme-challenge/"):
         return "no object can have this name"
-    size = len(without_generation(f"{GCS_SCHEME}b/{name}").encode(errors="replace")) - len(f"{GCS_SCHEME}b/")
+    size = 0
+    if len(name) * _MAX_BYTES_OF_CHARACTER > MAX_NAME_BYTES:
+        size = len(without_generation(f"{GCS_SCHEME}b/{name}").encode(errors="replace")) - len(f"{GCS_SCHEME}b/")
     return (
         f"the object's name has {size:,} bytes, over the limit of {MAX_NAME_BYTES:,}" if size > MAX_NAME_BYTES else ""
     )

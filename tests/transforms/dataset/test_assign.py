@@ -9,10 +9,19 @@ from hypothesis import strategies as st
 from transforms import limits
 from transforms.clip import Clip
 from transforms.dataset import assign
+from transforms.keys import Keys
 
 GROUP_SIZES = st.dictionaries(
     st.integers(0, 2**64 - 1), st.integers(1, 40) | st.integers(1, 6_000), min_size=1, max_size=60
 )
+
+
+def keys_of(group_sizes):
+    found = Keys()
+    for key, size in group_sizes.items():
+        for _ in range(size):
+            found.add(key)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -44,7 +53,7 @@ def test_shard_index_is_below_the_number_of_shards(clip_id, num_shards):
 @given(GROUP_SIZES, st.floats(0, 0.5))
 def test_validation_stays_within_its_caps(group_sizes, fraction):
     total = sum(group_sizes.values())
-    chosen = assign.choose_validation(group_sizes, fraction)
+    chosen = assign.choose_validation(keys_of(group_sizes), fraction)
     size = sum(group_sizes[key] for key in chosen)
     assert chosen <= set(group_sizes)
     assert size <= max(fraction * total + 0.5, min(group_sizes.values()))
@@ -59,11 +68,11 @@ def test_validation_stays_within_its_caps(group_sizes, fraction):
     [(19, 0), (20, 1)],  # 2 % of either rounds to none; from 20 clips on validation is never empty
 )
 def test_validation_is_never_empty_from_twenty_clips_on(clips, chosen):
-    assert len(assign.choose_validation(dict.fromkeys(range(clips), 1), 0.02)) == chosen
+    assert len(assign.choose_validation(keys_of(dict.fromkeys(range(clips), 1)), 0.02)) == chosen
 
 
 def test_validation_never_exceeds_five_thousand_clips() -> None:
-    assert len(assign.choose_validation(dict.fromkeys(range(60_000), 1), 0.1)) == 5_000
+    assert len(assign.choose_validation(keys_of(dict.fromkeys(range(60_000), 1)), 0.1)) == 5_000
 
 
 def test_clips_of_one_group_share_a_split() -> None:
@@ -110,4 +119,4 @@ def test_of_sixteen_shards_the_first_digit_of_the_key_is_the_number(clip_id, sha
     ],
 )
 def test_how_many_groups_are_chosen(groups, clips_each, fraction, chosen):
-    assert len(assign.choose_validation(dict.fromkeys(range(groups), clips_each), fraction)) == chosen
+    assert len(assign.choose_validation(keys_of(dict.fromkeys(range(groups), clips_each)), fraction)) == chosen
