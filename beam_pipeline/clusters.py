@@ -138,6 +138,11 @@ class JobManager:
         found = [job for job in self._ask("/jobs/overview")["jobs"] if job["state"] not in ENDED]
         return [FoundJob(job["jid"], job["name"], job["state"], self._request(job)) for job in found]
 
+    def ended(self) -> set[str]:
+        """The requests of the jobs that have ended, by their names."""
+        jobs = self._ask("/jobs/overview")["jobs"]
+        return {_request(job["name"], "") for job in jobs if job["state"] in ENDED}
+
     def _request(self, job: dict[str, Any]) -> str:
         if _NAME.fullmatch(job["name"]):
             return _request(job["name"], "")
@@ -232,10 +237,12 @@ class Cluster:
         """The jobs that have not ended, with who knows them."""
         manager = self.manager()
         running = manager.jobs() if manager is not None else []
+        ended = manager.ended() if manager is not None else set()
         if self.server is not None:
             for job in self.server.jobs():
-                # Until the JobManager has it, the job server alone knows of a job.
-                if job.request not in {other.request for other in running}:
+                # Until the JobManager has it, the job server alone knows of a job; whose command is gone when it ends
+                # stays as it was in the job server for good.
+                if job.request not in {other.request for other in running} | ended:
                     yield job, self.server
         if manager is not None:
             yield from ((job, manager) for job in running)

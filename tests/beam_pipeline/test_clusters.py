@@ -200,6 +200,15 @@ def test_what_flink_knows_of_a_job_is_believed_before_what_its_job_server_does(
     assert prepare("m.jsonl", "out", "--dry_run", *portable(server)).json["attaches_to"] == "id-1"
 
 
+@pytest.mark.parametrize("state", ["FINISHED", "FAILED", "CANCELED"])
+def test_a_job_that_flink_has_ended_is_over_though_its_job_server_never_hears_of_it(
+    finished, name, server, manager, prepare, state
+):
+    server.add("s-1", name, flink_master=manager.address)
+    manager.add("id-1", name, state)
+    assert prepare("m.jsonl", "out", "--dry_run", *portable(server)).json["attaches_to"] == ""
+
+
 def test_a_job_manager_that_only_the_job_server_reaches_is_not_asked(finished, name, server, prepare):
     server.add("s-1", name, flink_master="127.0.0.1:1")
     assert prepare("m.jsonl", "out", "--dry_run", *portable(server)).json["attaches_to"] == "s-1"
