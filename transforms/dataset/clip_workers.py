@@ -25,7 +25,7 @@ from transforms.dataset.sources import MAX_AUDIO_BYTES, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import Storage, Version, uris
+from transforms.storage import Storage, Version, inside, uris
 from transforms.workers import bounds
 from transforms.workers.bounds import Bounds
 from transforms.workers.pool import Pool, WorkerDied
@@ -67,7 +67,7 @@ class ClipWorkers:
         Raises:
           ClipRejected: DECODER_FAULT also for a clip that a worker has died of.
         """
-        if clip.offset is not None and not uris.is_gcs(source.uri):
+        if (clip.offset is not None or source.place is not None) and not uris.is_gcs(source.uri):
             source.look()
         with _Desk(source) as desk:
             try:
@@ -237,6 +237,9 @@ class _Asked:
     version: Version | None = None
 
     def read(self) -> bytes:
+        if inside.place_of(self.uri) is not None:
+            with self.open() as recording:
+                return recording.read()
         if uris.is_gcs(self.uri):
             content = self.parent.ask(_READ)
             if content:
@@ -248,10 +251,18 @@ class _Asked:
         return content
 
     def open(self) -> BinaryIO:
-        if uris.is_gcs(self.uri):
+        place = inside.place_of(self.uri)
+        if place is None:
+            return self._opened(self.uri)
+        from transforms.dataset import members  # noqa: PLC0415 -- most recordings are files of their own
+
+        return members.opened(self._opened(place.file), place)
+
+    def _opened(self, uri: str) -> BinaryIO:
+        if uris.is_gcs(uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
         with self.parent.clock.paused():
-            return self._storage().open_audio(self.uri)
+            return self._storage().open_audio(uri)
 
     def _storage(self) -> Storage:
         return Storage(folders=self.folders)

@@ -11,7 +11,7 @@ from transforms.clip import Clip
 from transforms.dataset.sources import Ahead
 from transforms.errors import ClipRejected
 from transforms.ordered import when_done
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
 
 # The longest file that waits in memory for its decoding. A longer one is read when it is decoded: the delay of one
 # request counts little beside the time of its transfer.
@@ -70,7 +70,8 @@ def begin(
     def read_of(clip: Clip) -> Ahead:
         uri = uris.absolute(clip.uri, base)
         # Reading a local file ahead gains nothing, and of a recording only a segment is needed.
-        if reader is None or not uris.is_gcs(uri) or clip.offset is not None or uris.bucket_of(uri) in without:
+        is_part = clip.offset is not None or inside.place_of(uri) is not None
+        if reader is None or not uris.is_gcs(uri) or is_part or uris.bucket_of(uri) in without:
             return _nothing()
         return reader.submit(_read_unless_long, uri, storage, room)
 

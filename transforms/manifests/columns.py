@@ -22,6 +22,7 @@ from transforms.manifests.row import ALIASES, Fields
 from transforms.printable import is_unicode
 from transforms.reasons import Reason
 from transforms.settings import Task
+from transforms.storage import inside
 
 # No name of a column that means anything is longer.
 _MAX_NAME_CHARS = 200
@@ -228,7 +229,8 @@ def language(row: Columns) -> str:
 
 def top_folder(path: object) -> str:
     """The first folder of a relative path; "" for a path without one."""
-    return path.removeprefix("./").rpartition("/")[0].partition("/")[0] if isinstance(path, str) else ""
+    file = inside.file_of(path) if isinstance(path, str) else ""
+    return file.removeprefix("./").rpartition("/")[0].partition("/")[0]
 
 
 def place_key(path: str) -> int:

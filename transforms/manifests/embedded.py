@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from transforms import reasons
-from transforms.errors import ClipRejected
-from transforms.manifests.columns import Columns
+from transforms.errors import ClipRejected, UserError
+from transforms.manifests.columns import Columns, ManifestSettings
+from transforms.manifests.row import Row
 
 # What stands for bytes that were not read.
 LEFT_OUT = "(left out)"
 # No path or URI is longer; base64 is.
 MAX_PATH_CHARS = 4_096
 _PATHS = ("path", "file", "filename", "file_name", "uri", "audio_filepath")
-_CONTENTS = ("bytes", "array", "content", "data")
+CONTENTS = ("bytes", "array", "content", "data")
+_AUDIO = "audio"
 
 
-def with_path(row: Columns) -> Columns:
-    """The row with its audio as a path, where it has an object with a path; other rows as they are.
+def columns_of(row: Row, settings: ManifestSettings) -> Columns:
+    """The columns of a row. A column of recordings that has no usual name is the audio, where it is the only one."""
+    found = Columns.of(row.fields, settings)
+    if found.name(_AUDIO) is None and _AUDIO not in settings.columns and len(row.inside) == 1:
+        return Columns.of({_AUDIO: row.fields.get(next(iter(row.inside))), **row.fields}, settings)
+    return found
+
+
+def refuse_several(row: Row, settings: ManifestSettings, name: str) -> None:
+    """Refuses a table with several columns of recordings, unless a flag says which is meant.
 
     Raises:
-      ClipRejected: EMBEDDED_AUDIO, the row holds the recording itself.
+      UserError: it names the columns.
     """
-    name = row.name("audio")
+    if len(row.inside) > 1 and _AUDIO not in settings.columns:
+        several = ", ".join(map(repr, row.inside))
+        raise UserError(
+            f"{name}: several columns hold recordings, {several}; name the one that is meant with --audio_column"
+        )
+
+
+def with_path(row: Columns, inside: Mapping[str, str]) -> Columns:
+    """The row with its audio as a path, where it has an object with a path or the recording itself.
+
+    Args:
+      row: its columns.
+      inside: as `Row` has it.
+
+    Raises:
+      ClipRejected: EMBEDDED_AUDIO, the row holds the recording itself, and its file does not tell where.
+    """
+    name = row.name(_AUDIO)
     audio = None if name is None else row.fields[name]
     if name is None or audio is None:
         return row
+    place = inside.get(name) or (next(iter(inside.values())) if name == _AUDIO and len(inside) == 1 else None)
+    if place is not None and _is_recording(audio):
+        return row._replace(fields={**row.fields, name: place})
     if _is_recording(audio):
         raise ClipRejected(
             reasons.EMBEDDED_AUDIO,
@@ -37,5 +69,5 @@ def with_path(row: Columns) -> Columns:
 
 def _is_recording(audio: object) -> bool:
     if isinstance(audio, dict):
-        return any(audio.get(key) is not None for key in _CONTENTS)
+        return any(audio.get(key) is not None for key in CONTENTS)
     return isinstance(audio, str) and (len(audio) > MAX_PATH_CHARS or audio.startswith("data:"))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
-from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
+from transforms.manifests import arrow, delimited, foreign, jsonl, kaldi, pairs, parquet, webdataset
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
 from transforms.manifests.unpacked import unpacked
@@ -71,7 +71,11 @@ _ROWS = (
     _delimited("tsv", "TSV with a header", "\t"),
     _delimited("pipe", "cells between |: with a header, LJSpeech's metadata.csv, or PATH|text", "|"),
     _delimited("semicolon", "CSV with semicolons, as spreadsheets of much of Europe write it", ";"),
-    FileFormat("parquet", "Parquet", parquet.likeness, parquet.read),
+    FileFormat("parquet", "Parquet, with paths or recordings in it", parquet.likeness, parquet.read),
+    FileFormat("arrow", "Arrow, as `datasets` saves it to a disk", arrow.likeness, arrow.read),
+    FileFormat(
+        "webdataset", "a WebDataset shard: a tar of KEY.wav + KEY.txt or KEY.json", webdataset.likeness, webdataset.read
+    ),
     FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read),
     FolderFormat("pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read),
 )

@@ -20,7 +20,7 @@ from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.segments import Segment
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
 
 MAX_ID_CHARS = 1_024
 
@@ -35,7 +35,9 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     first: Opened | None = None
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and found is None and not opened.is_letter:
-            found = columns.find_columns(opened.row.fields, manifest, opened.settings)
+            embedded.refuse_several(opened.row, opened.settings, manifest.name)
+            fields = embedded.columns_of(opened.row, opened.settings).fields
+            found = columns.find_columns(fields, manifest, opened.settings)
         first = first or opened
         yield _outcome(opened, source, manifest)
     if found is None:
@@ -49,6 +51,9 @@ def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
     for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
+        if now.inside and settings.audio_root is not None:  # which is for paths: what is inside lies here
+            top = uris.parent(manifest.uri)
+            now = replace(now, inside={column: f"{top}/{place}" for column, place in now.inside.items()})
         is_letter = dead_letters.is_one(now.fields)
         yield dead_letters.opened(now, settings, read, manifest) if is_letter else Opened(now, read), source
 
@@ -69,7 +74,7 @@ def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and not opened.is_letter:
             try:
-                row = embedded.with_path(Columns.of(opened.row.fields, settings))
+                row = embedded.with_path(embedded.columns_of(opened.row, settings), opened.row.inside)
             except ClipRejected:
                 continue
             yield row, source
@@ -106,7 +111,8 @@ def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     if row.fault is not None:  # not raised: its traceback would hold the row, until the garbage is collected
         return _rejected(row, source, settings, row.fault)
     try:
-        return opened.confined(_clip(embedded.with_path(Columns.of(row.fields, settings)), source, manifest))
+        found = embedded.with_path(embedded.columns_of(row, settings), row.inside)
+        return opened.confined(_clip(found, source, manifest))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
     except CliptuneError:
@@ -202,7 +208,7 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
 
 def _possible(uri: str) -> str:
     """The URI, if a file can have it: the storage need not be asked for one that none can have."""
-    if fault := uris.impossible(uri):
+    if fault := uris.impossible(inside.file_of(uri)):
         raise ClipRejected(reasons.NOT_FOUND, f"{uris.shown(uri)} is not found: {fault}")
     return uri
 

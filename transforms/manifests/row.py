@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from transforms.errors import ClipRejected
@@ -64,6 +65,8 @@ class Row:
       text: the line itself, if it is no row.
       file: the file of a folder that it is in; "" for a manifest of one file.
       cells: of a row in a list without a header; () elsewhere. `fields` is then {} if the list does not tell them.
+      inside: of a row whose file holds recordings: where they are, as `storage.inside` spells it below the folder of
+        that file, by column.
     """
 
     line: int
@@ -72,3 +75,4 @@ class Row:
     text: str = ""
     file: str = ""
     cells: tuple[str, ...] = ()
+    inside: Mapping[str, str] = field(default_factory=dict)

@@ -28,7 +28,7 @@ from transforms.errors import (
     UnreadableError,
     UserError,
 )
-from transforms.storage import local, opening, uris
+from transforms.storage import inside, local, opening, uris
 from transforms.storage.base import MARKS, Access, Backend, Guard, ListedObject, Status, Version, crc32c
 from transforms.storage.confined import Confined
 
@@ -69,7 +69,7 @@ class Storage:
         if self.folders is None or uris.scheme_of(uri):
             return False
         try:
-            return not opening.lies_in(os.path.realpath(uri), self.folders)
+            return not opening.lies_in(os.path.realpath(inside.file_of(uri)), self.folders)
         except (OSError, ValueError):
             return False  # reading it will say what is wrong
 

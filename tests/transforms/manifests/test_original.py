@@ -169,5 +169,5 @@ def test_a_manifest_whose_name_is_no_utf_8_is_named(tmp_path):
 
 def test_every_format_is_known():
     assert list(formats.FORMATS) == [
-        "jsonl", "json_array", "csv", "tsv", "pipe", "semicolon", "parquet", "kaldi", "pairs",
+        "jsonl", "json_array", "csv", "tsv", "pipe", "semicolon", "parquet", "arrow", "webdataset", "kaldi", "pairs",
     ]  # fmt: skip
