@@ -84,6 +84,7 @@ ORDER = {
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.timed", "manifests.pairs", "manifests.kaldi"),
         *(
+            "manifests.shards",
             "manifests.locate",
             "manifests.places",
             "manifests.columns",

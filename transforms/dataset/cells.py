@@ -112,7 +112,11 @@ class _Column:
     def value(self, index: int) -> bytes:
         """The value of a row of the row group."""
         dictionary: _Page | None = None
-        for page in self._pages():
+        start, first = self._start(index)
+        if start != self.leaf.start and (page := self._page(self.leaf.start)).header[1] == _DICTIONARY:
+            dictionary = page
+        index -= first
+        for page in self._pages(start):
             if page.header[1] == _DICTIONARY:
                 dictionary = page
             elif page.header[1] in (_DATA, _DATA_V2):
@@ -121,14 +125,24 @@ class _Column:
                 index -= page.num_values
         raise ValueError("fewer values than rows")
 
-    def _pages(self) -> Iterator[_Page]:
-        at, end = self.leaf.start, self.leaf.start + self.leaf.num_packed
-        while at < end:
-            header, length = footer.header(self.file, at)
-            if header[2] < 0 or header[3] < 0:
-                raise ValueError("a page of a negative length")
-            yield _Page(at + length, header)
-            at += length + header[3]
+    def _start(self, index: int) -> tuple[int, int]:
+        """Where to look for a row, and the first row there: its page, where the file has a list of them."""
+        pages = footer.page_starts(self.file, self.leaf)
+        before = [page for page in pages if page[1] <= index]
+        return before[-1] if before else (self.leaf.start, 0)
+
+    def _pages(self, at: int) -> Iterator[_Page]:
+        end = self.leaf.start + self.leaf.num_packed
+        while self.leaf.start <= at < end:
+            page = self._page(at)
+            yield page
+            at = page.at + page.header[3]
+
+    def _page(self, at: int) -> _Page:
+        header, length = footer.header(self.file, at)
+        if header[2] < 0 or header[3] < 0:
+            raise ValueError("a page of a negative length")
+        return _Page(at + length, header)
 
     def _value_in(self, page: _Page, index: int, dictionary: _Page | None) -> bytes:
         with self._unpacked(page) as content:

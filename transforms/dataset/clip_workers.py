@@ -25,7 +25,7 @@ from transforms.dataset.sources import MAX_AUDIO_BYTES, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import Storage, Version, inside, uris
+from transforms.storage import Part, Storage, Version, inside, uris
 from transforms.workers import bounds
 from transforms.workers.bounds import Bounds
 from transforms.workers.pool import Pool, WorkerDied
@@ -149,6 +149,8 @@ class _Desk:
         Raises:
           ClipRejected, StorageError, UserError: as `Storage.read_audio`.
         """
+        if question == _READ and self._source.place is not None:
+            return self._part()
         if question == _READ:
             content = self._source.waiting()
             if content is None:
@@ -163,6 +165,14 @@ class _Desk:
         start, size = _SPAN.unpack(question.removeprefix(_RANGE))
         self._file.seek(start)
         return self._file.read(size)
+
+    def _part(self) -> bytes:
+        """A recording inside another file, if it is here already."""
+        content = self._source.waiting()
+        if content is None:
+            return b""
+        self._source.note(content.version if isinstance(content, Part) else None)
+        return content
 
 
 def packed(converted: Converted, version: Version | None = None) -> Sequence[bytes]:
@@ -238,8 +248,7 @@ class _Asked:
 
     def read(self) -> bytes:
         if inside.place_of(self.uri) is not None:
-            with self.open() as recording:
-                return recording.read()
+            return self._inside()
         if uris.is_gcs(self.uri):
             content = self.parent.ask(_READ)
             if content:
@@ -249,6 +258,13 @@ class _Asked:
             content = self._storage().read_audio(self.uri, MAX_AUDIO_BYTES)
         self.version = Version.of(content)
         return content
+
+    def _inside(self) -> bytes:
+        content = self.parent.ask(_READ) if uris.is_gcs(self.uri) else b""
+        if content:
+            return content
+        with self.open() as recording:
+            return recording.read()
 
     def open(self) -> BinaryIO:
         place = inside.place_of(self.uri)

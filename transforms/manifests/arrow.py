@@ -138,7 +138,8 @@ class _Table:
                 if place is not None and self.features.may_hold_recordings(column.name):
                     inside[column.name] = Place(self.holder, column.name, *place).spelled()
             self.features.name_classes(fields)
-            yield Row(number + index, fields, inside=inside)
+            line = number + index
+            yield Row(line, fields, inside=inside, key=f"{self.holder}:{line}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
+from transforms.manifests.shards import ONE, Shards
 from transforms.printable import is_unicode
 from transforms.reasons import Reason
 from transforms.settings import Task
@@ -64,6 +65,8 @@ class ManifestSettings:
       tasks: that rows may name; () for a dataset without a tasks file.
       layout: what `survey.survey` has found.
       mended: URI of the rows that stand in the place of others; "" for none.
+      shards: what the names of all manifests tell.
+      id_prefix: of the ids of rows that have none, in one manifest among others.
     """
 
     audio_root: str | None = None
@@ -72,6 +75,8 @@ class ManifestSettings:
     tasks: tuple[Task, ...] = ()
     layout: Layout = Layout()
     mended: str = ""
+    shards: Shards = ONE
+    id_prefix: str = ""
 
 
 class Columns(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from transforms import reasons
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests.columns import Columns, ManifestSettings
@@ -39,32 +37,36 @@ def refuse_several(row: Row, settings: ManifestSettings, name: str) -> None:
         )
 
 
-def with_path(row: Columns, inside: Mapping[str, str]) -> Columns:
-    """The row with its audio as a path, where it has an object with a path or the recording itself.
+def with_path(found: Columns, row: Row) -> Columns:
+    """The columns with the audio as a path, where there is an object with a path or the recording itself.
 
     Args:
-      row: its columns.
-      inside: as `Row` has it.
+      found: the columns of the row.
+      row: tells where its recordings are.
 
     Raises:
       ClipRejected: EMBEDDED_AUDIO, the row holds the recording itself, and its file does not tell where.
     """
-    name = row.name(_AUDIO)
-    audio = None if name is None else row.fields[name]
+    name = found.name(_AUDIO)
+    audio = None if name is None else found.fields[name]
     if name is None or audio is None:
-        return row
-    place = inside.get(name) or (next(iter(inside.values())) if name == _AUDIO and len(inside) == 1 else None)
+        return found
+    only = next(iter(row.inside.values())) if name == _AUDIO and len(row.inside) == 1 else None
+    place = row.inside.get(name, only)
     if place is not None and _is_recording(audio):
-        return row._replace(fields={**row.fields, name: place})
+        fields = {**found.fields, name: place}
+        if row.key and found.name("id") is None:
+            return Columns.of({"id": f"{found.settings.id_prefix}{row.key}", **fields}, found.settings)
+        return found._replace(fields=fields)
     if _is_recording(audio):
         raise ClipRejected(
             reasons.EMBEDDED_AUDIO,
             f"the column {name!r} holds the recording itself, not its path; write it to a file and name that",
         )
     if not isinstance(audio, dict) or not any(key in audio for key in _PATHS):
-        return row
+        return found
     path = next((audio[key] for key in _PATHS if audio.get(key) is not None), None)
-    return row._replace(fields={**row.fields, name: path})
+    return found._replace(fields={**found.fields, name: path})
 
 
 def _is_recording(audio: object) -> bool:

@@ -33,6 +33,7 @@ class Leaf:
       num_packed: bytes of its pages in the file.
       start: where they begin.
       codec: of Parquet's, by which they are compressed.
+      index: offset and length of the list of its pages; None where the file has none.
     """
 
     parts: tuple[str, ...]
@@ -42,6 +43,7 @@ class Leaf:
     num_packed: int
     start: int
     codec: int = 0
+    index: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,17 @@ def pages(stream: BinaryIO, leaf: Leaf) -> Pages:
     return Pages(longest, dictionary, num_values)
 
 
+def page_starts(stream: BinaryIO, leaf: Leaf) -> list[tuple[int, int]]:
+    """Where the pages of data of a leaf lie and their first rows, of a file that says so; raises what `read` raises."""
+    if leaf.index is None:
+        return []
+    at, length = leaf.index
+    if not 0 < length <= MAX_FOOTER_BYTES:
+        raise TooLargeError(f"the list of its pages has {length:,} bytes")
+    stream.seek(at)
+    return [(page[1], page[3]) for page in _Thrift(stream.read(length)).struct()[1]]
+
+
 def header(stream: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
     """The header of a page, by the numbers of its fields, and its length; raises what `read` raises."""
     size = _HEADER_BYTES
@@ -179,7 +192,9 @@ def _leaf(column: dict[int, Any]) -> Leaf:
     facts = column[3]
     parts = tuple(part.decode() for part in facts[3])
     starts = [place for place in (facts[9], facts.get(11)) if place]
-    return Leaf(parts, facts[5], facts[6], facts.get(12, {}).get(3), facts[7], min(starts, default=0), facts[4])
+    index = (column[4], column[5]) if 4 in column and 5 in column else None
+    nulls = facts.get(12, {}).get(3)
+    return Leaf(parts, facts[5], facts[6], nulls, facts[7], min(starts, default=0), facts[4], index)
 
 
 class TooLargeError(Exception):

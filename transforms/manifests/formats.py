@@ -10,7 +10,7 @@ from functools import partial
 from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
-from transforms.manifests import arrow, delimited, foreign, jsonl, kaldi, pairs, parquet, webdataset
+from transforms.manifests import arrow, delimited, foreign, jsonl, kaldi, pairs, parquet, shards, webdataset
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
 from transforms.manifests.unpacked import unpacked
@@ -98,7 +98,9 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         yield from _read_folder(uri, name, storage)
         return
     try:
-        with storage.open_read(uri) as stream:
+        # Shards in a bucket may be long, and little of them is read. What is none for all its name, is read as a whole.
+        is_shard = uri.endswith(shards.ENDINGS)
+        with storage.open_parts(uri) if is_shard else storage.open_read(uri) as stream:
             yield from _read_file(stream, name)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None

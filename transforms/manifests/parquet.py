@@ -99,7 +99,7 @@ def _group(
         for batch in file.iter_batches(leaves.batch_rows(), [index], leaves.read, use_threads=False):
             for fields in _rows(batch, leaves):
                 features.name_classes(fields)
-                yield Row(number, fields, inside=_places(fields, columns, number, holder))
+                yield Row(number, fields, inside=_places(fields, columns, number, holder), key=f"{holder}:{number}")
                 number += 1
     except TooLargeError as fault:
         span = _span(number, end)

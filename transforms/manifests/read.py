@@ -20,6 +20,7 @@ from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.segments import Segment
+from transforms.manifests.shards import Shards
 from transforms.storage import Storage, inside, uris
 
 MAX_ID_CHARS = 1_024
@@ -46,8 +47,10 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
 
 def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Opened, str]]:
     """The rows and their places: mended ones in the place of others, dead letters as what they were."""
-    read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
+    prefix, root = settings.shards.prefix(manifest.uri), settings.audio_root
+    read = replace(settings, audio_root=manifest.folder() if root is None else root, id_prefix=prefix)
     mended = dead_letters.mended(settings.mended, storage)
+    split = settings.shards.split_of(manifest.uri)
     for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
@@ -55,6 +58,8 @@ def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
             top = uris.parent(manifest.uri)
             now = replace(now, inside={column: f"{top}/{place}" for column, place in now.inside.items()})
         is_letter = dead_letters.is_one(now.fields)
+        if split and now.fault is None and not is_letter:
+            now = replace(now, fields={**now.fields, "split": split})
         yield dead_letters.opened(now, settings, read, manifest) if is_letter else Opened(now, read), source
 
 
@@ -64,7 +69,8 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
     Raises:
       UserError: as `rows`; or columns contradict each other, or tell too little.
     """
-    files = (manifest for manifest in manifests if not manifest.is_folder)
+    files = [manifest for manifest in manifests if not manifest.is_folder]
+    settings = replace(settings, shards=Shards.of({manifest.uri: manifest.name for manifest in files}))
     looked_at = (pair for manifest in files for pair in _columns(manifest, settings, storage))
     return replace(settings, layout=table.survey(looked_at, settings))
 
@@ -74,7 +80,7 @@ def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and not opened.is_letter:
             try:
-                row = embedded.with_path(embedded.columns_of(opened.row, settings), opened.row.inside)
+                row = embedded.with_path(embedded.columns_of(opened.row, settings), opened.row)
             except ClipRejected:
                 continue
             yield row, source
@@ -111,7 +117,7 @@ def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     if row.fault is not None:  # not raised: its traceback would hold the row, until the garbage is collected
         return _rejected(row, source, settings, row.fault)
     try:
-        found = embedded.with_path(embedded.columns_of(row, settings), row.inside)
+        found = embedded.with_path(embedded.columns_of(row, settings), row)
         return opened.confined(_clip(found, source, manifest))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
@@ -178,7 +184,7 @@ def _clip_id(row: Columns, place: str) -> str:
     """The row's own id; else where its audio is. The whole path, for two folders may hold files of one name."""
     clip_id = columns.optional("id", row)
     if not clip_id:
-        return place
+        return f"{row.settings.id_prefix}{place}"
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(reasons.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}")
     return clip_id

@@ -67,6 +67,7 @@ class Row:
       cells: of a row in a list without a header; () elsewhere. `fields` is then {} if the list does not tell them.
       inside: of a row whose file holds recordings: where they are, as `storage.inside` spells it below the folder of
         that file, by column.
+      key: names such a row where it has no id.
     """
 
     line: int
@@ -76,3 +77,4 @@ class Row:
     file: str = ""
     cells: tuple[str, ...] = ()
     inside: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""

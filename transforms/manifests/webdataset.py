@@ -100,7 +100,8 @@ class _Shard:
             member = _only(key, audio)
             place = Place(uris.last_part(self.name), readable(member.name), member.offset, member.size)
             whole = {"path": readable(member.name), "bytes": LEFT_OUT}
-            return Row(number, {**fields, _AUDIO: whole}, inside={_AUDIO: place.spelled()})
+            key = f"{_stem(self.name)}/{readable(key)}"
+            return Row(number, {**fields, _AUDIO: whole}, inside={_AUDIO: place.spelled()}, key=key)
         except ClipRejected as fault:
             return Row(number, fields or {"id": key}, fault)
 
@@ -122,8 +123,6 @@ class _Shard:
             fields = {"text": texts[0], **{column: value for column, value in fields.items() if column != "text"}}
         elif "json" not in told:
             fields = {"text": None}
-        if not fields.keys() & set(ALIASES["id"]):
-            fields = {"id": f"{_stem(self.name)}/{readable(key)}", **fields}
         return fields
 
     def _json(self, member: Member) -> Fields:
