@@ -31,7 +31,7 @@ def opened(file: BinaryIO, place: Place) -> BinaryIO:
     with file:
         heard = Remembering(file)
         with region.closed(heard.raise_fault):
-            content = cells.read(cast(BinaryIO, heard), place.row, place.name)
+            content = cells.read(cast(BinaryIO, heard), place.row, place.column)
     _refuse_size(len(content))
     return io.BytesIO(content)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transforms.bounds import MAX_COLUMNS, MAX_FOOTER_BYTES
 from transforms.errors import UserError
 from transforms.manifests import flat, values
-from transforms.manifests.embedded import CONTENTS, LEFT_OUT
+from transforms.manifests.embedded import CONTENTS, LEFT_OUT, file_name
 from transforms.manifests.features import Features
 from transforms.manifests.flat import Batch, DamagedError
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
@@ -136,7 +136,7 @@ class _Table:
                 fields[column.name] = content.value(index)
                 place = content.place(index)
                 if place is not None and self.features.may_hold_recordings(column.name):
-                    inside[column.name] = Place(self.holder, column.name, *place).spelled()
+                    inside[column.name] = Place(self.holder, file_name(fields[column.name]), *place).spelled()
             self.features.name_classes(fields)
             line = number + index
             yield Row(line, fields, inside=inside, key=f"{self.holder}:{line}")

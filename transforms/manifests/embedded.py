@@ -5,6 +5,7 @@ from __future__ import annotations
 from transforms import reasons
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests.columns import Columns, ManifestSettings
+from transforms.manifests.lines import readable
 from transforms.manifests.row import Row
 
 # What stands for bytes that were not read.
@@ -14,6 +15,14 @@ MAX_PATH_CHARS = 4_096
 _PATHS = ("path", "file", "filename", "file_name", "uri", "audio_filepath")
 CONTENTS = ("bytes", "array", "content", "data")
 _AUDIO = "audio"
+_MAX_NAME_CHARS = 255
+
+
+def file_name(cell: object) -> str:
+    """The name that a recording in a cell had as a file, which may tell its format; "" for none."""
+    path = cell.get("path") if isinstance(cell, dict) else None
+    name = path.rpartition("/")[2] if isinstance(path, str) else ""
+    return readable(name) if len(name) <= _MAX_NAME_CHARS else ""
 
 
 def columns_of(row: Row, settings: ManifestSettings) -> Columns:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES, max_unpacked
 from transforms.errors import UserError
 from transforms.manifests import footer, values
-from transforms.manifests.embedded import CONTENTS, LEFT_OUT
+from transforms.manifests.embedded import CONTENTS, LEFT_OUT, file_name
 from transforms.manifests.features import Features
 from transforms.manifests.footer import Leaf, RowGroup, TooLargeError
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
@@ -113,7 +113,7 @@ def _group(
 def _places(fields: Fields, columns: Mapping[str, str], number: int, holder: str) -> dict[str, str]:
     """Where the recordings of a row are, by their columns."""
     return {
-        column: Place(holder, leaf, row=number).spelled()
+        column: Place(holder, file_name(fields[column]), row=number, column=leaf).spelled()
         for column, leaf in columns.items()
         if isinstance(whole := fields.get(column), dict)
         and LEFT_OUT in (whole.get(leaf.rpartition(".")[2]), whole.get("bytes"))

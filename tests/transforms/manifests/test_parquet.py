@@ -129,8 +129,9 @@ def test_recordings_in_the_table_are_named_by_their_place(tmp_path, kind, column
     make, form = INSIDE[kind]
     path = table(tmp_path, {"text": ["hello"] * 20, column: pa.array([make() for _ in range(20)], form)})
     leaf = f"{column}.bytes" if form == HUB else column
+    name = "a.wav" if kind == "a hub's" else ""
     rows = rows_of(path)
-    assert [row.uri for row in rows] == [f"m.parquet#row={number}:{leaf}/" for number in range(1, 21)]
+    assert [row.uri for row in rows] == [f"m.parquet#row={number}:{leaf}:{name}/" for number in range(1, 21)]
     assert max(len(row.row) for row in rows) < 200
     # The row runs again as it is.
     (tmp_path / "rejected.jsonl").write_text("".join(row.row + "\n" for row in rows))
@@ -141,7 +142,7 @@ def test_recordings_lie_in_their_table_wherever_paths_start(tmp_path):
     audio = pa.array([{"bytes": b"\xff" * 9_000, "path": "a.wav"}, {"bytes": None, "path": "x/b.wav"}], HUB)
     path = table(tmp_path, {"id": COLUMNS["id"], "audio": audio, "text": COLUMNS["text"]})
     inside, outside = (row.uri for row in rows_of(path, audio_root="elsewhere"))
-    assert (inside, outside) == (f"{path}#row=1:audio.bytes/", "elsewhere/x/b.wav")
+    assert (inside, outside) == (f"{path}#row=1:audio.bytes:a.wav/", "elsewhere/x/b.wav")
 
 
 def test_of_several_columns_of_recordings_one_must_be_named(tmp_path):
@@ -152,7 +153,7 @@ def test_of_several_columns_of_recordings_one_must_be_named(tmp_path):
     ):
         rows_of(path)
     (uri, _) = (row.uri for row in rows_of(path, columns={"audio": "noisy"}))
-    assert uri == "m.parquet#row=1:noisy.bytes/"
+    assert uri == "m.parquet#row=1:noisy.bytes:a.wav/"
 
 
 def test_a_packed_table_does_not_tell_where_its_recordings_are(tmp_path):
@@ -229,7 +230,7 @@ def test_the_bytes_of_recordings_are_not_even_read(tmp_path, kind, rows_per_grou
 def test_where_some_recordings_are_inside_the_others_are_read(tmp_path):
     audio = pa.array([{"bytes": b"\xff" * 9_000, "path": "a.wav"}, {"bytes": None, "path": "x/b.wav"}], HUB)
     rows = rows_of(table(tmp_path, {"id": COLUMNS["id"], "audio": audio, "text": COLUMNS["text"]}))
-    assert summary(rows) == [("a", "m.parquet#row=1:audio.bytes/", "hello"), B]
+    assert summary(rows) == [("a", "m.parquet#row=1:audio.bytes:a.wav/", "hello"), B]
 
 
 def test_embeddings_are_not_carried_along(tmp_path):
