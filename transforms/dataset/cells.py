@@ -224,8 +224,7 @@ def _mapped(file: BinaryIO, at: int, size: int) -> Iterator[memoryview]:
             descriptor, start = copy.fileno(), 0
         before = start % mmap.ALLOCATIONGRANULARITY
         mapped = mmap.mmap(descriptor, before + size, access=mmap.ACCESS_READ, offset=start - before)
-        whole = stack.enter_context(memoryview(stack.enter_context(mapped)))
-        yield stack.enter_context(whole[before:])
+        yield memoryview(mapped)[before:]  # mapped until nobody holds a part of it
 
 
 def _copy(file: BinaryIO, at: int, copy: BinaryIO, size: int) -> None:

@@ -75,6 +75,19 @@ def test_each_value_of_each_writer(writer, codec):
                 assert cells.read(file, row, path) == value
 
 
+@pytest.mark.parametrize("codec", ["none", "snappy"])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_long_pages_are_mapped(tmp_path, monkeypatch, writer, codec):
+    monkeypatch.setattr(cells, "_SHORT_BYTES", 0)
+    array, column_path = column("a struct", values())
+    path = tmp_path / "t.parquet"
+    pq.write_table(table_of(array, "a struct"), path, compression=codec, **WRITERS[writer])
+    with path.open("rb") as file:
+        for stream in (file, io.BytesIO(path.read_bytes())):  # of the second, a copy is mapped
+            for row in (1, 20, 40):
+                assert cells.read(stream, row, column_path) == array[row - 1].as_py()["bytes"]
+
+
 @pytest.mark.parametrize(
     ("row", "path"), [(41, "audio"), (1, "sound"), (1, "text.bytes"), (1, "number"), (1, "list.list.element")]
 )
