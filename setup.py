@@ -44,6 +44,7 @@ TUNING = [
 ]
 TEST = [
     "cryptography>=39",
+    "datasets>=4,<6",
     "gcp-storage-emulator>=2024.8.3",
     "httpx>=0.28.1,<1",
     "hypothesis>=6.120,<7",
@@ -56,6 +57,7 @@ TEST = [
     "pytest-xdist>=3.6,<4",
     "scipy>=1.15,<2",
     "setuptools>=77",
+    "webdataset>=1,<2",
 ]
 LINT = [
     "mypy>=1.15,<3",

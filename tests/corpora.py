@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import openpyxl  # type: ignore[import-untyped]
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 import soundfile
 
 SPEECH = Path(__file__).parents[1] / "examples/clips/whisper_jfk/jfk.flac"

@@ -40,8 +40,8 @@ MISSING_TEXT = Reason(
 )
 EMBEDDED_AUDIO = Reason(
     "embedded_audio",
-    "The row holds the recording itself, as tables of data-set hubs do, and not its path.",
-    "Write the recordings to files (with `datasets`: Audio(decode=False), then each row's bytes) and name these.",
+    "The row holds the recording itself where it is not read: as samples, in a list, as base64, or in a packed table.",
+    "Unpack the table, or write the recordings as files or as bytes (with `datasets`: Audio(decode=False)).",
 )
 TIMED_TEXT = Reason(
     "timed_text",

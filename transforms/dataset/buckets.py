@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from transforms.clip import Clip, Outcome
 from transforms.errors import UserError
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
 
 # Of one bucket: a reader who may not list is refused for a missing object as for a forbidden bucket.
 _ASKED_FOR = 3
@@ -61,7 +61,7 @@ def _fault(named: Named, storage: Storage) -> str:
     fault = ""
     for uri in named.uris:
         try:
-            storage.size(uri)
+            storage.size(inside.file_of(uri))
         except (FileNotFoundError, IsADirectoryError):
             return ""
         except UserError as error:

@@ -25,7 +25,7 @@ from transforms.dataset.sources import MAX_AUDIO_BYTES, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import Storage, Version, uris
+from transforms.storage import Part, Storage, Version, inside, uris
 from transforms.workers import bounds
 from transforms.workers.bounds import Bounds
 from transforms.workers.pool import Pool, WorkerDied
@@ -67,7 +67,7 @@ class ClipWorkers:
         Raises:
           ClipRejected: DECODER_FAULT also for a clip that a worker has died of.
         """
-        if clip.offset is not None and not uris.is_gcs(source.uri):
+        if (clip.offset is not None or source.place is not None) and not uris.is_gcs(source.uri):
             source.look()
         with _Desk(source) as desk:
             try:
@@ -149,6 +149,8 @@ class _Desk:
         Raises:
           ClipRejected, StorageError, UserError: as `Storage.read_audio`.
         """
+        if question == _READ and self._source.place is not None:
+            return self._part()
         if question == _READ:
             content = self._source.waiting()
             if content is None:
@@ -163,6 +165,14 @@ class _Desk:
         start, size = _SPAN.unpack(question.removeprefix(_RANGE))
         self._file.seek(start)
         return self._file.read(size)
+
+    def _part(self) -> bytes:
+        """A recording inside another file, if it is here already."""
+        content = self._source.waiting()
+        if content is None:
+            return b""
+        self._source.note(content.version if isinstance(content, Part) else None)
+        return content
 
 
 def packed(converted: Converted, version: Version | None = None) -> Sequence[bytes]:
@@ -237,6 +247,8 @@ class _Asked:
     version: Version | None = None
 
     def read(self) -> bytes:
+        if inside.place_of(self.uri) is not None:
+            return self._inside()
         if uris.is_gcs(self.uri):
             content = self.parent.ask(_READ)
             if content:
@@ -247,11 +259,26 @@ class _Asked:
         self.version = Version.of(content)
         return content
 
+    def _inside(self) -> bytes:
+        content = self.parent.ask(_READ) if uris.is_gcs(self.uri) else b""
+        if content:
+            return content
+        with self.open() as recording:
+            return recording.read()
+
     def open(self) -> BinaryIO:
-        if uris.is_gcs(self.uri):
+        place = inside.place_of(self.uri)
+        if place is None:
+            return self._opened(self.uri)
+        from transforms.dataset import members  # noqa: PLC0415 -- most recordings are files of their own
+
+        return members.opened(self._opened(place.file), place)
+
+    def _opened(self, uri: str) -> BinaryIO:
+        if uris.is_gcs(uri):
             return io.BufferedReader(_Parts(self.parent), _BUFFER_BYTES)
         with self.parent.clock.paused():
-            return self._storage().open_audio(self.uri)
+            return self._storage().open_audio(uri)
 
     def _storage(self) -> Storage:
         return Storage(folders=self.folders)

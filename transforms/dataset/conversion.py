@@ -23,7 +23,7 @@ from transforms.dataset.sources import Source
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
 from transforms.settings import Settings
-from transforms.storage import crc32c, uris
+from transforms.storage import crc32c, inside, uris
 
 
 def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Converted:
@@ -42,7 +42,7 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
       UserError: the run cannot go on, for example because a bucket is forbidden.
     """
     watch = _Watch()
-    name_hint = uris.without_generation(source.uri)
+    name_hint = uris.without_generation(inside.name_of(source.uri))
     if clip.offset is None:
         with watch.stage("read"):
             content = source.read()

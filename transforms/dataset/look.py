@@ -24,7 +24,7 @@ from transforms.dataset.prepare_clip import in_words, uri_of
 from transforms.dataset.sources import MAX_AUDIO_BYTES
 from transforms.errors import ClipRejected, UserError
 from transforms.ordered import map_ordered
-from transforms.storage import MARKS, Status, Storage, Version, uris
+from transforms.storage import MARKS, Status, Storage, Version, inside, uris
 
 Statuses = Mapping[str, Status | None]
 
@@ -122,17 +122,18 @@ def _expected(outcomes: Iterable[Outcome], output: Output) -> set[tuple[str, Ver
 
 
 def _uri(row: Clip | Outcome, output: Output) -> str:
-    return uris.absolute(row.uri or "", output.base)
+    """The file that was read: the recording's own, or the one that it is inside of."""
+    return inside.file_of(uris.absolute(row.uri or "", output.base))
 
 
 def _refused_as_before(clip: Clip, outcome: Outcome, output: Output) -> bool:
     """Whether a clip of whose source no version is known would be refused in the same words."""
     try:
         uri = uri_of(clip, output)
-        if clip.offset is None:
+        if clip.offset is None and inside.place_of(uri) is None:
             output.storage_of(clip).read_audio(uri, MAX_AUDIO_BYTES)
         else:
-            output.storage_of(clip).open_audio(uri).close()
+            output.storage_of(clip).open_audio(inside.file_of(uri)).close()
     except ClipRejected as fault:
         refusal = in_words(fault, clip, output)
         return (refusal.reason.name, refusal.detail) == (outcome.reason, outcome.detail)

@@ -20,7 +20,7 @@ from transforms import reasons
 from transforms.clip import Clip
 from transforms.dataset.output import Output
 from transforms.errors import ClipRejected, StorageError, UserError
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
 
 # Names of one folder in a bucket that are compared: ten requests.
 MAX_LISTED = 10_000
@@ -32,7 +32,7 @@ def refusal(clip: Clip, output: Output) -> ClipRejected:
     """Why a recording that is not there was not found, with paths as the manifest would have them."""
     row = orjson.loads(clip.row) if '"reject_root"' in clip.row else {}
     root = output.origins.root_of(clip.source, row) or output.base
-    uri = uris.absolute(clip.uri, output.base)
+    uri = inside.file_of(uris.absolute(clip.uri, output.base))
     path = uris.below(root, uri)
     if re.search(r"\S\s.*\|\s*$", path):
         return ClipRejected(

@@ -11,7 +11,8 @@ from transforms.clip import Clip
 from transforms.dataset.sources import Ahead
 from transforms.errors import ClipRejected
 from transforms.ordered import when_done
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
+from transforms.storage.inside import Place
 
 # The longest file that waits in memory for its decoding. A longer one is read when it is decoded: the delay of one
 # request counts little beside the time of its transfer.
@@ -72,7 +73,12 @@ def begin(
         # Reading a local file ahead gains nothing, and of a recording only a segment is needed.
         if reader is None or not uris.is_gcs(uri) or clip.offset is not None or uris.bucket_of(uri) in without:
             return _nothing()
-        return reader.submit(_read_unless_long, uri, storage, room)
+        place = inside.place_of(uri)
+        if place is None:
+            return reader.submit(_read_unless_long, uri, storage, room)
+        if place.row or place.size > MAX_WAITING_BYTES:  # of a table, only a worker finds where a value lies
+            return _nothing()
+        return reader.submit(_read_part, place, storage, room)
 
     return when_done(map(read_of, clips), window)
 
@@ -81,6 +87,17 @@ def _nothing() -> Ahead:
     nothing: Ahead = Future()
     nothing.set_result(None)
     return nothing
+
+
+def _read_part(place: Place, storage: Storage, room: Room) -> bytes | None:
+    if not room.take(place.size):
+        return None
+    content = None
+    try:
+        content = storage.read_audio_part(place.file, place.offset, place.size)
+    finally:
+        room.give_back(place.size - len(content or b""))
+    return content
 
 
 def _read_unless_long(uri: str, storage: Storage, room: Room) -> bytes | None:

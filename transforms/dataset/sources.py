@@ -9,7 +9,8 @@ from threading import Lock
 from typing import BinaryIO, Protocol, TypeAlias
 
 from transforms.errors import ClipRejected, StorageError, UserError
-from transforms.storage import Status, Storage, Version, uris
+from transforms.storage import Status, Storage, Version, inside, uris
+from transforms.storage.inside import Place
 
 # The cap bounds the memory of a few clips. A longer recording should be cut first.
 MAX_AUDIO_BYTES = 512 << 20
@@ -32,18 +33,18 @@ class Source(Protocol):
         """In which a file of this machine must lie, as `Storage` has them."""
 
     def read(self) -> bytes:
-        """The whole file."""
+        """The whole recording."""
 
     def open(self) -> BinaryIO:
-        """The file, seekable, to read parts of it."""
+        """The recording, seekable, to read parts of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A recording as the storage has it.
+    """A recording as the storage has it, or the file that it is inside of.
 
     Attributes:
-      uri: absolute path or gs:// URI.
+      uri: absolute path or gs:// URI of the recording.
       storage: reads it.
       ahead: its read, if that was begun before.
       versions: what was read of it, the last read last.
@@ -59,10 +60,20 @@ class Stored:
         """In which a file of this machine must lie: those of the storage."""
         return self.storage.folders
 
+    @property
+    def place(self) -> Place | None:
+        """Where it is inside another file; None for a file of its own."""
+        return inside.place_of(self.uri)
+
+    @property
+    def file(self) -> str:
+        """The file that it is, or that it is inside of: what is opened, and has a version."""
+        return inside.file_of(self.uri)
+
     def read(self) -> bytes:
         """The whole file."""
         content = self.waiting()
-        content = self.storage.read_audio(self.uri, MAX_AUDIO_BYTES) if content is None else content
+        content = self.storage.read_audio(self.file, MAX_AUDIO_BYTES) if content is None else content
         self.note(Version.of(content))
         return content
 
@@ -76,14 +87,14 @@ class Stored:
 
     def open_whole(self) -> BinaryIO:
         """The whole file, as `read` has it, to be read in parts."""
-        stream = self.storage.open_whole_audio(self.uri, MAX_AUDIO_BYTES)
+        stream = self.storage.open_whole_audio(self.file, MAX_AUDIO_BYTES)
         self.note(Version.of_file(stream))
         stream.seek(0)
         return stream
 
     def open(self) -> BinaryIO:
         """The file, seekable, to read parts of it."""
-        stream = self.storage.open_audio(self.uri)
+        stream = self.storage.open_audio(self.file)
         if uris.is_gcs(self.uri):
             self.note(_of_stream(stream))
         else:
@@ -91,7 +102,9 @@ class Stored:
         return stream
 
     def size(self) -> int:
-        """Bytes of the file; 0 where that is not known before it is read."""
+        """Bytes of the recording; 0 where that is not known before it is read."""
+        if self.place is not None:
+            return self.place.size
         content = self.waiting()
         if content is not None:
             return len(content)
@@ -106,8 +119,8 @@ class Stored:
 
     def look(self) -> None:
         """Notes the version of the whole file, of which parts are about to be read."""
-        status = self.storage.status(self.uri)
-        self.note(None if status is None else version_of(self.uri, status, self.storage))
+        status = self.storage.status(self.file)
+        self.note(None if status is None else version_of(self.file, status, self.storage))
 
     @property
     def version(self) -> Version | None:

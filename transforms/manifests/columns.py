@@ -19,9 +19,11 @@ from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
+from transforms.manifests.shards import ONE, Shards
 from transforms.printable import is_unicode
 from transforms.reasons import Reason
 from transforms.settings import Task
+from transforms.storage import inside
 
 # No name of a column that means anything is longer.
 _MAX_NAME_CHARS = 200
@@ -66,6 +68,8 @@ class ManifestSettings:
       base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
       encoding: of manifests that are text; "" for UTF-8, or what is certain.
       files_are_splits: whether the manifests that are files are named after splits, and after more than one.
+      shards: what the names of all manifests tell.
+      id_prefix: of the ids of rows that have none, in one manifest among others.
     """
 
     audio_root: str | None = None
@@ -77,6 +81,8 @@ class ManifestSettings:
     base: str = ""
     encoding: str = ""
     files_are_splits: bool = False
+    shards: Shards = ONE
+    id_prefix: str = ""
 
 
 class Columns(NamedTuple):
@@ -236,7 +242,8 @@ def language(row: Columns) -> str:
 
 def top_folder(path: object) -> str:
     """The first folder of a relative path; "" for a path without one."""
-    return path.removeprefix("./").rpartition("/")[0].partition("/")[0] if isinstance(path, str) else ""
+    file = inside.file_of(path) if isinstance(path, str) else ""
+    return file.removeprefix("./").rpartition("/")[0].partition("/")[0]
 
 
 def place_key(path: str) -> int:

@@ -15,6 +15,8 @@ _TAIL_BYTES = 8  # the footer's length, and a mark
 _HEADER_BYTES = 1 << 12  # of a page, usually under a hundred
 _MAX_HEADER_BYTES = 1 << 24
 _BYTES_PER_ROW = 8
+# Of Parquet's, as numbers.
+_REQUIRED, _REPEATED, _BYTE_ARRAY = 0, 2, 6
 # Types of Thrift's compact protocol.
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12
 
@@ -30,6 +32,8 @@ class Leaf:
       num_nulls: None where the file does not say.
       num_packed: bytes of its pages in the file.
       start: where they begin.
+      codec: of Parquet's, by which they are compressed.
+      index: offset and length of the list of its pages; None where the file has none.
     """
 
     parts: tuple[str, ...]
@@ -38,6 +42,23 @@ class Leaf:
     num_nulls: int | None
     num_packed: int
     start: int
+    codec: int = 0
+    index: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How the values of a leaf are nested.
+
+    Attributes:
+      definition: of a value that is there.
+      repetition: 0 for one value a row.
+      is_bytes: whether a value is bytes of any length.
+    """
+
+    definition: int
+    repetition: int
+    is_bytes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,17 @@ def read(stream: BinaryIO) -> list[RowGroup]:
       ValueError, LookupError, TypeError, RecursionError: the footer is damaged.
       TooLargeError: it is too long, or tells of more rows than a file of its size has.
     """
+    return _groups(*_tree(stream))
+
+
+def read_with_levels(stream: BinaryIO) -> tuple[list[RowGroup], list[Levels]]:
+    """The row groups, and the levels of each leaf in their order; raises what `read` raises."""
+    tree, end = _tree(stream)
+    return _groups(tree, end), _levels(tree[2])
+
+
+def _tree(stream: BinaryIO) -> tuple[dict[int, Any], int]:
+    """The footer, and the length of its file."""
     end = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, end - _TAIL_BYTES))
     length = int.from_bytes(stream.read(_TAIL_BYTES)[:4], "little")
@@ -83,11 +115,32 @@ def read(stream: BinaryIO) -> list[RowGroup]:
     if length > MAX_FOOTER_BYTES:
         raise TooLargeError(f"its footer has {length:,} bytes, over the limit of {MAX_FOOTER_BYTES:,}")
     stream.seek(end - _TAIL_BYTES - length)
-    tree = _Thrift(stream.read(length)).struct()
+    return _Thrift(stream.read(length)).struct(), end
+
+
+def _groups(tree: dict[int, Any], end: int) -> list[RowGroup]:
     groups = [RowGroup(max(0, group[3]), tuple(map(_leaf, group[1]))) for group in tree[4]]
     if _BYTES_PER_ROW * sum(group.num_rows for group in groups) > max_unpacked(end):
         raise TooLargeError(f"it tells of more rows than {end:,} bytes can hold")
     return groups
+
+
+def _levels(schema: list[dict[int, Any]]) -> list[Levels]:
+    """The levels of the leaves of a schema, which is a tree whose parents stand before their children."""
+    found: list[Levels] = []
+    open_ = [(int(schema[0].get(5, 0)), 0, 0)]  # children that are still to come, and the levels above them
+    for element in schema[1:]:
+        while open_ and not open_[-1][0]:
+            open_.pop()
+        left, definition, repetition = open_[-1]
+        open_[-1] = (left - 1, definition, repetition)
+        kind = element.get(3, _REQUIRED)
+        definition, repetition = definition + (kind != _REQUIRED), repetition + (kind == _REPEATED)
+        if children := int(element.get(5) or 0):
+            open_.append((children, definition, repetition))
+        else:
+            found.append(Levels(definition, repetition, element[1] == _BYTE_ARRAY))
+    return found
 
 
 def pages(stream: BinaryIO, leaf: Leaf) -> Pages:
@@ -95,7 +148,7 @@ def pages(stream: BinaryIO, leaf: Leaf) -> Pages:
     at, end = leaf.start, leaf.start + leaf.num_packed
     longest = dictionary = num_values = 0
     while at < end and num_values < leaf.num_values:
-        fields, length = _header(stream, at)
+        fields, length = header(stream, at)
         size, packed = fields[2], fields[3]
         if size < 0 or packed < 0:
             raise ValueError("a page of a negative length")
@@ -109,8 +162,19 @@ def pages(stream: BinaryIO, leaf: Leaf) -> Pages:
     return Pages(longest, dictionary, num_values)
 
 
-def _header(stream: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
-    """The header of a page, and its length."""
+def page_starts(stream: BinaryIO, leaf: Leaf) -> list[tuple[int, int]]:
+    """Where the pages of data of a leaf lie and their first rows, of a file that says so; raises what `read` raises."""
+    if leaf.index is None:
+        return []
+    at, length = leaf.index
+    if not 0 < length <= MAX_FOOTER_BYTES:
+        raise TooLargeError(f"the list of its pages has {length:,} bytes")
+    stream.seek(at)
+    return [(page[1], page[3]) for page in _Thrift(stream.read(length)).struct()[1]]
+
+
+def header(stream: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
+    """The header of a page, by the numbers of its fields, and its length; raises what `read` raises."""
     size = _HEADER_BYTES
     while True:
         stream.seek(at)
@@ -128,7 +192,9 @@ def _leaf(column: dict[int, Any]) -> Leaf:
     facts = column[3]
     parts = tuple(part.decode() for part in facts[3])
     starts = [place for place in (facts[9], facts.get(11)) if place]
-    return Leaf(parts, facts[5], facts[6], facts.get(12, {}).get(3), facts[7], min(starts, default=0))
+    index = (column[4], column[5]) if 4 in column and 5 in column else None
+    nulls = facts.get(12, {}).get(3)
+    return Leaf(parts, facts[5], facts[6], nulls, facts[7], min(starts, default=0), facts[4], index)
 
 
 class TooLargeError(Exception):

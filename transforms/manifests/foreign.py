@@ -7,9 +7,11 @@ import re
 from transforms.manifests.headerless import is_path
 from transforms.manifests.lines import Beginning, encoding_of
 
+# Formats that hold recordings, too.
+TAR, ARROW = re.compile(rb".{257}ustar", re.DOTALL), b"ARROW1"
 _AUDIO = "a recording, not a list of recordings; name a file that lists it, or a folder of NAME.wav and NAME.txt"
 _SHEET = "a spreadsheet; save the sheet as CSV UTF-8"
-_ARCHIVE = "an archive; unpack it, and name the manifest or the folder in it"
+ARCHIVE = "an archive; unpack it, and name the manifest or the folder in it"
 _TABLE = "a table in another format; write it as Parquet, JSONL or CSV"
 _MODEL = "a model or an array of numbers"
 _PICTURE = "a picture"
@@ -56,14 +58,14 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\xfd7zXZ\0", "xz", _PACKED),
     (b"\x28\xb5\x2f\xfd", "zstd", _PACKED),
     (b"\x04\x22\x4d\x18", "LZ4", _PACKED),
-    (b"7z\xbc\xaf\x27\x1c", "7z", _ARCHIVE),
-    (b"Rar!\x1a\x07", "RAR", _ARCHIVE),
-    (b"!<arch>\n", "ar", _ARCHIVE),
-    (b"MSCF", "CAB", _ARCHIVE),
-    (b"070701", "cpio", _ARCHIVE),
+    (b"7z\xbc\xaf\x27\x1c", "7z", ARCHIVE),
+    (b"Rar!\x1a\x07", "RAR", ARCHIVE),
+    (b"!<arch>\n", "ar", ARCHIVE),
+    (b"MSCF", "CAB", ARCHIVE),
+    (b"070701", "cpio", ARCHIVE),
     (b"SQLite format 3", "SQLite", "a database; export its table as CSV"),
     (b"\0\1\0\0Standard Jet DB", "Access", "a database; export its table as CSV"),
-    (b"ARROW1", "Arrow", _TABLE),
+    (ARROW, "Arrow", _TABLE),
     (b"FEA1", "Feather", _TABLE),
     (b"ORC", "ORC", _TABLE),
     (b"Obj\x01", "Avro", _TABLE),
@@ -96,7 +98,7 @@ _FORMS = {
     b"WEBP": f"WebP: {_PICTURE}",
 }
 _PATTERNS = (
-    (re.compile(rb".{257}ustar", re.DOTALL), f"tar: {_ARCHIVE}"),
+    (TAR, f"tar: {ARCHIVE}"),
     (re.compile(rb"MZ.{56,}?PE\0\0", re.DOTALL), f"Windows: {_PROGRAM}"),
     (re.compile(rb"BM.{4}\0{4}", re.DOTALL), f"BMP: {_PICTURE}"),
     (re.compile(rb'.{5}\0\0\0\{"', re.DOTALL), f"safetensors: {_MODEL}"),
@@ -126,6 +128,8 @@ def described(beginning: Beginning, known: bool) -> str:
       known: whether it certainly looks like a format of manifests, which may be a binary one.
     """
     content = beginning.content
+    if known and (TAR.match(content) or content.startswith(ARROW)):
+        return ""
     what = _by_magic(content) or _by_form(content) or _by_text(content)
     if what or known:
         return what
@@ -137,7 +141,7 @@ def described(beginning: Beginning, known: bool) -> str:
 def _by_magic(content: bytes) -> str:
     found = next(((name, what) for magic, name, what in _MAGIC if content.startswith(magic)), None)
     if found is None and content.startswith(b"PK\3\4"):
-        found = next(((name, what) for mark, name, what in _ZIPPED if mark in content), ("zip", _ARCHIVE))
+        found = next(((name, what) for mark, name, what in _ZIPPED if mark in content), ("zip", ARCHIVE))
     return f"{found[0]}: {found[1]}" if found else ""
 
 

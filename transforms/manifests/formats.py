@@ -12,6 +12,7 @@ from typing import BinaryIO
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
 from transforms.manifests import (
     aishell,
+    arrow,
     common_voice,
     deepspeech,
     delimited,
@@ -27,8 +28,10 @@ from transforms.manifests import (
     librispeech,
     pairs,
     parquet,
+    shards,
     speechbrain,
     vctk,
+    webdataset,
     xlsx,
 )
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning, encoding_of
@@ -113,7 +116,15 @@ _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
         "CSV with semicolons, as spreadsheets of much of Europe write it",
         ";",
     ),
-    FileFormat("parquet", "Parquet", parquet.likeness, parquet.read, "Parquet"),
+    FileFormat("parquet", "Parquet, with paths or recordings in it", parquet.likeness, parquet.read, "Parquet"),
+    FileFormat("arrow", "Arrow, as `datasets` saves it to a disk", arrow.likeness, arrow.read, "Arrow"),
+    FileFormat(
+        "webdataset",
+        "a WebDataset shard: a tar of KEY.wav + KEY.txt or KEY.json",
+        webdataset.likeness,
+        webdataset.read,
+        "WebDataset",
+    ),
     FileFormat(
         "json_list",
         "a JSON object with one list of objects in it",
@@ -234,7 +245,9 @@ def read_rows(
         yield from _read_folder(uri, name, storage, reading)
         return
     try:
-        with storage.open_read(uri) as stream:
+        # Shards in a bucket may be long, and little of them is read. What is none for all its name, is read as a whole.
+        is_shard = uri.endswith(shards.ENDINGS)
+        with storage.open_parts(uri) if is_shard else storage.open_read(uri) as stream:
             yield from _read_file(stream, name, reading, encoding)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None

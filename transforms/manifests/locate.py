@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transforms.errors import UserError
-from transforms.manifests import pairs
+from transforms.manifests import pairs, shards
 from transforms.manifests.row import Row
 from transforms.storage import Storage, uris
 
@@ -44,9 +44,9 @@ class Manifest:
 
 
 def locate(patterns: Sequence[str], base: str, storage: Storage) -> list[Manifest]:
-    """The manifests that --manifest names: files, globs, folders of pairs.
+    """The manifests that --manifest names: files, globs, shards such as "{000..099}.tar", folders.
 
-    An existing file of exactly the given name is never taken for a glob.
+    A folder of tables or shards is its files. An existing file of exactly the given name is never taken for a pattern.
 
     Raises:
       UserError: nothing is there; the text says which.
@@ -68,11 +68,17 @@ def _matching(pattern: str, base: str, storage: Storage) -> list[Manifest]:
         if storage.is_folder(uri):
             # On a disk, slashes at the end say nothing; files are listed below the folder without them.
             plain = uri if uris.is_gcs(uri) else uri.rstrip("/") or "/"
-            return [Manifest(pattern, plain, is_folder=True, folders=_confined_to(plain))]
+            folders = _confined_to(plain)
+            if files := shards.files_of(plain, pattern, storage):
+                each_of = [(uris.join(pattern, file), uris.join(plain, file)) for file in files]
+                return [Manifest(name, file, is_folder=False, folders=folders) for name, file in each_of]
+            return [Manifest(pattern, plain, is_folder=True, folders=folders)]
     except PermissionError:
         raise UserError(f"{pattern}: no permission to read this manifest") from None
     except FileNotFoundError:  # gone between two looks
         raise UserError(f"{pattern}: there is no such manifest, file or folder") from None
+    if (several := shards.expanded(pattern)) != [pattern]:
+        return [manifest for each in several for manifest in _matching(each, base, storage)]
     if not re.search(r"[*?\[]", pattern):
         raise UserError(f"{pattern}: there is no such manifest, file or folder")
     named = uri.rpartition("/")[2].startswith(".")

@@ -1,22 +1,28 @@
-"""Parquet: a row of the table is a row of the manifest. Of columns that hold bytes, only whether they do is read."""
+"""Parquet: a row of the table is a row of the manifest. Of columns that hold bytes, only whether they do is read.
+
+Recordings in it are read when their clips are made, each out of its page.
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from transforms.bounds import MAX_COLUMNS, MAX_LINE_BYTES, max_unpacked
 from transforms.errors import UserError
-from transforms.manifests import footer
-from transforms.manifests.embedded import LEFT_OUT
+from transforms.manifests import footer, values
+from transforms.manifests.embedded import CONTENTS, LEFT_OUT, file_name
+from transforms.manifests.features import Features
 from transforms.manifests.footer import Leaf, RowGroup, TooLargeError
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning, bad_row
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.unpacked import is_unpacked
+from transforms.storage import uris
+from transforms.storage.inside import Place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +56,8 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 -- slow to import, and most manifests are text
 
     with ExitStack() as stack:
-        if is_unpacked(stream):  # it would be unpacked again for each column
+        is_packed = is_unpacked(stream)
+        if is_packed:  # it would be unpacked again for each column
             unpacked = stack.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(stream, unpacked, 1 << 20)
             stream = cast(BinaryIO, unpacked)
@@ -66,21 +73,33 @@ def read(stream: BinaryIO, name: str) -> Iterator[Row]:
         doubled = next((column for column, count in Counter(names).items() if count > 1), None)
         if doubled is not None:
             raise UserError(f"{name}: the column {doubled!r} stands twice in the table")
+        features = Features.of_schema(file.schema_arrow.metadata)
+        holder = "" if is_packed else uris.last_part(name)
         number = 1
         for index, group in enumerate(groups):
-            yield from _group(file, stream, index, group, number)
+            yield from _group(file, stream, index, group, number, features, holder)
             number += group.num_rows
 
 
-def _group(file: pq.ParquetFile, stream: BinaryIO, index: int, group: RowGroup, number: int) -> Iterator[Row]:
+def _group(
+    file: pq.ParquetFile,
+    stream: BinaryIO,
+    index: int,
+    group: RowGroup,
+    number: int,
+    features: Features,
+    holder: str,
+) -> Iterator[Row]:
     """The rows of one row group, a few at a time."""
     end = number + group.num_rows
     try:
         leaves = _Leaves(file, stream, group)
+        columns = {} if not holder else {c: leaf for c, leaf in leaves.bytes.items() if features.may_hold_recordings(c)}
         # One thread: an exception in another one would end the process.
         for batch in file.iter_batches(leaves.batch_rows(), [index], leaves.read, use_threads=False):
             for fields in _rows(batch, leaves):
-                yield Row(number, fields)
+                features.name_classes(fields)
+                yield Row(number, fields, inside=_places(fields, columns, number, holder), key=f"{holder}:{number}")
                 number += 1
     except TooLargeError as fault:
         span = _span(number, end)
@@ -89,6 +108,16 @@ def _group(file: pq.ParquetFile, stream: BinaryIO, index: int, group: RowGroup, 
         _unless_of_the_disk(fault)
         span = _span(number, end)
         yield bad_row(number, span, f"{span} cannot be read: this part of the file is damaged ({_in_words(fault)})")
+
+
+def _places(fields: Fields, columns: Mapping[str, str], number: int, holder: str) -> dict[str, str]:
+    """Where the recordings of a row are, by their columns."""
+    return {
+        column: Place(holder, file_name(fields[column]), row=number, column=leaf).spelled()
+        for column, leaf in columns.items()
+        if isinstance(whole := fields.get(column), dict)
+        and LEFT_OUT in (whole.get(leaf.rpartition(".")[2]), whole.get("bytes"))
+    }
 
 
 def _span(number: int, end: int) -> str:
@@ -114,6 +143,7 @@ class _Leaves:
       read: paths of those whose values are fetched.
       left_out: paths of those whose values no row gets. They are fetched all the same where only this tells which rows
         have one: where some are null, or the file does not say.
+      bytes: of the columns that may hold a recording in each row, the paths of the leaves that do.
     """
 
     def __init__(self, file: pq.ParquetFile, stream: BinaryIO, group: RowGroup) -> None:
@@ -127,9 +157,12 @@ class _Leaves:
         self._dictionaries = 0
         self.read: list[str] = []
         self.left_out: list[str] = []
+        self.bytes: dict[str, str] = {}
         for index, leaf in enumerate(group.leaves):
             path, form = ".".join(leaf.parts), file.schema.column(index)
             # Numbers that come back are packed: in memory each has its width.
+            if self._may_be_recordings(leaf.parts, form):
+                self.bytes.setdefault(leaf.parts[0], path)
             unpacked = 0 if form.physical_type == "BYTE_ARRAY" else leaf.num_values * _MAX_WIDTH
             size = max(leaf.num_bytes, unpacked)
             is_left_out = self._is_left_out(form, size / self._rows) and leaf.num_nulls != leaf.num_values
@@ -148,6 +181,11 @@ class _Leaves:
             raise TooLargeError(f"{leaf.num_packed:,} bytes of lists unpack to {leaf.num_values:,} values")
 
     @staticmethod
+    def _may_be_recordings(parts: Sequence[str], form: Any) -> bool:  # noqa: ANN401 -- as below
+        is_bytes = form.physical_type == "BYTE_ARRAY" and form.logical_type.type == "NONE"
+        return is_bytes and not form.max_repetition_level and parts[1:] in ((), *((name,) for name in CONTENTS))
+
+    @staticmethod
     def _is_left_out(leaf: Any, mean: float) -> bool:  # noqa: ANN401 -- pyarrow's column schema, without types
         is_list = leaf.max_repetition_level > 0
         is_bytes = leaf.physical_type.endswith("BYTE_ARRAY") and leaf.logical_type.type == "NONE"
@@ -164,7 +202,7 @@ class _Leaves:
 
 def _rows(batch: pa.RecordBatch, leaves: _Leaves) -> Iterator[Fields]:
     arrays = list(zip(batch.schema.names, batch.columns, strict=True))
-    value = _value if batch.nbytes <= MAX_LINE_BYTES else _short_value
+    value = values.value if batch.nbytes <= MAX_LINE_BYTES else values.short_value
     for index in range(batch.num_rows):
         fields = {name: value(array, index) for name, array in arrays}
         for path in leaves.left_out:
@@ -181,31 +219,3 @@ def _leave_out(fields: Fields, path: str, fetched: bool) -> None:
             whole[part] = LEFT_OUT
     elif not fetched or whole is not None:
         fields[column] = {part if part and "." not in part else "bytes": LEFT_OUT}
-
-
-def _short_value(array: pa.Array[Any], index: int) -> object:
-    """The value of a row; an object in the place of one that is too long, which no text or path is."""
-    size = array.slice(index, 1).nbytes
-    return {"unreadable": f"{size:,} bytes"} if size > MAX_LINE_BYTES else _value(array, index)
-
-
-def _value(array: pa.Array[Any], index: int) -> object:
-    """The value of a row. One that Python cannot hold becomes an object, which no text or path is."""
-    try:
-        value = array[index].as_py()
-        # Some writers do not say that their bytes are text.
-        return value.decode() if isinstance(value, bytes) else value
-    except UnicodeDecodeError:
-        return {"bytes": LEFT_OUT}
-    except Exception:  # a time out of range, an unknown zone: the library's conversions raise all kinds
-        return {"unreadable": str(array.type), "stored": _as_stored(array, index)}
-
-
-def _as_stored(array: pa.Array[Any], index: int) -> str | None:
-    """The value as the library writes it."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    try:
-        return array.slice(index, 1).cast(pa.string())[0].as_py()
-    except Exception:
-        return None

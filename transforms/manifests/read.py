@@ -21,8 +21,9 @@ from transforms.manifests.locate import Manifest
 from transforms.manifests.reading import Reading
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.segments import Segment
+from transforms.manifests.shards import Shards
 from transforms.manifests.tool import Beside, are_named_after_splits
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
 
 MAX_ID_CHARS = 1_024
 
@@ -45,7 +46,9 @@ def rows(
     first: Opened | None = None
     for opened, source in _opened(manifest, settings, storage, reading):
         if opened.row.fault is None and found is None and not opened.is_letter:
-            found = columns.find_columns(opened.row.fields, manifest, opened.settings)
+            embedded.refuse_several(opened.row, opened.settings, manifest.name)
+            fields = embedded.columns_of(opened.row, opened.settings).fields
+            found = columns.find_columns(fields, manifest, opened.settings)
         first = first or opened
         yield _outcome(opened, source, manifest)
     if found is None:
@@ -56,12 +59,19 @@ def _opened(
     manifest: Manifest, settings: ManifestSettings, storage: Storage, reading: Reading | None = None
 ) -> Iterator[tuple[Opened, str]]:
     """The rows and their places: mended ones in the place of others, dead letters as what they were."""
-    read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
+    prefix, root = settings.shards.prefix(manifest.uri), settings.audio_root
+    read = replace(settings, audio_root=manifest.folder() if root is None else root, id_prefix=prefix)
     mended = dead_letters.mended(settings.mended, storage)
+    split = settings.shards.split_of(manifest.uri)
     for row in headerless.named(_read(manifest, settings, storage, reading), manifest.name, settings.columns):
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
+        if now.inside and settings.audio_root is not None:  # which is for paths: what is inside lies here
+            top = uris.parent(manifest.uri)
+            now = replace(now, inside={column: f"{top}/{place}" for column, place in now.inside.items()})
         is_letter = dead_letters.is_one(now.fields)
+        if split and now.fault is None and not is_letter:
+            now = replace(now, fields={**now.fields, "split": split})
         yield dead_letters.opened(now, settings, read, manifest) if is_letter else Opened(now, read), source
 
 
@@ -72,7 +82,11 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
       UserError: as `rows`; or columns contradict each other, or tell too little.
     """
     files = [manifest for manifest in manifests if not manifest.is_folder]
-    settings = replace(settings, files_are_splits=are_named_after_splits(each.name for each in files))
+    settings = replace(
+        settings,
+        files_are_splits=are_named_after_splits(each.name for each in files),
+        shards=Shards.of({manifest.uri: manifest.name for manifest in files}),
+    )
     looked_at = (pair for manifest in files for pair in _columns(manifest, settings, storage))
     return replace(settings, layout=table.survey(looked_at, settings))
 
@@ -82,7 +96,7 @@ def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and not opened.is_letter:
             try:
-                row = embedded.with_path(Columns.of(opened.row.fields, settings))
+                row = embedded.with_path(embedded.columns_of(opened.row, settings), opened.row)
             except ClipRejected:
                 continue
             yield row, source
@@ -129,7 +143,8 @@ def _outcome(opened: Opened, source: str, manifest: Manifest) -> Clip | Outcome:
     if row.fault is not None:  # not raised: its traceback would hold the row, until the garbage is collected
         return _rejected(row, source, settings, row.fault)
     try:
-        return opened.confined(_clip(embedded.with_path(Columns.of(row.fields, settings)), source, manifest))
+        found = embedded.with_path(embedded.columns_of(row, settings), row)
+        return opened.confined(_clip(found, source, manifest))
     except ClipRejected as fault:
         return _rejected(row, source, settings, fault)
     except CliptuneError:
@@ -195,7 +210,7 @@ def _clip_id(row: Columns, place: str) -> str:
     """The row's own id; else where its audio is. The whole path, for two folders may hold files of one name."""
     clip_id = columns.optional("id", row)
     if not clip_id:
-        return place
+        return f"{row.settings.id_prefix}{place}"
     if len(clip_id) > MAX_ID_CHARS:
         raise ClipRejected(reasons.BAD_FIELD, f"id has {len(clip_id):,} characters, over the limit of {MAX_ID_CHARS:,}")
     return clip_id
@@ -225,7 +240,7 @@ def _audio_uri(path: str, settings: ManifestSettings) -> str:
 
 def _possible(uri: str) -> str:
     """The URI, if a file can have it: the storage need not be asked for one that none can have."""
-    if fault := uris.impossible(uri):
+    if fault := uris.impossible(inside.file_of(uri)):
         raise ClipRejected(reasons.NOT_FOUND, f"{uris.shown(uri)} is not found: {fault}")
     return uri
 

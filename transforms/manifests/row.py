@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from transforms.errors import ClipRejected
@@ -65,6 +66,9 @@ class Row:
       file: the file of a folder that it is in; "" for a manifest of one file.
       cells: of a row in a list without a header; () elsewhere. `fields` is then {} if the list does not tell them.
       part: of a line that holds several rows, the number of this one, from 1; 0 for the only row of its line.
+      inside: of a row whose file holds recordings: where they are, as `storage.inside` spells it below the folder of
+        that file, by column.
+      key: names such a row where it has no id.
     """
 
     line: int
@@ -74,3 +78,5 @@ class Row:
     file: str = ""
     cells: tuple[str, ...] = ()
     part: int = 0
+    inside: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""

@@ -28,14 +28,14 @@ from transforms.errors import (
     UnreadableError,
     UserError,
 )
-from transforms.storage import local, opening, uris
-from transforms.storage.base import MARKS, Access, Backend, Guard, ListedObject, Status, Version, crc32c
+from transforms.storage import inside, local, opening, uris
+from transforms.storage.base import MARKS, Access, Backend, Guard, ListedObject, Part, Status, Version, crc32c
 from transforms.storage.confined import Confined
 
 if TYPE_CHECKING:
     from transforms.storage.gcs import Gcs
 
-__all__ = ["MARKS", "Access", "Guard", "ListedObject", "Status", "Storage", "Version", "crc32c"]
+__all__ = ["MARKS", "Access", "Guard", "ListedObject", "Part", "Status", "Storage", "Version", "crc32c"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Storage:
         if self.folders is None or uris.scheme_of(uri):
             return False
         try:
-            return not opening.lies_in(os.path.realpath(uri), self.folders)
+            return not opening.lies_in(os.path.realpath(inside.file_of(uri)), self.folders)
         except (OSError, ValueError):
             return False  # reading it will say what is wrong
 
@@ -187,6 +187,23 @@ class Storage:
             stream.close()
             raise
         return stream
+
+    def read_audio_part(self, uri: str, offset: int, size: int) -> Part:
+        """A part of a file that holds recordings. Of an object in gs:// no more is fetched, in two requests.
+
+        Raises:
+          ClipRejected: NOT_FOUND, PATH_NOT_ALLOWED, NOT_A_FILE or UNREADABLE; TRUNCATED if the file ends before.
+          StorageError, UserError: as `read_audio`.
+        """
+        with _clip_faults():
+            part = self._backend(uri).read_part(uri, offset, size)
+        if len(part) < size:
+            raise ClipRejected(reasons.TRUNCATED, "the file that holds it ends before the recording does")
+        return part
+
+    def open_parts(self, uri: str) -> BinaryIO:
+        """As `open_read`, where little is read: of an object in gs:// no more is fetched. Nothing is checked."""
+        return self._backend(uri).open_range(uri) if uris.is_gcs(uri) else self.open_read(uri)
 
     def write(self, uri: str) -> AbstractContextManager[BinaryIO]:
         """Opens a file for writing. It appears under its name when the block ends, and never if the block raises.

@@ -82,6 +82,9 @@ class Backend(Protocol):
     def open_range(self, uri: str, /) -> BinaryIO:
         """The file, seekable; only what is read need be fetched."""
 
+    def read_part(self, uri: str, offset: int, size: int, /) -> Part:
+        """So many bytes of a file; fewer if it ends before."""
+
     def write(self, uri: str, guard: Guard | None, /) -> AbstractContextManager[BinaryIO]:
         """A file that appears under its name when the block ends."""
 
@@ -192,6 +195,23 @@ class Version(NamedTuple):
             checksum.update(block)
             length += len(block)
         return Version(length, base64.b64encode(checksum.digest()).decode())
+
+
+class Part(bytes):
+    """A part of a file.
+
+    Attributes:
+      version: of the whole file that it was read of; None where only reading all of it tells.
+    """
+
+    version: Version | None = None
+
+    @staticmethod
+    def of(content: builtins.bytes, version: Version | None) -> Part:
+        """The part, of a file of this version."""
+        part = Part(content)
+        part.version = version
+        return part
 
 
 @dataclass(frozen=True, slots=True)

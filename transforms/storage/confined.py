@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError
 from transforms.storage import local, opening, uris
-from transforms.storage.base import Guard, Status, Version
+from transforms.storage.base import Guard, Part, Status, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Confined:
     def open_range(self, path: str) -> BinaryIO:
         """As `local.open_range`, of a file that lies in the folders when it is opened."""
         return local.open_range(path, self.folders)
+
+    def read_part(self, path: str, offset: int, size: int) -> Part:
+        """As `local.read_part`, of a file that lies in the folders when it is opened."""
+        return local.read_part(path, offset, size, self.folders)
 
     @contextmanager
     def write(self, path: str, guard: Guard | None = None) -> Iterator[BinaryIO]:

@@ -24,7 +24,7 @@ from google.cloud.storage.exceptions import DataCorruption
 
 from transforms.errors import OvertakenError, StorageError
 from transforms.storage import gcs_client, gcs_read
-from transforms.storage.base import Guard, ListedObject, Status, Version, crc32c
+from transforms.storage.base import Guard, ListedObject, Part, Status, Version, crc32c
 from transforms.storage.gcs_client import GcsClient, again_if_damaged, split
 from transforms.storage.gcs_read import (
     IN_MEMORY,
@@ -91,6 +91,15 @@ class Gcs:
         if int(blob.size) <= gcs_read.RANGE_BYTES or blob.content_encoding:
             return self.open_read(uri)
         return in_parts(self.client, uri, blob)
+
+    def read_part(self, uri: str, offset: int, size: int) -> Part:
+        """So many bytes of an object, of which no more is fetched."""
+        blob = self.client.read_blob(uri, looked_at)
+        if blob.content_encoding:
+            with self.open_read(uri) as file:
+                file.seek(offset)
+                return Part.of(file.read(size), None)
+        return gcs_read.part(self.client, uri, blob, offset, size)
 
     @contextmanager
     def write(self, uri: str, guard: Guard | None = None) -> Iterator[BinaryIO]:

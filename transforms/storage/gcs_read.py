@@ -19,7 +19,7 @@ from google.cloud.storage.exceptions import DataCorruption
 from transforms import bounds
 from transforms.errors import StorageError, UserError
 from transforms.storage import gcs_client
-from transforms.storage.base import Version
+from transforms.storage.base import Part, Version
 from transforms.storage.gcs_client import GcsClient, again_if_damaged
 from transforms.storage.uris import GCS_SCHEME, shown
 
@@ -125,6 +125,13 @@ def _decompress(into: Checked) -> None:
 def in_parts(client: GcsClient, uri: str, blob: Blob) -> BinaryIO:
     """An object of one generation as a seekable file that fetches what is read of it."""
     return cast(BinaryIO, io.BufferedReader(_Range(client, uri, blob), RANGE_BYTES))
+
+
+def part(client: GcsClient, uri: str, blob: Blob, offset: int, size: int) -> Part:
+    """So many bytes of an object of one generation; fewer if it ends before."""
+    file = _Range(client, uri, blob)
+    file.seek(offset)
+    return Part.of(io.RawIOBase.read(file, size) or b"", file.version)
 
 
 class _Range(io.RawIOBase):

@@ -103,6 +103,11 @@ def below(folder: str, uri: str) -> str:
     return uri.removeprefix(folder.rstrip("/") + "/")
 
 
+def last_part(uri: str) -> str:
+    """The name of a file in its folder."""
+    return uri.rpartition("/")[2]
+
+
 def parent(uri: str) -> str:
     """The folder that holds `uri`: "" for a bare local name, the bucket for an object at its top."""
     if is_gcs(uri):

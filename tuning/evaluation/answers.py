@@ -15,7 +15,7 @@ from transforms.errors import UserError
 from transforms.manifests.formats import read_rows
 from transforms.manifests.lines import encoding_of
 from transforms.manifests.row import ALIASES, Row
-from transforms.storage import Storage, uris
+from transforms.storage import Storage, inside, uris
 from tuning.evaluation import whisper
 from tuning.evaluation.clips import HeldOut
 
@@ -94,7 +94,7 @@ class Index:
         self.clips = {clip.clip_id: clip for clip in clips}
         self._ends: dict[str, list[HeldOut]] = defaultdict(list)
         for clip in self.clips.values():
-            for name in {_stem(clip.uri), _stem(clip.clip_id)}:
+            for name in {_stem(inside.name_of(clip.uri)), _stem(clip.clip_id)}:
                 self._ends[name].append(clip)
 
     def is_copied(self, answers: Mapping[str, Answer]) -> bool:
@@ -110,7 +110,7 @@ class Index:
         path = key.replace("\\", "/").removeprefix("./")
         near = self._ends.get(_stem(path), [])
         for same in (_is_end, _is_end_without_ending):
-            found = [clip for clip in near if same(path, clip.uri)]
+            found = [clip for clip in near if same(path, inside.name_of(clip.uri))]
             if len(found) == 1:
                 return found[0]
         return near[0] if len(near) == 1 and "/" not in path else None

@@ -45,7 +45,7 @@ def opendocument():
 def tarred():
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("a.wav"), io.BytesIO())
+        archive.addfile(tarfile.TarInfo("m.csv"), io.BytesIO())
     return stream.getvalue()
 
 
@@ -70,7 +70,7 @@ FOREIGN = {
     "7z": (b"7z\xbc\xaf\x27\x1c" + NOISE, "7z: an archive"),
     "zstd": (b"\x28\xb5\x2f\xfd" + NOISE, "zstd: compressed"),
     "a database": (database(), "SQLite: a database; export its table"),
-    "Feather": (saved(lambda stream: feather.write_feather(pa.table({"a": [1]}), stream)), "Arrow: a table"),
+    "Feather": (saved(lambda stream: feather.write_feather(pa.table({"a": [1]}), stream)), "(compressed|unpack it)"),
     "pickle": (pickle.dumps([{"audio": "a.wav"}]), "pickle"),
     "NumPy": (saved(np.save, np.zeros(9)), "NumPy: a model or an array"),
     "several arrays": (saved(np.savez, np.zeros(9)), "NumPy: a model or an array"),

@@ -169,7 +169,7 @@ def test_a_manifest_whose_name_is_no_utf_8_is_named(tmp_path):
 
 def test_every_format_is_known():
     assert list(formats.FORMATS) == [
-        "jsonl", "json_array", "csv", "tsv", "pipe", "semicolon", "parquet",
+        "jsonl", "json_array", "csv", "tsv", "pipe", "semicolon", "parquet", "arrow", "webdataset",
         "json_list", "json_map", "json_objects", "xlsx",
         "common_voice", "common_voice_spontaneous", "deepspeech", "speechbrain", "fleurs", "gigaspeech",
         "label_studio", "label_studio_table", "lhotse_cuts", "lhotse_supervisions", "lhotse_recordings",

@@ -75,6 +75,7 @@ def test_no_value_of_a_column_that_counts_ends_a_run(tmp_path, kind, column):
     for row in rows:
         assert isinstance(json.loads(row.row), dict)
         if isinstance(row, Clip):  # its text is one of the table, or of the values above that are texts
+            assert column == "audio_path" or "#row" not in row.uri
             assert row.target in {*COLUMNS["text"], "x", "xx", "0" * 16}
         else:
             assert row.reason in {"bad_field", "missing_text", "missing_audio_path", "embedded_audio"}
@@ -106,11 +107,13 @@ def test_recordings_as_hubs_name_them_by_their_path(tmp_path, column, statistics
 
 
 NOISE = np.random.default_rng(7)
-EMBEDDED = {
+INSIDE = {
     "a hub's": (lambda: {"bytes": NOISE.bytes(200_000), "path": "a.wav"}, HUB),
     "a hub's without a path": (lambda: {"bytes": NOISE.bytes(200_000), "path": None}, HUB),
     "bytes alone": (lambda: NOISE.bytes(200_000), pa.binary()),
     "few bytes": (lambda: b"\xff" + NOISE.bytes(100), pa.binary()),
+}
+EMBEDDED = {
     "as many bytes each": (lambda: NOISE.bytes(200_000), pa.binary(200_000)),
     "in lists": (lambda: [NOISE.bytes(200_000)], pa.list_(pa.binary())),
     "samples": (
@@ -118,6 +121,72 @@ EMBEDDED = {
         pa.struct([("array", pa.list_(pa.float64())), ("path", pa.string())]),
     ),
 }
+
+
+@pytest.mark.parametrize("kind", INSIDE)
+@pytest.mark.parametrize("column", ["audio", "speech"])
+def test_recordings_in_the_table_are_named_by_their_place(tmp_path, kind, column):
+    make, form = INSIDE[kind]
+    path = table(tmp_path, {"text": ["hello"] * 20, column: pa.array([make() for _ in range(20)], form)})
+    leaf = f"{column}.bytes" if form == HUB else column
+    name = "a.wav" if kind == "a hub's" else ""
+    rows = rows_of(path)
+    assert [row.uri for row in rows] == [f"m.parquet#row={number}:{leaf}:{name}/" for number in range(1, 21)]
+    assert max(len(row.row) for row in rows) < 200
+    # The row runs again as it is.
+    (tmp_path / "rejected.jsonl").write_text("".join(row.row + "\n" for row in rows))
+    assert [row.uri for row in rows_of(tmp_path / "rejected.jsonl")] == [row.uri for row in rows]
+
+
+def test_recordings_lie_in_their_table_wherever_paths_start(tmp_path):
+    audio = pa.array([{"bytes": b"\xff" * 9_000, "path": "a.wav"}, {"bytes": None, "path": "x/b.wav"}], HUB)
+    path = table(tmp_path, {"id": COLUMNS["id"], "audio": audio, "text": COLUMNS["text"]})
+    inside, outside = (row.uri for row in rows_of(path, audio_root="elsewhere"))
+    assert (inside, outside) == (f"{path}#row=1:audio.bytes:a.wav/", "elsewhere/x/b.wav")
+
+
+def test_of_several_columns_of_recordings_one_must_be_named(tmp_path):
+    audio = pa.array([{"bytes": b"\xff" * 9_000, "path": "a.wav"}] * 2, HUB)
+    path = table(tmp_path, {"audio": audio, "noisy": audio, "text": COLUMNS["text"]})
+    with pytest.raises(
+        UserError, match=r"^m\.parquet: several columns hold recordings, 'audio', 'noisy'; name the one"
+    ):
+        rows_of(path)
+    (uri, _) = (row.uri for row in rows_of(path, columns={"audio": "noisy"}))
+    assert uri == "m.parquet#row=1:noisy.bytes:a.wav/"
+
+
+def test_a_packed_table_does_not_tell_where_its_recordings_are(tmp_path):
+    audio = pa.array([{"bytes": b"\xff" * 9_000, "path": "a.wav"}] * 2, HUB)
+    path = table(tmp_path, {"audio": audio, "text": COLUMNS["text"]})
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert {row.reason for row in rows_of(path)} == {"embedded_audio"}
+
+
+def test_what_datasets_says_of_columns_counts(tmp_path):
+    features = {
+        "audio": {"_type": "Audio"},
+        "image": {"_type": "Image"},
+        "label": {"_type": "ClassLabel", "names": ["no", "yes"]},
+    }
+    cells = pa.array([{"bytes": b"\xff" * 9_000, "path": None}] * 4, HUB)
+    columns = pa.table({"audio": cells, "image": cells, "label": [1, 0, -1, 7]})
+    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    rows = rows_of(table(tmp_path, columns.replace_schema_metadata(told)))
+    assert [row.target if isinstance(row, Clip) else row.reason for row in rows] == [
+        "yes",
+        "no",
+        "missing_text",
+        "bad_field",
+    ]
+    for broken in (
+        "{",
+        "[]",
+        '{"info": {"features": [1]}}',
+        '{"info": {"features": {"label": {"_type": "ClassLabel"}}}}',
+    ):
+        table(tmp_path, columns.select(["audio", "label"]).replace_schema_metadata({"huggingface": broken}))
+        assert {row.reason for row in rows_of(tmp_path / "m.parquet")} == {"bad_field"}
 
 
 @pytest.mark.parametrize("kind", EMBEDDED)
@@ -147,10 +216,10 @@ class Counting(io.BytesIO):
         return content
 
 
-@pytest.mark.parametrize("kind", sorted(EMBEDDED.keys() - {"few bytes"}))
+@pytest.mark.parametrize("kind", sorted((EMBEDDED | INSIDE).keys() - {"few bytes"}))
 @pytest.mark.parametrize("rows_per_group", [5, 40])
 def test_the_bytes_of_recordings_are_not_even_read(tmp_path, kind, rows_per_group):
-    make, form = EMBEDDED[kind]
+    make, form = {**EMBEDDED, **INSIDE}[kind]
     columns = {"text": ["hello"] * 40, "audio": pa.array([make() for _ in range(40)], form)}
     path = table(tmp_path, columns, row_group_size=rows_per_group, use_dictionary=False)
     file = Counting(path.read_bytes())
@@ -161,7 +230,7 @@ def test_the_bytes_of_recordings_are_not_even_read(tmp_path, kind, rows_per_grou
 def test_where_some_recordings_are_inside_the_others_are_read(tmp_path):
     audio = pa.array([{"bytes": b"\xff" * 9_000, "path": "a.wav"}, {"bytes": None, "path": "x/b.wav"}], HUB)
     rows = rows_of(table(tmp_path, {"id": COLUMNS["id"], "audio": audio, "text": COLUMNS["text"]}))
-    assert summary(rows) == [("m.parquet:1", "embedded_audio"), B]
+    assert summary(rows) == [("a", "m.parquet#row=1:audio.bytes:a.wav/", "hello"), B]
 
 
 def test_embeddings_are_not_carried_along(tmp_path):
