@@ -65,6 +65,7 @@ class ManifestSettings:
       mended: URI of the rows that stand in the place of others; "" for none.
       base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
       encoding: of manifests that are text; "" for UTF-8, or what is certain.
+      keep_columns: names of columns that go along into the ledger; ("all",) for all that serve no other purpose.
       files_are_splits: whether the manifests that are files are named after splits, and after more than one.
     """
 
@@ -76,6 +77,7 @@ class ManifestSettings:
     mended: str = ""
     base: str = ""
     encoding: str = ""
+    keep_columns: tuple[str, ...] = ()
     files_are_splits: bool = False
 
 

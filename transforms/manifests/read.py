@@ -179,6 +179,7 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
         channel=channel,
         language=columns.language(row),
+        kept_columns=original.kept(row),
     )
 
 
@@ -246,6 +247,7 @@ def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipReje
         status="rejected",
         reason=reason,
         detail=readable(detail),
+        kept_columns=original.kept(found) or None,
         row=content,
     )
 
