@@ -66,7 +66,7 @@ class ManifestSettings:
       base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
       encoding: of manifests that are text; "" for UTF-8, or what is certain.
       keep_columns: names of columns that go along into the ledger; ("all",) for all that serve no other purpose.
-      files_are_splits: whether the manifests that are files are named after splits, and after more than one.
+      files_are_splits: whether the manifests are named after splits, such as train.tsv and dev.tsv, and after several.
     """
 
     audio_root: str | None = None
