@@ -47,6 +47,7 @@ def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> 
         settings.tasks,
         base=base,
         encoding=request.manifest_encoding,
+        keep_columns=request.keep_columns,
     )
     manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
@@ -147,6 +148,8 @@ def _refuse_contradictions(
             del given["audio_root"]
     if request.manifest_encoding:
         given["manifest_encoding"], kept["manifest_encoding"] = request.manifest_encoding, made.manifest_encoding
+    if request.keep_columns:
+        given["keep_columns"], kept["keep_columns"] = request.keep_columns, tuple(made.keep_columns)
     for column, name in request.columns.items():
         given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
     for flag, value in given.items():

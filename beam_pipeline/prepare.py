@@ -284,6 +284,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
         plan = make_plan(progress.counted(every_row, listener), found.settings, digests=digests)
     plan = replace(plan, remarks=found.rows.layout.remarks)
     recognised = tuple(each.recognised() for each in readings.values())
+    reading.refuse_unknown(found.rows.keep_columns, readings.values())
     known = [uris.bucket_of(manifest.uri) for manifest in found.manifests if uris.is_gcs(manifest.uri)]
     place = Output(
         folder=folder,

@@ -55,6 +55,7 @@ class PrepareRequest:
       allow_path: further folders in which audio may lie.
       columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
       manifest_encoding: of manifests that are text, such as "cp1250"; "" for UTF-8, or what is certain.
+      keep_columns: columns that go along into the ledger; ("all",) for all that serve no other purpose.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
@@ -79,6 +80,7 @@ class PrepareRequest:
     columns: Mapping[str, str] = field(default_factory=dict)
     merge_into: str | None = None
     manifest_encoding: str = ""
+    keep_columns: tuple[str, ...] = ()
     overwrite: bool = False
     verify: bool = False
     max_rejected_fraction: float = MAX_REJECTED_FRACTION
@@ -104,6 +106,8 @@ class PrepareRequest:
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)
+        named = not isinstance(self.keep_columns, str) and all(name.strip() for name in self.keep_columns)
+        require(named, "keep_columns", "a sequence of names, none of them empty", self.keep_columns)
         is_known = encodings.known(self.manifest_encoding)
         require(is_known, "manifest_encoding", "an encoding such as cp1252 or shift_jis", self.manifest_encoding)
         self._check_launch()

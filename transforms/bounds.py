@@ -11,6 +11,8 @@ MAX_LINE_BYTES = 16 << 20
 MAX_ROW_BYTES = 4 << 20
 # Of it in columns that are not used: what is over is left out.
 MAX_UNUSED_BYTES = 1 << 20
+# Of columns of a row that go along into the ledger.
+MAX_KEPT_BYTES = 64 << 10
 # Of the rows of a shard in the mean, which are in memory together.
 MAX_SHARD_BYTES = 8 << 20
 # Of a table, and fields of a row. Spreadsheets hold 16,384.

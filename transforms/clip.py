@@ -37,6 +37,7 @@ class Clip:
       channel: the one that is meant, from 0; None for the mean of all; `ONLY_CHANNEL` if the recording must have one.
       folders: the allowed folders of a confined clip, absolute and without links; None for those of the run.
       language: that is spoken, as the row writes it; "" if it says none. It decides no byte and no split.
+      kept_columns: columns of the row that go along into the ledger, as one JSON object; "" for none. Likewise.
     """
 
     clip_id: str
@@ -55,6 +56,7 @@ class Clip:
     channel: int | None = None
     folders: tuple[str, ...] | None = None
     language: str = ""
+    kept_columns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Outcome:
       task: what the example teaches; None in a dataset without tasks.
       group: of the clip; None for a clip alone.
       language: of the clip, as its row writes it; None if it says none.
+      kept_columns: columns of the row that `--keep_columns` names, as one JSON object; None if it names none.
       rms_dbfs: level of the payload's samples before a lossy codec, to a tenth; a sine at full scale has -3.0. None if
         it was not measured.
       peak_dbfs: level of the largest of these samples, to a tenth; None likewise.
@@ -126,6 +129,7 @@ class Outcome:
     task: str | None = None
     group: str | None = None
     language: str | None = None
+    kept_columns: str | None = None
     rms_dbfs: float | None = None
     peak_dbfs: float | None = None
     row: str | None = None
@@ -142,13 +146,13 @@ def sorted_fields(row: Clip | Outcome) -> dict[str, Any]:
     """The row's fields in the order of their names, for digests; a tenth of the time of `dataclasses.asdict`."""
     if isinstance(row, Clip):
         named = dict(zip(_CLIP_NAMES, _SORTED_CLIP_VALUES(row), strict=True))
-        del named["language"]  # the original row has it, and it decides no byte
+        del named["language"], named["kept_columns"]  # the original row has them, and they decide no byte
         for name in ("channel", "folders"):  # digests of datasets without them are as they were before there were any
             if named[name] is None:
                 del named[name]
         return named
     named = dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))
-    for name in ("source_bytes", "source_crc32c", "language", "rms_dbfs", "peak_dbfs"):
+    for name in ("source_bytes", "source_crc32c", "language", "kept_columns", "rms_dbfs", "peak_dbfs"):
         if named[name] is None:
             del named[name]  # digests of rows are as they were before these were noted
     return named
@@ -196,5 +200,6 @@ def rejected(clip: Clip, reason: Reason, detail: str) -> Outcome:
         task=clip.task or None,
         group=clip.group or None,
         language=clip.language or None,
+        kept_columns=clip.kept_columns or None,
         row=clip.row,
     )

@@ -158,6 +158,13 @@ def _add_columns(group: argparse._ArgumentGroup) -> None:
     for column, aliases in ALIASES.items():
         usual = ", ".join(aliases[:3]) + (" …" if len(aliases) > 3 else "")
         group.add_argument(f"--{column}_column", metavar="NAME", help=f"default: found by its usual names: {usual}")
+    group.add_argument(
+        "--keep_columns",
+        action="append",
+        default=[],
+        metavar="NAMES",
+        help="columns that go along into the ledger, separated by commas, or all; may be repeated",
+    )
 
 
 def _add_audio(group: argparse._ArgumentGroup) -> None:
@@ -255,6 +262,7 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
         settings=_settings(args),
         allow_path=tuple(args.allow_path),
         columns=_columns(args),
+        keep_columns=tuple(name.strip() for names in args.keep_columns for name in names.split(",")),
         beam_options=tuple(others),
     )
 

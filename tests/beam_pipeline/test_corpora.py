@@ -111,3 +111,30 @@ def test_every_format_stands_in_the_page_with_an_example():
     told |= {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")}
     titles = {row.title for row in FORMATS.values() if row.name != "lhotse_recordings"}
     assert {title.replace("|", "<code>&#124;</code>") for title in titles} - told == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "manifests", "splits"),
+    [
+        ("Common Voice, one table", ["train.tsv", "dev.tsv", "test.tsv"], ["train", "train", "validation", "test"]),
+        ("Common Voice, one table", ["train.tsv", "validated.tsv"], [""] * 6),
+        ("Common Voice, one table", ["test.tsv"], [""]),
+        ("FLEURS, one table", ["test.tsv", "train.tsv"], ["test", "train"]),
+        ("LibriSpeech", ["train-clean-100/", "dev-clean"], ["train", "train", "validation"]),
+        ("LibriSpeech", ["train-clean-100"], ["", ""]),
+        ("MLS", ["train", "test"], ["train", "test"]),
+        ("DeepSpeech", ["train.csv", "dev.csv"], ["train"] * 2 + ["validation"] * 2),
+        ("Lhotse's cuts", ["cuts_train.jsonl.gz", "cuts_dev.jsonl.gz"], ["train"] * 4 + ["validation"] * 4),
+        # What has always been read without splits is.
+        ("JSONL", ["train.jsonl", "test.jsonl"], [""] * 4),
+    ],
+)
+def test_parts_that_are_named_after_splits_are_these_if_there_are_several(tmp_path, name, manifests, splits):
+    CORPORA[name].write(tmp_path)
+    for file in manifests:
+        if not (tmp_path / file).exists():
+            (tmp_path / file).write_bytes((tmp_path / CORPORA[name].manifests[0]).read_bytes())
+    found = locate.locate([f"{tmp_path}/{file}" for file in manifests], "/", Storage())
+    settings = read.survey(found, ManifestSettings(), Storage())
+    rows = [row for manifest in found for row in read.rows(manifest, settings, Storage())]
+    assert [row.split if isinstance(row, Clip) else row for row in rows] == splits

@@ -116,6 +116,7 @@ def _converted(
             task=clip.task or None,
             group=clip.group or None,
             language=clip.language or None,
+            kept_columns=clip.kept_columns or None,
             rms_dbfs=heard.rms_dbfs,
             peak_dbfs=heard.peak_dbfs,
             # A clip may be dropped later; its dead letter then holds the row.

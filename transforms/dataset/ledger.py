@@ -53,6 +53,7 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("task", pa.string()),
     pa.field("group", pa.string()),
     pa.field("language", pa.string()),
+    pa.field("kept_columns", pa.string()),
     pa.field("rms_dbfs", pa.float64()),
     pa.field("peak_dbfs", pa.float64()),
 ]

@@ -61,6 +61,7 @@ class Made:
       merged: sha256 of the files of rows that were merged, hexadecimal, by their names: of what is there, and while one
         is being written, of what it is to be.
       manifest_encoding: as `ManifestSettings` has `encoding`.
+      keep_columns: as `ManifestSettings` has it.
     """
 
     format_version: int
@@ -73,6 +74,7 @@ class Made:
     digest: str
     merged: dict[str, list[str]] = field(default_factory=dict)
     manifest_encoding: str = ""
+    keep_columns: tuple[str, ...] = ()
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -93,6 +95,7 @@ class Made:
             plan.rows,
             plan.rows_digest,
             manifest_encoding=settings.encoding,
+            keep_columns=settings.keep_columns,
         )
 
     def rows_settings(self, settings: Settings, folder: str, mended: str = "") -> ManifestSettings:
@@ -106,6 +109,7 @@ class Made:
             mended=mended,
             base=base,
             encoding=self.manifest_encoding,
+            keep_columns=self.keep_columns,
         )
 
     def dump(self) -> bytes:
@@ -115,10 +119,13 @@ class Made:
     def is_recorded(self, folder: str, storage: Storage) -> bool:
         """Whether the dataset in a folder says that it was made from just this, however it was spelled."""
         earlier = self._earlier(folder, storage)
-        if earlier is None or (self.columns, self.rows, self.digest) != (earlier.columns, earlier.rows, earlier.digest):
+        if earlier is None or self._rows_as_read() != earlier._rows_as_read():
             return False
         allowed, then = (frozenset(map(each._real(folder), each.allow_path)) for each in (self, earlier))
         return allowed == then and self._place(folder) == earlier._place(folder)
+
+    def _rows_as_read(self) -> tuple[object, ...]:
+        return self.columns, tuple(self.keep_columns), self.rows, self.digest
 
     def spelled_from(self, folder: str, storage: Storage) -> str:
         """The folder that relative names of the dataset in `folder` start from; that of these, if it says nothing."""

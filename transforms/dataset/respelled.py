@@ -1,6 +1,6 @@
 """A shard that an earlier run has written, where this run spells its manifests otherwise: the words change, no byte.
 
-So do the languages of its clips, where this run finds them in another column.
+So do the languages of its clips, where this run finds them in another column, and the columns that it keeps.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ def outcomes(sidecar: Sidecar, rows: Sequence[Clip | Outcome]) -> tuple[Outcome,
 def _respelled(outcome: Outcome, row: Clip | Outcome) -> Outcome:
     if isinstance(row, Outcome):
         return row
-    if (outcome.source, outcome.uri, outcome.language or "") == (row.source, row.uri, row.language):
+    told = (outcome.source, outcome.uri, outcome.language or "", outcome.kept_columns or "")
+    if told == (row.source, row.uri, row.language, row.kept_columns):
         return outcome
     detail = outcome.detail and outcome.detail.replace(_shown(outcome.uri or ""), _shown(row.uri))
-    return replace(outcome, source=row.source, uri=row.uri, detail=detail, language=row.language or None)
+    language, kept = row.language or None, row.kept_columns or None
+    return replace(outcome, source=row.source, uri=row.uri, detail=detail, language=language, kept_columns=kept)
 
 
 def _shown(uri: str) -> str:

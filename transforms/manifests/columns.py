@@ -67,7 +67,8 @@ class ManifestSettings:
       mended: URI of the rows that stand in the place of others; "" for none.
       base: absolute folder that a relative `audio_root` starts from; "" for the working folder.
       encoding: of manifests that are text; "" for UTF-8, or what is certain.
-      files_are_splits: whether the manifests that are files are named after splits, and after more than one.
+      keep_columns: names of columns that go along into the ledger; ("all",) for all that serve no other purpose.
+      files_are_splits: whether the manifests are named after splits, such as train.tsv and dev.tsv, and after several.
       shards: what the names of all manifests tell.
       id_prefix: of the ids of rows that have none, in one manifest among others.
     """
@@ -80,6 +81,7 @@ class ManifestSettings:
     mended: str = ""
     base: str = ""
     encoding: str = ""
+    keep_columns: tuple[str, ...] = ()
     files_are_splits: bool = False
     shards: Shards = ONE
     id_prefix: str = ""

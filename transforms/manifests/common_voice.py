@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from transforms.manifests import delimited
 from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
-from transforms.manifests.tool import Beside, Retell, Tool, renamed
+from transforms.manifests.tool import Beside, Retell, Tool, parted, renamed
 from transforms.storage import Storage, uris
 
 _CLIPS = "clips"
@@ -48,8 +48,6 @@ class _Below:
         name = fields.get(self.column)
         if isinstance(name, str) and name.strip() and "/" not in name and self._is_below(name):
             fields = {**fields, self.column: f"{self.folder}/{name}"}
-        if self.beside.split and not fields.get("split"):
-            fields = {**fields, "split": self.beside.split}
         return [replace(row, fields=fields)]
 
     def _is_below(self, name: str) -> bool:
@@ -60,7 +58,9 @@ class _Below:
 
 
 def _retell(beside: Beside) -> Retell:
-    return _Below(beside, "path", _CLIPS)
+    below = _Below(beside, "path", _CLIPS)
+    # With --audio_root, these tables have always been read as tables like others.
+    return below if beside.is_given else parted(below, beside)
 
 
 def _retell_spontaneous(beside: Beside) -> Retell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transforms.manifests.row import Row
-from transforms.manifests.tool import Beside, Retell, Tool
+from transforms.manifests.tool import Beside, Retell, Tool, parted
 
 
 def _wrote(row: Row) -> bool:
@@ -11,7 +11,7 @@ def _wrote(row: Row) -> bool:
 
 
 def _retell(beside: Beside) -> Retell:
-    return lambda row: [row]
+    return parted(lambda row: [row], beside)
 
 
 TABLE = Tool(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from transforms.manifests import delimited, headerless
 from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
-from transforms.manifests.tool import Beside, Retell, Tool
+from transforms.manifests.tool import Beside, Retell, Tool, parted
 from transforms.storage import Storage, uris
 
 # As its authors list them. The number of a sentence is no id: several speakers read it.
@@ -37,8 +37,6 @@ class _Named:
             return [row]
         fields = _fields(row)
         fields["file_name"] = self._below(str(fields["file_name"]))
-        if self.beside.split:
-            fields["split"] = self.beside.split
         return [replace(row, fields=fields, cells=())]
 
     def _below(self, name: str) -> str:
@@ -58,7 +56,7 @@ def _retell(beside: Beside) -> Retell:
     # Who names cells by their numbers says what they are.
     if any(name.startswith("column") for _, name in beside.columns):
         return lambda row: [row]
-    return _Named(beside)
+    return parted(_Named(beside), beside)
 
 
 TABLE = Tool("fleurs", "a TSV of FLEURS, with audio/ beside it", "FLEURS", _wrote, _retell)

@@ -79,6 +79,7 @@ class FolderFormat:
       likeness: how much a folder looks like this format; as for files.
       read: streams the rows of a folder; takes its URI, its name for messages, and what reads its files.
       title: what people call it; "" for its name.
+      is_corpus: whether such a folder may be one of the parts of a corpus, and be named after a split.
     """
 
     name: str
@@ -86,6 +87,7 @@ class FolderFormat:
     likeness: Callable[[str, Storage], int]
     read: Callable[[str, str, Storage], Iterator[Row]]
     title: str = ""
+    is_corpus: bool = False
 
 
 def _delimited(name: str, title: str, summary: str, delimiter: str) -> FileFormat:
@@ -168,6 +170,7 @@ _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
         common_voice.likeness,
         common_voice.read,
         "Common Voice",
+        is_corpus=True,
     ),
     FolderFormat(
         "lhotse_folder",
@@ -175,18 +178,33 @@ _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
         lhotse.likeness,
         _read_lhotse,
         "Lhotse",
+        is_corpus=True,
     ),
-    FolderFormat("fleurs_folder", "a folder of FLEURS: train.tsv … and audio/", fleurs.likeness, fleurs.read, "FLEURS"),
-    FolderFormat("mls", "Multilingual LibriSpeech", librispeech.mls_likeness, librispeech.read_mls, "MLS"),
+    FolderFormat(
+        "fleurs_folder",
+        "a folder of FLEURS: train.tsv … and audio/",
+        fleurs.likeness,
+        fleurs.read,
+        "FLEURS",
+        is_corpus=True,
+    ),
+    FolderFormat(
+        "mls", "Multilingual LibriSpeech", librispeech.mls_likeness, librispeech.read_mls, "MLS", is_corpus=True
+    ),
     FolderFormat(
         "librispeech",
         "LibriSpeech: *.trans.txt beside the recordings of each chapter",
         librispeech.likeness,
         librispeech.read,
         "LibriSpeech",
+        is_corpus=True,
     ),
-    FolderFormat("vctk", "VCTK: txt/ and wav48_silence_trimmed/ or wav48/", vctk.likeness, vctk.read, "VCTK"),
-    FolderFormat("aishell", "AISHELL-1: transcript/ and wav/", aishell.likeness, aishell.read, "AISHELL"),
+    FolderFormat(
+        "vctk", "VCTK: txt/ and wav48_silence_trimmed/ or wav48/", vctk.likeness, vctk.read, "VCTK", is_corpus=True
+    ),
+    FolderFormat(
+        "aishell", "AISHELL-1: transcript/ and wav/", aishell.likeness, aishell.read, "AISHELL", is_corpus=True
+    ),
     FolderFormat(
         "pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read, "folder of NAME.wav and NAME.txt"
     ),
@@ -208,12 +226,14 @@ def read_manifest(
     """
     reading = Reading(beside.name) if reading is None else reading
     beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=storage))
+    if is_folder:
+        yield from reading.counted(_read_folder(uri, beside.name, storage, reading, beside.split))
+        return
     rows = read_rows(uri, beside.name, is_folder, storage, reading, beside.encoding)
-    if not is_folder:
-        first, rows = first_of(rows)
-        if first is not None and (tool := _tool_of(first)) is not None:
-            rows, by = retold(rows, tool, beside), reading.title
-            reading.title = f"{tool.title} ({by})"
+    first, rows = first_of(rows)
+    if first is not None and (tool := _tool_of(first)) is not None:
+        rows, by = retold(rows, tool, beside), reading.title
+        reading.title = f"{tool.title} ({by})"
     yield from reading.counted(rows)
 
 
@@ -265,13 +285,19 @@ def read_rows(
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 
 
-def _read_folder(uri: str, name: str, storage: Storage, reading: Reading) -> Iterator[Row]:
-    """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed."""
+def _read_folder(uri: str, name: str, storage: Storage, reading: Reading, split: str = "") -> Iterator[Row]:
+    """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed.
+
+    Rows of a part of a corpus are of the `split` that its folder is named after, if they say nothing else.
+    """
     folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
     try:
         form = max(folders, key=lambda row: row.likeness(uri, storage))
         reading.title = form.title or form.name
-        yield from form.read(uri, name, storage)
+        rows = form.read(uri, name, storage)
+        if form.is_corpus and split:
+            rows = (replace(row, fields={"split": split, **row.fields}) if row.fields else row for row in rows)
+        yield from rows
     except (NotARegularFileError, IsADirectoryError, PermissionError) as fault:
         file = uris.join(name, uris.below(uri, str(fault.filename)))
         remedy = f"; {_ALLOWED}" if isinstance(fault, OutsideError) else ""

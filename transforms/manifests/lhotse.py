@@ -14,7 +14,7 @@ from transforms.errors import ClipRejected, UserError
 from transforms.manifests.keyed import Table, first_files
 from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
-from transforms.manifests.tool import Beside, Retell, RowsOf, Tool, stop
+from transforms.manifests.tool import Beside, Retell, RowsOf, Tool, parted, stop
 from transforms.manifests.words import are_splits, split_of
 from transforms.storage import Storage, uris
 
@@ -42,7 +42,7 @@ def _wrote_recordings(row: Row) -> bool:
 
 
 def _retell_cuts(beside: Beside) -> Retell:
-    return _of_cut
+    return parted(_of_cut, beside)
 
 
 def _of_cut(row: Row) -> Iterator[Row]:
@@ -163,7 +163,7 @@ def _retell_supervisions(beside: Beside) -> Retell:
     for each in dict.fromkeys([*names, *others]):
         if each != name and beside.storage.exists(f"{folder}/{each}"):
             rows = beside.rows_of(f"{folder}/{each}", each)
-            return _Joined(beside.stack.enter_context(Table(_recordings(rows))))
+            return parted(_Joined(beside.stack.enter_context(Table(_recordings(rows)))), beside)
     raise stop(
         beside,
         "supervisions by Lhotse, without the recordings that they are of",

@@ -15,6 +15,8 @@ from transforms.manifests.row import Fields
 
 # A column that Cliptune does not use, such as an embedding, is not carried along when it is longer.
 MAX_UNUSED_VALUE_BYTES = 10_000
+# In the place of names: every column that serves no other purpose.
+ALL = "all"
 _MAX_DEPTH = 200  # orjson writes 254
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -39,6 +41,34 @@ def dump(fields: Fields, settings: ManifestSettings) -> str:
         most = f"over the limit of {bounds.MAX_ROW_BYTES:,} for a row"
         raise ClipRejected(reasons.BAD_ROW, f"the columns that are used have {len(content):,} bytes, {most}")
     return content.decode()
+
+
+def kept(row: Columns) -> str:
+    """The columns of a row that go along into the ledger, as one JSON object; "" where none is asked for.
+
+    Values keep their types. What is longer than `MAX_UNUSED_VALUE_BYTES`, or beyond `bounds.MAX_KEPT_BYTES` of the row,
+    is left out, which its value says.
+    """
+    wanted = row.settings.keep_columns
+    if not wanted:
+        return ""
+    if ALL in wanted:
+        used = set(map(row.name, row.names))
+        wanted = tuple(name for name in row.fields if name not in used and not name.startswith("reject_"))
+    found: Fields = {}
+    left = bounds.MAX_KEPT_BYTES
+    for name in wanted:
+        if name not in row.fields:
+            continue
+        value = _writable(row.fields[name])
+        length = len(orjson.dumps(value))
+        if length > min(MAX_UNUSED_VALUE_BYTES, left):
+            value, length = f"({length:,} bytes, left out)", 0
+        left -= length + len(name) + len(str(value)) * (not length)
+        if left < 0:
+            break
+        found[readable(name)] = value
+    return orjson.dumps(found).decode()
 
 
 def _cut(fields: Fields, settings: ManifestSettings) -> Fields:

@@ -81,10 +81,11 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
     Raises:
       UserError: as `rows`; or columns contradict each other, or tell too little.
     """
+    manifests = list(manifests)
     files = [manifest for manifest in manifests if not manifest.is_folder]
     settings = replace(
         settings,
-        files_are_splits=are_named_after_splits(each.name for each in files),
+        files_are_splits=are_named_after_splits(each.name for each in manifests),
         shards=Shards.of({manifest.uri: manifest.name for manifest in files}),
     )
     looked_at = (pair for manifest in files for pair in _columns(manifest, settings, storage))
@@ -123,7 +124,9 @@ def _beside(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
     """What a reader may know of what lies beside a manifest."""
     given = settings.audio_root
     root = uris.parent(manifest.uri) if given is None else uris.absolute(given, settings.base or os.getcwd())  # noqa: PTH109
-    named = words.split_of(uris.stem(manifest.name)) if settings.files_are_splits else None
+    # Who names the columns reads a table like others.
+    may_be = settings.files_are_splits and not {"audio", "text"} & settings.columns.keys()
+    named = words.split_of(uris.stem(manifest.name)) if may_be else None
     flags = tuple(settings.columns.items())
     return Beside(manifest.name, manifest.uri, root, given is not None, storage, named or "", flags, settings.encoding)
 
@@ -194,6 +197,7 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
         channel=channel,
         language=columns.language(row),
+        kept_columns=original.kept(row),
     )
 
 
@@ -261,6 +265,7 @@ def _rejected(row: Row, source: str, settings: ManifestSettings, fault: ClipReje
         status="rejected",
         reason=reason,
         detail=readable(detail),
+        kept_columns=original.kept(found) or None,
         row=content,
     )
 

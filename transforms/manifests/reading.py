@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from transforms.bounds import MAX_COLUMNS
+from transforms.errors import UserError
 from transforms.manifests.row import Row
 
 # Of more manifests, those that were read alike share a line.
@@ -77,6 +79,20 @@ def lines(found: Sequence[Recognised]) -> Iterator[str]:
     for form, group in alike.items():
         counts = _counts(max(each.columns for each in group), sum(each.rows for each in group))
         yield f"{len(group):,} manifest{'s' * (len(group) > 1)} read as {form}: {counts}"
+
+
+def refuse_unknown(keep_columns: Iterable[str], readings: Collection[Reading]) -> None:
+    """Refuses to keep a column that no row of any manifest has.
+
+    Raises:
+      UserError: there is none; the text has the likeliest one.
+    """
+    there = {name for each in readings for name in each.names}
+    for name in keep_columns:
+        if name != "all" and name not in there:
+            near = difflib.get_close_matches(name, there, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(there)[:12])}"
+            raise UserError(f"--keep_columns: no manifest has a column {name!r}; {hint}")
 
 
 def _counts(columns: int, rows: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from transforms import reasons
 from transforms.errors import ClipRejected
 from transforms.manifests.row import Row
-from transforms.manifests.tool import Beside, Retell, Tool, renamed, stop
+from transforms.manifests.tool import Beside, Retell, Tool, parted, renamed, stop
 
 _ROOT = re.compile(r"(\$data_root|\$\{data_root\}|\{data_root\}|\{\{data_root\}\})/*")
 _VARIABLE = re.compile(r"\$\w+|\$?\{[^{}/]*\}")
@@ -49,7 +49,7 @@ class _Rooted:
 
 
 def _retell(beside: Beside) -> Retell:
-    return _Rooted(beside)
+    return parted(_Rooted(beside), beside)
 
 
 TABLE = Tool("speechbrain", "SpeechBrain's CSV: ID, duration, wav, spk_id, wrd", "SpeechBrain", _wrote, _retell)

@@ -118,6 +118,18 @@ def _retold(rows: Iterator[Row], tool: Tool, retell: Retell) -> Iterator[Row]:
         yield from (replace(part, part=number if several else 0) for number, part in enumerate(parts, 1))
 
 
+def parted(retell: Retell, beside: Beside) -> Retell:
+    """Gives rows that name no split the one that their manifest is named after."""
+    if not beside.split:
+        return retell
+
+    def in_split(row: Row) -> Iterator[Row]:
+        for each in retell(row):
+            yield each if each.fields.get("split") else replace(each, fields={**each.fields, "split": beside.split})
+
+    return in_split
+
+
 def first_of(rows: Iterator[Row]) -> tuple[Row | None, Iterator[Row]]:
     """The first row that is one, and all rows."""
     before: list[Row] = []

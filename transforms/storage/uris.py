@@ -117,8 +117,8 @@ def parent(uri: str) -> str:
 
 
 def stem(uri: str) -> str:
-    """The name of a file without its folder and what follows the first dot: "train" of "a/train.csv.gz"."""
-    return uri.rpartition("/")[2].partition(".")[0]
+    """The name of a file or folder, without its folder and what follows the first dot: "train" of "a/train.csv.gz"."""
+    return uri.rstrip("/").rpartition("/")[2].partition(".")[0]
 
 
 def shown(uri: str) -> str:
