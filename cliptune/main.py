@@ -32,6 +32,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune suspects dataset
   cliptune curve dataset
   cliptune delete dataset
+  cliptune init clips.jsonl
   cliptune run cliptune.yaml
   cliptune emulator --port 8085
 
@@ -53,6 +54,7 @@ COMMANDS = {
     "suspects": "rank the clips whose texts do not fit their audio, to be mended",
     "curve": "say whether more data would help, and what it would cost",
     "delete": "delete a tuned model and its endpoints",
+    "init": "write a first cliptune.yaml from a look at a manifest",
     "run": "do the whole job of one file, and go on where it stopped",
     "emulator": "serve a local stand-in for the tuning service",
 }

@@ -1,4 +1,4 @@
-"""The request for the whole job: one frozen record of the requests of its steps, which checks itself."""
+"""The requests for the whole job, and for its first file: frozen records which check themselves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,44 @@ from dataclasses import dataclass, field
 
 from beam_pipeline.requests import PrepareRequest
 from transforms.errors import UsageError, require
+from transforms.storage.uris import is_gcs
 from tuning import rules
 from tuning.requests import CheckRequest, EvaluateRequest, PredictRequest, TuneRequest
 
 PREPARE, CHECK, TUNE, WATCH, PREDICT, EVALUATE = STEPS = ("prepare", "check", "tune", "watch", "predict", "evaluate")
 # The name of the only run, and of the first run's base model, as the evaluation has them.
 ONLY, BASE = "tuned", "base"
+
+
+@dataclass(frozen=True)
+class InitRequest:
+    """Look at manifests, and write a first cliptune.yaml.
+
+    Attributes:
+      manifest: files, globs or folders, local or gs://; () for the only one in the working folder.
+      file: to write.
+      output: folder or gs:// URI of the dataset; None for one that is made up.
+      overwrite: whether a file that is there is replaced.
+      audio_root: folder at which relative audio paths start; None for the manifest's folder.
+      columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+    """
+
+    manifest: tuple[str, ...] = ()
+    file: str = "cliptune.yaml"
+    output: str | None = None
+    overwrite: bool = False
+    audio_root: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(not isinstance(self.manifest, str), "manifest", "a sequence of names", self.manifest)
+        named = all(name.strip() for name in self.manifest)
+        require(named, "manifest", "named, none of them empty (an unset variable?)", self.manifest)
+        fits = bool(self.file.strip()) and not is_gcs(self.file)
+        require(fits, "file", "a file of this machine", self.file)
+        require(self.output is None or bool(self.output.strip()), "output", "a name, not empty", self.output)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import msgspec
 from beam_pipeline import launch
 from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
-from cliptune import config_schema, run_report
+from cliptune import config_schema, init, run_report
+from cliptune.init import InitReport
 from cliptune.run_report import RunReport
 from transforms import records
 from transforms.clip import Outcome
@@ -127,6 +128,7 @@ CONTRACTS = (
     ),
     Contract("curve", "stdout of `cliptune curve`, and `OUT/evaluation/curve.json`", Curve, parts.FORMAT_VERSION),
     Contract("stdout-curve-plan", "stdout of `cliptune curve --dry_run`", CurvePlan, parts.FORMAT_VERSION),
+    Contract("stdout-init", "stdout of `cliptune init`", InitReport, init.FORMAT_VERSION),
     Contract("stdout-run", "stdout of `cliptune run`", RunReport, run_report.FORMAT_VERSION),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )

@@ -186,6 +186,17 @@ class Workflow:
         self._note(DONE, f"{report.examples:,} examples, nothing against them")
         return Exit.DONE
 
+    def _refuse_unanswerable(self, prepared: Dataset) -> None:
+        """Refuses, before anything is paid, a dataset without clips to ask about.
+
+        Raises:
+          UserError: it has none.
+        """
+        split = self._request.asking.split
+        if EVALUATE in self._request.steps and not (split in prepared.splits and prepared.examples(split)):
+            remedy = "hold some out (prepare.validation_fraction, or a split column)"
+            raise UserError(f"{prepared.name} has no {split} clips to evaluate on; {remedy}, or end with --until watch")
+
     def _loaded(self) -> Dataset:
         return dataset.load(self._request.output, Storage(self._request.first.billing_project))
 
@@ -194,7 +205,9 @@ class Workflow:
         from cliptune import run_plan  # noqa: PLC0415 -- the service's client takes seconds to import
 
         if self._plan is None:
-            self._plan = run_plan.plan(self._request, self._loaded(), self._of_run)
+            prepared = self._loaded()
+            self._refuse_unanswerable(prepared)
+            self._plan = run_plan.plan(self._request, prepared, self._of_run)
             run_plan.say(self._plan, self._listener)
             run_plan.refuse_over(self._plan, self._request.max_cost)
         return self._plan
@@ -209,6 +222,8 @@ class Workflow:
 
     def _tune(self) -> Exit:
         """Submits and follows the runs, one after another: usually a project may have one job at a time."""
+        if TUNE in self._request.steps:
+            self._refuse_unanswerable(self._loaded())
         if TUNE in self._request.steps and self._request.max_cost is not None:
             self._priced()
         for name, request in self._request.tune.items():

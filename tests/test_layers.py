@@ -230,7 +230,7 @@ ORDER = {
                 *("curve", "delete", "emulator"),
             )
         ),
-        *("config_keys", "config", "config_schema", "commands.run", "schemas", "tables"),
+        *("config_keys", "config", "config_schema", "init", "commands.init", "commands.run", "schemas", "tables"),
         *("main", "__main__"),
     ],
 }

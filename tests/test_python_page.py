@@ -87,7 +87,7 @@ def test_every_public_name_is_there_and_described(module):
 def test_every_request_and_every_error_for_people_is_public():
     kinds = [kind for name, kind in vars(requests).items() if name.endswith("Request")]
     assert [kind.__name__ for kind in kinds if not kind.__subclasses__()] == PUBLIC["tuning.requests"]
-    assert PUBLIC["cliptune.requests"] == ["RunRequest"]
+    assert PUBLIC["cliptune.requests"] == ["RunRequest", "InitRequest"]
     assert {kind.__name__ for kind in errors.TOLD} <= {*PUBLIC["transforms.errors"]}
 
 

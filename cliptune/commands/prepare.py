@@ -55,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `prepare`."""
     parser.description, parser.epilog = DESCRIPTION, f"{_runners()}\n\n{EPILOG}"
     _add_paths(parser.add_argument_group("manifests and output"))
-    _add_columns(parser.add_argument_group("columns"))
+    add_columns(parser.add_argument_group("columns"))
     _add_audio(parser.add_argument_group("audio", _formats_read()))
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
@@ -154,7 +154,8 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_columns(group: argparse._ArgumentGroup) -> None:
+def add_columns(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags that name columns."""
     for column, aliases in ALIASES.items():
         usual = ", ".join(aliases[:3]) + (" …" if len(aliases) > 3 else "")
         group.add_argument(f"--{column}_column", metavar="NAME", help=f"default: found by its usual names: {usual}")
@@ -261,7 +262,7 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
         output=output,
         settings=_settings(args),
         allow_path=tuple(args.allow_path),
-        columns=_columns(args),
+        columns=columns(args),
         keep_columns=tuple(name.strip() for names in args.keep_columns for name in names.split(",")),
         beam_options=tuple(others),
     )
@@ -276,7 +277,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     return make(Settings, args, bitrate=bitrate, normalize_text=steps, tasks=())
 
 
-def _columns(args: argparse.Namespace) -> dict[str, str]:
+def columns(args: argparse.Namespace) -> dict[str, str]:
     """The column names given by flags, by their key in `ALIASES`."""
     named = {column: getattr(args, f"{column}_column") for column in ALIASES}
     return {column: name for column, name in named.items() if name is not None}

@@ -26,6 +26,7 @@ The whole job of one file: prepare, check, tune, watch, predict (the tuned model
 their base models) and evaluate. Each step takes up what is there: killed anywhere,
 the same command goes on, and no job is sent and no question is asked twice.
 
+  cliptune init clips.jsonl                      writes cliptune.yaml, to be looked at
   cliptune run cliptune.yaml --dry_run           the plan and its price; nothing is changed
   cliptune run cliptune.yaml
   cliptune run cliptune.yaml --until check       nothing that is paid

@@ -255,6 +255,8 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["check", HOSTILE],
         ["report", "OUT"],
         ["report", HOSTILE],
+        ["init", HOSTILE],
+        ["init", "clips.jsonl", "--file", HOSTILE],
         ["run", HOSTILE],
         ["run", "run.yaml"],
         ["run", "run.yaml", "--output", "OUT", "--from", "check"],
@@ -274,7 +276,7 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    service_flag = [] if words[0] in ("check", "evaluate", "suspects", "report") else [ELSEWHERE]
+    service_flag = [] if words[0] in ("check", "evaluate", "suspects", "report", "init") else [ELSEWHERE]
     monkeypatch.chdir(out.parent)
     (out.parent / "run.yaml").write_text("manifest: clips.jsonl\noutput: new\n", encoding="utf-8")
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)

@@ -11,7 +11,7 @@ from beam_pipeline.requests import PrepareRequest, ReportRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.config_keys import keys
 from cliptune.main import COMMANDS, build_parser, command_of
-from cliptune.requests import RunRequest
+from cliptune.requests import InitRequest, RunRequest
 from transforms.errors import UsageError
 from transforms.settings import Settings
 from tuning.providers import PROVIDERS
@@ -44,7 +44,8 @@ PLAIN = {
     "evaluate": (["dataset"], EvaluateRequest, "tuning"),
     "suspects": (["dataset"], SuspectsRequest, "tuning"),
     "curve": (["dataset"], CurveRequest, "tuning"),
-    "run": ([str(ROOT / "examples/cliptune.yaml")], RunRequest, "cliptune"),
+    "init": (["m.jsonl"], InitRequest, "cliptune"),
+    "run": ([str(ROOT / "tests/cliptune/plain.yaml")], RunRequest, "cliptune"),
     "emulator": ([], EmulatorRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
@@ -145,6 +146,7 @@ def test_every_field_of_a_request_can_be_set_by_a_flag(command):
     """Positional words and Beam's flags aside."""
     settable = {action.dest for action in actions_of(command)} | {"dataset", "path", "job", "beam_options"}
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}
+    settable |= {"manifest", "columns"} if command == "init" else set()
     # Of `run`: the sections of the file, and what tells where a value is from.
     settable |= {"prepare", "check", "tune", "predict", "evaluate", "told"} if command == "run" else set()
     assert {field.name for field in fields(PLAIN[command][1])} <= settable

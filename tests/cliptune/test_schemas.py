@@ -60,6 +60,7 @@ COMMANDS = [
     ("watch out --emulator", "stdout-job"),
     ("tune out --api_endpoint=URL --epochs 2", "stdout-job"),  # of which one example is left out
     ("curve out --emulator --fractions 1/2,1", "curve"),
+    ("init m.jsonl", "stdout-init"),
     ("run run.yaml --dry_run", "stdout-run"),
     ("run run.yaml", "stdout-run"),
 ]
