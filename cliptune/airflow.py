@@ -122,25 +122,28 @@ class CliptuneOperator(BaseOperator):
         """Runs the command; its JSON."""
         return self.until_ended(self.command)
 
-    def until_ended(self, look: Sequence[str]) -> dict[str, Any] | None:
-        """Runs a command until there is nothing left to wait for; its JSON."""
+    def until_ended(self, look: Sequence[str], attached: bool = False) -> dict[str, Any] | None:
+        """Runs a command until there is nothing left to wait for; its JSON. `attached` is as `result` has it."""
         ended = self.run_command(look)
         if ended.status == Exit.STILL_RUNNING:
-            self.wait(look)
-        return self.result(ended)
+            self.wait(look, attached)
+        return self.result(ended, attached)
 
-    def wait(self, look: Sequence[str]) -> NoReturn:
+    def wait(self, look: Sequence[str], attached: bool) -> NoReturn:
         """Ends this process; the job is looked at later."""
         if not self.deferrable:
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=self.poll_seconds))
         cancel = self.words(self.cancel) if self.cancel else []
         trigger = CliptuneTrigger(self.words(look), cancel, self.env, self.poll_seconds)
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+        told = {"attached": attached}
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=told, timeout=self.execution_timeout)
         raise AssertionError("a deferred task ends here")
 
-    def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any] | None:
+    def execute_complete(
+        self, context: Mapping[str, Any], event: Mapping[str, Any], attached: bool = False
+    ) -> dict[str, Any] | None:
         """The JSON of the look that has found the end."""
-        return self.result(Ended(**event))
+        return self.result(Ended(**event), attached)
 
     def words(self, command: Sequence[str]) -> list[str]:
         """A command with its program."""
@@ -158,8 +161,13 @@ class CliptuneOperator(BaseOperator):
         finally:
             self._running = None
 
-    def result(self, ended: Ended) -> dict[str, Any] | None:
+    def result(self, ended: Ended, attached: bool = False) -> dict[str, Any] | None:
         """The JSON of a command that has done what it should.
+
+        Args:
+          ended: how it ended.
+          attached: whether its job was submitted by an earlier try. Who clears a task cancels that job, and the next
+            try may have attached to it by then: it is tried again, with a job of its own.
 
         Raises:
           AirflowFailException: it has not, and would not if it were tried again.
@@ -170,7 +178,8 @@ class CliptuneOperator(BaseOperator):
         report = ended.report or {}
         how = f"was killed by signal {-ended.status}" if ended.status < 0 else f"ended with exit status {ended.status}"
         told = f"cliptune {self.command[0]} {how}: {report.get('error') or ended.last or 'it said nothing'}"
-        decided = ended.status in FOR_GOOD or report.get("ok") is False
+        decided = ended.status in FOR_GOOD - ({Exit.JOB_CANCELLED} if attached else set())
+        decided = decided or report.get("ok") is False
         raise (AirflowFailException if decided else AirflowException)(told)
 
     def on_kill(self) -> None:
@@ -214,7 +223,8 @@ class CliptunePrepareOperator(CliptuneOperator):
         context["ti"].xcom_push(key="job_id", value=found["id"])
         context["ti"].xcom_push(key=_CONSOLE, value=found[_CONSOLE])
         look = [*self.command, f"--follow={found['id']}"]
-        return self.until_ended([*look, f"--timeout={_LOOK_SECONDS}"] if self.deferrable else look)
+        look += [f"--timeout={_LOOK_SECONDS}"] if self.deferrable else []
+        return self.until_ended(look, attached=bool(found.get("attached")))
 
 
 def _apart(command: Invocation, say: Callable[[str], None]) -> Ended:

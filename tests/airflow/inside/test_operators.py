@@ -243,6 +243,20 @@ def test_prepare_on_dataflow_leaves_its_job_to_a_trigger_and_tells_its_page(oper
     assert (link.name, link.xcom_key) == ("Dataflow job", "_link_DataflowJobLink")
 
 
+@pytest.mark.parametrize(("attached", "for_good"), [(False, True), (True, False)])
+def test_a_cancelled_job_is_sent_again_if_it_was_of_an_earlier_try(operator, program, attached, for_good):
+    """Who clears a waiting task cancels its job, to which the next try may have attached."""
+    job = {**JOB, "attached": attached}
+    program.will({"json": job}, {"status": 6, "json": job})
+    prepare = operator("prepare", kind=CliptunePrepareOperator, dataflow=DATAFLOW)
+    with pytest.raises(TaskDeferred) as deferred:
+        run(prepare)
+    event = {"status": 5, "report": {**job, "state": "CANCELLED"}, "last": "job j7 was cancelled"}
+    with pytest.raises(AirflowException, match="exit status 5: job j7 was cancelled") as fault:
+        prepare.execute_complete({}, event, **deferred.value.kwargs)
+    assert isinstance(fault.value, AirflowFailException) == for_good
+
+
 def test_prepare_of_a_finished_dataset_has_no_job(operator, program):
     program.will({"json": {"rows": 3}})
     instance = Instance()
