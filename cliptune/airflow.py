@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
-from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from cliptune.exits import FOR_GOOD, Exit
@@ -32,8 +31,8 @@ class DataflowJobLink(BaseOperatorLink):
     name = "Dataflow job"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ANN401 -- Airflow's own key
-        """The address; "" if there is no job."""
-        return str(XCom.get_value(ti_key=ti_key, key=_CONSOLE) or "")
+        """The address; "" if there is no job. Airflow keeps it, whenever the task's process ends."""
+        return str(operator.page)
 
 
 class CliptuneTrigger(BaseTrigger):
@@ -117,33 +116,36 @@ class CliptuneOperator(BaseOperator):
         self.cliptune, self.env = cliptune, dict(env or {})
         self.deferrable, self.poll_seconds = deferrable, poll_seconds
         self._running: Invocation | None = None
+        # Of a job that this try has sent, or attached to: its page, and whether an earlier try had submitted it.
+        self.page, self.attached = "", False
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
         """Runs the command; its JSON."""
         return self.until_ended(self.command)
 
-    def until_ended(self, look: Sequence[str], attached: bool = False) -> dict[str, Any] | None:
-        """Runs a command until there is nothing left to wait for; its JSON. `attached` is as `result` has it."""
+    def until_ended(self, look: Sequence[str]) -> dict[str, Any] | None:
+        """Runs a command until there is nothing left to wait for; its JSON."""
         ended = self.run_command(look)
         if ended.status == Exit.STILL_RUNNING:
-            self.wait(look, attached)
-        return self.result(ended, attached)
+            self.wait(look)
+        return self.result(ended)
 
-    def wait(self, look: Sequence[str], attached: bool) -> NoReturn:
+    def wait(self, look: Sequence[str]) -> NoReturn:
         """Ends this process; the job is looked at later."""
         if not self.deferrable:
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=self.poll_seconds))
         cancel = self.words(self.cancel) if self.cancel else []
         trigger = CliptuneTrigger(self.words(look), cancel, self.env, self.poll_seconds)
-        told = {"attached": attached}
+        told = {"page": self.page, "attached": self.attached}
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=told, timeout=self.execution_timeout)
         raise AssertionError("a deferred task ends here")
 
     def execute_complete(
-        self, context: Mapping[str, Any], event: Mapping[str, Any], attached: bool = False
+        self, context: Mapping[str, Any], event: Mapping[str, Any], page: str, attached: bool
     ) -> dict[str, Any] | None:
         """The JSON of the look that has found the end."""
-        return self.result(Ended(**event), attached)
+        self.page, self.attached = page, attached
+        return self.result(Ended(**event))
 
     def words(self, command: Sequence[str]) -> list[str]:
         """A command with its program."""
@@ -161,13 +163,8 @@ class CliptuneOperator(BaseOperator):
         finally:
             self._running = None
 
-    def result(self, ended: Ended, attached: bool = False) -> dict[str, Any] | None:
+    def result(self, ended: Ended) -> dict[str, Any] | None:
         """The JSON of a command that has done what it should.
-
-        Args:
-          ended: how it ended.
-          attached: whether its job was submitted by an earlier try. Who clears a task cancels that job, and the next
-            try may have attached to it by then: it is tried again, with a job of its own.
 
         Raises:
           AirflowFailException: it has not, and would not if it were tried again.
@@ -178,8 +175,10 @@ class CliptuneOperator(BaseOperator):
         report = ended.report or {}
         how = f"was killed by signal {-ended.status}" if ended.status < 0 else f"ended with exit status {ended.status}"
         told = f"cliptune {self.command[0]} {how}: {report.get('error') or ended.last or 'it said nothing'}"
-        decided = ended.status in FOR_GOOD - ({Exit.JOB_CANCELLED} if attached else set())
-        decided = decided or report.get("ok") is False
+        # Who clears a task cancels its job, to which the next try may have attached by then: the one after that sends
+        # a job of its own.
+        again = {Exit.JOB_CANCELLED} if self.attached else set()
+        decided = ended.status in FOR_GOOD - again or report.get("ok") is False
         raise (AirflowFailException if decided else AirflowException)(told)
 
     def on_kill(self) -> None:
@@ -220,11 +219,12 @@ class CliptunePrepareOperator(CliptuneOperator):
         found = self.result(self.run_command([*self.command, "--no_wait"])) or {}
         if _CONSOLE not in found:
             return found  # of a dataset that was finished before
+        self.page, self.attached = found[_CONSOLE], bool(found["attached"])
         context["ti"].xcom_push(key="job_id", value=found["id"])
-        context["ti"].xcom_push(key=_CONSOLE, value=found[_CONSOLE])
+        context["ti"].xcom_push(key=_CONSOLE, value=self.page)
         look = [*self.command, f"--follow={found['id']}"]
         look += [f"--timeout={_LOOK_SECONDS}"] if self.deferrable else []
-        return self.until_ended(look, attached=bool(found.get("attached")))
+        return self.until_ended(look)
 
 
 def _apart(command: Invocation, say: Callable[[str], None]) -> Ended:

@@ -76,7 +76,7 @@ class Services:
         deadline, pause = time.monotonic() + LIMIT_SECONDS, threading.Event()
         while (found := look()) != wanted:
             assert time.monotonic() < deadline, f"{found} is not {wanted}\n{self.told()}"
-            pause.wait(0.3)
+            pause.wait(1.0)
 
     def told(self):
         return "\n".join(f"{path.name}: {path.read_text()[-3_000:]}" for path in self.folder.glob("*.log"))
@@ -97,7 +97,7 @@ class Services:
 
 
 @pytest.fixture
-def services(airflow):
+def services(airflow, fake):  # whose address is in the environment
     with ExitStack() as stack:
         yield Services(airflow, stack)
 
