@@ -79,7 +79,10 @@ class CliptuneTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancels the job: the user has failed, cleared or marked the task."""
         if self.cancel:
-            await Invocation(self.cancel, self.env).run(lambda line: self.log.info("%s", line))
+            cancelling = Invocation(self.cancel, self.env).run(lambda line: self.log.info("%s", line))
+            # The triggerer waits for half a minute only; a busy machine may need longer.
+            self._cancelling = asyncio.ensure_future(cancelling)
+            await asyncio.shield(self._cancelling)
 
 
 class CliptuneOperator(BaseOperator):

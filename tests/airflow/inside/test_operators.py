@@ -203,6 +203,26 @@ def test_a_trigger_that_a_user_ends_cancels_the_job(program):
     assert program.calls == [["cancel", "OUT"]]
 
 
+def test_cancelling_goes_on_when_the_triggerer_waits_no_longer(tmp_path):
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\ncd $(dirname $0)\ntouch begun\nwhile [ ! -e go ]; do sleep 0.01; done\ntouch done\n")
+    slow.chmod(stat.S_IRWXU)
+
+    async def killed():
+        trigger = CliptuneTrigger([], [str(slow)], {}, 0)
+        task = asyncio.ensure_future(trigger.on_kill())
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (tmp_path / "go").touch()
+        return (await trigger._cancelling).status
+
+    assert asyncio.run(killed()) == 0
+    assert (tmp_path / "done").exists()
+
+
 def test_a_trigger_that_is_moved_ends_its_look(tmp_path):
     """A triggerer that shuts down cancels its triggers; the command must not outlive it."""
     waiting = tmp_path / "wait"
