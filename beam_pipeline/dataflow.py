@@ -170,6 +170,9 @@ def running_into(service: Service, folder: str) -> list[RemoteJob]:
 
 
 def _attached(job: RemoteJob, service: Service, listener: Listener) -> Submitted:
+    if job.state == "CANCELLING":
+        then = "the same command submits a new one once it has ended"
+        raise UserError(f"Dataflow job {job.id} of this request is being cancelled; {then}")
     listener.say(f"Submitted job: {job.id} by an earlier command, and {job.state}: attached to it")
     listener.say(f"console: {service.console(job.id)}")
     return Submitted(job, attached=True)

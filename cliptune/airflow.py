@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
-from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from cliptune.exits import FOR_GOOD, Exit
@@ -32,8 +31,8 @@ class DataflowJobLink(BaseOperatorLink):
     name = "Dataflow job"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ANN401 -- Airflow's own key
-        """The address; "" if there is no job."""
-        return str(XCom.get_value(ti_key=ti_key, key=_CONSOLE) or "")
+        """The address; "" if there is no job. Airflow keeps it, whenever the task's process ends."""
+        return str(operator.page)
 
 
 class CliptuneTrigger(BaseTrigger):
@@ -80,7 +79,10 @@ class CliptuneTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancels the job: the user has failed, cleared or marked the task."""
         if self.cancel:
-            await Invocation(self.cancel, self.env).run(lambda line: self.log.info("%s", line))
+            cancelling = Invocation(self.cancel, self.env).run(lambda line: self.log.info("%s", line))
+            # The triggerer waits for half a minute only; a busy machine may need longer.
+            self._cancelling = asyncio.ensure_future(cancelling)
+            await asyncio.shield(self._cancelling)
 
 
 class CliptuneOperator(BaseOperator):
@@ -117,6 +119,8 @@ class CliptuneOperator(BaseOperator):
         self.cliptune, self.env = cliptune, dict(env or {})
         self.deferrable, self.poll_seconds = deferrable, poll_seconds
         self._running: Invocation | None = None
+        # Of a job that this try has sent, or attached to: its page, and whether an earlier try had submitted it.
+        self.page, self.attached = "", False
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
         """Runs the command; its JSON."""
@@ -135,11 +139,15 @@ class CliptuneOperator(BaseOperator):
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=self.poll_seconds))
         cancel = self.words(self.cancel) if self.cancel else []
         trigger = CliptuneTrigger(self.words(look), cancel, self.env, self.poll_seconds)
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+        told = {"page": self.page, "attached": self.attached}
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=told, timeout=self.execution_timeout)
         raise AssertionError("a deferred task ends here")
 
-    def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any] | None:
+    def execute_complete(
+        self, context: Mapping[str, Any], event: Mapping[str, Any], page: str, attached: bool
+    ) -> dict[str, Any] | None:
         """The JSON of the look that has found the end."""
+        self.page, self.attached = page, attached
         return self.result(Ended(**event))
 
     def words(self, command: Sequence[str]) -> list[str]:
@@ -170,7 +178,10 @@ class CliptuneOperator(BaseOperator):
         report = ended.report or {}
         how = f"was killed by signal {-ended.status}" if ended.status < 0 else f"ended with exit status {ended.status}"
         told = f"cliptune {self.command[0]} {how}: {report.get('error') or ended.last or 'it said nothing'}"
-        decided = ended.status in FOR_GOOD or report.get("ok") is False
+        # Who clears a task cancels its job, to which the next try may have attached by then: the one after that sends
+        # a job of its own.
+        again = {Exit.JOB_CANCELLED} if self.attached else set()
+        decided = ended.status in FOR_GOOD - again or report.get("ok") is False
         raise (AirflowFailException if decided else AirflowException)(told)
 
     def on_kill(self) -> None:
@@ -211,10 +222,12 @@ class CliptunePrepareOperator(CliptuneOperator):
         found = self.result(self.run_command([*self.command, "--no_wait"])) or {}
         if _CONSOLE not in found:
             return found  # of a dataset that was finished before
+        self.page, self.attached = found[_CONSOLE], bool(found["attached"])
         context["ti"].xcom_push(key="job_id", value=found["id"])
-        context["ti"].xcom_push(key=_CONSOLE, value=found[_CONSOLE])
+        context["ti"].xcom_push(key=_CONSOLE, value=self.page)
         look = [*self.command, f"--follow={found['id']}"]
-        return self.until_ended([*look, f"--timeout={_LOOK_SECONDS}"] if self.deferrable else look)
+        look += [f"--timeout={_LOOK_SECONDS}"] if self.deferrable else []
+        return self.until_ended(look)
 
 
 def _apart(command: Invocation, say: Callable[[str], None]) -> Ended:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _BLOCK = 65_536
+# These lead to the packages of the environment that starts the command, not to its own.
+_NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME")
 # A line that is longer is told in parts.
 _MAX_LINE = 1_000_000
 # What a command has started may hold its pipes for a moment longer.
@@ -40,7 +42,7 @@ class Invocation:
 
     Args:
       words: the program and its arguments; no shell reads them.
-      environment: variables besides those of this process.
+      environment: variables besides those of this process, of which it does not get PYTHONPATH and PYTHONHOME.
     """
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -57,7 +59,8 @@ class Invocation:
           OSError: the program cannot be started.
         """
         pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        environment = {**os.environ, **self._environment}
+        inherited = {name: text for name, text in os.environ.items() if name not in _NOT_INHERITED}
+        environment = {**inherited, **self._environment}
         self._process = process = await asyncio.create_subprocess_exec(
             *self._words, stdin=none, stdout=pipe, stderr=pipe, env=environment
         )

@@ -76,7 +76,7 @@ class Services:
         deadline, pause = time.monotonic() + LIMIT_SECONDS, threading.Event()
         while (found := look()) != wanted:
             assert time.monotonic() < deadline, f"{found} is not {wanted}\n{self.told()}"
-            pause.wait(0.3)
+            pause.wait(1.0)
 
     def told(self):
         return "\n".join(f"{path.name}: {path.read_text()[-3_000:]}" for path in self.folder.glob("*.log"))
@@ -97,11 +97,12 @@ class Services:
 
 
 @pytest.fixture
-def services(airflow):
+def services(airflow, fake):  # whose address is in the environment
     with ExitStack() as stack:
         yield Services(airflow, stack)
 
 
+@pytest.mark.xdist_group("workers")  # two processes would make the same environment of Dataflow's workers
 def test_what_is_killed_goes_on_and_what_a_user_ends_is_cancelled(airflow, services, fake, service):
     fake.mode = "hang"
     deadly = airflow.program(kills="-dies", parent=True)

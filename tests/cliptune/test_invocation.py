@@ -75,11 +75,13 @@ def test_a_signal_is_negative_and_both_streams_are_read_at_once():
 
 def test_no_shell_reads_the_words_and_the_environment_is_added(monkeypatch):
     monkeypatch.setenv("HERE", "kept")
+    monkeypatch.setenv("PYTHONPATH", "/of/another/environment")
     code = """if True:
         import json, os, sys
-        print(json.dumps({"words": sys.argv[1:], "environment": [os.environ[name] for name in ("A", "HERE")]}))"""
+        found = [*map(os.environ.get, ("A", "HERE", "PYTHONPATH"))]
+        print(json.dumps({"words": sys.argv[1:], "found": found}))"""
     words = ["$A; rm -rf '*'", "two words", "'"]
-    assert run(code, *words)[0].report == {"words": words, "environment": ["b", "kept"]}
+    assert run(code, *words)[0].report == {"words": words, "found": ["b", "kept", None]}
 
 
 def test_what_cannot_be_started_is_an_oserror():

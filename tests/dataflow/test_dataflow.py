@@ -233,6 +233,15 @@ def test_cancel_ends_the_job_of_the_output_and_reads_no_manifest(launch, fake):
     assert launch("--cancel").status == 1
 
 
+def test_a_job_that_is_being_cancelled_is_not_attached_to(launch, fake):
+    fake.mode = "hang"
+    first = launch("--no_wait").json["id"]
+    fake.state(first, "CANCELLING")
+    run = launch("--no_wait")
+    assert (run.status, run.stdout, len(fake.jobs)) == (1, "", 1)
+    assert f"Dataflow job {first} of this request is being cancelled; the same command submits" in told(run)[-1]
+
+
 @pytest.fixture
 def follow(launch):
     """`cliptune prepare --follow` of a job, which reads no manifest."""

@@ -179,20 +179,20 @@ def test_a_trigger_looks_until_the_job_has_ended_and_says_each_line_once(operato
     (event,) = events(CliptuneTrigger([program.path, "watch"], [], {}, 0))
     assert (lines, len(program.calls)) == (["job 7 is RUNNING", "job 7 is DONE"], 3)
     assert event == {"status": 0, "report": {"rows": 3}, "last": "job 7 is DONE"}
-    assert operator("watch").execute_complete({}, json.loads(json.dumps(event))) == {"rows": 3}
+    assert operator("watch").execute_complete({}, json.loads(json.dumps(event)), "", False) == {"rows": 3}
 
 
 def test_what_a_trigger_has_seen_fail_fails_the_task(operator, program):
     program.will({"status": 4, "json": {"error": "no such bucket"}})
     (event,) = events(CliptuneTrigger([program.path, "watch"], [], {}, 0))
     with pytest.raises(AirflowFailException, match="exit status 4: no such bucket"):
-        operator("watch").execute_complete({}, event)
+        operator("watch").execute_complete({}, event, "", False)
 
 
 def test_a_triggerer_without_the_program_says_so(operator, tmp_path):
     (event,) = events(CliptuneTrigger([str(tmp_path / "gone"), "watch"], [], {}, 0))
     with pytest.raises(AirflowException, match="gone cannot be started on the triggerer: No such file"):
-        operator("watch").execute_complete({}, event)
+        operator("watch").execute_complete({}, event, "", False)
 
 
 def test_a_trigger_that_a_user_ends_cancels_the_job(program):
@@ -201,6 +201,26 @@ def test_a_trigger_that_a_user_ends_cancels_the_job(program):
     assert program.calls == [["cancel", "OUT"]]
     asyncio.run(CliptuneTrigger([program.path, "watch"], [], {}, 0).on_kill())
     assert program.calls == [["cancel", "OUT"]]
+
+
+def test_cancelling_goes_on_when_the_triggerer_waits_no_longer(tmp_path):
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\ncd $(dirname $0)\ntouch begun\nwhile [ ! -e go ]; do sleep 0.01; done\ntouch done\n")
+    slow.chmod(stat.S_IRWXU)
+
+    async def killed():
+        trigger = CliptuneTrigger([], [str(slow)], {}, 0)
+        task = asyncio.ensure_future(trigger.on_kill())
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (tmp_path / "go").touch()
+        return (await trigger._cancelling).status
+
+    assert asyncio.run(killed()) == 0
+    assert (tmp_path / "done").exists()
 
 
 def test_a_trigger_that_is_moved_ends_its_look(tmp_path):
@@ -224,7 +244,7 @@ def test_a_trigger_that_is_moved_ends_its_look(tmp_path):
 
 
 DATAFLOW = ["--project=p", "--region=us-central1"]
-JOB = {"id": "j7", "console": "https://console/j7", "state": "PENDING"}
+JOB = {"id": "j7", "console": "https://console/j7", "state": "PENDING", "attached": False}
 
 
 def test_prepare_on_dataflow_leaves_its_job_to_a_trigger_and_tells_its_page(operator, program):
@@ -241,6 +261,27 @@ def test_prepare_on_dataflow_leaves_its_job_to_a_trigger_and_tells_its_page(oper
     assert instance.xcoms == {"job_id": "j7", "console": "https://console/j7"}
     (link,) = prepare.operator_extra_links
     assert (link.name, link.xcom_key) == ("Dataflow job", "_link_DataflowJobLink")
+    assert link.get_link(prepare, ti_key=None) == "https://console/j7"
+    # The process that hears of the end is another one.
+    later = operator("prepare", kind=CliptunePrepareOperator, dataflow=DATAFLOW)
+    assert link.get_link(later, ti_key=None) == ""
+    event = {"status": 0, "report": {"rows": 3}, "last": ""}
+    assert later.execute_complete({}, event, **deferred.value.kwargs) == {"rows": 3}
+    assert link.get_link(later, ti_key=None) == "https://console/j7"
+
+
+@pytest.mark.parametrize(("attached", "for_good"), [(False, True), (True, False)])
+def test_a_cancelled_job_is_sent_again_if_it_was_of_an_earlier_try(operator, program, attached, for_good):
+    """Who clears a waiting task cancels its job, to which the next try may have attached."""
+    job = {**JOB, "attached": attached}
+    program.will({"json": job}, {"status": 6, "json": job})
+    prepare = operator("prepare", kind=CliptunePrepareOperator, dataflow=DATAFLOW)
+    with pytest.raises(TaskDeferred) as deferred:
+        run(prepare)
+    event = {"status": 5, "report": {**job, "state": "CANCELLED"}, "last": "job j7 was cancelled"}
+    with pytest.raises(AirflowException, match="exit status 5: job j7 was cancelled") as fault:
+        prepare.execute_complete({}, event, **deferred.value.kwargs)
+    assert isinstance(fault.value, AirflowFailException) == for_good
 
 
 def test_prepare_of_a_finished_dataset_has_no_job(operator, program):
