@@ -14,6 +14,7 @@ from transforms.dataset.seen import Seen
 from transforms.errors import UsageError, UserError
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.cues import CueSettings
 from transforms.manifests.places import Places, real_path
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
@@ -40,7 +41,8 @@ class Inputs:
 def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> Inputs:
     """The manifests and settings that the request names."""
     settings = _settings(request, base, storage)
-    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks)
+    cues = CueSettings(settings.max_duration, request.join_cues, request.tier)
+    rows = ManifestSettings(request.audio_root, request.allow_path, request.columns, settings.tasks, cues=cues)
     manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
     places = Places.of(manifests, request.audio_root, base)
@@ -138,6 +140,10 @@ def _refuse_contradictions(
         root = None if made.audio_root is None else uris.absolute(made.audio_root, made.base_of(folder))
         if uris.absolute(request.audio_root, base) == root:  # the same, from another working folder
             del given["audio_root"]
+    if request.join_cues is not None:
+        given["join_cues"], kept["join_cues"] = request.join_cues, made.join_cues
+    if request.tier:
+        given["tier"], kept["tier"] = request.tier, made.tier
     for column, name in request.columns.items():
         given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
     for flag, value in given.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -51,6 +52,9 @@ class PrepareRequest:
       audio_root: folder at which relative audio paths start; None for the manifest's folder.
       allow_path: further folders in which audio may lie.
       columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
+      join_cues: seconds up to which neighbouring cues of subtitles, labels and tiers become one clip; 0 for never; None
+        for the longest that clips may be.
+      tier: the tiers of TextGrids and of ELAN's files that are read; () for the only one.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
@@ -71,6 +75,8 @@ class PrepareRequest:
     audio_root: str | None = None
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    join_cues: float | None = None
+    tier: tuple[str, ...] = ()
     merge_into: str | None = None
     overwrite: bool = False
     verify: bool = False
@@ -95,6 +101,9 @@ class PrepareRequest:
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)
+        fits = self.join_cues is None or 0 <= self.join_cues < math.inf
+        require(fits, "join_cues", "seconds, or 0 to join none", self.join_cues)
+        require(all(name.strip() for name in self.tier), "tier", "names of tiers, none of them empty", self.tier)
         self._check_launch()
         unknown = next((column for column in self.columns if column not in ALIASES), None)
         require(unknown is None, "columns", f"named by {', '.join(ALIASES)}", unknown)

@@ -37,6 +37,9 @@ class Clip:
       channel: the one that is meant, from 0; None for the mean of all; `ONLY_CHANNEL` if the recording must have one.
       folders: the allowed folders of a confined clip, absolute and without links; None for those of the run.
       language: that is spoken, as the row writes it; "" if it says none. It decides no byte and no split.
+      cut_start: seconds at the start of the segment within which it is cut at the quietest point; 0 for a segment that
+        begins where it says.
+      cut_end: likewise at its end.
     """
 
     clip_id: str
@@ -55,6 +58,8 @@ class Clip:
     channel: int | None = None
     folders: tuple[str, ...] | None = None
     language: str = ""
+    cut_start: float = 0.0
+    cut_end: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,9 @@ def sorted_fields(row: Clip | Outcome) -> dict[str, Any]:
         del named["language"]  # the original row has it, and it decides no byte
         for name in ("channel", "folders"):  # digests of datasets without them are as they were before there were any
             if named[name] is None:
+                del named[name]
+        for name in ("cut_start", "cut_end"):
+            if not named[name]:
                 del named[name]
         return named
     named = dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))

@@ -62,7 +62,13 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
 
 
 def decode_segment(
-    recording: BinaryIO, *, offset: float, duration: float | None, max_duration: float, name_hint: str = ""
+    recording: BinaryIO,
+    *,
+    offset: float,
+    duration: float | None,
+    max_duration: float,
+    name_hint: str = "",
+    slack: float = 0.0,
 ) -> Waveform:
     """Decodes a part of a recording by seeking. Where the format allows it, the rest is not read either.
 
@@ -72,6 +78,7 @@ def decode_segment(
       duration: seconds to decode; None for all up to its end.
       max_duration: as in `decode`.
       name_hint: as in `decode`.
+      slack: seconds at the segment's end that the recording need not have.
 
     Raises:
       ClipRejected: as in `decode`; TRUNCATED or TOO_SHORT for a segment that is not in the recording.
@@ -87,7 +94,7 @@ def decode_segment(
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
-    if duration is not None and found < seconds - _tolerance(duration, wave.sample_rate):
+    if duration is not None and found < seconds - slack - _tolerance(duration, wave.sample_rate):
         raise ClipRejected(
             reasons.TRUNCATED,
             f"truncated: the segment is {duration:g} s from {offset:g} s on, the recording holds {found:.2f} s of it",

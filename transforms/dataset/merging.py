@@ -32,6 +32,7 @@ from transforms.errors import UserError
 from transforms.manifests import allowed, dead_letters, locate
 from transforms.manifests import read as reading
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.cues import CueSettings
 from transforms.manifests.dead_letters import Origins
 from transforms.manifests.formats import read_rows
 from transforms.manifests.locate import Manifest
@@ -59,6 +60,8 @@ class Made:
       digest: over the contents of these rows, as `Plan.rows_digest`.
       merged: sha256 of the files of rows that were merged, hexadecimal, by their names: of what is there, and while one
         is being written, of what it is to be.
+      join_cues: as `CueSettings` has it.
+      tier: likewise, as `tiers`.
     """
 
     format_version: int
@@ -70,6 +73,8 @@ class Made:
     rows: int
     digest: str
     merged: dict[str, list[str]] = field(default_factory=dict)
+    join_cues: float | None = None
+    tier: tuple[str, ...] = ()
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -89,7 +94,15 @@ class Made:
             dict(settings.columns),
             plan.rows,
             plan.rows_digest,
+            join_cues=settings.cues.join_cues,
+            tier=settings.cues.tiers,
         )
+
+    def read_with(self, settings: Settings, mended: str = "") -> ManifestSettings:
+        """How its manifests are read; `mended` is the URI of the rows that stand in the place of others."""
+        cues = CueSettings(settings.max_duration, self.join_cues, self.tier)
+        how = self.audio_root, self.allow_path, self.columns, settings.tasks
+        return ManifestSettings(*how, mended=mended, cues=cues)
 
     def dump(self) -> bytes:
         """The contents of `manifests.json`, sealed."""
@@ -98,10 +111,13 @@ class Made:
     def is_recorded(self, folder: str, storage: Storage) -> bool:
         """Whether the dataset in a folder says that it was made from just this, however it was spelled."""
         earlier = self._earlier(folder, storage)
-        if earlier is None or (self.columns, self.rows, self.digest) != (earlier.columns, earlier.rows, earlier.digest):
+        if earlier is None or self._read_as() != earlier._read_as():
             return False
         allowed, then = (frozenset(map(each._real(folder), each.allow_path)) for each in (self, earlier))
         return allowed == then and self._place(folder) == earlier._place(folder)
+
+    def _read_as(self) -> tuple[object, ...]:
+        return self.columns, self.join_cues, self.tier, self.rows, self.digest
 
     def spelled_from(self, folder: str, storage: Storage) -> str:
         """The folder that relative names of the dataset in `folder` start from; that of these, if it says nothing."""
@@ -234,7 +250,7 @@ def clips(made: Made, settings: Settings, folder: str, storage: Storage) -> tupl
     """
     base = made.base_of(folder)
     mended = uris.join(folder, MENDED_FILE)
-    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks, mended=mended)
+    rows = made.read_with(settings, mended)
     manifests = allowed.confined(originals(made, folder, storage) + added(folder, storage), rows, base)
     rows = reading.survey(manifests, rows, storage)
     every = (row for manifest in manifests for row in reading.rows(manifest, rows, storage))
@@ -308,8 +324,7 @@ def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str,
             known.add(dead_letters.digest(row))
             root = uris.absolute(manifest.folder(), base).rstrip("/") or "/"
             added.append({"reject_root": root, **row, "reject_reason": None, "reject_source": source})
-    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks)
-    return Merge(made, settings, rows, mended, added, frozenset(again))
+    return Merge(made, settings, made.read_with(settings), mended, added, frozenset(again))
 
 
 def _refuse_altered(name: str, made: Made, folder: str, storage: Storage) -> None:

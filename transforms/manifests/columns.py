@@ -17,6 +17,7 @@ from transforms import reasons, tasks
 from transforms.clip import ONLY_CHANNEL
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
+from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
 from transforms.printable import is_unicode
@@ -63,6 +64,7 @@ class ManifestSettings:
       tasks: that rows may name; () for a dataset without a tasks file.
       layout: what `survey.survey` has found.
       mended: URI of the rows that stand in the place of others; "" for none.
+      cues: how the cues of subtitles, labels and tiers become clips.
     """
 
     audio_root: str | None = None
@@ -71,6 +73,7 @@ class ManifestSettings:
     tasks: tuple[Task, ...] = ()
     layout: Layout = Layout()
     mended: str = ""
+    cues: CueSettings = JOINED
 
 
 class Columns(NamedTuple):

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
 from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
+from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
 from transforms.manifests.unpacked import unpacked
@@ -47,12 +48,14 @@ class FolderFormat:
       summary: what such a folder is, in a few words, for help and docs.
       likeness: how much a folder looks like this format; as for files.
       read: streams the rows of a folder; takes its URI, its name for messages, and what reads its files.
+      read_cues: in the place of `read`, of a format with cues; takes also how these become clips.
     """
 
     name: str
     summary: str
     likeness: Callable[[str, Storage], int]
     read: Callable[[str, str, Storage], Iterator[Row]]
+    read_cues: Callable[[str, str, Storage, CueSettings], Iterator[Row]] | None = None
 
 
 def _delimited(name: str, summary: str, delimiter: str) -> FileFormat:
@@ -73,12 +76,12 @@ _ROWS = (
     _delimited("semicolon", "CSV with semicolons, as spreadsheets of much of Europe write it", ";"),
     FileFormat("parquet", "Parquet", parquet.likeness, parquet.read),
     FolderFormat("kaldi", "a Kaldi data folder: wav.scp and text", kaldi.likeness, kaldi.read),
-    FolderFormat("pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read),
+    FolderFormat("pairs", "a folder of NAME.wav + NAME.txt, or NAME.srt …", pairs.likeness, pairs.read, pairs.read),
 )
 FORMATS: dict[str, FileFormat | FolderFormat] = {row.name: row for row in _ROWS}
 
 
-def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterator[Row]:
+def read_rows(uri: str, name: str, is_folder: bool, storage: Storage, cues: CueSettings = JOINED) -> Iterator[Row]:
     """Streams the rows of one manifest: each row's line and fields, or the reason why it is no row.
 
     Args:
@@ -86,12 +89,13 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
       name: as the user wrote it.
       is_folder: whether it is a folder of files.
       storage: reads the files.
+      cues: how cues become clips.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
     if is_folder:
-        yield from _read_folder(uri, name, storage)
+        yield from _read_folder(uri, name, storage, cues)
         return
     try:
         with storage.open_read(uri) as stream:
@@ -112,11 +116,12 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage) -> Iterato
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 
 
-def _read_folder(uri: str, name: str, storage: Storage) -> Iterator[Row]:
+def _read_folder(uri: str, name: str, storage: Storage, cues: CueSettings) -> Iterator[Row]:
     """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed."""
     folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
     try:
-        yield from max(folders, key=lambda row: row.likeness(uri, storage)).read(uri, name, storage)
+        form = max(folders, key=lambda row: row.likeness(uri, storage))
+        yield from form.read_cues(uri, name, storage, cues) if form.read_cues else form.read(uri, name, storage)
     except (NotARegularFileError, IsADirectoryError, PermissionError) as fault:
         file = uris.join(name, uris.below(uri, str(fault.filename)))
         remedy = f"; {_ALLOWED}" if isinstance(fault, OutsideError) else ""

@@ -46,7 +46,7 @@ def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) ->
     """The rows and their places: mended ones in the place of others, dead letters as what they were."""
     read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
     mended = dead_letters.mended(settings.mended, storage)
-    for row in headerless.named(_read(manifest, storage), manifest.name, settings.columns):
+    for row in headerless.named(_read(manifest, settings, storage), manifest.name, settings.columns):
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
         is_letter = dead_letters.is_one(now.fields)
@@ -75,14 +75,14 @@ def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -
             yield row, source
 
 
-def _read(manifest: Manifest, storage: Storage) -> Iterator[Row]:
+def _read(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[Row]:
     """The rows as their reader finds them."""
     if readable(manifest.name) != manifest.name:
         raise UserError(f"{uris.shown(manifest.name)}: the name is not valid UTF-8; rename it")
     line = 0
     try:
         within = replace(storage, folders=manifest.folders)
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within):
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within, settings.cues):
             line = row.line
             yield row
     except (CliptuneError, GeneratorExit):
@@ -135,6 +135,7 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
     target = columns.text("text", row, reasons.MISSING_TEXT, task)
     tasks.check_target(task, target)
     segment, channel = segments.segment(row), columns.channel(row)
+    cut_start, cut_end = segments.cuts(row, segment)
     prompt = columns.optional("prompt", row) or (task.prompt if task else "")
     system_instruction = columns.optional("system_instruction", row) or (task.system_instruction if task else "")
     _refuse_long_texts(target, prompt, system_instruction)
@@ -156,6 +157,8 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
         confined=not path.startswith("/") or uris.is_gcs(manifest.uri),
         channel=channel,
         language=columns.language(row),
+        cut_start=cut_start,
+        cut_end=cut_end,
     )
 
 

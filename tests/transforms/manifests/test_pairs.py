@@ -8,6 +8,7 @@ from transforms import reasons
 from transforms.errors import StorageError, UserError
 from transforms.manifests import locate, read
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.cues import CueSettings
 from transforms.storage import Storage
 
 
@@ -52,29 +53,45 @@ def test_folders_of_pairs_that_are_named_after_splits(tmp_path, stems, splits):
     assert [row.split for row in rows_of(tmp_path / "pairs")] == splits
 
 
-def paired(tmp_path, text):
+def paired(tmp_path, text, name="a.txt", **settings):
     folder = tmp_path / "pairs"
     folder.mkdir()
     (folder / "a.wav").write_text("")
-    (folder / "a.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return rows_of(folder)
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return rows_of(folder, **settings)
+
+
+def spans(clips):
+    """The clips' names say which cues they hold; their segments are as much longer as they may be cut."""
+    return [(clip.clip_id, clip.target) for clip in clips]
+
+
+ALONE = {"cues": CueSettings(join_cues=0)}
 
 
 @pytest.mark.parametrize(
     ("text", "segments"),
     [
-        ("0.000000\t1.500000\thello there\n1.500000\t3.0\tworld\n", [(0, 1.5, "hello there"), (1.5, 1.5, "world")]),
-        ("0.5\t2\tonly one\n", [(0.5, 1.5, "only one")]),
-        ("0.5\t2.5\tone\n\\\t100.0\t3000.0\n3\t4\ttwo\n", [(0.5, 2, "one"), (3, 1, "two")]),  # with frequencies
-        ("0,5\t2,25\tcommas\r\n3\t4\tso what\r\n", [(0.5, 1.75, "commas"), (3, 1, "so what")]),
-        ("1234.567891\t1234.667891\tlate", [(1234.567891, 0.1, "late")]),
+        (
+            "0.000000\t1.500000\thello there\n1.500000\t3.0\tworld\n",
+            [("a@0+1.5", "hello there"), ("a@1.5+1.5", "world")],
+        ),
+        ("0.5\t2\tonly one\n", [("a@0.5+1.5", "only one")]),
+        ("0.5\t2.5\tone\n\\\t100.0\t3000.0\n3\t4\ttwo\n", [("a@0.5+2", "one"), ("a@3+1", "two")]),  # with frequencies
+        ("0,5\t2,25\tcommas\r\n3\t4\tso what\r\n", [("a@0.5+1.75", "commas"), ("a@3+1", "so what")]),
+        ("1234.567891\t1234.667891\tlate", [("a@1234.567891+0.1", "late")]),
     ],
 )
 def test_labels_beside_a_recording_are_its_segments(tmp_path, text, segments):
-    clips = paired(tmp_path, text)
-    assert [(clip.offset, clip.duration, clip.target) for clip in clips] == segments
-    assert len({clip.clip_id for clip in clips}) == len(clips)
-    assert {clip.uri for clip in clips} == {"pairs/a.wav"}
+    clips = paired(tmp_path, text, **ALONE)
+    assert spans(clips) == segments
+    assert {(clip.uri, clip.group) for clip in clips} == {("pairs/a.wav", "a.wav")}
+
+
+def test_labels_that_follow_one_another_are_joined(tmp_path):
+    (clip,) = paired(tmp_path, "1\t2\thello there\n2.5\t3.0\tworld\n")
+    assert (clip.clip_id, clip.target, clip.source) == ("a@1+2", "hello there world", "pairs/a.txt:1")
+    assert (clip.offset, clip.duration, clip.cut_start, clip.cut_end) == (0.5, 3, 0.5, 0.5)
 
 
 def test_a_label_that_is_no_segment_costs_its_row_and_carries_its_line(tmp_path):
@@ -87,37 +104,48 @@ def test_a_label_that_is_no_segment_costs_its_row_and_carries_its_line(tmp_path)
     ]
 
 
+SRT = "1\n00:00:01,000 --> 00:00:02,000\nhello\n\n2\n00:00:02,000 --> 00:00:03,000\nworld"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "1\n00:00:00,000 --> 00:00:02,000\nhello\n\n2\n00:00:02,000 --> 00:00:03,000\nworld",
-        "\ufeff1\r\n00:00:00,000 --> 00:00:02,000\r\nhello\r\n",
-        "A title\n\n1\n00:00:00,000 --> 00:00:02,000\nhello",
-        "WEBVTT\n\n00:00.000 --> 00:02.000\nhello",
-        "[00:00.000 --> 00:02.000]  hello",
-        "0:00:00.000,0:00:02.000\nhello\n",
-        "[Script Info]\nTitle: x",
+        SRT,
+        "\ufeff" + SRT.replace("\n", "\r\n"),
+        SRT.encode("utf-16"),
+        "A title\n\n" + SRT,
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nhello\n\n00:02.000 --> 00:03.000\nworld",
+        "[00:01.000 --> 00:02.000]  hello\n[00:02.000 --> 00:03.000]  world\n",  # what Whisper prints
+        "0:00:01.000,0:00:02.000\nhello\n\n0:00:02.000,0:00:03.000\nworld\n",
+        "start\tend\ttext\n1000\t2000\thello\n2000\t3000\tworld",
+        "1.0\t2.0\thello\n2.0\t3.0\tworld",
+        '{"text": "hello world", "segments": [{"start": 1.0, "end": 2, "text": " hello"}, '
+        '{"start": 2, "end": 3.0, "text": " world"}]}',
+    ],
+)
+def test_a_txt_with_cues_is_read_as_what_it_is(tmp_path, text):
+    assert summary(paired(tmp_path, text)) == [("a@1+2", "pairs/a.wav", "hello world")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "{0}{25}hello",
-        "[ar:x]\n[00:12.00]hello",
         "0:00\nhello\n0:03\nworld",
         "Speaker 1  0:03\nhello",
-        'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0',
-        '"ooTextFile"\n"TextGrid"\n0',
-        'File type = "ooTextFile"\n'.encode("utf-16"),
-        "<?xml version='1.0'?><ANNOTATION_DOCUMENT/>",
+        "<?xml version='1.0'?><tt/>",
         "<tt xml:lang='en'>",
-        '{"text": "hello", "segments": []}',
+        '{"text": "hello", "segments": "none"}',
         "{\\rtf1\\ansi hello}",
-        "start\tend\ttext\n0\t1500\thello",
         "00:00:01.000\t00:00:02.000\thello",
         "0.5\t2.5\thello\nmore text\n",
         "0.5 2.5 hello\n2.5 3.5 world\n",
-        "a 1 0.0 0.5 hello\na 1 0.5 0.5 world\n",  # CTM
-        "a 1 spk 0.0 1.5 hello\n",  # STM
+        "a 1 0.0 0.5 hello\na 1 0.5 0.5 world\n",  # a CTM, if its name says so
+        "a 1 spk 0.0 1.5 hello\n",  # an STM
         "SPEAKER a 1 0.0 1.0 <NA> <NA> s <NA> <NA>",  # RTTM
     ],
 )
-def test_times_beside_a_recording_are_no_target(tmp_path, text):
+def test_times_in_a_form_that_is_not_read_are_no_target(tmp_path, text):
     (row,) = paired(tmp_path, text)
     assert (row.source, row.reason) == ("pairs:1", reasons.TIMED_TEXT.name)
     assert row.detail.startswith("a.txt holds ")
