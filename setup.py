@@ -49,11 +49,15 @@ TEST = [
     "jiwer>=4,<5",
     # Where there is a wheel of it: building it takes a compiler. Tests that ask it are left out elsewhere.
     "pocketsphinx>=5.0.4,<5.2; python_version < '3.14' and (python_version != '3.12' or platform_machine != 'aarch64')",
+    "praatio>=6,<7",
+    "pympi-ling>=1.71,<2",
+    "pysubs2>=1.8,<2",
     "pytest>=9,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
     "scipy>=1.15,<2",
     "setuptools>=77",
+    "webvtt-py>=0.5.1,<0.7",
 ]
 LINT = [
     "mypy>=1.15,<3",

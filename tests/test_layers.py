@@ -76,7 +76,7 @@ ORDER = {
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.cues", "manifests.subtitles", "manifests.textgrid"),
         *("manifests.elan", "manifests.recognized", "manifests.timed", "manifests.transcripts"),
-        *("manifests.pairs", "manifests.kaldi"),
+        *("manifests.pairs", "manifests.cue_files", "manifests.kaldi"),
         *(
             "manifests.locate",
             "manifests.places",

@@ -20,23 +20,32 @@ _STEP_DB = 3.0
 _FLOOR = 1e-12
 
 
-def cut(wave: Waveform, offset: float, duration: float, within_start: float, within_end: float) -> Waveform:
+def cut(wave: Waveform, offset: float, duration: float | None, within_start: float, within_end: float) -> Waveform:
     """The segment without what lies before and behind the quietest points of its windows.
 
     Args:
       wave: the segment, as it was decoded. Behind the recording's end there is nothing.
       offset: seconds from the recording's start to the segment's.
-      duration: seconds of the segment.
+      duration: seconds of the segment; None for one up to the recording's end, where no window is.
       within_start: seconds of the window at the segment's start.
       within_end: seconds of the window at its end.
     """
-    first, rate = round(offset * wave.sample_rate), wave.sample_rate
-    begins, ends = (round(round(offset + seconds, 6) * rate) - first for seconds in (within_start, duration))
-    behind = round(round(offset + duration - within_end, 6) * rate) - first
-    start = quietest(wave.samples[:begins], begins, rate) if within_start else 0
-    end = behind + quietest(wave.samples[behind:ends], ends - behind, rate) if within_end else len(wave.samples)
+    rate = wave.sample_rate
+    first = round(offset * rate)
+    start, end = 0, len(wave.samples)
+    if within_start:
+        begins = _at(offset + within_start, rate) - first
+        start = quietest(wave.samples[:begins], begins, rate)
+    if within_end and duration is not None:
+        behind, ends = (_at(offset + seconds, rate) - first for seconds in (duration - within_end, duration))
+        end = behind + quietest(wave.samples[behind:ends], ends - behind, rate)
     kept: Samples = wave.samples[start : max(end, start)]
     return replace(wave, samples=kept)
+
+
+def _at(seconds: float, rate: int) -> int:
+    """The sample of the recording at a time, which may come of sums that were rounded."""
+    return round(round(seconds, 6) * rate)
 
 
 def quietest(window: Samples, num_samples: int, sample_rate: int) -> int:

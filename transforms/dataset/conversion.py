@@ -85,7 +85,7 @@ def _converted(
     """The line of a clip, from its waveform and its source file; b"" for a segment of a recording."""
     with watch.stage("conform"):
         wave = recording if clip.channel is None else conform.one_channel(recording, clip.channel)
-        if clip.offset is not None and clip.duration is not None and (clip.cut_start or clip.cut_end):
+        if clip.offset is not None and (clip.cut_start or clip.cut_end):
             wave = pauses.cut(wave, clip.offset, clip.duration, clip.cut_start, clip.cut_end)
         content = content if wave is recording else b""  # the file's own bytes hold the other channels, too
         conformed = conform.conform(wave, settings)

@@ -42,11 +42,13 @@ class CueSettings:
       max_duration: seconds that a clip may last.
       join_cues: seconds up to which neighbours become one clip; 0 for never; None for `max_duration`.
       tiers: those that are read, of files with tiers; () for the only one.
+      folder: absolute, where the recording of a file of cues is that is a manifest of its own; "" for beside it.
     """
 
     max_duration: float = 30.0
     join_cues: float | None = None
     tiers: tuple[str, ...] = ()
+    folder: str = ""
 
     @property
     def window(self) -> float:
@@ -337,7 +339,7 @@ def _row(part: _Part, beside: tuple[_Part | None, _Part | None], fields: Fields,
     before, after = beside
     own = _slack(part, settings)
     other = [settings.window if each is None else _slack(each, settings) for each in (before, after)]
-    start, start_cut = part.start, (part.start - min(own, part.start), part.start)
+    start_cut = (part.start - min(own, part.start), part.start)
     end_cut = (part.end, part.end + own)
     if part.before is not None:
         length = None if before is None or before.end != part.before else before.cues[-1]
@@ -346,7 +348,8 @@ def _row(part: _Part, beside: tuple[_Part | None, _Part | None], fields: Fields,
         following = None if after is None or after.start != part.after else after.cues[0]
         end_cut = _between(part.end, part.after, own, other[1], part.cues[-1], following)[0]
     if part.cues[-1].end is None:
-        return Row(part.cues[0].line, _fields(part, fields, start, None))
+        open_end = {CUT_START: _length(start_cut), CUT_END: 0.0}
+        return Row(part.cues[0].line, {**_fields(part, fields, start_cut[0], None), **open_end})
     found = _fields(part, fields, start_cut[0], end_cut[1])
     windows = {CUT_START: _length(start_cut), CUT_END: _length(end_cut)}
     return Row(part.cues[0].line, {**found, **windows})
@@ -371,13 +374,14 @@ def _between(
       first: likewise of the clip after.
     """
     gap = start - end
-    if gap > min(before, after) and gap >= TOUCHING_SECONDS:
-        return (end, end + min(before, gap / 2)), (start - min(after, gap / 2), start)
-    low, high = min(end, start), max(end, start)
+    inside = 0.0
     if gap < TOUCHING_SECONDS:
         lengths = [(_end(cue) - cue.start) / 4 for cue in (last, first) if cue is not None]
-        inside = max(0.0, min(INSIDE_SECONDS, before - abs(gap), after - abs(gap), *lengths))
-        low, high = low - inside, high + inside
+        inside = min(INSIDE_SECONDS, before, after, *lengths)
+    # No further than either clip may reach.
+    low, high = max(min(end, start) - inside, start - after), min(max(end, start) + inside, end + before)
+    if low > high or gap > min(before, after):
+        return (end, end + min(before, gap / 2)), (start - min(after, gap / 2), start)
     return (low, high), (low, high)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import BinaryIO
 
 from transforms.errors import NotARegularFileError, OutsideError, StorageError, UserError
-from transforms.manifests import delimited, foreign, jsonl, kaldi, pairs, parquet
+from transforms.manifests import cue_files, delimited, foreign, jsonl, kaldi, pairs, parquet
 from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning
 from transforms.manifests.row import Row
@@ -99,7 +99,7 @@ def read_rows(uri: str, name: str, is_folder: bool, storage: Storage, cues: CueS
         return
     try:
         with storage.open_read(uri) as stream:
-            yield from _read_file(stream, name)
+            yield from _read_file(stream, uri, name, storage, cues)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
@@ -128,7 +128,7 @@ def _read_folder(uri: str, name: str, storage: Storage, cues: CueSettings) -> It
         raise UserError(f"{file}: {fault.strerror}{remedy}") from None
 
 
-def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
+def _read_file(stream: BinaryIO, uri: str, name: str, storage: Storage, cues: CueSettings) -> Iterator[Row]:
     packed = stream.read(len(_GZIP)) == _GZIP
     stream.seek(0)
     content = unpacked(stream, name) if packed else stream
@@ -136,6 +136,9 @@ def _read_file(stream: BinaryIO, name: str) -> Iterator[Row]:
     content.seek(0)
     if not beginning.content.strip(_BLANK):
         raise UserError(f"{name}: the manifest is empty")
+    if cue_files.begins(beginning) and (rows := cue_files.read(content, uri, name, storage, cues)) is not None:
+        yield from rows
+        return
     form = _format_of(beginning)
     if what := foreign.described(beginning, known=form.likeness(beginning) == CERTAIN):
         raise UserError(f"{name}: no manifest but {what}")

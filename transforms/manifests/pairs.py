@@ -158,25 +158,33 @@ def _cued(
     Raises:
       ClipRejected: it is damaged, or there are several of its kind.
     """
+    refused: ClipRejected | None = None
     for file in candidates:
         try:
             transcript = transcripts.read(files.content(file), file)
             if transcript is None:
-                if _extension(file) in transcripts.OFTEN_OTHERS:
-                    continue
                 raise ClipRejected(reasons.BAD_FIELD, f"{file} holds no cues that are understood")
-        except ClipRejected:
-            if plain is not None:
-                return None
-            raise
+        except ClipRejected as fault:
+            if _extension(file) not in transcripts.OFTEN_OTHERS:
+                refused = fault
+                break
+            refused = refused or fault if fault.reason == reasons.TIMED_TEXT else refused
+            continue
         if plain is not None and not settings.tiers and transcript.seconds <= settings.max_duration:
             return None
-        others = [each for each in candidates if _extension(each) == _extension(file) and each != file]
-        if others and file.count(".") == others[0].count("."):
-            detail = f"{file} and {others[0]} may both be what is said: leave one of them beside the recording"
-            raise ClipRejected(reasons.BAD_FIELD, detail)
+        _refuse_rivals(file, candidates)
         return file, transcript
+    if refused is not None and plain is None:
+        raise refused
     return None
+
+
+def _refuse_rivals(file: str, candidates: list[str]) -> None:
+    """Refuses NAME.en.srt beside NAME.de.srt, of which either may be what is said; NAME.srt is."""
+    others = [each for each in candidates if _extension(each) == _extension(file) and each != file]
+    if others and file.count(".") == others[0].count("."):
+        detail = f"{file} and {others[0]} may both be what is said: leave one of them beside the recording"
+        raise ClipRejected(reasons.BAD_FIELD, detail)
 
 
 def stem_language(file: str, stem: str) -> str:

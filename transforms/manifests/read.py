@@ -82,13 +82,20 @@ def _read(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> I
     line = 0
     try:
         within = replace(storage, folders=manifest.folders)
-        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within, settings.cues):
+        cues = replace(settings.cues, folder=_recordings(manifest, settings))
+        for row in read_rows(manifest.uri, manifest.name, manifest.is_folder, within, cues):
             line = row.line
             yield row
     except (CliptuneError, GeneratorExit):
         raise
     except Exception as fault:
         raise UserError(f"{manifest.name}: cannot be read behind row {line} ({_raised(fault)})") from fault
+
+
+def _recordings(manifest: Manifest, settings: ManifestSettings) -> str:
+    """The absolute folder of --audio_root, which may be relative as the manifest's name is; "" if it is not given."""
+    base = manifest.uri.removesuffix(manifest.name) if manifest.uri.endswith(f"/{manifest.name}") else os.sep
+    return "" if settings.audio_root is None else uris.absolute(settings.audio_root, base)
 
 
 def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:

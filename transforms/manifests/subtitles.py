@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from transforms.manifests.cues import Cue, Tier, Transcript, fault, joined
 
-_CLOCK = r"(?:\d+[ \t]*:[ \t]*)?\d{1,2}[ \t]*:[ \t]*\d{1,2}(?:[.,][ \t]*\d{1,9})?"
+_CLOCK = r"(?:\d+[ \t]*:[ \t]*)?\d{1,2}[ \t]*:[ \t]*\d{1,2}(?:[ \t]*[.,][ \t]*\d{1,9})?"
 _ARROW = r"[ \t]*(?:-{1,3}|[–—=])>[ \t]*"
 TIMING = re.compile(
     rf"[ \t]*(?P<open>[\[(]?)[ \t]*(?P<start>{_CLOCK}){_ARROW}(?P<end>{_CLOCK})(?![\d:])[\])]?(?P<rest>.*)"
