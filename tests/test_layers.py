@@ -87,7 +87,7 @@ ORDER = {
             "manifests.foreign",
         ),
         *("manifests.formats", "manifests.segments", "manifests.survey", "manifests.original"),
-        *("manifests.allowed", "manifests.dead_letters", "manifests.read"),
+        *("manifests.allowed", "manifests.linked", "manifests.dead_letters", "manifests.read"),
         *(
             "dataset",
             "dataset.assign",

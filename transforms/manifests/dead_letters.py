@@ -125,7 +125,9 @@ class Origins:
         if isinstance(row.get("reject_root"), str) and not self.root_given:
             return str(row["reject_root"])
         place = source.rpartition(":")[0]
-        return self.roots.get(place) or self.roots.get(uris.parent(place))
+        while place not in self.roots and (above := uris.parent(place)) not in ("", place, "/"):
+            place = above
+        return self.roots.get(place)
 
 
 NOWHERE = Origins()

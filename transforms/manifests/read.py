@@ -11,7 +11,7 @@ from itertools import islice
 from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
-from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments
+from transforms.manifests import columns, dead_letters, embedded, headerless, linked, original, segments
 from transforms.manifests import survey as table
 from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.dead_letters import Opened
@@ -42,11 +42,20 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
         _refuse_rowless(manifest, first)
 
 
-def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Opened, str]]:
-    """The rows and their places: mended ones in the place of others, dead letters as what they were."""
+def _opened(
+    manifest: Manifest, settings: ManifestSettings, storage: Storage, linked_too: bool = True
+) -> Iterator[tuple[Opened, str]]:
+    """The rows and their places: mended ones in the place of others, dead letters as what they were.
+
+    With `linked_too`, those of files that rows name in the place of a text, too.
+    """
     read = settings if settings.audio_root is not None else replace(settings, audio_root=manifest.folder())
     mended = dead_letters.mended(settings.mended, storage)
-    for row in headerless.named(_read(manifest, settings, storage), manifest.name, settings.columns):
+    named = headerless.named(_read(manifest, settings, storage), manifest.name, settings.columns)
+    if linked_too and not manifest.is_folder:
+        root = _recordings(manifest, settings) or uris.parent(manifest.uri)
+        named = linked.opened(named, manifest, settings, root, storage)
+    for row in named:
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
         is_letter = dead_letters.is_one(now.fields)
@@ -66,7 +75,7 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
 
 def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Columns, str]]:
     """The columns of each row that may become a clip, and its place. Dead letters know what their own table told."""
-    for opened, source in _opened(manifest, settings, storage):
+    for opened, source in _opened(manifest, settings, storage, linked_too=False):
         if opened.row.fault is None and not opened.is_letter:
             try:
                 row = embedded.with_path(Columns.of(opened.row.fields, settings))
@@ -140,6 +149,7 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
     task_name = columns.optional("task", row).strip()
     task = tasks.find(task_name, settings.tasks)
     target = columns.text("text", row, reasons.MISSING_TEXT, task)
+    linked.refuse(row)
     tasks.check_target(task, target)
     segment, channel = segments.segment(row), columns.channel(row)
     cut_start, cut_end = segments.cuts(row, segment)

@@ -16,7 +16,7 @@ from transforms.manifests.lines import as_utf_8
 # What may lie beside a recording, the best first: made by hand, then with the most in it. A .txt comes last.
 EXTENSIONS = (
     *("textgrid", "eaf", "json", "json3", "vtt", "srt", "ass", "ssa", "sbv", "lrc", "stm", "ctm", "tsv"),
-    *("ttml", "dfxp", "lab"),
+    *("ttml", "dfxp", "sub", "rttm", "lab"),
 )
 # Of these, what is no transcript is another file of a recording, and no fault.
 OFTEN_OTHERS = ("json", "tsv", "lab")
