@@ -20,9 +20,6 @@ from transforms.storage import Storage, uris
 
 _LINES = 200
 _NAMES_AUDIO = re.compile(rf'"(?:{"|".join(ALIASES["audio"])})"\s*:', re.IGNORECASE)
-_LISTS = re.compile(
-    r'"(?:segments|chunks|transcription|utterances|events|monologues|recognizedPhrases|results)"\s*:\s*[\[{]'
-)
 _FIRST = re.compile(r"\[\s*(\{[^{}\[\]]*\})")
 
 
@@ -49,7 +46,8 @@ def _is_recognized(beginning: Beginning, text: str) -> bool:
     if text[0] == "[":
         first = _FIRST.match(text)
         return first is not None and recognized.read(f"[{first[1]}]".encode()) is not None
-    return _LISTS.search(text) is not None and not _is_json(beginning.first_line())
+    # The text of hours may come first. A line that is JSON is a row.
+    return not _is_json(beginning.first_line())
 
 
 def _is_json(line: str) -> bool:

@@ -151,6 +151,9 @@ class _Part:
         return self.cues[-1].end or self.cues[-1].start
 
 
+_Between = tuple[_Part | None, _Part, _Part | None]
+
+
 def rows(transcript: Transcript, file: str, audio: str, settings: CueSettings) -> Iterator[Row]:
     """The rows of a recording's cues: a clip each, or the reason why a cue is none.
 
@@ -169,12 +172,13 @@ def rows(transcript: Transcript, file: str, audio: str, settings: CueSettings) -
     kept, faults = _in_order(given, transcript.ordered and len(tiers) == 1)
     kept, overlapping = _apart(_rolled(kept))
     fields = {"audio": audio, "group": audio, **({"language": transcript.language} if transcript.language else {})}
-    found = [_rejected(cue, fields) for cue in (*faults, *overlapping)]
-    found += [_row(part, parts, fields, settings) for part, parts in _with_neighbours(_parts(kept, settings))]
-    lines = [row.line for row in found]
-    several = len(set(lines)) < len(lines)  # cues that share a line are counted instead
-    for number, row in enumerate(sorted(found, key=lambda row: row.line), start=1):
-        yield replace(row, line=number if several else row.line, file=file)
+    found: list[tuple[int, Cue | _Between]] = [(cue.line, cue) for cue in (*faults, *overlapping)]
+    found += [(between[1].cues[0].line, between) for between in _with_neighbours(_parts(kept, settings))]
+    found.sort(key=lambda each: each[0])
+    several = len({line for line, _ in found}) < len(found)  # cues that share a line are counted instead
+    for number, (line, what) in enumerate(found, start=1):
+        row = _rejected(what, fields) if isinstance(what, Cue) else _row(what, fields, settings)
+        yield replace(row, line=number if several else line, file=file)
 
 
 def chosen(transcript: Transcript, file: str, settings: CueSettings) -> list[Tier]:
@@ -323,20 +327,20 @@ def _belong(cue: Cue, after: Cue) -> bool:
 
 
 def _ends_sentence(cue: Cue) -> bool:
-    return bool(_SENTENCE_END.search(cue.text))
+    return bool(_SENTENCE_END.search(cue.text[-20:]))
 
 
-def _with_neighbours(parts: Iterable[_Part]) -> Iterator[tuple[_Part, tuple[_Part | None, _Part | None]]]:
-    """Each part with the one before and the one after that touch it."""
+def _with_neighbours(parts: Iterable[_Part]) -> Iterator[_Between]:
+    """Each part between the one before and the one after."""
     every: list[_Part | None] = [None, *parts, None]
     for before, part, after in zip(every, every[1:], every[2:], strict=False):
         if part is not None:
-            yield part, (before, after)
+            yield before, part, after
 
 
-def _row(part: _Part, beside: tuple[_Part | None, _Part | None], fields: Fields, settings: CueSettings) -> Row:
+def _row(between: _Between, fields: Fields, settings: CueSettings) -> Row:
     """A clip: its segment with the windows in which it is cut."""
-    before, after = beside
+    before, part, after = between
     own = _slack(part, settings)
     other = [settings.window if each is None else _slack(each, settings) for each in (before, after)]
     start_cut = (part.start - min(own, part.start), part.start)

@@ -15,7 +15,8 @@ from transforms.manifests.cues import Cue, Tier, Transcript, fault, joined
 
 # Tiers that depend on one another: people have three or four.
 _MAX_DEPTH = 50
-BEGINS = re.compile(r"(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<ANNOTATION_DOCUMENT", re.DOTALL)
+# Behind a declaration and perhaps a comment.
+BEGINS = re.compile(r"<[?!]?[^\0]{0,4000}?<?ANNOTATION_DOCUMENT\b")
 
 
 def read(content: bytes) -> Transcript:

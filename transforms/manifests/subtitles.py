@@ -14,27 +14,32 @@ from itertools import pairwise
 
 from transforms.manifests.cues import Cue, Tier, Transcript, fault, joined
 
-_CLOCK = r"(?:\d+[ \t]*:[ \t]*)?\d{1,2}[ \t]*:[ \t]*\d{1,2}(?:[ \t]*[.,][ \t]*\d{1,9})?"
+_CLOCK = r"(?:\d{1,9}[ \t]*:[ \t]*)?\d{1,2}[ \t]*:[ \t]*\d{1,2}(?:[ \t]*[.,][ \t]*\d{1,9})?"
 _ARROW = r"[ \t]*(?:-{1,3}|[–—=])>[ \t]*"
 TIMING = re.compile(
     rf"[ \t]*(?P<open>[\[(]?)[ \t]*(?P<start>{_CLOCK}){_ARROW}(?P<end>{_CLOCK})(?![\d:])[\])]?(?P<rest>.*)"
 )
 # What can be no other line: times of another spelling, frames, times below 0.
 _LIKE_TIMING = re.compile(rf"[ \t]*(?=[-\d:.,; \t]*\d:)[-\d:.,; \t]+{_ARROW}[-\d]")
-_SBV = re.compile(r"(?P<open>)[ \t]*(?P<start>\d+:\d{2}:\d{2}\.\d+),(?P<end>\d+:\d{2}:\d{2}\.\d+)[ \t]*(?P<rest>)")
-_LYRIC = re.compile(r"[ \t]*((?:\[\d+:\d{1,2}(?:[.:]\d{1,3})?\][ \t]*)+)(.*)")
-_LYRIC_TIME = re.compile(r"\[(\d+):(\d{1,2})(?:[.:](\d{1,3}))?\]")
+# Captions that roll repeat themselves all the time; people do now and then.
+_ENOUGH_REPEATS = 2
+# Where in its line a cue's times, or the sign of a drawing, end.
+_MAX_TIMING_CHARS = 300
+_SBV = re.compile(
+    r"(?P<open>)[ \t]*(?P<start>\d{1,9}:\d{2}:\d{2}\.\d+),(?P<end>\d{1,9}:\d{2}:\d{2}\.\d+)[ \t]*(?P<rest>)"
+)
+_LYRIC = re.compile(r"[ \t]*((?:\[\d{1,9}:\d{1,2}(?:[.:]\d{1,3})?\][ \t]*)+)(.*)")
+_LYRIC_TIME = re.compile(r"\[(\d{1,9}):(\d{1,2})(?:[.:](\d{1,3}))?\]")
 _LYRIC_TAG = re.compile(r"[ \t]*\[([a-zA-Z#]+):([^\]]*)\][ \t]*")
 _WORD_TIME = re.compile(r"<\d+:\d{2}(?::\d{2})?(?:[.:]\d+)?>")
 _TAG = re.compile(r"</?(?:[biucsv]|rt|ruby|lang|font|span|em|strong)(?:[.\s][^<>]*)?/?>", re.IGNORECASE)
-_READING = re.compile(r"<rt\b[^<>]*>.*?</rt>", re.IGNORECASE | re.DOTALL)
-_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
+_READING = re.compile(r"<rt\b[^<>]*>[^<]*</rt>", re.IGNORECASE)
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^\s<>][^<>]*)>", re.IGNORECASE)
 _OVERRIDE = re.compile(r"\{\\[^{}]*\}")
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
 # What WhisperX puts before the text of a speaker.
 _DIARIZED = re.compile(r"\[(SPEAKER_\d+)\]:?[ \t]*")
 _LANGUAGE = re.compile(r"Language:[ \t]*([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)[ \t]*", re.IGNORECASE)
-_BLOCK_HEADS = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _NOTHING_SAID = re.compile(r"[\W_♪♫♬♩]*")
 
 
@@ -75,17 +80,17 @@ def is_timed(text: str) -> bool:
 
 
 def _timing(line: str) -> re.Match[str] | None:
-    return TIMING.match(line) or _SBV.fullmatch(line)
+    return TIMING.match(line, 0, _MAX_TIMING_CHARS) or _SBV.fullmatch(line, 0, _MAX_TIMING_CHARS)
 
 
 def _blocks(lines: Sequence[str], is_vtt: bool) -> Iterator[_Block]:
-    starts = [n for n, line in enumerate(lines) if _timing(line) or _LIKE_TIMING.match(line)]
+    starts = [n for n, line in enumerate(lines) if _timing(line) or _LIKE_TIMING.match(line, 0, _MAX_TIMING_CHARS)]
     numbered = bool(starts) and any(line.strip().isdecimal() for line in lines[: starts[0]])
-    for at, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for at, end in pairwise([*starts, len(lines)]):
         match = _timing(lines[at])
         body: Sequence[str] = lines[at + 1 : end]
         if match and match["open"]:  # the text stands in the same line
-            body = [match["rest"], *body]
+            body = [lines[at][match.start("rest") :], *body]
         if is_vtt and "" in body:
             body = body[: body.index("")]
         elif end < len(lines):
@@ -112,22 +117,18 @@ def seconds(clock: str) -> float:
 
 def _without_repeats(blocks: list[_Block]) -> list[_Block]:
     """Captions that roll: each cue begins with what the one before showed last, and only the rest is new."""
-    pairs = [(one, two) for one, two in pairwise(blocks) if one.lines and two.lines]
-    repeats = sum(_shown(two)[0] == _shown(one)[-1] for one, two in pairs)
+    shown = [[plain(line) for line in block.lines] for block in blocks]
+    pairs = [(one, two) for one, two in pairwise(shown) if one and two]
+    # A cue of one line may be said twice; in captions that roll, most of those of several begin with the last line.
+    repeats = sum(len(two) > 1 and two[0] == one[-1] for one, two in pairs)
     timed = any(_WORD_TIME.search(line) for block in blocks for line in block.lines)
-    if not repeats or (repeats * 2 <= len(pairs) and not timed):
+    if not repeats or (not timed and (repeats < _ENOUGH_REPEATS or repeats * 3 < len(pairs))):
         return blocks
     found, last = [], ""
-    for block in blocks:
-        shown = _shown(block)
-        new = [line for n, line in enumerate(block.lines) if n or shown[n] != last]
-        last = shown[-1] if shown else last
-        found.append(replace(block, lines=tuple(new)))
+    for block, lines in zip(blocks, shown, strict=True):
+        found.append(replace(block, lines=tuple(block.lines[n] for n, line in enumerate(lines) if n or line != last)))
+        last = lines[-1] if lines else last
     return found
-
-
-def _shown(block: _Block) -> list[str]:
-    return [plain(line) for line in block.lines]
 
 
 def _cue(block: _Block) -> Iterator[Cue]:
@@ -215,7 +216,7 @@ def _dialogue(number: int, cells: dict[str, str]) -> Iterator[Cue]:
     raw = cells.get("text", "")
     shown = re.sub(r"\{[^{}]*\}", "", raw)
     text = plain(re.sub(r"\\[Nn]", "\n", shown).replace(r"\h", " "))
-    if _DRAWING.search(raw) or _NOTHING_SAID.fullmatch(text):
+    if _DRAWING.search(raw, 0, _MAX_TIMING_CHARS) or _NOTHING_SAID.fullmatch(text):
         return
     start, end = cells.get("start", "").strip(), cells.get("end", "").strip()
     if not all(re.fullmatch(_CLOCK, time) for time in (start, end)):

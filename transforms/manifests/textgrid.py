@@ -85,7 +85,7 @@ class _Tokens:
     def count(self) -> int:
         """The next, which counts what follows."""
         number = self.number()
-        if number != int(number) or not 0 <= number <= len(self.text):
+        if not 0 <= number <= len(self.text) or number != int(number):
             raise self.damaged(f"{number:g} in the place of a count")
         return int(number)
 

@@ -20,6 +20,8 @@ EXTENSIONS = (
 )
 # Of these, what is no transcript is another file of a recording, and no fault.
 OFTEN_OTHERS = ("json", "tsv", "lab")
+# Days of speech, a word a line.
+MAX_LINES = 1_000_000
 _TABLE = re.compile(r"start\tend\ttext", re.IGNORECASE)
 _TEXT_BEGINS = re.compile(r"[\ufeff \t\r\n]*")
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -52,6 +54,8 @@ def read(content: bytes, file: str) -> Transcript | None:
     Raises:
       ClipRejected: BAD_FIELD for damage, TIMED_TEXT for times that are not read.
     """
+    if sum(map(content.count, (b"\n", b"\r"))) > MAX_LINES:
+        raise ClipRejected(reasons.BAD_FIELD, f"{file} has over {MAX_LINES:,} lines")
     head = content[:4_096].lstrip(b"\xef\xbb\xbf \t\r\n")
     try:
         if head.startswith((b"{", b"[")) and (found := recognized.read(as_utf_8(content))) is not None:

@@ -1,10 +1,15 @@
 """Folders of pairs: one file without the other is a rejected row."""
 
+# ruff: noqa: E501 -- tables of files as they stand
+
+import gzip
+
 import orjson
 import pytest
 
 from tests.transforms.manifests.written import rows_of, summary
 from transforms import reasons
+from transforms.clip import Clip
 from transforms.errors import StorageError, UserError
 from transforms.manifests import locate, read
 from transforms.manifests.columns import ManifestSettings
@@ -229,3 +234,149 @@ def test_a_text_on_a_disk_that_fails_is_not_the_rows_fault(tmp_path):
     (tmp_path / "a.txt").symlink_to("/proc/self/mem")
     with pytest.raises(StorageError, match=r"/a\.txt': the disk or network drive failed to read the file \(EIO\)$"):
         rows_of(tmp_path)
+
+
+def folder_of(tmp_path, files):
+    for name, content in files.items():
+        (tmp_path / "pairs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pairs" / name).write_text(content)
+    return tmp_path / "pairs"
+
+
+LONG = "1\n00:00:01,000 --> 00:00:02,000\nhello\n\n2\n00:01:00,000 --> 00:01:03,000\nworld"
+TSV = "start\tend\ttext\n1000\t2000\thello\n60000\t63000\tworld\n"
+GRID = '"ooTextFile"\n"TextGrid"\n0\n9\n<exists>\n2\n"IntervalTier"\n"words"\n0\n9\n1\n1\n2\n"hi"\n"IntervalTier"\n"phones"\n0\n9\n1\n1\n2\n"h"'
+TWO_TIERS = GRID.replace("phones", "notes")
+META = '{"speaker": "x", "rate": 16000}'
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ({"a.wav": "", "a.srt": SRT, "a.txt": "hello, world"}, [("a", "hello, world")]),  # no longer than a clip
+        ({"a.wav": "", "a.srt": LONG, "a.txt": "hello, world"}, [("a@1+1", "hello"), ("a@60+3", "world")]),
+        ({"a.mp4": "", "a.srt": LONG, "a.vtt": "WEBVTT\n\n" + LONG.replace(",", "."), "a.tsv": TSV, "a.txt": "hello world",
+          "a.json": '{"text": "", "segments": [{"start": 1, "end": 2.0, "text": "hello"}], "language": "en"}'},
+         [("a", "hello world")]),
+        ({"a.wav": "", "a.TextGrid": GRID, "a.lab": "hi"}, [("a@1+1", "hi")]),
+        ({"a.wav": "", "a.TextGrid": TWO_TIERS, "a.txt": "Hi!"}, [("a", "Hi!")]),
+        ({"a.wav": "", "a.json": META, "a.txt": "hello"}, [("a", "hello")]),
+        ({"a.wav": "", "a.json": META, "a.srt": SRT}, [("a@1+2", "hello world")]),
+        ({"a.wav": "", "a.json": '{"text": "hello"}', "a.srt": SRT}, [("a@1+2", "hello world")]),
+        ({"a.wav": "", "a.lab": "hello"}, [("pairs:1", "missing_text")]),
+        ({"a.wav": "", "a.json": META}, [("pairs:1", "missing_text")]),
+        ({"a.wav": "", "a.json": '{"text": "hello"}'}, [("pairs:1", "timed_text")]),
+        ({"a.wav": "", "a.srt": "", "a.txt": "hello"}, [("a", "hello")]),
+        ({"a.wav": "", "a.srt": "nothing"}, [("pairs:1", "bad_field")]),
+        ({"a.wav": "", "a.rttm": "SPEAKER a 1 0.0 1.0 <NA> <NA> s <NA> <NA>"}, [("pairs:1", "timed_text")]),
+        ({"a.wav": "", "metadata.json": META, "a.srt": SRT}, [("a@1+2", "hello world")]),
+        ({"a.wav": "", "a.txt": "x", "b.srt": SRT}, [("a", "x"), ("pairs:2", "missing_audio_path")]),
+        ({"a.wav": "", "a.wav.srt": SRT}, [("a@1+2", "hello world")]),
+        ({"x/My talk [id].webm": "", "x/My talk [id].en.vtt": "WEBVTT\n\n" + SRT.replace(",", ".")},
+         [("x/My talk [id]@1+2", "hello world")]),
+        ({"a.wav": "", "a.en.srt": SRT, "a.de.srt": SRT}, [("pairs:1", "bad_field")]),
+        ({"a.wav": "", "a.srt": SRT, "a.de.srt": "1\n00:00:01,000 --> 00:00:02,000\nhallo"}, [("a@1+2", "hello world")]),
+        ({"train/a.wav": "", "train/a.srt": SRT, "test/b.wav": "", "test/b.srt": SRT},
+         [("test/b@1+2", "hello world"), ("train/a@1+2", "hello world")]),
+    ],
+)  # fmt: skip
+def test_of_several_files_beside_a_recording_one_counts(tmp_path, files, rows):
+    found = rows_of(folder_of(tmp_path, files))
+    assert [(row.clip_id, row.target) if isinstance(row, Clip) else (row.source, row.reason) for row in found] == rows
+
+
+def test_the_name_of_a_file_of_cues_may_say_the_language(tmp_path):
+    (clip,) = rows_of(folder_of(tmp_path, {"a.wav": "", "a.pt-BR.srt": SRT}))
+    assert (clip.language, clip.source) == ("pt-BR", "pairs/a.pt-BR.srt:2")
+
+
+def test_folders_of_cues_may_be_named_after_splits(tmp_path):
+    found = rows_of(folder_of(tmp_path, {"train/a.wav": "", "train/a.srt": SRT, "test/b.wav": "", "test/b.srt": SRT}))
+    assert [clip.split for clip in found] == ["test", "train"]
+
+
+def test_several_tiers_stop_the_run_unless_one_is_named(tmp_path):
+    folder = folder_of(tmp_path, {"a.wav": "", "a.TextGrid": TWO_TIERS})
+    with pytest.raises(UserError, match=r"^a\.TextGrid: several tiers: words \(1\), notes \(1\); say by --tier=NAME"):
+        rows_of(folder)
+    assert spans(rows_of(folder, cues=CueSettings(tiers=("notes",)))) == [("a@1+1", "h")]
+
+
+def alone(tmp_path, name, content, beside="a.wav", **settings):
+    (tmp_path / beside).parent.mkdir(exist_ok=True, parents=True)
+    (tmp_path / beside).write_text("")
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return rows_of(tmp_path / name, **settings)
+
+
+WORDS = [{"start": 1, "end": 2.0, "text": "hello"}, {"start": 2.5, "end": 3, "text": "world"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.srt", SRT),
+        ("a.srt", SRT.encode("utf-16")),
+        ("a.en.srt", SRT),
+        ("a.wav.srt", SRT),
+        ("a.srt.gz", gzip.compress(SRT.encode())),
+        ("a.vtt", "WEBVTT\n\n" + SRT.replace(",", ".")),
+        ("a.txt", "1.0\t2.0\thello\n2.5\t3.0\tworld\n"),
+        ("a.tsv", "start\tend\ttext\n1000\t2000\thello\n2500\t3000\tworld\n"),
+        ("a.json", orjson.dumps({"text": "hello world", "segments": WORDS})),
+        ("a.json", orjson.dumps({"text": "hello world", "segments": WORDS}, option=orjson.OPT_INDENT_2)),
+        ("a.json", orjson.dumps(WORDS)),
+        ("a.json", orjson.dumps({"text": "x" * 70_000, "segments": WORDS})),  # longer than the look at its beginning
+        ("a.TextGrid", GRID.replace('2\n"hi"', '3\n"hello world"')),
+    ],
+)
+def test_a_file_of_cues_is_a_manifest_of_the_recording_beside_it(tmp_path, name, content):
+    (clip,) = alone(tmp_path, name, content)
+    assert (clip.clip_id, clip.uri, clip.target, clip.group) == ("a@1+2", "a.wav", "hello world", "a.wav")
+    assert clip.source.startswith(f"{name}:")
+
+
+def test_without_a_recording_beside_it_a_file_of_cues_says_what_it_needs(tmp_path):
+    with pytest.raises(
+        UserError, match=r"^b\.srt: a file of cues, and there is no recording of its name beside it, such as b\.wav"
+    ):
+        alone(tmp_path, "b.srt", SRT)
+    (clip,) = alone(tmp_path, "c.srt", SRT, "sounds/c.mp3", audio_root=str(tmp_path / "sounds"))
+    assert clip.uri == f"{tmp_path}/sounds/c.mp3"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.TextGrid", GRID[:-30], "a.TextGrid: it is damaged: in line 15 there is a quote, where a string is to be"),
+        ("a.srt", SRT.encode() + b"\xff", "a.srt is not valid UTF-8; save it as UTF-8"),
+        ("a.TextGrid", TWO_TIERS, "a.TextGrid: several tiers: words (1), notes (1)"),
+    ],
+)
+def test_a_damaged_file_of_cues_is_one_line(tmp_path, name, content, told):
+    with pytest.raises(UserError) as found:
+        alone(tmp_path, name, content)
+    assert str(found.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "m.jsonl",
+            '{"audio": "a.wav", "text": "hi", "start": 1, "end": 2}\n{"audio": "a.wav", "text": "you", "start": 3, "end": 4}\n',
+        ),
+        (
+            "m.json",
+            '[{"audio_filepath": "a.wav", "text": "hi", "start": 1, "end": 2}, {"audio_filepath": "a.wav", "text": "you", "start": 3, "end": 4}]',
+        ),
+        ("m.tsv", "start\tend\ttext\taudio\n1\t2\thi\ta.wav\n3\t4\tyou\ta.wav\n"),
+        ("m.csv", "audio,text,start,end\na.wav,hi,1,2\na.wav,you,3,4\n"),
+    ],
+)
+def test_a_table_of_segments_is_none(tmp_path, name, content):
+    """Its rows name their recording, so each is a clip as it stands."""
+    assert [(clip.offset, clip.duration, clip.target) for clip in alone(tmp_path, name, content)] == [
+        (1, 1, "hi"),
+        (3, 1, "you"),
+    ]

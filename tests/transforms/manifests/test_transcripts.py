@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 -- tables of files as they stand
 
+import contextlib
 import json
 
 import praatio.textgrid
@@ -341,12 +342,14 @@ LONG = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n10\n<exists>\n
 @pytest.mark.parametrize(
     ("content", "reason", "detail"),
     [
-        (BOMB.replace("<!DOCTYPE", "\n<!DOCTYPE"), "timed_text", "holds XML"),
+        (BOMB.replace("<!DOCTYPE", "\n<!DOCTYPE"), "bad_field", "its XML declares entities"),
         ("<ANNOTATION_DOCUMENT><!-- x --><TIER></ANNOTATION_DOCUMENT>", "bad_field", "it is no well-formed XML: see line 1"),
         ('<?xml version="1.0" encoding="klingon"?><ANNOTATION_DOCUMENT/>', "bad_field", "it is no well-formed XML"),
         (LONG[:-5], "bad_field", "it is damaged: in line 14 there is its end, where a string is to be"),
         (LONG.replace('"hi"', '"hi'), "bad_field", "it is damaged: in line 15 there is a quote, where a string is to be"),
         (LONG.replace("\n1\n0\n2", "\n999999999999\n0\n2"), "bad_field", "in the place of a count"),
+        (LONG.replace("\n1\n0\n2", "\n1e999\n0\n2"), "bad_field", "inf in the place of a count"),
+        ("1\n" * 600_000 + "\r" * 500_000, "bad_field", "has over 1,000,000 lines"),
         (LONG.replace('"IntervalTier"', '"Pitch"'), "bad_field", "a tier of class 'Pitch'"),
         (LONG.replace('"TextGrid"', '"PitchTier"'), "bad_field", "it holds 'PitchTier' of Praat's, not a TextGrid"),
         (b"1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9 \xff\n", "bad_field", "is not valid UTF-8"),
@@ -396,6 +399,7 @@ def test_what_holds_no_times_is_a_text_or_nothing(content):
             "00:00:01:12 --> 00:00:02:00",
         ),  # frames, of which nobody says how many are a second
         ("-00:00:01,000 --> 00:00:02,000", "-00:00:01,000 --> 00:00:02,000"),
+        (f"{'9' * 250}:00:01,000 --> 00:00:02,000", "9" * 200),
     ],
 )
 def test_times_that_are_not_understood_cost_their_cue(text, times):
@@ -404,3 +408,48 @@ def test_times_that_are_not_understood_cost_their_cue(text, times):
     bad, good = found.tiers[0].cues
     assert (bad.times, bad.text, bad.fault is not None) == (times, "a", True)
     assert (good.text, good.fault) == ("b", None)
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        " ",
+        "1:",
+        "1:1 ",
+        "-",
+        "<rt>",
+        "<v ",
+        "<v a",
+        "{\\p1",
+        "<",
+        "&",
+        '"',
+        '""',
+        "! ",
+        "<!-- -->",
+        "[00:01.00]",
+        "[a",
+        "'",
+        "a ",
+        "(",
+        "\t",
+    ],
+)
+@pytest.mark.parametrize(
+    "head",
+    [
+        "1\n00:00:01,000 --> 00:00:02,000\n",
+        "1\n00:00:01,000 --> ",
+        "[Script Info]\n[Events]\nFormat: Start,End,Text\nDialogue: 0:00:01.00,0:00:02.00,{",
+        '"ooTextFile"\n"TextGrid"\n0\n1\n<exists>\n1\n"IntervalTier"\n',
+        "<?xml version='1.0'?>",
+        "",
+    ],
+)
+def test_a_line_of_anything_ends(head, filling):
+    """Who tries every way to read a long line does not end while the test lasts."""
+    content = (head + filling * (1_000_000 // len(filling))).encode()
+    for name in ("a.srt", "a.ctm", "a.stm"):
+        with contextlib.suppress(ClipRejected):
+            found = transcripts.read(content, name)
+            assert found is None or len(found.tiers) <= 1
