@@ -18,7 +18,7 @@ from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
 
 # What a text beside a recording is named: cues first, which tell more.
-_TEXTS = (*transcripts.EXTENSIONS, "txt")
+_TEXTS = (*transcripts.EXTENSIONS, *transcripts.PLAIN)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 # Folders and files that systems make beside people's own.
 _NOT_OURS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
@@ -117,11 +117,11 @@ def _pair(
 ) -> Iterator[Row]:
     """The row of a pair, or those of its cues."""
     fields: Fields = {"id": stem, "audio": audio}
-    plain = next((file for file in texts if _extension(file) == "txt"), None)
+    plain = next((file for file in texts if _extension(file) in transcripts.PLAIN), None)
     try:
         if audio is None:
             raise ClipRejected(reasons.MISSING_AUDIO, f"{texts[0]} has no audio file beside it")
-        cued = _cued([file for file in texts if file != plain], plain, files, settings)
+        cued = _cued([file for file in texts if _extension(file) not in transcripts.PLAIN], plain, files, settings)
         if cued is None and plain is None:
             raise ClipRejected(reasons.MISSING_TEXT, _without_text(audio, stem, texts))
         if cued is not None:

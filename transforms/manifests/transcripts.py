@@ -16,15 +16,18 @@ from transforms.manifests.lines import as_utf_8
 # What may lie beside a recording, the best first: made by hand, then with the most in it. A .txt comes last.
 EXTENSIONS = (
     *("textgrid", "eaf", "json", "json3", "vtt", "srt", "ass", "ssa", "sbv", "lrc", "stm", "ctm", "tsv"),
-    *("ttml", "dfxp", "sub", "rttm", "lab"),
+    *("ttml", "dfxp", "sub", "rttm"),
 )
 # Of these, what is no transcript is another file of a recording, and no fault.
-OFTEN_OTHERS = ("json", "tsv", "lab")
+OFTEN_OTHERS = ("json", "tsv")
+# What holds a text as a rule; aligners call it a .lab.
+PLAIN = ("txt", "lab")
 # Days of speech, a word a line.
 MAX_LINES = 1_000_000
 _TABLE = re.compile(r"start\tend\ttext", re.IGNORECASE)
 _TEXT_BEGINS = re.compile(r"[\ufeff \t\r\n]*")
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_HTK = re.compile(r"[ \t]*\d+[ \t]+\d+[ \t]+\S")
 _CTM = re.compile(rf"\S+[ \t]+\S+[ \t]+({_NUMBER})[ \t]+({_NUMBER})[ \t]+(\S+)(?:[ \t].*)?")
 _STM = re.compile(rf"\S+[ \t]+\S+[ \t]+(\S+)[ \t]+({_NUMBER})[ \t]+({_NUMBER})[ \t]*(?:<[^>]*>)?[ \t]*(.*)")
 
@@ -71,7 +74,7 @@ def read(content: bytes, file: str) -> Transcript | None:
         raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8; save it as UTF-8") from None
     except ClipRejected as fault:
         raise ClipRejected(fault.reason, f"{file}: {fault.detail}") from None
-    if what := timed.kind_of(text):
+    if what := timed.kind_of(text) or _of_htk(text, file):
         raise ClipRejected(reasons.TIMED_TEXT, f"{file} holds {what}, not the text of the recording")
     return None
 
@@ -122,6 +125,13 @@ def _nist(text: str, pattern: re.Pattern[str]) -> Transcript:
         elif match[4].strip() and match[4].strip() != "ignore_time_segment_in_scoring":
             found.append(Cue(number, float(match[2]), float(match[3]), match[4].strip(), match[1]))
     return _one_tier(iter(found), ordered=False)
+
+
+def _of_htk(text: str, file: str) -> str:
+    """What a .lab with times holds: of words or of sounds, it does not say; "" for a text."""
+    lines = [line for line in subtitles.lines_of(text) if line.strip()]
+    is_htk = file.lower().endswith(".lab") and lines and all(map(_HTK.match, lines))
+    return "labels of HTK, which may be of sounds" if is_htk else ""
 
 
 def _by_name(file: str) -> tuple[Kind, ...]:
