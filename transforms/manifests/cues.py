@@ -168,7 +168,7 @@ def rows(transcript: Transcript, file: str, audio: str, settings: CueSettings) -
       UserError: it has several tiers, and nobody says which.
     """
     tiers = chosen(transcript, file, settings)
-    given = [cue for tier in tiers for cue in tier.cues]
+    given = [cue for tier in tiers for cue in _spoken(tier, len(tiers) > 1)]
     kept, faults = _in_order(given, transcript.ordered and len(tiers) == 1)
     kept, overlapping = _apart(_rolled(kept))
     fields = {"audio": audio, "group": audio, **({"language": transcript.language} if transcript.language else {})}
@@ -179,6 +179,13 @@ def rows(transcript: Transcript, file: str, audio: str, settings: CueSettings) -
     for number, (line, what) in enumerate(found, start=1):
         row = _rejected(what, fields) if isinstance(what, Cue) else _row(what, fields, settings)
         yield replace(row, line=number if several else line, file=file)
+
+
+def _spoken(tier: Tier, among_others: bool) -> Iterable[Cue]:
+    """The cues of a tier. One among others is named after its speaker, and so is one of an aligner, "Anna - words"."""
+    whose, dash, _ = tier.name.rpartition(" - ")
+    speaker = whose.strip() if dash else tier.name if among_others else ""
+    return (replace(cue, speaker=cue.speaker or speaker) for cue in tier.cues) if speaker else tier.cues
 
 
 def chosen(transcript: Transcript, file: str, settings: CueSettings) -> list[Tier]:

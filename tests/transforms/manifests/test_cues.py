@@ -200,6 +200,27 @@ def test_tiers_are_chosen_by_their_names(tiers, found):
     assert told(cues.rows(TIERS, "a.eaf", "a.wav", settings)) == found
 
 
+@pytest.mark.parametrize(
+    ("names", "tiers", "speakers"),
+    [
+        (["Ann", "Bob"], ("Ann", "Bob"), ["Ann", "Bob"]),
+        (["Ann", "Bob"], ("Ann",), [""]),  # of one tier, the name may be that of anything
+        (["Ann - words", "Ann - phones"], (), ["Ann"]),
+        (["words"], (), [""]),
+    ],
+)
+def test_of_several_tiers_each_is_its_speakers(names, tiers, speakers):
+    found = tuple(Tier(name, (Cue(n, n, n + 1, name),)) for n, name in enumerate(names, 1))
+    told = list(cues.rows(Transcript(found), "a.TextGrid", "a.wav", CueSettings(tiers=tiers)))
+    assert [row.fields["speaker"] for row in told] == speakers
+
+
+def test_a_speaker_that_the_file_names_counts_more_than_the_tier():
+    tiers = (Tier("a", (Cue(1, 1, 2, "x", "Ann"),)), Tier("b", (Cue(2, 3, 4, "y"),)))
+    found = list(cues.rows(Transcript(tiers), "a.eaf", "a.wav", CueSettings(tiers=("a", "b"))))
+    assert [row.fields["speaker"] for row in found] == ["Ann", "b"]
+
+
 def test_a_tier_that_is_not_there_is_a_reason():
     with pytest.raises(
         ClipRejected, match=r"a\.eaf has no tier Eve with text; it has Ann \(2\), Bob \(1\), tr"
