@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
@@ -103,7 +104,9 @@ def _read(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> I
 
 def _recordings(manifest: Manifest, settings: ManifestSettings) -> str:
     """The absolute folder of --audio_root, which may be relative as the manifest's name is; "" if it is not given."""
-    base = manifest.uri.removesuffix(manifest.name) if manifest.uri.endswith(f"/{manifest.name}") else os.sep
+    # Workers on this machine may have another working folder, which a relative name of the manifest tells.
+    told = manifest.uri.endswith(f"/{manifest.name}")
+    base = manifest.uri.removesuffix(manifest.name) if told else str(Path.cwd())
     return "" if settings.audio_root is None else uris.absolute(settings.audio_root, base)
 
 

@@ -14,6 +14,7 @@ from transforms.errors import StorageError, UserError
 from transforms.manifests import locate, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.cues import CueSettings
+from transforms.manifests.locate import Manifest
 from transforms.storage import Storage
 
 
@@ -336,6 +337,15 @@ def test_a_file_of_cues_is_a_manifest_of_the_recording_beside_it(tmp_path, name,
     (clip,) = alone(tmp_path, name, content)
     assert (clip.clip_id, clip.uri, clip.target, clip.group) == ("a@1+2", "a.wav", "hello world", "a.wav")
     assert clip.source.startswith(f"{name}:")
+
+
+def test_an_audio_root_is_relative_to_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (clip,) = alone(tmp_path / "x", "c.srt", SRT, "sounds/c.mp3", audio_root="sounds")  # as a worker elsewhere sees it
+    assert clip.uri == "sounds/c.mp3"
+    manifest = Manifest(f"{tmp_path}/x/c.srt", f"{tmp_path}/x/c.srt", is_folder=False)
+    (clip,) = read.rows(manifest, ManifestSettings(audio_root="x/sounds"), Storage())
+    assert clip.uri == "x/sounds/c.mp3"
 
 
 def test_without_a_recording_beside_it_a_file_of_cues_says_what_it_needs(tmp_path):
