@@ -75,7 +75,7 @@ ORDER = {
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
         *("manifests.jsonl", "manifests.headerless"),
         *("manifests.cells", "manifests.delimited", "manifests.cues", "manifests.subtitles", "manifests.textgrid"),
-        *("manifests.elan", "manifests.recognized", "manifests.timed", "manifests.transcripts"),
+        *("manifests.elan", "manifests.ttml", "manifests.recognized", "manifests.timed", "manifests.transcripts"),
         *("manifests.pairs", "manifests.cue_files", "manifests.kaldi"),
         *(
             "manifests.locate",

@@ -12,7 +12,7 @@ import orjson
 from transforms.audio.formats import by_extension
 from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests import cues, elan, pairs, recognized, subtitles, textgrid, timed, transcripts
+from transforms.manifests import cues, elan, pairs, recognized, subtitles, textgrid, timed, transcripts, ttml
 from transforms.manifests.cues import CueSettings
 from transforms.manifests.lines import BEGINNING_BYTES, Beginning, as_utf_8
 from transforms.manifests.row import ALIASES, Row
@@ -28,7 +28,10 @@ def begins(beginning: Beginning) -> bool:
     text = beginning.text()
     if text[:1] in ("{", "["):
         return _is_recognized(beginning, text)
-    if any(form.match(text) for form in (elan.BEGINS, textgrid.BEGINS, re.compile(r"WEBVTT\b|\[Script Info\]"))):
+    if any(
+        form.match(text)
+        for form in (elan.BEGINS, ttml.BEGINS, textgrid.BEGINS, re.compile(r"WEBVTT\b|\[Script Info\]"))
+    ):
         return True
     lines = beginning.lines(_LINES)
     shown = "\n".join(lines)

@@ -9,7 +9,7 @@ from functools import partial
 
 from transforms import reasons
 from transforms.errors import ClipRejected
-from transforms.manifests import elan, recognized, subtitles, textgrid, timed
+from transforms.manifests import elan, recognized, subtitles, textgrid, timed, ttml
 from transforms.manifests.cues import Cue, Tier, Transcript
 from transforms.manifests.lines import as_utf_8
 
@@ -64,9 +64,11 @@ def read(content: bytes, file: str) -> Transcript | None:
         if head.startswith((b"{", b"[")) and (found := recognized.read(as_utf_8(content))) is not None:
             return found
         text = as_utf_8(content).decode()
-        if elan.BEGINS.match(text.lstrip("\ufeff \t\r\n")):
-            return elan.read(content)
         shown = text[_TEXT_BEGINS.match(text).end() :]  # type: ignore[union-attr]
+        if elan.BEGINS.match(shown):
+            return elan.read(content)
+        if ttml.BEGINS.match(shown):
+            return ttml.read(content)
         kind = next((kind for kind in (*_by_name(file), *_KINDS) if kind.fits(shown)), None)
         if kind is not None:
             return kind.read(text)

@@ -156,6 +156,8 @@ JSON3 = {
         ("a.tsv", lambda _: "start\tend\ttext\n" + "".join(f"{s * 1000:.0f}\t{e * 1000:.0f}\t{t}\n" for s, e, t in SPANS)),
         ("a.txt", lambda _: "".join(f"{s:.6f}\t{e:.6f}\t{t}\n" for s, e, t in SPANS)),
         ("a.stm", lambda _: ";; x\n" + "".join(f"a 1 spk {s} {e} <o,f0> {t}\n" for s, e, t in SPANS)),
+        ("a.ttml", lambda _: subtitles_of("ttml")),
+        ("a.ttml", lambda _: '<?xml version="1.0"?><tt:tt xmlns:tt="http://www.w3.org/ns/ttml" xml:lang="en"><tt:body><tt:div>' + "".join(f'<tt:p begin="{s}s" dur="{e - s:.3f}s"><tt:span>{t}</tt:span></tt:p>' for s, e, t in SPANS) + "</tt:div></tt:body></tt:tt>"),
         ("a.sbv", lambda _: "\n".join(f"0:00:{s:06.3f},0:0{e // 60:.0f}:{e % 60:06.3f}\n{t}\n" for s, e, t in SPANS)),
     ],
 )  # fmt: skip
@@ -300,6 +302,31 @@ def test_whole_numbers_that_nobody_speaks_as_slowly_are_milliseconds():
     assert cues_of(json.dumps(slow), "a.json") == [(1, 3, "hello there"), (3, 4, "you")]
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "span"),
+    [
+        ("00:00:01.500", "00:01:02", (1.5, 62.0)),
+        ("00:00:01:12", "00:00:02:00", (1.48, 2.0)),  # of 25 frames a second
+        ("15000000t", "20000000t", (1.5, 2.0)),
+        ("1500ms", "0.1m", (1.5, 6.0)),
+        ("50f", "0.001h", (2.0, 3.6)),
+    ],
+)
+def test_times_of_timed_text(begin, end, span):
+    head = '<tt xmlns:ttp="x" ttp:frameRate="25" ttp:tickRate="10000000" xml:lang="fr">'
+    text = f'{head}<body><p begin="{begin}" end="{end}">one<br/>two &amp;\n   <b>three</b></p><p>x</p></body></tt>'
+    found = transcripts.read(text.encode(), "a.ttml")
+    assert found is not None
+    (cue,) = found.tiers[0].cues
+    assert (cue.start, cue.end, cue.text, found.language) == (*span, "one two & three", "fr")
+
+
+def test_a_paragraph_whose_times_are_not_understood_costs_its_cue():
+    found = transcripts.read(b'<tt><p begin="soon" end="2s">a</p><p begin="1s" end="2s">b</p></tt>', "a.ttml")
+    assert found is not None
+    assert [(cue.text, cue.fault is None) for cue in found.tiers[0].cues] == [("a", False), ("b", True)]
+
+
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0">
 <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
@@ -355,7 +382,8 @@ LONG = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n10\n<exists>\n
         (b"1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9 \xff\n", "bad_field", "is not valid UTF-8"),
         ("start\tend\ttext\n1\tx\thello\n", "bad_field", "line 2 has no start and end before its text"),
         ("{1}{25}hello\n", "timed_text", "subtitles (MicroDVD)"),
-        ("<tt xmlns='x'><body/></tt>", "timed_text", "XML"),
+        ("<transcript><text start='1' dur='2'>a</text></transcript>".join(["<?xml version='1.0'?>", ""]), "timed_text", "XML"),
+        ("<tt><body><p begin='1s'>a</body></tt>", "bad_field", "it is no well-formed XML"),
         *(
             (content, "timed_text", "holds JSON, as recognizers write it")
             for content in (
