@@ -22,6 +22,7 @@ WORKER = [
     "openpyxl>=3.1,<4",
     "orjson>=3.9.7,<4",
     "packaging>=22",
+    "protobuf>=6.33.5,<8",
     "pyarrow>=15,<26",
     "pybase64>=1.4,<2",
     "pyyaml>=6,<7",
@@ -35,7 +36,6 @@ WORKER = [
 TUNING = [
     "google-cloud-aiplatform>=1.153,<2",
     "google-genai>=2.8,<4",  # aiplatform asks for less than 3, though it runs with 3, too
-    "protobuf>=6.33.5,<8",
     "pydantic>=2.10,<3",
     "rapidfuzz>=3.10,<4",
     "starlette>=0.46,<2",
@@ -52,12 +52,16 @@ TEST = [
     "pandas>=2.2,<4",
     # Where there is a wheel of it: building it takes a compiler. Tests that ask it are left out elsewhere.
     "pocketsphinx>=5.0.4,<5.2; python_version < '3.14' and (python_version != '3.12' or platform_machine != 'aarch64')",
+    "praatio>=6,<7",
+    "pympi-ling>=1.71,<2",
+    "pysubs2>=1.8,<2",
     "pytest>=9,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
     "scipy>=1.15,<2",
     "setuptools>=77",
     "webdataset>=1,<2",
+    "webvtt-py>=0.5.1,<0.7",
 ]
 LINT = [
     "mypy>=1.15,<3",

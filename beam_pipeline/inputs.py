@@ -14,6 +14,7 @@ from transforms.dataset.seen import Seen
 from transforms.errors import UsageError, UserError
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.cues import CueSettings
 from transforms.manifests.places import Places, real_path
 from transforms.settings import Settings, Task
 from transforms.storage import Storage, uris
@@ -48,6 +49,7 @@ def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> 
         base=base,
         encoding=request.manifest_encoding,
         keep_columns=request.keep_columns,
+        cues=CueSettings(settings.max_duration, request.join_cues, request.tier),
     )
     manifests = allowed.confined(locate.locate(request.manifest, base, storage), rows, base)
     _refuse_own_output(manifests, folder, request.output)
@@ -150,6 +152,10 @@ def _refuse_contradictions(
         given["manifest_encoding"], kept["manifest_encoding"] = request.manifest_encoding, made.manifest_encoding
     if request.keep_columns:
         given["keep_columns"], kept["keep_columns"] = request.keep_columns, tuple(made.keep_columns)
+    if request.join_cues is not None:
+        given["join_cues"], kept["join_cues"] = request.join_cues, made.join_cues
+    if request.tier:
+        given["tier"], kept["tier"] = request.tier, made.tier
     for column, name in request.columns.items():
         given[f"{column}_column"], kept[f"{column}_column"] = name, made.columns.get(column)
     for flag, value in given.items():

@@ -56,6 +56,9 @@ class PrepareRequest:
       columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
       manifest_encoding: of manifests that are text, such as "cp1250"; "" for UTF-8, or what is certain.
       keep_columns: columns that go along into the ledger; ("all",) for all that serve no other purpose.
+      join_cues: seconds up to which neighbouring cues of subtitles, labels and tiers become one clip; 0 for never; None
+        for the longest that clips may be.
+      tier: the tiers of TextGrids and of ELAN's files that are read; () for the only one.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
@@ -78,6 +81,8 @@ class PrepareRequest:
     audio_root: str | None = None
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    join_cues: float | None = None
+    tier: tuple[str, ...] = ()
     merge_into: str | None = None
     manifest_encoding: str = ""
     keep_columns: tuple[str, ...] = ()
@@ -110,6 +115,9 @@ class PrepareRequest:
         require(named, "keep_columns", "a sequence of names, none of them empty", self.keep_columns)
         is_known = encodings.known(self.manifest_encoding)
         require(is_known, "manifest_encoding", "an encoding such as cp1252 or shift_jis", self.manifest_encoding)
+        fits = self.join_cues is None or 0 <= self.join_cues < math.inf
+        require(fits, "join_cues", "seconds, or 0 to join none", self.join_cues)
+        require(all(name.strip() for name in self.tier), "tier", "names of tiers, none of them empty", self.tier)
         self._check_launch()
         unknown = next((column for column in self.columns if column not in ALIASES), None)
         require(unknown is None, "columns", f"named by {', '.join(ALIASES)}", unknown)

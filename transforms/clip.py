@@ -38,6 +38,9 @@ class Clip:
       folders: the allowed folders of a confined clip, absolute and without links; None for those of the run.
       language: that is spoken, as the row writes it; "" if it says none. It decides no byte and no split.
       kept_columns: columns of the row that go along into the ledger, as one JSON object; "" for none. Likewise.
+      cut_start: seconds at the start of the segment within which it is cut at the quietest point; 0 for a segment that
+        begins where it says.
+      cut_end: likewise at its end.
     """
 
     clip_id: str
@@ -57,6 +60,8 @@ class Clip:
     folders: tuple[str, ...] | None = None
     language: str = ""
     kept_columns: str = ""
+    cut_start: float = 0.0
+    cut_end: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,9 @@ def sorted_fields(row: Clip | Outcome) -> dict[str, Any]:
         del named["language"], named["kept_columns"]  # the original row has them, and they decide no byte
         for name in ("channel", "folders"):  # digests of datasets without them are as they were before there were any
             if named[name] is None:
+                del named[name]
+        for name in ("cut_start", "cut_end"):
+            if not named[name]:
                 del named[name]
         return named
     named = dict(zip(_OUTCOME_NAMES, _SORTED_OUTCOME_VALUES(row), strict=True))

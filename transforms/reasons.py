@@ -45,8 +45,13 @@ EMBEDDED_AUDIO = Reason(
 )
 TIMED_TEXT = Reason(
     "timed_text",
-    "The text beside the recording holds times: subtitles or a TextGrid, not what is said in one clip.",
-    "Make a row of each line, with offset and duration, or leave only the words in the .txt.",
+    "The text beside the recording holds times in a form that is not read, or a row names a file in its place.",
+    "Save the times as SRT, VTT, Audacity's labels or a TextGrid, or leave only the words in the .txt.",
+)
+OVERLAPPING_CUES = Reason(
+    "overlapping_cues",
+    "Cues of a recording overlap or are out of order: two voices at once, or wrong times.",
+    "Correct the times of the cues that the detail names, or read one speaker's tier by --tier.",
 )
 BAD_FIELD = Reason(
     "bad_field",
@@ -188,8 +193,9 @@ TOO_SHORT = Reason(
 TOO_LONG = Reason(
     "too_long",
     "The clip is longer than --max_duration after trimming, or over a minute longer before.",
-    "Cut the recording, or name its segments by columns start and end; if it is at most a minute too long, "
-    "--over_duration=trim keeps its beginning.",
+    "Cut the recording, name its segments by columns start and end, or put a file with times beside it: subtitles "
+    "(NAME.srt, NAME.vtt), labels, a TextGrid, ELAN's .eaf, Whisper's .json. Without times, nothing is guessed. If it "
+    "is at most a minute too long, --over_duration=trim keeps its beginning.",
 )
 EXAMPLE_TOO_LARGE = Reason(
     "example_too_large",

@@ -56,6 +56,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, f"{_runners()}\n\n{EPILOG}"
     _add_paths(parser.add_argument_group("manifests and output"))
     add_columns(parser.add_argument_group("columns"))
+    _add_cues(parser.add_argument_group("subtitles, labels and tiers beside recordings"))
     _add_audio(parser.add_argument_group("audio", _formats_read()))
     _add_examples(parser.add_argument_group("examples and split"))
     run = parser.add_argument_group("run")
@@ -119,7 +120,8 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         action="append",
         required=True,
         metavar="M",
-        help="JSONL, CSV, TSV or Parquet file, glob, or folder of NAME.wav + NAME.txt; local or gs://; may be repeated",
+        help="JSONL, CSV, TSV or Parquet file, glob, or folder of NAME.wav + NAME.txt or NAME.srt; local or gs://; may"
+        " be repeated",
     )
     group.add_argument("--output", metavar="OUT", help="folder or gs:// URI of the dataset")
     group.add_argument(
@@ -165,6 +167,23 @@ def add_columns(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="NAMES",
         help="columns that go along into the ledger, separated by commas, or all; may be repeated",
+    )
+
+
+def _add_cues(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--join_cues",
+        type=float,
+        metavar="S",
+        help="join neighbours at pauses into clips of up to so many seconds; 0: each cue is a clip (default: up to"
+        " --max_duration)",
+    )
+    group.add_argument(
+        "--tier",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="tiers of TextGrids and ELAN's files that hold what is said, separated by commas (default: the only one)",
     )
 
 
@@ -264,6 +283,7 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> PrepareRequest:
         allow_path=tuple(args.allow_path),
         columns=columns(args),
         keep_columns=tuple(name.strip() for names in args.keep_columns for name in names.split(",")),
+        tier=_tiers(args.tier),
         beam_options=tuple(others),
     )
 
@@ -275,6 +295,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         bitrate = DEFAULT_BITRATE if args.audio_format in LOSSY_FORMATS else 0
     steps = tuple(step.strip() for step in args.normalize_text.split(",") if step.strip())
     return make(Settings, args, bitrate=bitrate, normalize_text=steps, tasks=())
+
+
+def _tiers(given: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once; of a name with commas, the whole too, for tiers may be called so."""
+    parts = (part.strip() for name in given for part in (name, *name.split(",")))
+    return tuple(dict.fromkeys(part for part in parts if part)) if any(given) else tuple(given)
 
 
 def columns(args: argparse.Namespace) -> dict[str, str]:

@@ -17,7 +17,7 @@ transcribe: {prompt: Transcribe this.}
 language: {prompt: Name the language., labels: [en, es]}
 """
 # What a row and its file alone do not bring about: a user's rights, an own fault, a folder of pairs, a bucket.
-ELSEWHERE = {"unreadable", "decoder_fault", "timed_text", "bucket_unreachable"}
+ELSEWHERE = {"unreadable", "decoder_fault", "timed_text", "overlapping_cues", "bucket_unreachable"}
 
 
 def wav(samples, rate=RATE, subtype="PCM_16", form="WAV"):

@@ -34,6 +34,8 @@ HEAD_BYTES = 1 << 16
 # Containers round durations. Lossy codecs pad or drop part of a frame at the ends.
 DURATION_TOLERANCE_SECONDS = 0.3
 DURATION_TOLERANCE_FRACTION = 0.01
+# What is decoded behind a segment that is still to be cut: some samples.
+BEYOND_SECONDS = 0.001
 # What encoders put in front, and at the end, and players leave out: 2,112 samples of AAC, and the rest of two frames.
 DELAY_SAMPLES = 4_160
 
@@ -62,7 +64,13 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
 
 
 def decode_segment(
-    recording: BinaryIO, *, offset: float, duration: float | None, max_duration: float, name_hint: str = ""
+    recording: BinaryIO,
+    *,
+    offset: float,
+    duration: float | None,
+    max_duration: float,
+    name_hint: str = "",
+    slack: float = 0.0,
 ) -> Waveform:
     """Decodes a part of a recording by seeking. Where the format allows it, the rest is not read either.
 
@@ -72,6 +80,8 @@ def decode_segment(
       duration: seconds to decode; None for all up to its end.
       max_duration: as in `decode`.
       name_hint: as in `decode`.
+      slack: seconds at the segment's end that the recording need not have. With it, a little more is decoded, so that
+        whoever cuts the segment has all samples up to its end, however their number is rounded.
 
     Raises:
       ClipRejected: as in `decode`; TRUNCATED or TOO_SHORT for a segment that is not in the recording.
@@ -80,14 +90,15 @@ def decode_segment(
     form = sniff.sniff(head, name_hint)
     joined.refuse_joined_recording(recording, form, form.start(head))
     cap = max_duration + TRIMMABLE_SECONDS
-    seconds = min(cap + 0.5, duration) if duration is not None else cap + 0.5
+    more = BEYOND_SECONDS if slack else 0.0
+    seconds = min(cap + 0.5, duration + more) if duration is not None else cap + 0.5
     wave = _segment_with_sndfile(recording, head, form, seconds, offset) if form.seekable else None
     if form.is_chained and form.is_chained(recording):
         wave = _segment_of_links(recording, form, seconds, offset)
     if wave is None:
         wave = _segment_with_libav(recording, form, seconds, offset)
     found = wave.samples.shape[0] / wave.sample_rate
-    if duration is not None and found < seconds - _tolerance(duration, wave.sample_rate):
+    if duration is not None and found < seconds - slack - _tolerance(duration, wave.sample_rate):
         raise ClipRejected(
             reasons.TRUNCATED,
             f"truncated: the segment is {duration:g} s from {offset:g} s on, the recording holds {found:.2f} s of it",

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import BinaryIO, cast
 
 from transforms import region
-from transforms.audio import conform, decode, encode, level
+from transforms.audio import conform, decode, encode, level, pauses
 from transforms.audio.streams import Remembering
 from transforms.audio.waveform import Waveform
 from transforms.clip import Clip, Outcome
@@ -62,6 +62,7 @@ def convert(clip: Clip, source: Source, settings: Settings, verify: bool) -> Con
                     duration=clip.duration,
                     max_duration=settings.max_duration,
                     name_hint=name_hint,
+                    slack=clip.cut_end,
                 )
             return _converted(clip, wave, b"", settings, verify, watch)
 
@@ -84,6 +85,8 @@ def _converted(
     """The line of a clip, from its waveform and its source file; b"" for a segment of a recording."""
     with watch.stage("conform"):
         wave = recording if clip.channel is None else conform.one_channel(recording, clip.channel)
+        if clip.offset is not None and (clip.cut_start or clip.cut_end):
+            wave = pauses.cut(wave, clip.offset, clip.duration, clip.cut_start, clip.cut_end)
         content = content if wave is recording else b""  # the file's own bytes hold the other channels, too
         conformed = conform.conform(wave, settings)
         heard = level.of(conformed.samples)

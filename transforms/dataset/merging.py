@@ -32,6 +32,7 @@ from transforms.errors import UserError
 from transforms.manifests import allowed, dead_letters, locate
 from transforms.manifests import read as reading
 from transforms.manifests.columns import ManifestSettings
+from transforms.manifests.cues import CueSettings
 from transforms.manifests.dead_letters import Origins
 from transforms.manifests.formats import read_manifest
 from transforms.manifests.locate import Manifest
@@ -62,6 +63,8 @@ class Made:
         is being written, of what it is to be.
       manifest_encoding: as `ManifestSettings` has `encoding`.
       keep_columns: as `ManifestSettings` has it.
+      join_cues: as `CueSettings` has it.
+      tier: likewise, as `tiers`.
     """
 
     format_version: int
@@ -75,6 +78,8 @@ class Made:
     merged: dict[str, list[str]] = field(default_factory=dict)
     manifest_encoding: str = ""
     keep_columns: tuple[str, ...] = ()
+    join_cues: float | None = None
+    tier: tuple[str, ...] = ()
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -96,20 +101,22 @@ class Made:
             plan.rows_digest,
             manifest_encoding=settings.encoding,
             keep_columns=settings.keep_columns,
+            join_cues=settings.cues.join_cues,
+            tier=settings.cues.tiers,
         )
 
     def rows_settings(self, settings: Settings, folder: str, mended: str = "") -> ManifestSettings:
         """How the manifests of the dataset in `folder` are read; `mended` as `ManifestSettings` has it."""
-        base = self.base_of(folder)
         return ManifestSettings(
             self.audio_root,
             self.allow_path,
             self.columns,
             settings.tasks,
             mended=mended,
-            base=base,
+            base=self.base_of(folder),
             encoding=self.manifest_encoding,
             keep_columns=self.keep_columns,
+            cues=CueSettings(settings.max_duration, self.join_cues, self.tier),
         )
 
     def dump(self) -> bytes:
@@ -125,7 +132,8 @@ class Made:
         return allowed == then and self._place(folder) == earlier._place(folder)
 
     def _rows_as_read(self) -> tuple[object, ...]:
-        return self.columns, tuple(self.keep_columns), self.rows, self.digest
+        how = self.columns, tuple(self.keep_columns), self.join_cues, tuple(self.tier)
+        return *how, self.rows, self.digest
 
     def spelled_from(self, folder: str, storage: Storage) -> str:
         """The folder that relative names of the dataset in `folder` start from; that of these, if it says nothing."""

@@ -17,6 +17,7 @@ from transforms import reasons, tasks
 from transforms.clip import ONLY_CHANNEL
 from transforms.errors import ClipRejected, UserError
 from transforms.manifests import words
+from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import ALIASES, Fields
 from transforms.manifests.shards import ONE, Shards
@@ -71,6 +72,7 @@ class ManifestSettings:
       files_are_splits: whether the manifests are named after splits, such as train.tsv and dev.tsv, and after several.
       shards: what the names of all manifests tell.
       id_prefix: of the ids of rows that have none, in one manifest among others.
+      cues: how the cues of subtitles, labels and tiers become clips.
     """
 
     audio_root: str | None = None
@@ -85,6 +87,7 @@ class ManifestSettings:
     files_are_splits: bool = False
     shards: Shards = ONE
     id_prefix: str = ""
+    cues: CueSettings = JOINED
 
 
 class Columns(NamedTuple):

@@ -26,7 +26,9 @@ _PREFIX = "reject_"
 _ADDED, _COVERED = "reject_added", "reject_covered"
 _WHY = ("reject_reason", "reject_detail", "reject_source", "reject_row", "reject_heard", _ADDED, _COVERED)
 # What the row alone does not show: its line was none, or another row has what it has.
-_NOT_IN_THE_ROW = (reasons.BAD_ROW.name, reasons.DUPLICATE_ID.name, reasons.DUPLICATE_AUDIO.name)
+_NOT_IN_THE_ROW = tuple(
+    reason.name for reason in (reasons.BAD_ROW, reasons.DUPLICATE_ID, reasons.DUPLICATE_AUDIO, reasons.OVERLAPPING_CUES)
+)
 # How a row was read, which its next rejection says again.
 _HOW = ("reject_root", "reject_columns", "reject_allow_path", "reject_layout")
 _NO_ROW = 'it was no row of its manifest: write its columns in the place of "line"'
@@ -123,8 +125,8 @@ class Origins:
         if isinstance(row.get("reject_root"), str) and not self.root_given:
             return str(row["reject_root"])
         place = source.rpartition(":")[0]
-        while place not in self.roots and place != uris.parent(place):  # a file of a folder, at any depth
-            place = uris.parent(place)
+        while place not in self.roots and (above := uris.parent(place)) not in ("", place, "/"):
+            place = above
         return self.roots.get(place)
 
 

@@ -14,6 +14,7 @@ from transforms.manifests import (
     aishell,
     arrow,
     common_voice,
+    cue_files,
     deepspeech,
     delimited,
     encodings,
@@ -34,6 +35,7 @@ from transforms.manifests import (
     webdataset,
     xlsx,
 )
+from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.lines import BEGINNING_BYTES, CERTAIN, Beginning, encoding_of
 from transforms.manifests.reading import Reading
 from transforms.manifests.row import Row
@@ -80,6 +82,7 @@ class FolderFormat:
       read: streams the rows of a folder; takes its URI, its name for messages, and what reads its files.
       title: what people call it; "" for its name.
       is_corpus: whether such a folder may be one of the parts of a corpus, and be named after a split.
+      read_cues: in the place of `read`, of a format with cues; takes also how these become clips.
     """
 
     name: str
@@ -88,6 +91,7 @@ class FolderFormat:
     read: Callable[[str, str, Storage], Iterator[Row]]
     title: str = ""
     is_corpus: bool = False
+    read_cues: Callable[[str, str, Storage, CueSettings], Iterator[Row]] | None = None
 
 
 def _delimited(name: str, title: str, summary: str, delimiter: str) -> FileFormat:
@@ -206,7 +210,12 @@ _ROWS: tuple[FileFormat | FolderFormat | Tool, ...] = (
         "aishell", "AISHELL-1: transcript/ and wav/", aishell.likeness, aishell.read, "AISHELL", is_corpus=True
     ),
     FolderFormat(
-        "pairs", "a folder of NAME.wav + NAME.txt", pairs.likeness, pairs.read, "folder of NAME.wav and NAME.txt"
+        "pairs",
+        "a folder of NAME.wav + NAME.txt, or NAME.srt …",
+        pairs.likeness,
+        pairs.read,
+        "folder of recordings with texts beside them",
+        read_cues=pairs.read,
     ),
 )
 FORMATS: dict[str, FileFormat | FolderFormat | Tool] = {row.name: row for row in _ROWS}
@@ -227,9 +236,9 @@ def read_manifest(
     reading = Reading(beside.name) if reading is None else reading
     beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=storage))
     if is_folder:
-        yield from reading.counted(_read_folder(uri, beside.name, storage, reading, beside.split))
+        yield from reading.counted(_read_folder(uri, beside.name, storage, reading, beside.split, beside.cues))
         return
-    rows = read_rows(uri, beside.name, is_folder, storage, reading, beside.encoding)
+    rows = read_rows(uri, beside.name, is_folder, storage, reading, beside.encoding, beside.cues)
     first, rows = first_of(rows)
     if first is not None and (tool := _tool_of(first)) is not None:
         rows, by = retold(rows, tool, beside), reading.title
@@ -245,7 +254,13 @@ def _tool_of(first: Row) -> Tool | None:
 
 
 def read_rows(
-    uri: str, name: str, is_folder: bool, storage: Storage, reading: Reading | None = None, encoding: str = ""
+    uri: str,
+    name: str,
+    is_folder: bool,
+    storage: Storage,
+    reading: Reading | None = None,
+    encoding: str = "",
+    cues: CueSettings = JOINED,
 ) -> Iterator[Row]:
     """Streams the rows of one manifest: each row's line and fields, or the reason why it is no row.
 
@@ -256,19 +271,22 @@ def read_rows(
       storage: reads the files.
       reading: is told what the manifest is; None if nobody asks.
       encoding: of a text without a byte order mark; "" for UTF-8, or what is certain.
+      cues: how cues become clips.
 
     Raises:
       UserError: the manifest as a whole cannot be used; the text names it.
     """
     reading = Reading(name) if reading is None else reading
     if is_folder:
-        yield from _read_folder(uri, name, storage, reading)
+        yield from _read_folder(uri, name, storage, reading, cues=cues)
         return
     try:
         # Shards in a bucket may be long, and little of them is read. What is none for all its name, is read as a whole.
         is_shard = uri.endswith(shards.ENDINGS)
         with storage.open_parts(uri) if is_shard else storage.open_read(uri) as stream:
-            yield from _read_file(stream, name, reading, encoding)
+            if (rows := _read_cues(stream, uri, name, storage, reading, cues)) is None:
+                rows = _read_file(stream, name, reading, encoding)
+            yield from rows
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{name}: there is no such manifest") from None
     except PermissionError:
@@ -285,7 +303,9 @@ def read_rows(
         raise StorageError(f"{name}: cannot be read: {fault.strerror or type(fault).__name__}") from fault
 
 
-def _read_folder(uri: str, name: str, storage: Storage, reading: Reading, split: str = "") -> Iterator[Row]:
+def _read_folder(
+    uri: str, name: str, storage: Storage, reading: Reading, split: str = "", cues: CueSettings = JOINED
+) -> Iterator[Row]:
     """The rows of a folder. Its files are read if they lie in it, or in another folder that is allowed.
 
     Rows of a part of a corpus are of the `split` that its folder is named after, if they say nothing else.
@@ -294,7 +314,7 @@ def _read_folder(uri: str, name: str, storage: Storage, reading: Reading, split:
     try:
         form = max(folders, key=lambda row: row.likeness(uri, storage))
         reading.title = form.title or form.name
-        rows = form.read(uri, name, storage)
+        rows = form.read_cues(uri, name, storage, cues) if form.read_cues else form.read(uri, name, storage)
         if form.is_corpus and split:
             rows = (replace(row, fields={"split": split, **row.fields}) if row.fields else row for row in rows)
         yield from rows
@@ -302,6 +322,20 @@ def _read_folder(uri: str, name: str, storage: Storage, reading: Reading, split:
         file = uris.join(name, uris.below(uri, str(fault.filename)))
         remedy = f"; {_ALLOWED}" if isinstance(fault, OutsideError) else ""
         raise UserError(f"{file}: {fault.strerror}{remedy}") from None
+
+
+def _read_cues(
+    stream: BinaryIO, uri: str, name: str, storage: Storage, reading: Reading, cues: CueSettings
+) -> Iterator[Row] | None:
+    """The rows of a file of cues; None for any other."""
+    packed = stream.read(len(_GZIP)) == _GZIP
+    stream.seek(0)
+    content = unpacked(stream, name) if packed else stream
+    beginning = _beginning(content, name)
+    rows = cue_files.read(content, uri, name, storage, cues) if cue_files.begins(beginning) else None
+    reading.title = cue_files.TITLE if rows is not None else ""
+    stream.seek(0)
+    return rows
 
 
 def _read_file(stream: BinaryIO, name: str, reading: Reading, encoding: str) -> Iterator[Row]:

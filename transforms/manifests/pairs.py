@@ -1,21 +1,25 @@
-"""Folders of pairs: NAME.wav and NAME.txt side by side, at any depth. A .txt with Audacity's labels is its segments."""
+"""Folders of pairs: NAME.wav and NAME.txt side by side, at any depth, or NAME.srt and other files of cues."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from transforms import reasons
 from transforms.audio.formats import by_extension
 from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, TooLongError, UserError
-from transforms.manifests import timed
+from transforms.manifests import cues, transcripts
+from transforms.manifests.cues import JOINED, CueSettings, Transcript
 from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
 
-# No example may be longer, and a text in another encoding takes at most twice as many bytes there.
+# What a text beside a recording is named: cues first, which tell more.
+_TEXTS = (*transcripts.EXTENSIONS, *transcripts.PLAIN)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 # Folders and files that systems make beside people's own.
 _NOT_OURS = {"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"}
 
@@ -25,33 +29,55 @@ def likeness(folder: str, storage: Storage) -> int:
     return 0
 
 
-def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:
-    """A row for every pair; one file without the other is a rejected row.
+def read(folder: str, name: str, storage: Storage, settings: CueSettings = JOINED) -> Iterator[Row]:
+    """The rows of every pair; one file without the other is a rejected row.
 
     Args:
       folder: absolute path or gs:// URI.
       name: as the user wrote it.
       storage: reads the files.
+      settings: how cues become clips.
 
     Raises:
-      UserError: there is no audio file in the folder.
+      UserError: there is no audio file in the folder, or several tiers of which nobody names one.
     """
     root = folder.rstrip("/") + "/"
-    stems: dict[str, dict[str, str]] = {}
+    audio: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
     for uri in storage.list_files(folder):
         relative = uri.removeprefix(root)
         if is_hidden(relative):
             continue
         stem, _, extension = relative.rpartition(".")
-        kind = "text" if extension.lower() == "txt" else "audio" if by_extension(extension.lower()) else ""
-        if kind and stem:
-            stems.setdefault(stem, {}).setdefault(kind, relative)
-    if not any("audio" in pair for pair in stems.values()):
+        if stem and by_extension(extension.lower()):
+            audio.setdefault(stem, relative)
+        elif stem and extension.lower() in _TEXTS:
+            texts.setdefault(stem, []).append(relative)
+    if not audio:
         raise UserError(f"{name}: a folder must hold pairs such as NAME.wav and NAME.txt; there is no audio file in it")
-    by_split = are_splits({folder if inside else "" for folder, inside, _ in (stem.partition("/") for stem in stems)})
-    for number, (stem, pair) in enumerate(sorted(stems.items()), start=1):
-        for row in _pair(number, stem, pair, folder, name, storage):
+    beside = _beside(audio, texts)
+    by_split = are_splits({folder if inside else "" for folder, inside, _ in (stem.partition("/") for stem in beside)})
+    for number, (stem, files) in enumerate(sorted(beside.items()), start=1):
+        for row in _pair(number, stem, audio.get(stem), files, _Files(folder, name, storage), settings):
             yield replace(row, fields={**row.fields, "split": stem.partition("/")[0]}) if by_split else row
+
+
+def _beside(audio: Mapping[str, str], texts: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The texts of each recording, the best first: NAME.srt, NAME.wav.srt, NAME.en.srt; and texts of no recording."""
+    found: dict[str, list[str]] = {stem: [] for stem in audio}
+    for stem, files in texts.items():
+        shorter, _, last = stem.rpartition(".")
+        if stem not in audio and shorter in audio and (by_extension(last.lower()) or _LANGUAGE.fullmatch(last)):
+            found[shorter] += files
+        elif stem in audio or any(_extension(file) not in transcripts.OFTEN_OTHERS for file in files):
+            found.setdefault(stem, []).extend(files)
+    for stem, files in found.items():
+        files.sort(key=lambda file: (_TEXTS.index(_extension(file)), file.rpartition(".")[0] != stem, file))
+    return found
+
+
+def _extension(file: str) -> str:
+    return file.rpartition(".")[2].lower()
 
 
 def is_hidden(relative: str) -> bool:
@@ -59,32 +85,55 @@ def is_hidden(relative: str) -> bool:
     return any(part.startswith(".") or part in _NOT_OURS for part in relative.split("/"))
 
 
-def _pair(number: int, stem: str, pair: dict[str, str], folder: str, name: str, storage: Storage) -> Iterator[Row]:
-    """The row of a pair, or one of each label."""
-    row = _row(number, stem, pair, folder, name, storage)
-    text = row.fields.get("text", "")
-    if row.fault is None and (labels := timed.labels(text)):
-        for label in labels:
-            place = f"{stem}@{label.start:.10g}+{label.duration:.10g}"
-            fields = {"id": place, "audio": pair["audio"], "offset": label.start, "duration": label.duration}
-            yield Row(label.line, {**fields, "text": label.text}, file=pair["text"])
-    elif row.fault is None and (kind := timed.kind_of(text)):
-        fault = ClipRejected(reasons.TIMED_TEXT, f"{pair['text']} holds {kind}, not the text of the recording")
-        yield Row(number, {**row.fields, "text": None}, fault)
-    else:
-        yield row
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of a folder."""
+
+    folder: str
+    name: str
+    storage: Storage
+
+    def content(self, file: str) -> bytes:
+        """What a text holds.
+
+        Raises:
+          ClipRejected: BAD_FIELD or PATH_NOT_ALLOWED.
+        """
+        try:
+            return self.storage.read_bytes(uris.join(self.folder, file), MAX_LINE_BYTES)
+        except OutsideError:
+            detail = f"{file} is a link that leads out of the manifest's folder and the allowed ones"
+            raise ClipRejected(reasons.PATH_NOT_ALLOWED, detail) from None
+        except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
+            raise ClipRejected(reasons.BAD_FIELD, f"{file} cannot be read") from None
+        except TooLongError:
+            raise ClipRejected(reasons.BAD_FIELD, f"{file} is longer than {MAX_LINE_BYTES:,} bytes") from None
+        except OSError as fault:
+            raise StorageError(f"{self.name}/{file}: cannot be read: {fault.strerror}") from fault
 
 
-def _row(number: int, stem: str, pair: dict[str, str], folder: str, name: str, storage: Storage) -> Row:
-    fields: Fields = {"id": stem, "audio": pair.get("audio")}
-    if "audio" not in pair:
-        return Row(number, fields, ClipRejected(reasons.MISSING_AUDIO, f"{pair['text']} has no audio file beside it"))
-    if "text" not in pair:
-        return Row(number, fields, ClipRejected(reasons.MISSING_TEXT, f"{pair['audio']} has no {stem}.txt beside it"))
+def _pair(
+    number: int, stem: str, audio: str | None, texts: list[str], files: _Files, settings: CueSettings
+) -> Iterator[Row]:
+    """The row of a pair, or those of its cues."""
+    fields: Fields = {"id": stem, "audio": audio}
+    plain = next((file for file in texts if _extension(file) in transcripts.PLAIN), None)
     try:
-        return Row(number, {**fields, "text": text_of(pair["text"], folder, name, storage)})
+        if audio is None:
+            raise ClipRejected(reasons.MISSING_AUDIO, f"{texts[0]} has no audio file beside it")
+        cued = _cued([file for file in texts if _extension(file) not in transcripts.PLAIN], plain, files, settings)
+        if cued is None and plain is None:
+            raise ClipRejected(reasons.MISSING_TEXT, _without_text(audio, stem, texts))
+        if cued is not None:
+            file, transcript = cued
+            tagged = stem_language(file, stem)
+            transcript = replace(transcript, language=transcript.language or tagged)
+            yield from cues.rows(transcript, file, audio, settings)
+            return
     except ClipRejected as fault:
-        return Row(number, fields, fault)
+        yield Row(number, fields, fault)
+        return
+    yield from _of_text(number, fields, str(plain), files, settings)
 
 
 def text_of(file: str, folder: str, name: str, storage: Storage) -> str:
@@ -93,18 +142,73 @@ def text_of(file: str, folder: str, name: str, storage: Storage) -> str:
     Raises:
       ClipRejected: BAD_FIELD or PATH_NOT_ALLOWED.
     """
+    return _plain(_Files(folder, name, storage).content(file), file)
+
+
+def _plain(content: bytes, file: str) -> str:
     try:
         # One final newline belongs to the file, not to the text.
-        content = as_utf_8(storage.read_bytes(uris.join(folder, file), MAX_LINE_BYTES))
-        return content.decode().removesuffix("\n").removesuffix("\r")
+        return as_utf_8(content).decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8") from None
-    except OutsideError:
-        detail = f"{file} is a link that leads out of the manifest's folder and the allowed ones"
-        raise ClipRejected(reasons.PATH_NOT_ALLOWED, detail) from None
-    except (FileNotFoundError, IsADirectoryError, PermissionError, NotARegularFileError):
-        raise ClipRejected(reasons.BAD_FIELD, f"{file} cannot be read") from None
-    except TooLongError:
-        raise ClipRejected(reasons.BAD_FIELD, f"{file} is longer than {MAX_LINE_BYTES:,} bytes") from None
-    except OSError as fault:
-        raise StorageError(f"{name}/{file}: cannot be read: {fault.strerror}") from fault
+
+
+def _of_text(number: int, fields: Fields, file: str, files: _Files, settings: CueSettings) -> Iterator[Row]:
+    """The row of a recording and its .txt, which may hold cues as well."""
+    try:
+        content = files.content(file)
+        if (transcript := transcripts.read(content, file)) is not None:
+            yield from cues.rows(transcript, file, fields["audio"], settings)
+            return
+        yield Row(number, {**fields, "text": _plain(content, file)})
+    except ClipRejected as fault:
+        yield Row(number, {**fields, "text": None}, fault)
+
+
+def _cued(
+    candidates: list[str], plain: str | None, files: _Files, settings: CueSettings
+) -> tuple[str, Transcript] | None:
+    """The first file that has cues, and these; None if the .txt counts: alone, or for a recording as long as a clip.
+
+    Raises:
+      ClipRejected: it is damaged, or there are several of its kind.
+    """
+    refused: ClipRejected | None = None
+    for file in candidates:
+        try:
+            transcript = transcripts.read(files.content(file), file)
+            if transcript is None:
+                raise ClipRejected(reasons.BAD_FIELD, f"{file} holds no cues that are understood")
+        except ClipRejected as fault:
+            if _extension(file) not in transcripts.OFTEN_OTHERS:
+                refused = fault
+                break
+            refused = refused or fault if fault.reason == reasons.TIMED_TEXT else refused
+            continue
+        if plain is not None and not settings.tiers and transcript.seconds <= settings.max_duration:
+            return None
+        _refuse_rivals(file, candidates)
+        return file, transcript
+    if refused is not None and plain is None:
+        raise refused
+    return None
+
+
+def _refuse_rivals(file: str, candidates: list[str]) -> None:
+    """Refuses NAME.en.srt beside NAME.de.srt, of which either may be what is said; NAME.srt is."""
+    others = [each for each in candidates if _extension(each) == _extension(file) and each != file]
+    if others and file.count(".") == others[0].count("."):
+        detail = f"{file} and {others[0]} may both be what is said: leave one of them beside the recording"
+        raise ClipRejected(reasons.BAD_FIELD, detail)
+
+
+def stem_language(file: str, stem: str) -> str:
+    """The language that the name of a text has, as in NAME.en.srt; "" for none."""
+    tag = file.removeprefix(stem).rpartition(".")[0].removeprefix(".")
+    return tag if _LANGUAGE.fullmatch(tag) and not by_extension(tag.lower()) else ""
+
+
+def _without_text(audio: str, stem: str, texts: list[str]) -> str:
+    if texts:
+        return f"{audio} has only {texts[0]} beside it, which is no transcript"
+    return f"{audio} has no {stem}.txt beside it, nor a file of cues such as {stem}.srt"

@@ -25,7 +25,8 @@ class Places:
 
     Attributes:
       manifests: the place of each manifest, by its name.
-      folders: names of the manifests that are folders, the longest first.
+      folders: names of the manifests, the longest first: rows stand in the files of folders, and in files that other
+        rows name.
       roots: the place of each folder that audio paths start from, as they are spelled, and of its absolute path.
     """
 
@@ -51,7 +52,7 @@ class Places:
             real = real_path(uris.absolute(root, base))
             for spelled in (root, uris.absolute(root, base), real):
                 places[spelled.rstrip("/") or spelled] = shared.place(real)
-        folders = sorted((each.name for each in manifests if each.is_folder), key=len, reverse=True)
+        folders = sorted((each.name for each in manifests), key=len, reverse=True)
         return Places(named, tuple(folders), places)
 
     def source(self, source: str) -> str:

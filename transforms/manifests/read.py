@@ -11,7 +11,7 @@ from itertools import islice
 from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
-from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments, words
+from transforms.manifests import columns, dead_letters, embedded, headerless, linked, original, segments, words
 from transforms.manifests import survey as table
 from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.dead_letters import Opened
@@ -56,14 +56,24 @@ def rows(
 
 
 def _opened(
-    manifest: Manifest, settings: ManifestSettings, storage: Storage, reading: Reading | None = None
+    manifest: Manifest,
+    settings: ManifestSettings,
+    storage: Storage,
+    reading: Reading | None = None,
+    linked_too: bool = True,
 ) -> Iterator[tuple[Opened, str]]:
-    """The rows and their places: mended ones in the place of others, dead letters as what they were."""
+    """The rows and their places: mended ones in the place of others, dead letters as what they were.
+
+    With `linked_too`, those of files that rows name in the place of a text, too.
+    """
     prefix, root = settings.shards.prefix(manifest.uri), settings.audio_root
     read = replace(settings, audio_root=manifest.folder() if root is None else root, id_prefix=prefix)
     mended = dead_letters.mended(settings.mended, storage)
     split = settings.shards.split_of(manifest.uri)
-    for row in headerless.named(_read(manifest, settings, storage, reading), manifest.name, settings.columns):
+    named = headerless.named(_read(manifest, settings, storage, reading), manifest.name, settings.columns)
+    if linked_too and not manifest.is_folder:
+        named = linked.opened(named, manifest, settings, _root(manifest, settings), storage)
+    for row in named:
         source = manifest.source(row)
         now = dead_letters.in_place_of(row, mended[source]) if source in mended else row
         if now.inside and settings.audio_root is not None:  # which is for paths: what is inside lies here
@@ -94,7 +104,7 @@ def survey(manifests: Iterable[Manifest], settings: ManifestSettings, storage: S
 
 def _columns(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Columns, str]]:
     """The columns of each row that may become a clip, and its place. Dead letters know what their own table told."""
-    for opened, source in _opened(manifest, settings, storage):
+    for opened, source in _opened(manifest, settings, storage, linked_too=False):
         if opened.row.fault is None and not opened.is_letter:
             try:
                 row = embedded.with_path(embedded.columns_of(opened.row, settings), opened.row)
@@ -120,15 +130,30 @@ def _read(manifest: Manifest, settings: ManifestSettings, storage: Storage, read
         raise UserError(f"{manifest.name}: cannot be read behind row {line} ({_raised(fault)})") from fault
 
 
+def _root(manifest: Manifest, settings: ManifestSettings) -> str:
+    """The absolute folder that relative paths start from: that of --audio_root, else the manifest's."""
+    given = settings.audio_root
+    return uris.parent(manifest.uri) if given is None else uris.absolute(given, settings.base or os.getcwd())  # noqa: PTH109
+
+
 def _beside(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Beside:
     """What a reader may know of what lies beside a manifest."""
-    given = settings.audio_root
-    root = uris.parent(manifest.uri) if given is None else uris.absolute(given, settings.base or os.getcwd())  # noqa: PTH109
+    root, is_given = _root(manifest, settings), settings.audio_root is not None
     # Who names the columns reads a table like others.
     may_be = settings.files_are_splits and not {"audio", "text"} & settings.columns.keys()
     named = words.split_of(uris.stem(manifest.name)) if may_be else None
     flags = tuple(settings.columns.items())
-    return Beside(manifest.name, manifest.uri, root, given is not None, storage, named or "", flags, settings.encoding)
+    return Beside(
+        manifest.name,
+        manifest.uri,
+        root,
+        is_given,
+        storage,
+        named or "",
+        flags,
+        settings.encoding,
+        cues=replace(settings.cues, folder=root if is_given else ""),
+    )
 
 
 def _refuse_rowless(manifest: Manifest, first: Opened | None) -> None:
@@ -174,8 +199,10 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
     task_name = columns.optional("task", row).strip()
     task = tasks.find(task_name, settings.tasks)
     target = columns.text("text", row, reasons.MISSING_TEXT, task)
+    linked.refuse(row)
     tasks.check_target(task, target)
     segment, channel = segments.segment(row), columns.channel(row)
+    cut_start, cut_end = segments.cuts(row, segment)
     prompt = columns.optional("prompt", row) or (task.prompt if task else "")
     system_instruction = columns.optional("system_instruction", row) or (task.system_instruction if task else "")
     _refuse_long_texts(target, prompt, system_instruction)
@@ -198,6 +225,8 @@ def _clip(row: Columns, source: str, manifest: Manifest) -> Clip:
         channel=channel,
         language=columns.language(row),
         kept_columns=original.kept(row),
+        cut_start=cut_start,
+        cut_end=cut_end,
     )
 
 

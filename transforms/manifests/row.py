@@ -54,6 +54,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+# Of a segment, seconds at its start and its end within which it is cut at the quietest point (`audio.pauses`).
+CUT_START, CUT_END = "cut_start_within", "cut_end_within"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row as it stands in its manifest.

@@ -10,7 +10,7 @@ from transforms import reasons
 from transforms.errors import ClipRejected
 from transforms.manifests import columns, times
 from transforms.manifests.columns import Columns, canonical
-from transforms.manifests.row import UNITS, Fields
+from transforms.manifests.row import CUT_END, CUT_START, UNITS, Fields
 
 # Spellings of one time may be rounded differently.
 TOLERANCE_SECONDS = 0.05
@@ -136,6 +136,21 @@ def segment(row: Columns) -> Segment:
         raise ClipRejected(reasons.BAD_FIELD, detail)
     # Of two spellings, the length is the one that manifests of NeMo's style have always had.
     return Segment(begin, round(end - begin, 6) if duration is None or start is None else duration)
+
+
+def cuts(row: Columns, segment: Segment) -> tuple[float, float]:
+    """Seconds at the start and the end of a row's segment within which it is cut at the quietest point.
+
+    Raises:
+      ClipRejected: BAD_FIELD for what is no such time.
+    """
+    if CUT_START not in row.fields and CUT_END not in row.fields:
+        return 0.0, 0.0
+    start, end = (seconds(name, row.fields) or 0.0 for name in (CUT_START, CUT_END))
+    if segment.duration is not None and start + end > segment.duration + TOLERANCE_SECONDS:
+        detail = f"{CUT_START} and {CUT_END} are together longer than the segment of {segment.duration:g} s"
+        raise ClipRejected(reasons.BAD_FIELD, detail)
+    return start, end
 
 
 def _agreed(names: _Names, fields: Fields) -> list[float | None]:

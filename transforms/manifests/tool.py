@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from transforms import reasons
 from transforms.errors import ClipRejected, CliptuneError, UserError
+from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import split_of
 from transforms.storage import Storage, uris
@@ -36,6 +37,7 @@ class Beside:
       split: that the manifest is named after, beside others that are named after other ones; "" for none.
       columns: names of columns that flags give, by their key in `ALIASES`.
       encoding: of the manifest, if a flag names it; else "".
+      cues: how cues become clips.
       rows_of: reads another file of rows.
       stack: what is open while the manifest is read.
     """
@@ -48,6 +50,7 @@ class Beside:
     split: str = ""
     columns: tuple[tuple[str, str], ...] = ()
     encoding: str = ""
+    cues: CueSettings = JOINED
     rows_of: RowsOf = _nothing
     stack: ExitStack = field(default_factory=ExitStack)
 
