@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -390,8 +391,14 @@ def placed(name: str, file: str) -> str:
     if not name or uris.scheme_of(name):
         return name
     name = os.path.expanduser(name)  # noqa: PTH111 -- may have a glob in it
+    if uris.is_gcs(file) and not name.startswith("/"):
+        bucket, _, folder = file.rpartition("/")[0].removeprefix(uris.GCS_SCHEME).partition("/")
+        found = posixpath.normpath(posixpath.join(folder, name))
+        if found.partition("/")[0] in ("..", "."):
+            raise UsageError(f"{file}: {name!r} leads out of its bucket, or to all of it")
+        return f"{uris.GCS_SCHEME}{bucket}/{found}"
     if uris.is_gcs(file):
-        return name if name.startswith("/") else f"{file.rpartition('/')[0]}/{name.removeprefix('./')}"
+        return name
     return os.path.normpath(os.path.join(os.path.dirname(file), name))  # noqa: PTH118, PTH120 -- as it is written
 
 

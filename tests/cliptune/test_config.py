@@ -330,12 +330,20 @@ def test_variables_count_where_they_are_named(load):
         ("in/c.yaml", "https://h/m", "https://h/m"),
         ("gs://b/in/c.yaml", "m.jsonl", "gs://b/in/m.jsonl"),
         ("gs://b/in/c.yaml", "./m.jsonl", "gs://b/in/m.jsonl"),
+        ("gs://b/in/c.yaml", "../out", "gs://b/out"),
+        ("gs://b/c.yaml", "m.jsonl", "gs://b/m.jsonl"),
         ("gs://b/in/c.yaml", "/m.jsonl", "/m.jsonl"),
         ("c.yaml", "", ""),
     ],
 )
 def test_names_of_files_begin_where_the_file_lies(file, name, meant):
     assert config.placed(name, file) == meant
+
+
+@pytest.mark.parametrize("name", ["../../out", "..", "../.."])
+def test_no_name_leads_out_of_a_bucket(name):
+    with pytest.raises(UsageError, match="leads out of its bucket, or to all of it"):
+        config.placed(name, "gs://b/in/c.yaml")
 
 
 def test_every_name_of_a_file_begins_there(load, tmp_path, monkeypatch):
