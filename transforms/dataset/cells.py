@@ -7,10 +7,11 @@ packs is mapped into memory, not read.
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
@@ -181,11 +182,56 @@ class _Column:
             plain = 0
             if page.header[1] == _DATA_V2:  # its levels are not compressed
                 plain = page.header[8][5] + page.header[8][6]
-            if self.leaf.codec == _UNCOMPRESSED or (page.header[1] == _DATA_V2 and not page.header[8].get(7, True)):
+            key = _identity(self.file, page.at) if size > _SHORT_BYTES else None
+            if key is not None and key == _KEPT.key:
+                yield _KEPT.content
+            elif self.leaf.codec == _UNCOMPRESSED or (page.header[1] == _DATA_V2 and not page.header[8].get(7, True)):
                 yield content
             else:
                 unpacked = _decompressed(content[plain:], self.leaf.codec, size - plain)
-                yield memoryview(bytes(content[:plain]) + unpacked) if plain else memoryview(unpacked)
+                whole = memoryview(bytes(content[:plain]) + unpacked) if plain else memoryview(unpacked)
+                if key is not None:
+                    _KEPT.offer(key, whole)
+                yield whole
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The last page of this process, unpacked in a file without a name: a table may be a single one.
+
+    Attributes:
+      key: of the page.
+      content: mapped into memory.
+      last: key of the page that was asked for before: only one that is asked for again is kept.
+    """
+
+    key: tuple[int, ...] = ()
+    content: memoryview = field(default_factory=lambda: memoryview(b""))
+    last: tuple[int, ...] = ()
+
+    def offer(self, key: tuple[int, ...], content: memoryview) -> None:
+        """Keeps a page that was asked for twice, one time after the other."""
+        if key != self.last:
+            self.last = key
+            return
+        self.key = ()
+        with tempfile.TemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self.content = memoryview(mmap.mmap(file.fileno(), len(content), access=mmap.ACCESS_READ))
+        self.key = key
+
+
+_KEPT = _Kept()
+
+
+def _identity(file: BinaryIO, at: int) -> tuple[int, ...] | None:
+    """What tells a page of a file on this machine from any other; None for one in a bucket."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, at
 
 
 def _unread(what: str) -> ClipRejected:

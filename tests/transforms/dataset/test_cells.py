@@ -88,6 +88,29 @@ def test_long_pages_are_mapped(tmp_path, monkeypatch, writer, codec):
                 assert cells.read(stream, row, column_path) == array[row - 1].as_py()["bytes"]
 
 
+def test_a_long_page_that_is_asked_for_again_is_unpacked_twice_at_most(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "_SHORT_BYTES", 0)
+    unpacked = []
+    real = cells._decompressed
+
+    def counted(*words):
+        unpacked.append(words)
+        return real(*words)
+
+    monkeypatch.setattr(cells, "_decompressed", counted)
+    recordings = [bytes([number]) * 1_000 for number in range(20)]
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"audio": recordings}), path, use_dictionary=False)
+    with path.open("rb") as file:
+        assert [cells.read(file, row, "audio") for row in range(1, 21)] == recordings
+    assert len(unpacked) == 2
+    # Another file in its place is read anew.
+    pq.write_table(pa.table({"audio": recordings[::-1]}), tmp_path / "new", use_dictionary=False)
+    (tmp_path / "new").replace(path)
+    with path.open("rb") as file:
+        assert [cells.read(file, row, "audio") for row in range(1, 21)] == recordings[::-1]
+
+
 @pytest.mark.parametrize(
     ("row", "path"), [(41, "audio"), (1, "sound"), (1, "text.bytes"), (1, "number"), (1, "list.list.element")]
 )
