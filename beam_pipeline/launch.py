@@ -91,8 +91,10 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     Raises:
       UsageError, UserError, StorageError, ServiceError: as the run itself would before it begins.
     """
-    options = prepare.checked_options(request)
+    # Flags of Beam are checked before anything is read; without any, Beam waits until the manifests are found.
+    options = prepare.checked_options(request) if request.beam_options else None
     job = prepare.make_job(request, listener)
+    options = options or prepare.checked_options(request)
     ready = prepare.for_elsewhere(job, request, runners.find(request.runner).engine.threads())
     name = request.runner or runners.DEFAULT
     found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)

@@ -51,6 +51,7 @@ class PrepareRequest:
       audio_root: folder at which relative audio paths start; None for the manifest's folder.
       allow_path: further folders in which audio may lie.
       columns: column names, by their key in `ALIASES`. Other columns are found by their usual names.
+      limit: how many clips a uniform sample of the rows has, always the same; None for all.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
@@ -72,6 +73,7 @@ class PrepareRequest:
     allow_path: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     merge_into: str | None = None
+    limit: int | None = None
     overwrite: bool = False
     verify: bool = False
     max_rejected_fraction: float = MAX_REJECTED_FRACTION
@@ -92,6 +94,8 @@ class PrepareRequest:
         same = self.merge_into in (None, self.output)
         require(same, "merge_into", f"the same as --output, {self.output!r}, or alone", self.merge_into)
         require(not (self.merge_into and self.overwrite), "overwrite", "left out with --merge_into", self.overwrite)
+        require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
+        require(not (self.merge_into and self.limit), "limit", "left out with --merge_into", self.limit)
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)

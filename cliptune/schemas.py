@@ -20,6 +20,7 @@ import msgspec
 from beam_pipeline import launch
 from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
+from cliptune.envelope import Failure
 from transforms import records
 from transforms.clip import Outcome
 from transforms.dataset import description, output
@@ -48,6 +49,11 @@ from tuning.preflight import PreflightReport
 from tuning.suspects import SuspectsReport
 from tuning.tune import DryRun
 
+# A field of every line of stdout.
+OK = {
+    "type": "boolean",
+    "description": "Whether the exit status is 0. If not, `error` says why, as stdout-failure.schema.json has it.",
+}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -125,6 +131,7 @@ CONTRACTS = (
     ),
     Contract("curve", "stdout of `cliptune curve`, and `OUT/evaluation/curve.json`", Curve, parts.FORMAT_VERSION),
     Contract("stdout-curve-plan", "stdout of `cliptune curve --dry_run`", CurvePlan, parts.FORMAT_VERSION),
+    Contract("stdout-failure", "stdout of any command that has failed, beside what it has reported", Failure),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )
 
@@ -135,6 +142,10 @@ def schema_of(contract: Contract) -> dict[str, Any]:
     for kind in {*_records_in(contract.record)}:
         _refine(definitions[kind.__name__], kind, sparse=kind in contract.sparse)
     whole = definitions.pop(contract.record.__name__)
+    if contract.what.startswith("stdout") and "ok" not in whole["properties"]:
+        whole["properties"]["ok"] = OK
+        if contract.name.startswith("stdout"):  # the same in a file has none
+            whole["required"].append("ok")
     if contract.version is not None:
         whole["properties"][records.VERSION_FIELD]["const"] = contract.version
     if contract.sealed:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
 
 from beam_pipeline.job import Spread
 from beam_pipeline.prepare import Prepared
-from cliptune.console import Console, print_json
+from cliptune.console import Console, Verbosity
 from cliptune.exits import Exit
+from transforms.dataset.output import REJECTED_FILE
 from transforms.report.report import Report, SplitReport, TrimReport
+from transforms.storage import Storage, uris
 
 COMMONEST = 3
 
 
-def told(finished: Prepared, max_rejected_fraction: float, console: Console) -> Exit:
-    """Prints the summary of a finished dataset and its line of JSON; the exit status."""
+def told(finished: Prepared, max_rejected_fraction: float, console: Console, storage: Storage | None = None) -> Exit:
+    """Prints the summary of a finished dataset and gives its report to the console; the exit status."""
     show(finished, console)
-    print_json(finished)
+    if console.verbosity is Verbosity.VERBOSE:
+        _show_rejected(finished.output, storage or Storage(), console)
+    console.give(finished)
     if not finished.too_many_rejected:
         return Exit.DONE
     over = f"more than --max_rejected_fraction={max_rejected_fraction:g} of the rows were rejected"
-    console.say(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
+    console.fail(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
     return Exit.TOO_MANY_REJECTED
 
 
@@ -61,6 +69,15 @@ def _show_cpu(cpu: Mapping[str, Spread], console: Console) -> None:
     ]
     if stages:
         console.say(f"processor time of a clip in ms, mean (longest): {', '.join(stages)}")
+
+
+def _show_rejected(output: str, storage: Storage, console: Console) -> None:
+    """Prints why each rejected row is none of the dataset."""
+    rejected = uris.join(uris.absolute(output, str(Path.cwd())), REJECTED_FILE)
+    with suppress(FileNotFoundError), storage.open_read(rejected) as stream:
+        for line in stream:
+            letter = orjson.loads(line)
+            console.say(f"{letter['reject_source']}: {letter['reject_reason']}: {letter['reject_detail']}")
 
 
 def _show_reasons(report: Report, output: str, console: Console) -> None:

@@ -84,7 +84,7 @@ ORDER = {
             "manifests.parquet",
             "manifests.foreign",
         ),
-        *("manifests.formats", "manifests.segments", "manifests.survey", "manifests.original"),
+        *("manifests.sample", "manifests.formats", "manifests.segments", "manifests.survey", "manifests.original"),
         *("manifests.allowed", "manifests.dead_letters", "manifests.read"),
         *(
             "dataset",
@@ -180,6 +180,7 @@ ORDER = {
             "exits",
             "ends",
             "console",
+            "envelope",
             "summary",
             "flags",
             "importing",
@@ -192,7 +193,7 @@ ORDER = {
             f"commands.{name}"
             for name in (
                 *("prepare", "report", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
-                *("curve", "delete", "emulator"),
+                *("curve", "delete", "emulator", "completion"),
             )
         ),
         *("main", "__main__"),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from beam_pipeline import runners
 from beam_pipeline.requests import PrepareRequest
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
-from cliptune.flags import add_billing, make, names_of
+from cliptune.flags import add_billing, make, names_of, whole_number
 from transforms import text
 from transforms.audio import formats
 from transforms.errors import UsageError
@@ -25,6 +25,7 @@ from transforms.settings import (
     OVER_DURATION,
     Settings,
 )
+from transforms.storage import Storage
 
 DEFAULTS = Settings()
 INTERRUPT_SECONDS = 1.5
@@ -124,6 +125,12 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="DIR",
         help="allow audio below this folder, too; may be repeated",
+    )
+    group.add_argument(
+        "--limit",
+        type=whole_number,
+        metavar="N",
+        help="take a uniform sample of N clips, always the same; a larger N adds to it (default: all)",
     )
     group.add_argument("--overwrite", action="store_true", help="replace a dataset made from other rows or settings")
     group.add_argument(
@@ -277,7 +284,7 @@ def run(request: PrepareRequest, console: Console) -> Exit:
     if request.dry_run or request.no_wait or request.cancel:
         return _launch(request, console)
     report = prepare.run(request, console, importing.lightly)
-    return summary.told(report, request.max_rejected_fraction, console)
+    return summary.told(report, request.max_rejected_fraction, console, Storage(request.billing_project))
 
 
 def _launch(request: PrepareRequest, console: Console) -> Exit:
@@ -287,10 +294,10 @@ def _launch(request: PrepareRequest, console: Console) -> Exit:
     from cliptune import summary  # noqa: PLC0415
 
     if request.dry_run:
-        print_json(launch.dry_run(request, console))
+        console.give(launch.dry_run(request, console))
         return Exit.DONE
     job = launch.cancel(request, console) if request.cancel else launch.submit(request, console)
     if isinstance(job, Prepared):
-        return summary.told(job, request.max_rejected_fraction, console)
-    print_json(job)
+        return summary.told(job, request.max_rejected_fraction, console, Storage(request.billing_project))
+    console.give(job)
     return Exit.DONE

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune import exits
 from cliptune.commands import watch
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_place, add_price, add_service, add_waiting, make, number
 from transforms.errors import UsageError
@@ -126,9 +126,9 @@ def run(request: TuneRequest, console: Console) -> Exit:
     try:
         report = tune.run(request, console)
     except tune.NotAcceptedError as fault:
-        print_json(fault.report)
+        console.give(fault.report)
         return Exit.FAILED
-    print_json(report)
+    console.give(report)
     if isinstance(report, tune.DryRun | PreflightReport):
         return Exit.DONE if report.ok else Exit.FAILED
     if request.no_watch and not report.ended:

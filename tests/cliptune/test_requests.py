@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from beam_pipeline.requests import PrepareRequest, ReportRequest
+from cliptune.commands.completion import CompletionRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.main import COMMANDS, build_parser, command_of
 from transforms.errors import UsageError
@@ -43,6 +44,7 @@ PLAIN = {
     "suspects": (["dataset"], SuspectsRequest, "tuning"),
     "curve": (["dataset"], CurveRequest, "tuning"),
     "emulator": ([], EmulatorRequest, "cliptune"),
+    "completion": (["bash"], CompletionRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
 VALUES = {
@@ -113,7 +115,7 @@ def test_every_flag_changes_the_request(command, flag, monkeypatch):
 @pytest.mark.parametrize("command", PLAIN)
 def test_every_field_of_a_request_can_be_set_by_a_flag(command):
     """Positional words and Beam's flags aside."""
-    settable = {action.dest for action in actions_of(command)} | {"dataset", "path", "job", "beam_options"}
+    settable = {action.dest for action in actions_of(command)} | {"dataset", "path", "job", "shell", "beam_options"}
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}
     assert {field.name for field in fields(PLAIN[command][1])} <= settable
     if command == "prepare":

@@ -59,6 +59,7 @@ class Made:
       digest: over the contents of these rows, as `Plan.rows_digest`.
       merged: sha256 of the files of rows that were merged, hexadecimal, by their names: of what is there, and while one
         is being written, of what it is to be.
+      last_place: of the sample that was taken of the manifests, as `sample.last_place` has it; None for all rows.
     """
 
     format_version: int
@@ -70,6 +71,7 @@ class Made:
     rows: int
     digest: str
     merged: dict[str, list[str]] = field(default_factory=dict)
+    last_place: int | None = None
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -89,11 +91,21 @@ class Made:
             dict(settings.columns),
             plan.rows,
             plan.rows_digest,
+            last_place=settings.last_place,
         )
 
     def dump(self) -> bytes:
         """The contents of `manifests.json`, sealed."""
-        return records.pretty(records.sealed(asdict(self)))
+        tree = asdict(self)
+        if self.last_place is None:
+            del tree["last_place"]
+        return records.pretty(records.sealed(tree))
+
+    def reading(self, settings: Settings) -> ManifestSettings:
+        """How its manifests are read, before they are looked at."""
+        return ManifestSettings(
+            self.audio_root, self.allow_path, self.columns, settings.tasks, last_place=self.last_place
+        )
 
     def is_recorded(self, folder: str, storage: Storage) -> bool:
         """Whether the dataset in a folder says that it was made from just this, however it was spelled."""
@@ -204,7 +216,8 @@ def added(folder: str, storage: Storage) -> list[Manifest]:
     """The rows that merges have added to a dataset, as one more manifest of it."""
     there = _content(ADDED_FILE, folder, storage)
     own = storage.within([folder]).folders
-    return [Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False, folders=own)] if there else []
+    whole = Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False, folders=own, whole=True)
+    return [whole] if there else []
 
 
 def originals(made: Made, folder: str, storage: Storage) -> list[Manifest]:
@@ -234,7 +247,7 @@ def clips(made: Made, settings: Settings, folder: str, storage: Storage) -> tupl
     """
     base = made.base_of(folder)
     mended = uris.join(folder, MENDED_FILE)
-    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks, mended=mended)
+    rows = replace(made.reading(settings), mended=mended)
     manifests = allowed.confined(originals(made, folder, storage) + added(folder, storage), rows, base)
     rows = reading.survey(manifests, rows, storage)
     every = (row for manifest in manifests for row in reading.rows(manifest, rows, storage))
@@ -308,7 +321,7 @@ def read(given: Iterable[Manifest], made: Made, settings: Settings, folder: str,
             known.add(dead_letters.digest(row))
             root = uris.absolute(manifest.folder(), base).rstrip("/") or "/"
             added.append({"reject_root": root, **row, "reject_reason": None, "reject_source": source})
-    rows = ManifestSettings(made.audio_root, made.allow_path, made.columns, settings.tasks)
+    rows = made.reading(settings)
     return Merge(made, settings, rows, mended, added, frozenset(again))
 
 

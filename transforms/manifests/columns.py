@@ -63,6 +63,7 @@ class ManifestSettings:
       tasks: that rows may name; () for a dataset without a tasks file.
       layout: what `survey.survey` has found.
       mended: URI of the rows that stand in the place of others; "" for none.
+      last_place: of the sample that is read, as `sample.last_place` has it; None for all rows.
     """
 
     audio_root: str | None = None
@@ -71,6 +72,7 @@ class ManifestSettings:
     tasks: tuple[Task, ...] = ()
     layout: Layout = Layout()
     mended: str = ""
+    last_place: int | None = None
 
 
 class Columns(NamedTuple):

@@ -11,7 +11,7 @@ from itertools import islice
 from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
-from transforms.manifests import columns, dead_letters, embedded, headerless, original, segments
+from transforms.manifests import columns, dead_letters, embedded, headerless, original, sample, segments
 from transforms.manifests import survey as table
 from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.dead_letters import Opened
@@ -33,11 +33,14 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
     """
     found: dict[str, str] | None = None
     first: Opened | None = None
+    chosen = dead_letters.mended(settings.mended, storage) if settings.last_place is not None else {}
     for opened, source in _opened(manifest, settings, storage):
         if opened.row.fault is None and found is None and not opened.is_letter:
             found = columns.find_columns(opened.row.fields, manifest, opened.settings)
         first = first or opened
-        yield _outcome(opened, source, manifest)
+        row = _outcome(opened, source, manifest)
+        if manifest.whole or source in chosen or sample.is_taken(row, settings.last_place):
+            yield row
     if found is None:
         _refuse_rowless(manifest, first)
 
