@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beam_pipeline import prepare, runners
+from beam_pipeline import prepare, preview, runners
 from beam_pipeline.job import Job, Ran
 from beam_pipeline.prepare import Prepared
+from beam_pipeline.preview import Preview
 from beam_pipeline.requests import PrepareRequest
 from transforms.dataset import output
 from transforms.errors import UsageError, UserError
@@ -66,6 +67,7 @@ class PrepareDryRun:
       runner: name of Beam's runner.
       job: name that the job would have on Dataflow or behind a job server; "" on this machine.
       attaches_to: id of the job of the same request that is running there; "" for none.
+      preview: what would be made of the rows.
       max_workers: machines that the job may have on Dataflow; 0 elsewhere.
       format_version: version of these fields.
     """
@@ -75,6 +77,7 @@ class PrepareDryRun:
     rows: int
     shards: dict[str, int]
     runner: str
+    preview: Preview
     job: str = ""
     attaches_to: str = ""
     max_workers: int = 0
@@ -97,16 +100,15 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     options = options or prepare.checked_options(request)
     ready = prepare.for_elsewhere(job, request, runners.find(request.runner).engine.threads())
     name = request.runner or runners.DEFAULT
-    found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)
+    look = preview.preview(ready)
+    found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name, look)
     if runners.find(request.runner).shares_disk:
         has_name = request.runner in runners.RUNNERS and runners.find(request.runner).outlives
         return replace(found, job=_name(ready, options) if has_name else "")
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
-    return PrepareDryRun(
-        **{**asdict(found), "job": tried.name, "attaches_to": tried.attaches_to, "max_workers": tried.max_workers}
-    )
+    return replace(found, job=tried.name, attaches_to=tried.attaches_to, max_workers=tried.max_workers)
 
 
 def _name(job: Job, options: PipelineOptions) -> str:

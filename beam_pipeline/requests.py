@@ -38,6 +38,32 @@ class ReportRequest:
 
 
 @dataclass(frozen=True)
+class InspectRequest:
+    """Show one clip, step by step.
+
+    Attributes:
+      place: a recording, a dataset (with `clip_id`), "manifest:line", or "FILE:line" of a shard of a dataset.
+      clip_id: of the clip, accepted or rejected; None where `place` says which.
+      save: file for the payload; None for none.
+      play: whether the payload is played.
+      audio_root: start of relative audio paths of a manifest; None for its folder.
+      billing_project: project that pays for requests to a requester-pays bucket; "" if its own project pays.
+    """
+
+    place: str
+    clip_id: str | None = None
+    _: KW_ONLY
+    save: str | None = None
+    play: bool = False
+    audio_root: str | None = None
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(bool(self.place.strip()), "place", "a name, not empty (an unset variable?)", self.place)
+        require(self.save is None or bool(self.save.strip()), "save", "a file", self.save)
+
+
+@dataclass(frozen=True)
 class PrepareRequest:
     """Turn manifests of recordings and texts into a dataset.
 

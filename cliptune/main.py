@@ -23,6 +23,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
 
   cliptune prepare --manifest clips.jsonl --output dataset
   cliptune report dataset
+  cliptune inspect dataset clip-17
   cliptune check dataset
   cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
   cliptune watch dataset
@@ -44,6 +45,7 @@ EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected; of j
 COMMANDS = {
     "prepare": "turn manifests of recordings and texts into a dataset",
     "report": "say what a finished dataset holds, as prepare would have said it",
+    "inspect": "show one clip, step by step",
     "check": "say whether Google will accept a dataset, and what it will cost",
     "tune": "join, check, price and submit a dataset as a tuning job",
     "watch": "follow a tuning job to its end",

@@ -17,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from beam_pipeline import inspect as inspection
 from beam_pipeline import launch
+from beam_pipeline.inspect import InspectReport
 from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
 from cliptune.envelope import Failure
@@ -102,6 +104,7 @@ CONTRACTS = (
         launch.FORMAT_VERSION,
     ),
     Contract("stdout-prepare-dry-run", "stdout of `cliptune prepare --dry_run`", PrepareDryRun, launch.FORMAT_VERSION),
+    Contract("stdout-inspect", "stdout of `cliptune inspect`", InspectReport, inspection.FORMAT_VERSION),
     Contract(
         "stdout-check",
         "stdout of `cliptune check`, and of `tune` where it refuses the dataset",

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from beam_pipeline.job import Spread
+from beam_pipeline.launch import PrepareDryRun
 from beam_pipeline.prepare import Prepared
 from cliptune.console import Console, Verbosity
 from cliptune.exits import Exit
@@ -46,6 +47,27 @@ def show(finished: Prepared, console: Console) -> None:
         console.say(f"warning: {warning}")
     console.say(f"report:  {output.rstrip('/')}/report.html")
     console.say(f"dataset: {output}")
+
+
+def show_preview(found: PrepareDryRun, console: Console) -> None:
+    """Prints what a dry run has found."""
+    seen, size = found.preview, found.preview.estimate
+    for manifest in seen.manifests:
+        columns = ", ".join(f"{column} from {name}" for column, name in manifest.columns.items())
+        console.say(f"{manifest.name}: {manifest.rows:,} rows; {columns or 'no row can be read'}")
+    for example in seen.examples:
+        shown = orjson.dumps(example.example).decode() if example.example else f"{example.reason}: {example.detail}"
+        console.say(f"{example.source} → {example.split}: {shown}")
+    console.table(
+        ("split", "rows", "shards"),
+        ((name, f"{rows:,}", f"{found.shards[name]:,}") for name, rows in seen.splits.items()),
+    )
+    told = "" if size.told_seconds is None else f" (the rows say {size.told_seconds / 3600:,.2f} h)"
+    audio = f"{size.audio_seconds / 3600:,.2f} h of audio{told}"
+    console.say(f"about {size.bytes:,} bytes, {audio}, {size.tokens:,} tokens an epoch, by {size.tried:,} clips tried")
+    if size.rejected:
+        console.say(f"{size.rejected:,} of the {size.tried:,} clips tried would be rejected")
+    console.say(f"output: {found.output} ({found.found}); nothing was written")
 
 
 def _split_row(named: tuple[str, SplitReport]) -> tuple[str, ...]:

@@ -105,6 +105,8 @@ ORDER = {
             "dataset.merging",
             "dataset.converted",
             "dataset.conversion",
+            "dataset.dissected",
+            "dataset.dissect",
             "dataset.clip_workers",
             "dataset.headers",
             "dataset.nearest",
@@ -118,7 +120,7 @@ ORDER = {
     "beam_pipeline": [
         *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
         *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
-        *("prepare", "launch", "report", "__main__"),
+        *("prepare", "preview", "launch", "report", "inspect", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
@@ -184,6 +186,7 @@ ORDER = {
             "summary",
             "flags",
             "importing",
+            "players",
             "interrupts",
             "schemas",
             "tables",
@@ -192,7 +195,19 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "report", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
+                *(
+                    "prepare",
+                    "report",
+                    "inspect",
+                    "check",
+                    "watch",
+                    "tune",
+                    "jobs",
+                    "cancel",
+                    "predict",
+                    "evaluate",
+                    "suspects",
+                ),
                 *("curve", "delete", "emulator", "completion"),
             )
         ),

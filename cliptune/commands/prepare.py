@@ -294,7 +294,9 @@ def _launch(request: PrepareRequest, console: Console) -> Exit:
     from cliptune import summary  # noqa: PLC0415
 
     if request.dry_run:
-        console.give(launch.dry_run(request, console))
+        found = launch.dry_run(request, console)
+        summary.show_preview(found, console)
+        console.give(found)
         return Exit.DONE
     job = launch.cancel(request, console) if request.cancel else launch.submit(request, console)
     if isinstance(job, Prepared):

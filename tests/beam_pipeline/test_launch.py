@@ -12,6 +12,7 @@ from beam_pipeline.pipeline import build
 from beam_pipeline.requests import PrepareRequest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
+from tests.envelopes import report_of
 from transforms.errors import UsageError, UserError
 from transforms.storage import Storage
 
@@ -155,7 +156,7 @@ def merge(capfd):
         capfd.readouterr()
         status = main(["prepare", "--manifest=mended.jsonl", "--merge_into=out", *flags])
         captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 
@@ -248,7 +249,7 @@ def report(capfd):
         capfd.readouterr()
         status = main(["report", *map(str, words)])
         captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 

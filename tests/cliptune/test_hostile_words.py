@@ -254,6 +254,9 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["check", "OUT", "--base_model", HOSTILE],
         ["check", HOSTILE],
         ["completion", HOSTILE],
+        ["inspect", HOSTILE],
+        ["inspect", "OUT", HOSTILE],
+        ["inspect", f"{HOSTILE}:1"],
         ["report", "OUT"],
         ["report", HOSTILE],
     ],
@@ -266,7 +269,9 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    service_flag = [] if words[0] in ("check", "evaluate", "suspects", "report", "completion") else [ELSEWHERE]
+    service_flag = (
+        [] if words[0] in ("check", "evaluate", "suspects", "report", "completion", "inspect") else [ELSEWHERE]
+    )
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)
     assert stderr
     harmless(stderr, stdout)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.requests import PrepareRequest, ReportRequest
+from beam_pipeline.requests import InspectRequest, PrepareRequest, ReportRequest
 from cliptune.commands.completion import CompletionRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.main import COMMANDS, build_parser, command_of
@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 PLAIN = {
     "prepare": (["--manifest=m", "--output=o"], PrepareRequest, "beam_pipeline"),
     "report": (["dataset"], ReportRequest, "beam_pipeline"),
+    "inspect": (["a.wav"], InspectRequest, "beam_pipeline"),
     "check": (["dataset"], CheckRequest, "tuning"),
     "tune": (["dataset"], TuneRequest, "tuning"),
     "watch": (["dataset"], WatchRequest, "tuning"),
@@ -115,7 +116,15 @@ def test_every_flag_changes_the_request(command, flag, monkeypatch):
 @pytest.mark.parametrize("command", PLAIN)
 def test_every_field_of_a_request_can_be_set_by_a_flag(command):
     """Positional words and Beam's flags aside."""
-    settable = {action.dest for action in actions_of(command)} | {"dataset", "path", "job", "shell", "beam_options"}
+    settable = {action.dest for action in actions_of(command)} | {
+        "dataset",
+        "path",
+        "job",
+        "shell",
+        "place",
+        "clip_id",
+        "beam_options",
+    }
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}
     assert {field.name for field in fields(PLAIN[command][1])} <= settable
     if command == "prepare":

@@ -12,6 +12,7 @@ from tests import processes
 from tests.beam_pipeline.conftest import Run
 from tests.cluster import page
 from tests.cluster.services import PATIENCE_SECONDS
+from tests.envelopes import report_of
 
 
 def prepare_words(heading: str, output: str, *flags: str) -> list[str]:
@@ -41,7 +42,7 @@ class Running:
     def ended(self) -> Run:
         """What it has done, once it has ended."""
         stdout, stderr = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return Run(self.process.returncode, stdout, stderr)
+        return Run(self.process.returncode, report_of(stdout, self.process.returncode), stderr)
 
 
 @contextmanager

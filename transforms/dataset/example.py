@@ -73,6 +73,17 @@ def payload(line: bytes, mime_type: str) -> Payload:
     return Payload(pybase64.b64decode(rest[: rest.index(b'"')], validate=True), mime_type)
 
 
+def without_payload(line: bytes, settings: Settings) -> bytes:
+    """A line that `line` made, for people: its base64 is replaced by what it is."""
+    before, mark, rest = line.partition(b'"data":"')
+    if not mark:
+        return line
+    encoded, quote, after = rest.partition(b'"')
+    size = len(encoded) // 4 * 3 - encoded.count(b"=")
+    words = f"<base64 of {size:,} bytes of {settings.audio_format.upper()}>"
+    return b"".join((before, mark, words.encode(), quote, after))
+
+
 def audio_path(payload: Payload, settings: Settings) -> str:
     """The payload's file, below the dataset's `audio/`. Its contents name it, so equal payloads are one file."""
     return path_of(payload.sha256, settings)

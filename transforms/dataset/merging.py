@@ -245,13 +245,21 @@ def clips(made: Made, settings: Settings, folder: str, storage: Storage) -> tupl
     Raises:
       UserError: a manifest is gone or cannot be read, or a file of merged rows is damaged.
     """
+    every, output = reading_of(made, settings, folder, storage)
+    return (row for row in every if isinstance(row, Clip)), output.origins
+
+
+def reading_of(
+    made: Made, settings: Settings, folder: str, storage: Storage
+) -> tuple[Iterator[Clip | Outcome], Output]:
+    """All rows of a dataset, as `clips` has them, and the dataset as what their recordings are found with."""
     base = made.base_of(folder)
-    mended = uris.join(folder, MENDED_FILE)
-    rows = replace(made.reading(settings), mended=mended)
+    rows = replace(made.reading(settings), mended=uris.join(folder, MENDED_FILE))
     manifests = allowed.confined(originals(made, folder, storage) + added(folder, storage), rows, base)
     rows = reading.survey(manifests, rows, storage)
     every = (row for manifest in manifests for row in reading.rows(manifest, rows, storage))
-    return (row for row in every if isinstance(row, Clip)), Origins.of(manifests, rows, base)
+    roots = allowed.allowed_roots(manifests, rows, base)
+    return every, Output(folder, base, roots, {}, settings, storage, origins=Origins.of(manifests, rows, base))
 
 
 def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings, Guard]:

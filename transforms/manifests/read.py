@@ -18,7 +18,7 @@ from transforms.manifests.dead_letters import Opened
 from transforms.manifests.formats import read_rows
 from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
-from transforms.manifests.row import Fields, Row
+from transforms.manifests.row import ALIASES, Fields, Row
 from transforms.manifests.segments import Segment
 from transforms.storage import Storage, uris
 
@@ -43,6 +43,15 @@ def rows(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> It
             yield row
     if found is None:
         _refuse_rowless(manifest, first)
+
+
+def columns_of(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> dict[str, str]:
+    """The name that each column of a clip has in a manifest, by its first row that can be read; {} without one."""
+    for opened, _ in _opened(manifest, settings, storage):
+        if opened.row.fault is None:
+            found = Columns.of(opened.row.fields, opened.settings)
+            return {column: name for column in ALIASES if (name := found.name(column)) is not None}
+    return {}
 
 
 def _opened(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> Iterator[tuple[Opened, str]]:
