@@ -64,6 +64,30 @@ class InspectRequest:
 
 
 @dataclass(frozen=True)
+class ExportRequest:
+    """Write a dataset as audio files and a manifest.
+
+    Attributes:
+      dataset: its folder, local or gs://.
+      destination: folder or gs:// URI of the files.
+      overwrite: whether files that are there are replaced.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+    """
+
+    dataset: str
+    destination: str
+    _: KW_ONLY
+    overwrite: bool = False
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("dataset", self.dataset), ("destination", self.destination)):
+            require(bool(value.strip()), name, "a name, not empty (an unset variable?)", value)
+        why = uris.nobodys(self.destination)
+        require(not why, "destination", f"a place that can be ({why})", self.destination)
+
+
+@dataclass(frozen=True)
 class PrepareRequest:
     """Turn manifests of recordings and texts into a dataset.
 

@@ -24,6 +24,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune prepare --manifest clips.jsonl --output dataset
   cliptune report dataset
   cliptune inspect dataset clip-17
+  cliptune export dataset folder
   cliptune check dataset
   cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
   cliptune watch dataset
@@ -46,6 +47,7 @@ COMMANDS = {
     "prepare": "turn manifests of recordings and texts into a dataset",
     "report": "say what a finished dataset holds, as prepare would have said it",
     "inspect": "show one clip, step by step",
+    "export": "write a dataset as audio files and manifests",
     "check": "say whether Google will accept a dataset, and what it will cost",
     "tune": "join, check, price and submit a dataset as a tuning job",
     "watch": "follow a tuning job to its end",

@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
+from beam_pipeline import export, launch
 from beam_pipeline import inspect as inspection
-from beam_pipeline import launch
+from beam_pipeline.export import ExportReport
 from beam_pipeline.inspect import InspectReport
 from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
@@ -104,6 +105,7 @@ CONTRACTS = (
         launch.FORMAT_VERSION,
     ),
     Contract("stdout-prepare-dry-run", "stdout of `cliptune prepare --dry_run`", PrepareDryRun, launch.FORMAT_VERSION),
+    Contract("stdout-export", "stdout of `cliptune export`", ExportReport, export.FORMAT_VERSION),
     Contract("stdout-inspect", "stdout of `cliptune inspect`", InspectReport, inspection.FORMAT_VERSION),
     Contract(
         "stdout-check",

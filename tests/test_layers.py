@@ -120,7 +120,7 @@ ORDER = {
     "beam_pipeline": [
         *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
         *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
-        *("prepare", "preview", "launch", "report", "inspect", "__main__"),
+        *("prepare", "preview", "launch", "report", "inspect", "export", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
@@ -199,6 +199,7 @@ ORDER = {
                     "prepare",
                     "report",
                     "inspect",
+                    "export",
                     "check",
                     "watch",
                     "tune",

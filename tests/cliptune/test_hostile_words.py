@@ -255,6 +255,8 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["check", HOSTILE],
         ["completion", HOSTILE],
         ["inspect", HOSTILE],
+        ["export", "OUT", f"OUT{HOSTILE[:9]}"],
+        ["export", HOSTILE, "OUT"],
         ["inspect", "OUT", HOSTILE],
         ["inspect", f"{HOSTILE}:1"],
         ["report", "OUT"],
@@ -270,7 +272,9 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
     service_flag = (
-        [] if words[0] in ("check", "evaluate", "suspects", "report", "completion", "inspect") else [ELSEWHERE]
+        []
+        if words[0] in ("check", "evaluate", "suspects", "report", "completion", "inspect", "export")
+        else [ELSEWHERE]
     )
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)
     assert stderr

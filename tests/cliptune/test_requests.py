@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.requests import InspectRequest, PrepareRequest, ReportRequest
+from beam_pipeline.requests import ExportRequest, InspectRequest, PrepareRequest, ReportRequest
 from cliptune.commands.completion import CompletionRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.main import COMMANDS, build_parser, command_of
@@ -34,6 +34,7 @@ PLAIN = {
     "prepare": (["--manifest=m", "--output=o"], PrepareRequest, "beam_pipeline"),
     "report": (["dataset"], ReportRequest, "beam_pipeline"),
     "inspect": (["a.wav"], InspectRequest, "beam_pipeline"),
+    "export": (["dataset", "folder"], ExportRequest, "beam_pipeline"),
     "check": (["dataset"], CheckRequest, "tuning"),
     "tune": (["dataset"], TuneRequest, "tuning"),
     "watch": (["dataset"], WatchRequest, "tuning"),
@@ -123,6 +124,7 @@ def test_every_field_of_a_request_can_be_set_by_a_flag(command):
         "shell",
         "place",
         "clip_id",
+        "destination",
         "beam_options",
     }
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}

@@ -32,6 +32,7 @@ COMMANDS = [
     ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --max_rejected_fraction 1", "stdout-prepare"),
     ("report out", "stdout-prepare"),
     ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --dry_run", "stdout-prepare-dry-run"),
+    ("export out files", "stdout-export"),
     ("inspect copy.wav", "stdout-inspect"),
     ("inspect m.jsonl:1", "stdout-inspect"),
     ("inspect out gone", "stdout-inspect"),

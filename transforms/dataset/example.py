@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import orjson
 import pybase64
@@ -82,6 +83,30 @@ def without_payload(line: bytes, settings: Settings) -> bytes:
     size = len(encoded) // 4 * 3 - encoded.count(b"=")
     words = f"<base64 of {size:,} bytes of {settings.audio_format.upper()}>"
     return b"".join((before, mark, words.encode(), quote, after))
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of an example.
+
+    Attributes:
+      prompt: of the user turn.
+      target: of the model turn.
+      system_instruction: "" for none.
+    """
+
+    prompt: str
+    target: str
+    system_instruction: str
+
+
+def texts(line: bytes) -> Texts:
+    """The texts of a line that `line` made."""
+    tree = orjson.loads(line)
+    user, model = tree["contents"]
+    system = next((tree[name] for name in ("system_instruction", "systemInstruction") if name in tree), None)
+    instruction = system["parts"][0]["text"] if system else ""
+    return Texts(user["parts"][0]["text"], model["parts"][0]["text"], instruction)
 
 
 def audio_path(payload: Payload, settings: Settings) -> str:
