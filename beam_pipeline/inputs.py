@@ -12,7 +12,7 @@ from transforms.dataset import merging, output
 from transforms.dataset.plan import Digests, make_plan
 from transforms.dataset.seen import Seen
 from transforms.errors import UsageError, UserError
-from transforms.manifests import allowed, locate, read
+from transforms.manifests import allowed, locate, read, sample
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.cues import CueSettings
 from transforms.manifests.places import Places, real_path
@@ -56,6 +56,9 @@ def named(request: PrepareRequest, base: str, folder: str, storage: Storage) -> 
     places = Places.of(manifests, request.audio_root, base)
     seen = Seen.of(manifests, storage)
     rows = _surveyed(manifests, rows, seen, storage)
+    if request.limit is not None:
+        with seen.reading(manifests, storage):
+            rows = replace(rows, last_place=sample.last_place(_every_row(manifests, rows, storage), request.limit))
     return Inputs(manifests, rows, base, places, settings, seen, storage)
 
 

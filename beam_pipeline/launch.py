@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beam_pipeline import prepare, runners
+from beam_pipeline import prepare, preview, runners
 from beam_pipeline.job import Job, Launched, Ran, output_digest, request_digest
 from beam_pipeline.prepare import Prepared
+from beam_pipeline.preview import Preview
 from beam_pipeline.requests import PrepareRequest
 from transforms.dataset import output
 from transforms.errors import ServiceError, UsageError, UserError
@@ -69,6 +70,7 @@ class PrepareDryRun:
       runner: name of Beam's runner.
       job: name that the job would have on Dataflow or behind a job server; "" on this machine.
       attaches_to: id of the job of the same request that is running there; "" for none that is known.
+      preview: what would be made of the rows.
       max_workers: machines that the job may have on Dataflow; 0 elsewhere.
       format_version: version of these fields.
       manifests: what each was read as, with its columns and rows.
@@ -79,6 +81,7 @@ class PrepareDryRun:
     rows: int
     shards: dict[str, int]
     runner: str
+    preview: Preview
     job: str = ""
     attaches_to: str = ""
     max_workers: int = 0
@@ -96,11 +99,14 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     Raises:
       UsageError, UserError, StorageError, ServiceError: as the run itself would before it begins.
     """
-    options = prepare.checked_options(request)
+    # Flags of Beam are checked before anything is read; without any, Beam waits until the manifests are found.
+    options = prepare.checked_options(request) if request.beam_options else None
     job = prepare.make_job(request, listener)
+    options = options or prepare.checked_options(request)
     ready = prepare.for_elsewhere(job, request, runners.find(request.runner).engine.threads())
     name = request.runner or runners.DEFAULT
-    found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name)
+    look = preview.preview(ready)
+    found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name, look)
     found = replace(found, manifests=job.recognised)
     if runners.find(request.runner).shares_disk:
         return _in_cluster(found, ready, options) if runners.find(request.runner).finds_jobs else found

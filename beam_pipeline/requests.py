@@ -41,6 +41,56 @@ class ReportRequest:
 
 
 @dataclass(frozen=True)
+class InspectRequest:
+    """Show one clip, step by step.
+
+    Attributes:
+      place: a recording, a dataset (with `clip_id`), "manifest:line", or "FILE:line" of a shard of a dataset.
+      clip_id: of the clip, accepted or rejected; None where `place` says which.
+      save: file for the payload; None for none.
+      play: whether the payload is played.
+      audio_root: start of relative audio paths of a manifest; None for its folder.
+      billing_project: project that pays for requests to a requester-pays bucket; "" if its own project pays.
+    """
+
+    place: str
+    clip_id: str | None = None
+    _: KW_ONLY
+    save: str | None = None
+    play: bool = False
+    audio_root: str | None = None
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(bool(self.place.strip()), "place", "a name, not empty (an unset variable?)", self.place)
+        require(self.save is None or bool(self.save.strip()), "save", "a file", self.save)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Write a dataset as audio files and a manifest.
+
+    Attributes:
+      dataset: its folder, local or gs://.
+      destination: folder or gs:// URI of the files.
+      overwrite: whether files that are there are replaced.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+    """
+
+    dataset: str
+    destination: str
+    _: KW_ONLY
+    overwrite: bool = False
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("dataset", self.dataset), ("destination", self.destination)):
+            require(bool(value.strip()), name, "a name, not empty (an unset variable?)", value)
+        why = uris.nobodys(self.destination)
+        require(not why, "destination", f"a place that can be ({why})", self.destination)
+
+
+@dataclass(frozen=True)
 class PrepareRequest:
     """Turn manifests of recordings and texts into a dataset.
 
@@ -59,6 +109,7 @@ class PrepareRequest:
       join_cues: seconds up to which neighbouring cues of subtitles, labels and tiers become one clip; 0 for never; None
         for the longest that clips may be.
       tier: the tiers of TextGrids and of ELAN's files that are read; () for the only one.
+      limit: how many clips a uniform sample of the rows has, always the same; None for all.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
       max_rejected_fraction: largest part of the rows that may be rejected. If more are, the command fails although the
@@ -86,6 +137,7 @@ class PrepareRequest:
     merge_into: str | None = None
     manifest_encoding: str = ""
     keep_columns: tuple[str, ...] = ()
+    limit: int | None = None
     overwrite: bool = False
     verify: bool = False
     max_rejected_fraction: float = MAX_REJECTED_FRACTION
@@ -108,6 +160,8 @@ class PrepareRequest:
         same = self.merge_into in (None, self.output)
         require(same, "merge_into", f"the same as --output, {self.output!r}, or alone", self.merge_into)
         require(not (self.merge_into and self.overwrite), "overwrite", "left out with --merge_into", self.overwrite)
+        require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
+        require(not (self.merge_into and self.limit), "limit", "left out with --merge_into", self.limit)
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)

@@ -10,31 +10,56 @@ import argparse
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from typing import IO, Any, NoReturn, Protocol
 
-import orjson
 import rich.console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
-from cliptune import ends
 from transforms import printable
+from transforms.errors import UsageError
 from transforms.listener import Update
 
 LINE_SECONDS = 30.0
+_LONGEST_BAR, _SHORTEST_BAR = 40, 5
 # Variables that tell the size of the terminal. Rich prints nothing in no columns, and fails on what is no number.
 _SIZES = ("COLUMNS", "LINES")
 _MAX_SIZE = 10_000
+
+
+class Report(Protocol):
+    """The report that a verb returns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+
+
+class Verbosity(Enum):
+    """How much people are told: what is wrong alone (-q), how it goes, or more of it (-v)."""
+
+    QUIET = "quiet"
+    USUAL = "usual"
+    VERBOSE = "verbose"
+
+
+_LOG_LEVELS = {
+    Verbosity.QUIET: logging.ERROR,
+    Verbosity.USUAL: logging.WARNING,
+    Verbosity.VERBOSE: logging.INFO,
+}
 
 
 class _Rich(rich.console.Console):
@@ -59,9 +84,19 @@ class Console:
       file: where to print; None for stderr.
       width: number of columns; None for the width of the terminal.
       terminal: whether `file` is treated as a terminal; None to detect it.
+
+    Attributes:
+      verbosity: how much is printed.
+      report: what the command has made, for stdout; None before.
+      fault: why it has failed, in one line that is printed already; "" if that is not said.
+      is_json: whether stdout is to be one line of JSON: not of a command whose stdout is something else.
     """
 
     def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
+        self.verbosity = Verbosity.USUAL
+        self.report: dict[str, Any] | None = None
+        self.fault = ""
+        self.is_json = True
         self._rich = _Rich(
             file=file,
             stderr=file is None,
@@ -79,9 +114,33 @@ class Console:
         """Whether this is a terminal."""
         return self._rich.is_terminal
 
+    @property
+    def log_level(self) -> int:
+        """Of what libraries log, what is printed."""
+        return _LOG_LEVELS[self.verbosity]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is printed but what is wrong."""
+        return self.verbosity is Verbosity.QUIET
+
     def say(self, line: str, /) -> None:
-        """Prints a line."""
+        """Prints a line, unless the console is quiet."""
+        if not self.is_quiet:
+            self.insist(line)
+
+    def insist(self, line: str, /) -> None:
+        """Prints a line that must be seen: what is wrong, or a question."""
         self._rich.print(_text(line))
+
+    def fail(self, why: str, command: str = "", /) -> None:
+        """Prints why the command fails though it has made a report."""
+        self.fault = why
+        self.insist(f"cliptune {command}: {why}" if command else why)
+
+    def give(self, report: Report, /) -> None:
+        """Takes the report of the command, which is printed on stdout at its end."""
+        self.report = report.as_dict()
 
     def show_cursor(self) -> None:
         """Shows the cursor, which a progress bar hides."""
@@ -93,13 +152,16 @@ class Console:
         if not self.live:
             yield self._lines(what, total, unit)
             return
-        with Progress(*_columns(total, unit), console=self._rich, transient=True) as bar:
+        with _bar(total, unit, console=self._rich, transient=True, disable=self.is_quiet) as bar:
             task = bar.add_task(printable.printable(what), total=total, note="")
             yield lambda done, note: bar.update(task, completed=done, note=printable.printable(note))
 
     @contextmanager
     def waiting(self, what: str, /) -> Iterator[Callable[[str], None]]:
         """Shows the state in one line on a terminal and removes the line at the end."""
+        if self.is_quiet:
+            yield lambda state: None
+            return
         with self._rich.status(_text(what), spinner="line") as status:
             yield lambda state: status.update(_text(state))
 
@@ -124,13 +186,54 @@ def _text(text: str) -> Text:
     return Text(printable.printable(text))
 
 
-def _columns(total: int | None, unit: str) -> list[ProgressColumn]:
-    description: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+class _Bar(Progress):
+    """A progress bar in one line of any terminal: what has no room is left out, instead of all being cut.
+
+    Args:
+      columns: from left to right.
+      worth: the same columns, the first to stay first.
+      options: as Rich has them.
+    """
+
+    def __init__(self, columns: Sequence[ProgressColumn], worth: Sequence[ProgressColumn], **options: Any) -> None:  # noqa: ANN401
+        self._every, self._worth = tuple(columns), tuple(worth)
+        super().__init__(*columns, **options)
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        """The line, of the columns that fit."""
+        shown = list(tasks)
+        if not shown:  # at the beginning, before there is a console
+            return super().make_tasks_table(shown)
+        room, fitting = self.console.width, set()
+        for column in self._worth:
+            width = max(_width(column, task) for task in shown)
+            if width and width < room:
+                room -= width + 1
+                fitting.add(column)
+        self.columns = tuple(column for column in self._every if column in fitting)
+        for bar in self.columns:
+            if isinstance(bar, BarColumn):
+                bar.bar_width = min(_LONGEST_BAR, _SHORTEST_BAR + room)
+        return super().make_tasks_table(shown)
+
+
+def _width(column: ProgressColumn, task: Task) -> int:
+    """The width that a column needs."""
+    shown = column(task)
+    return shown.cell_len if isinstance(shown, Text) else _SHORTEST_BAR
+
+
+def _bar(total: int | None, unit: str, **options: Any) -> _Bar:  # noqa: ANN401 -- as Rich has them
+    description = TextColumn("{task.description}", markup=False)
+    note = TextColumn("{task.fields[note]}", markup=False)
     if total is None:
-        return [*description, TextColumn(f"{{task.completed:,}} {unit}  {{task.fields[note]}}", markup=False)]
-    noted = TextColumn(f"{unit}  {{task.fields[note]}}", markup=False)
-    count = [MofNCompleteColumn(), noted] if unit else [TaskProgressColumn()]
-    return [*description, BarColumn(), *count, TimeRemainingColumn()]
+        count: ProgressColumn = TextColumn(f"{{task.completed:,}} {unit}", markup=False)
+        return _Bar([description, count, note], [description, count, note], **options)
+    units, bar, time_left = TextColumn(unit, markup=False), BarColumn(), TimeRemainingColumn()
+    count = MofNCompleteColumn() if unit else TaskProgressColumn()
+    notes = [note] if unit else []
+    columns = [description, bar, count, units, *notes, time_left]
+    return _Bar(columns, [description, count, units, time_left, bar, *notes], **options)
 
 
 def _line(what: str, done: int, total: int | None, unit: str) -> str:
@@ -140,11 +243,11 @@ def _line(what: str, done: int, total: int | None, unit: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose messages about a wrong command line pass through `printable`, too."""
+    """A parser that raises what is wrong with a command line, and lets nobody read all flags because of one."""
 
     def error(self, message: str) -> NoReturn:
-        """Prints usage and message, and exits with status 2."""
-        super().error(printable.printable(message))
+        """Raises UsageError: the message, and where there is help."""
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 class LogLines(logging.Handler):
@@ -155,38 +258,23 @@ class LogLines(logging.Handler):
     """
 
     def __init__(self, console: Console) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(console.log_level)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints the message without a traceback: an error that ends the command is told by the command itself."""
-        self._console.say(record.getMessage().strip().partition("\n")[0])
+        self._console.insist(record.getMessage().strip().partition("\n")[0])
 
 
 @contextmanager
 def logs_to(console: Console) -> Iterator[None]:
     """While the block runs, what libraries log and nobody else takes is printed on the console."""
     usual, logging.lastResort = logging.lastResort, LogLines(console)
+    level = logging.root.level
+    if console.verbosity is Verbosity.VERBOSE:
+        logging.root.setLevel(console.log_level)
     try:
         yield
     finally:
         logging.lastResort = usual
-
-
-class Report(Protocol):
-    """The report that a verb returns."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-
-
-def print_json(report: Report) -> None:
-    """Prints a report as the one line of stdout, after all that is said: who merges both streams finds it last.
-
-    Its texts are whole. What would drive a terminal that shows it is spelt as JSON's own escapes.
-
-    Raises:
-      UserError: stdout is closed or full, or nobody reads it.
-    """
-    line = orjson.dumps(report.as_dict()).decode()
-    ends.send(printable.json_escaped(line) + "\n")
+        logging.root.setLevel(level)

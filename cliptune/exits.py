@@ -24,6 +24,18 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+# Of a command that says no more of its end.
+IN_WORDS = {
+    Exit.FAILED: "something is wrong: the report says what",
+    Exit.USAGE: "the command line is wrong",
+    Exit.TOO_MANY_REJECTED: "too many of the rows were rejected",
+    Exit.JOB_FAILED: "the job failed or expired",
+    Exit.JOB_CANCELLED: "the job was cancelled",
+    Exit.STILL_RUNNING: "the job has not ended in time, and goes on",
+    Exit.NO_ENDPOINT: "there is no endpoint that answers",
+    Exit.FAIL_IF: "a condition of --fail_if holds",
+    Exit.INTERRUPTED: "stopped",
+}
 # The meanings for the commands that end with a job.
 MEANINGS = {
     Exit.DONE: "done; for a job, the tuned model answers",

@@ -45,7 +45,7 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
         if telling.acquire(timeout=_PRINTING_SECONDS):
             while due:  # once only
                 console.show_cursor()  # a progress bar hides the cursor
-                console.say(due.pop())
+                console.insist(due.pop())
             telling.release()
         if is_ours:
             signal.signal(signal.SIGINT, end)

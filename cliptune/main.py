@@ -7,21 +7,24 @@ import difflib
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, cast
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from typing import Protocol, TypeAlias, cast
 
-from cliptune import VERSION, ends, interrupts
-from cliptune.console import Console, Parser, logs_to
+from cliptune import VERSION, ends, envelope, interrupts
+from cliptune.console import Console, Parser, Verbosity, logs_to
 from cliptune.exits import Exit
 from cliptune.flags import names_of
 from transforms import temporary
-from transforms.errors import TOLD, UsageError
+from transforms.errors import TOLD, CliptuneError, UsageError, UserError
 
 DESCRIPTION = """\
 From recordings and texts to a tuned Gemini model, every clip accounted for.
 
   cliptune prepare --manifest clips.jsonl --output dataset
   cliptune report dataset
+  cliptune inspect dataset clip-17
+  cliptune export dataset folder
   cliptune check dataset
   cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
   cliptune watch dataset
@@ -35,6 +38,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune init clips.jsonl
   cliptune run cliptune.yaml
   cliptune emulator --port 8085
+  cliptune completion bash
 
 `cliptune COMMAND --help` says more about each."""
 
@@ -44,6 +48,8 @@ EPILOG = "Exit status: 0 done, 1 failed, 2 usage, 3 too many rows rejected; of j
 COMMANDS = {
     "prepare": "turn manifests of recordings and texts into a dataset",
     "report": "say what a finished dataset holds, as prepare would have said it",
+    "inspect": "show one clip, step by step",
+    "export": "write a dataset as audio files and manifests",
     "check": "say whether Google will accept a dataset, and what it will cost",
     "tune": "join, check, price and submit a dataset as a tuning job",
     "watch": "follow a tuning job to its end",
@@ -57,7 +63,12 @@ COMMANDS = {
     "init": "write a first cliptune.yaml from a look at a manifest",
     "run": "do the whole job of one file, and go on where it stopped",
     "emulator": "serve a local stand-in for the tuning service",
+    "completion": "print the script that completes commands and flags in a shell",
 }
+
+
+# The exit status of a command, and why it is none of success; None for that, and where the command itself has said it.
+Ended: TypeAlias = tuple[Exit, envelope.Fault | None]
 
 
 class Command(Protocol):
@@ -100,27 +111,63 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str], place: AbstractContextManager[None]) -> int:
+    """Runs a command, and prints the line of stdout as the last that it does."""
+    console = Console()
+    name = next((f" {word}" for word in words if word in COMMANDS), "")
     try:
-        return _parsed(words, place)
+        status, fault = _parsed(words, place, console)
     except KeyboardInterrupt:  # while modules are imported; later, `interrupts` handles Ctrl-C
-        name = next((f" {word}" for word in words if word in COMMANDS), "")
-        Console().say(f"cliptune{name}: stopped")
-        return Exit.INTERRUPTED
+        status, fault = Exit.INTERRUPTED, envelope.failed(Exit.INTERRUPTED, "stopped")
+        console.insist(f"cliptune{name}: stopped")
+    except Exception as error:  # ours, and told by a traceback
+        with suppress(UserError):
+            envelope.send(None, envelope.bug(error))
+        raise
+    try:
+        if fault is not None or console.is_json:
+            envelope.send(console.report, fault)
+    except UserError as lost:
+        if console.report is None and fault is not None:
+            return status
+        console.insist(f"cliptune{name}: {lost}")
+        return Exit.FAILED
+    return status
 
 
-def _parsed(words: list[str], place: AbstractContextManager[None]) -> int:
+def _parsed(words: list[str], place: AbstractContextManager[None], console: Console) -> Ended:
     """Parses the words of a command line, and runs its command."""
-    parser = build_parser(COMMANDS.keys() & set(words))
+    name = next((word for word in words if not word.startswith("-")), "")
+    try:
+        parser = build_parser(COMMANDS.keys() & set(words))
+        _refuse_damaged(words)
+        if name and name not in COMMANDS:
+            raise UsageError(_meant(f"unknown command {name}", name, COMMANDS, "cliptune --help"))
+        args, others = parser.parse_known_args(words)
+        command = command_of(args.command)
+        if others and not command.TAKES_OTHERS:
+            raise UsageError(_unknown(args.command, others[0].partition("=")[0]))
+    except UsageError as error:
+        return _told(" ".join(filter(None, ["cliptune", name if name in COMMANDS else ""])), error, console)
+    console.verbosity = Verbosity(args.verbosity)
+    status, fault = _run(args.command, command, args, others, place, console)
+    if fault is None and status is not Exit.DONE:
+        fault = envelope.failed(status, console.fault)
+        if console.is_quiet and not console.fault:
+            console.insist(f"cliptune {name}: {fault.message}")
+    return status, fault
+
+
+def _refuse_damaged(words: Sequence[str]) -> None:
+    """Refuses words that are no text.
+
+    Raises:
+      UsageError: one is not valid UTF-8.
+    """
     for word in words:
         if word != word.encode(errors="replace").decode():
             if sys.getfilesystemencoding() != "utf-8":
-                parser.error(f"this environment has no UTF-8, and {word!r} needs it; set PYTHONUTF8=1")
-            parser.error(f"every argument must be valid UTF-8, got {word!r}; rename the file")
-    args, others = parser.parse_known_args(words)
-    command = command_of(args.command)
-    if others and not command.TAKES_OTHERS:
-        parser.error(_unknown(args.command, others[0].partition("=")[0]))
-    return _run(args.command, command, args, others, place)
+                raise UsageError(f"this environment has no UTF-8, and {word!r} needs it; set PYTHONUTF8=1")
+            raise UsageError(f"every argument must be valid UTF-8, got {word!r}; rename the file")
 
 
 def _run(
@@ -129,34 +176,43 @@ def _run(
     args: argparse.Namespace,
     others: Sequence[str],
     place: AbstractContextManager[None],
-) -> int:
+    console: Console,
+) -> Ended:
     """Runs a command, with its temporary files in `place`."""
-    console = Console()
     try:
         ends.require_current_folder()
         ends.require_temporary_folder()
         request = command.request(args, others)
-        stopped = f"cliptune {name}: stopped{command.stopped(request)}"
-        ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, stopped, command.INTERRUPTED)
+        stopped = f"stopped{command.stopped(request)}"
+        line = f"cliptune {name}: {stopped}"
+        ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, line, command.INTERRUPTED)
         with place, ending, logs_to(console):
-            return command.run(request, console)
-        return command.INTERRUPTED
-    except UsageError as fault:
-        console.say(f"cliptune {name}: {'--' if fault.field else ''}{fault}")
-        return Exit.USAGE
-    except TOLD as fault:
-        console.say(f"cliptune {name}: {fault}")
-        return Exit.FAILED
-    except ModuleNotFoundError as fault:
-        if not ends.missing_extra(fault):
+            return command.run(request, console), None
+        return command.INTERRUPTED, replace(envelope.failed(Exit.INTERRUPTED, stopped), exit_status=command.INTERRUPTED)
+    except TOLD as error:
+        return _told(f"cliptune {name}", error, console)
+    except ModuleNotFoundError as error:
+        if not (why := ends.missing_extra(error)):
             raise
-        console.say(f"cliptune {name}: {ends.missing_extra(fault)}")
-        return Exit.FAILED
-    except (OSError, MemoryError, RuntimeError) as fault:
-        if not ends.refusal(fault):
+        return _lacking(name, envelope.NOT_INSTALLED, why, console)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if not (why := ends.refusal(error)):
             raise
-        console.say(f"cliptune {name}: {ends.refusal(fault)}")
-        return Exit.FAILED
+        return _lacking(name, envelope.SYSTEM, why, console)
+
+
+def _told(who: str, error: CliptuneError, console: Console) -> Ended:
+    """An error that is told in one line."""
+    status = Exit.USAGE if isinstance(error, UsageError) else Exit.FAILED
+    fault = envelope.Fault.of(error, status)
+    console.insist(f"{who}: {fault.message}")
+    return status, fault
+
+
+def _lacking(name: str, kind: str, why: str, console: Console) -> Ended:
+    """Something that this machine has not, or does not give."""
+    console.insist(f"cliptune {name}: {why}")
+    return Exit.FAILED, replace(envelope.failed(Exit.FAILED, why), kind=kind)
 
 
 def command_of(name: str) -> Command:
@@ -166,9 +222,14 @@ def command_of(name: str) -> Command:
 
 def _unknown(command: str, flag: str) -> str:
     """The message about a flag that a command does not have."""
-    close = difflib.get_close_matches(flag, names_of(command_of(command).add_flags), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"see cliptune {command} --help"
-    return f"unknown flag {flag} of {command}; {hint}"
+    names = [*names_of(command_of(command).add_flags), "--verbose", "--quiet"]
+    return _meant(f"unknown flag {flag} of {command}", flag, names, f"cliptune {command} --help")
+
+
+def _meant(fact: str, word: str, known: Iterable[str], otherwise: str) -> str:
+    """The fact, with the word that was probably meant, or where to look."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"{fact}; did you mean {close[0]}?" if close else f"{fact}; see {otherwise}"
 
 
 def build_parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
@@ -185,6 +246,7 @@ def build_parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentPar
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cliptune {VERSION}")
+    _add_verbosity(parser, Verbosity.USUAL.value)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
@@ -194,6 +256,34 @@ def build_parser(names: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentPar
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        _add_verbosity(command, argparse.SUPPRESS)  # said before the command, it holds too
         if name in names:
             command_of(name).add_flags(command)
     return parser
+
+
+def parsers(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command by its name, and that of the whole under ""."""
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    return {"": whole, **commands.choices}
+
+
+def _add_verbosity(parser: argparse.ArgumentParser, default: str) -> None:
+    """Adds the flags for how much is told; they are no part of a request."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        *("-v", "--verbose"),
+        action="store_const",
+        dest="verbosity",
+        const=Verbosity.VERBOSE.value,
+        default=default,
+        help="tell more: each rejected row, each request to a service",
+    )
+    group.add_argument(
+        *("-q", "--quiet"),
+        action="store_const",
+        dest="verbosity",
+        const=Verbosity.QUIET.value,
+        default=default,
+        help="tell on stderr only what is wrong; stdout stays the same",
+    )

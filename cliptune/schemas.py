@@ -17,10 +17,14 @@ from typing import Any
 
 import msgspec
 
-from beam_pipeline import launch
+from beam_pipeline import export, launch
+from beam_pipeline import inspect as inspection
+from beam_pipeline.export import ExportReport
+from beam_pipeline.inspect import InspectReport
 from beam_pipeline.launch import LaunchedJob, PrepareDryRun
 from beam_pipeline.prepare import DatasetReport
 from cliptune import config_schema, init, run_report
+from cliptune.envelope import Failure
 from cliptune.init import InitReport
 from cliptune.run_report import RunReport
 from transforms import records
@@ -51,6 +55,11 @@ from tuning.preflight import PreflightReport
 from tuning.suspects import SuspectsReport
 from tuning.tune import DryRun
 
+# A field of every line of stdout.
+OK = {
+    "type": "boolean",
+    "description": "Whether the exit status is 0. If not, `error` says why, as stdout-failure.schema.json has it.",
+}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -99,6 +108,8 @@ CONTRACTS = (
         launch.FORMAT_VERSION,
     ),
     Contract("stdout-prepare-dry-run", "stdout of `cliptune prepare --dry_run`", PrepareDryRun, launch.FORMAT_VERSION),
+    Contract("stdout-export", "stdout of `cliptune export`", ExportReport, export.FORMAT_VERSION),
+    Contract("stdout-inspect", "stdout of `cliptune inspect`", InspectReport, inspection.FORMAT_VERSION),
     Contract(
         "stdout-check",
         "stdout of `cliptune check`, and of `tune` where it refuses the dataset",
@@ -130,6 +141,7 @@ CONTRACTS = (
     Contract("stdout-curve-plan", "stdout of `cliptune curve --dry_run`", CurvePlan, parts.FORMAT_VERSION),
     Contract("stdout-init", "stdout of `cliptune init`", InitReport, init.FORMAT_VERSION),
     Contract("stdout-run", "stdout of `cliptune run`", RunReport, run_report.FORMAT_VERSION),
+    Contract("stdout-failure", "stdout of any command that has failed, beside what it has reported", Failure),
     Contract("stdout-predict-audio", "stdout of `cliptune predict --audio`", FileAnswers, predict.FORMAT_VERSION),
 )
 
@@ -140,6 +152,10 @@ def schema_of(contract: Contract) -> dict[str, Any]:
     for kind in {*_records_in(contract.record)}:
         _refine(definitions[kind.__name__], kind, sparse=kind in contract.sparse)
     whole = definitions.pop(contract.record.__name__)
+    if contract.what.startswith("stdout") and "ok" not in whole["properties"]:
+        whole["properties"]["ok"] = OK
+        if contract.name.startswith("stdout"):  # the same in a file has none
+            whole["required"].append("ok")
     if contract.version is not None:
         whole["properties"][records.VERSION_FIELD]["const"] = contract.version
     if contract.sealed:

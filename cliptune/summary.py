@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
 
 from beam_pipeline.job import Spread
+from beam_pipeline.launch import PrepareDryRun
 from beam_pipeline.prepare import Prepared
-from cliptune.console import Console, print_json
+from cliptune.console import Console, Verbosity
 from cliptune.exits import Exit
+from transforms.dataset.output import REJECTED_FILE
 from transforms.listener import Listener
 from transforms.report.report import Report, SplitReport, TrimReport
+from transforms.storage import Storage, uris
 from tuning import tables
 
 COMMONEST = 3
 _SPLIT_HEADS = ("split", "examples", "shards", "audio", "bytes")
 
 
-def told(finished: Prepared, max_rejected_fraction: float, console: Console) -> Exit:
-    """Prints the summary of a finished dataset and its line of JSON; the exit status."""
+def told(finished: Prepared, max_rejected_fraction: float, console: Console, storage: Storage | None = None) -> Exit:
+    """Prints the summary of a finished dataset and gives its report to the console; the exit status."""
     show(finished, console)
-    if finished.too_many_rejected:
-        over = f"more than --max_rejected_fraction={max_rejected_fraction:g} of the rows were rejected"
-        console.say(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
-    print_json(finished)
-    return Exit.TOO_MANY_REJECTED if finished.too_many_rejected else Exit.DONE
+    if console.verbosity is Verbosity.VERBOSE:
+        _show_rejected(finished.output, storage or Storage(), console)
+    console.give(finished)
+    if not finished.too_many_rejected:
+        return Exit.DONE
+    over = f"more than --max_rejected_fraction={max_rejected_fraction:g} of the rows were rejected"
+    console.fail(f"{over}; the dataset is complete without them" if finished.report.accepted else over)
+    return Exit.TOO_MANY_REJECTED
 
 
 def show(finished: Prepared, console: Listener) -> None:
@@ -41,6 +51,26 @@ def show(finished: Prepared, console: Listener) -> None:
         console.say(f"warning: {warning}")
     console.say(f"report:  {output.rstrip('/')}/report.html")
     console.say(f"dataset: {output}")
+
+
+def show_preview(found: PrepareDryRun, console: Console) -> None:
+    """Prints what a dry run has found."""
+    seen, size = found.preview, found.preview.estimate
+    for manifest in seen.manifests:
+        columns = ", ".join(f"{column} from {name}" for column, name in manifest.columns.items())
+        console.say(f"{manifest.name}: {manifest.rows:,} rows; {columns or 'no row can be read'}")
+    for example in seen.examples:
+        shown = orjson.dumps(example.example).decode() if example.example else f"{example.reason}: {example.detail}"
+        console.say(f"{example.source} → {example.split}: {shown}")
+    splits = ((name, f"{rows:,}", f"{found.shards[name]:,}") for name, rows in seen.splits.items())
+    for line in tables.lines([("split", "rows", "shards"), *splits]):
+        console.say(line)
+    told = "" if size.told_seconds is None else f" (the rows say {size.told_seconds / 3600:,.2f} h)"
+    audio = f"{size.audio_seconds / 3600:,.2f} h of audio{told}"
+    console.say(f"about {size.bytes:,} bytes, {audio}, {size.tokens:,} tokens an epoch, by {size.tried:,} clips tried")
+    if size.rejected:
+        console.say(f"{size.rejected:,} of the {size.tried:,} clips tried would be rejected")
+    console.say(f"output: {found.output} ({found.found}); nothing was written")
 
 
 def _split_row(named: tuple[str, SplitReport]) -> tuple[str, ...]:
@@ -64,6 +94,15 @@ def _show_cpu(cpu: Mapping[str, Spread], console: Listener) -> None:
     ]
     if stages:
         console.say(f"processor time of a clip in ms, mean (longest): {', '.join(stages)}")
+
+
+def _show_rejected(output: str, storage: Storage, console: Listener) -> None:
+    """Prints why each rejected row is none of the dataset."""
+    rejected = uris.join(uris.absolute(output, str(Path.cwd())), REJECTED_FILE)
+    with suppress(FileNotFoundError), storage.open_read(rejected) as stream:
+        for line in stream:
+            letter = orjson.loads(line)
+            console.say(f"{letter['reject_source']}: {letter['reject_reason']}: {letter['reject_detail']}")
 
 
 def _show_reasons(report: Report, output: str, console: Listener) -> None:

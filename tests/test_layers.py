@@ -108,7 +108,7 @@ ORDER = {
             "manifests.tar",
             "manifests.webdataset",
         ),
-        *("manifests.formats", "manifests.segments", "manifests.survey", "manifests.original"),
+        *("manifests.sample", "manifests.formats", "manifests.segments", "manifests.survey", "manifests.original"),
         *("manifests.allowed", "manifests.linked", "manifests.dead_letters", "manifests.read"),
         *(
             "dataset",
@@ -137,6 +137,8 @@ ORDER = {
             "dataset.merging",
             "dataset.converted",
             "dataset.conversion",
+            "dataset.dissected",
+            "dataset.dissect",
             "dataset.clip_workers",
             "dataset.headers",
             "dataset.nearest",
@@ -151,7 +153,7 @@ ORDER = {
         *("", "job", "runners", "requests", "claims", "progress", "spool", "write_shards", "pipeline", "options"),
         *("faults", "embedded", "clusters", "elsewhere", "packages", "dataflow_service", "dataflow_checks", "dataflow"),
         *("inputs", "remote"),
-        *("prepare", "launch", "report", "__main__"),
+        *("prepare", "preview", "launch", "report", "inspect", "export", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
@@ -213,9 +215,11 @@ ORDER = {
             "exits",
             "ends",
             "console",
+            "envelope",
             "summary",
             "flags",
             "importing",
+            "players",
             "interrupts",
             "requests",
             "run_report",
@@ -228,8 +232,21 @@ ORDER = {
         *(
             f"commands.{name}"
             for name in (
-                *("prepare", "report", "check", "watch", "tune", "jobs", "cancel", "predict", "evaluate", "suspects"),
-                *("curve", "delete", "emulator"),
+                *(
+                    "prepare",
+                    "report",
+                    "inspect",
+                    "export",
+                    "check",
+                    "watch",
+                    "tune",
+                    "jobs",
+                    "cancel",
+                    "predict",
+                    "evaluate",
+                    "suspects",
+                ),
+                *("curve", "delete", "emulator", "completion"),
             )
         ),
         *("config_keys", "config", "config_schema", "init", "commands.init", "commands.run", "schemas", "tables"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_billing, add_run, add_service, make
 from tuning.requests import CancelRequest
@@ -48,9 +48,9 @@ def run(request: CancelRequest, console: Console) -> Exit:
     from tuning.jobs import cancel  # noqa: PLC0415 -- the service's client takes seconds to import
 
     try:
-        print_json(cancel.run(request, console))
+        console.give(cancel.run(request, console))
     except cancel.JobEndedError as fault:
-        console.say(f"cliptune cancel: {fault}")
-        print_json(fault.report)
+        console.give(fault.report)
+        console.fail(str(fault), "cancel")
         return Exit.FAILED
     return Exit.DONE

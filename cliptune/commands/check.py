@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_billing, add_price, add_provider, make
 from tuning.requests import CheckRequest
@@ -57,5 +57,5 @@ def run(request: CheckRequest, console: Console) -> Exit:
     from tuning.check import check  # noqa: PLC0415 -- Google's schemas take seconds to import
 
     report = check.run(request, console)
-    print_json(report)
+    console.give(report)
     return Exit.DONE if report.ok else Exit.FAILED

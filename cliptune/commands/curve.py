@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune import exits
 from cliptune.commands.tune import add_job, labels
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_place, add_price, add_service, make, number, whole_number
 from transforms.errors import UsageError
@@ -122,11 +122,11 @@ def run(request: CurveRequest, console: Console) -> Exit:
     from tuning import curve, tune  # noqa: PLC0415 -- the service's client takes seconds to import
 
     try:
-        print_json(curve.run(request, console))
+        console.give(curve.run(request, console))
     except tune.NotAcceptedError as fault:
-        print_json(fault.report)
+        console.give(fault.report)
         return Exit.FAILED
     except curve.NotTunedError as fault:
-        console.say(f"cliptune curve: {fault}")
+        console.fail(str(fault), "curve")
         return exits.of_job(fault.job)
     return Exit.DONE

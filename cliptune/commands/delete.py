@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_run, add_service, make
 from tuning.requests import DeleteRequest
@@ -52,15 +52,15 @@ def run(request: DeleteRequest, console: Console) -> Exit:
     from tuning.jobs import delete  # noqa: PLC0415 -- the service's client takes seconds to import
 
     def confirmed(question: str) -> bool:
-        console.say(f"{question} yes or no:")
+        console.insist(f"{question} yes or no:")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     # Who answers must see the question.
     asked = sys.stdin is not None and sys.stdin.isatty() and console.live
     try:
-        print_json(delete.run(request, console, confirmed=confirmed if asked else None))
+        console.give(delete.run(request, console, confirmed=confirmed if asked else None))
     except delete.NotAllDeletedError as fault:
-        console.say(f"cliptune delete: {fault}")
-        print_json(fault.report)
+        console.give(fault.report)
+        console.fail(str(fault), "delete")
         return Exit.FAILED
     return Exit.DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_predictions, add_run, make, pairs_of
 from transforms.errors import UsageError
@@ -96,5 +96,5 @@ def run(request: EvaluateRequest, console: Console) -> Exit:
     from tuning import evaluate  # noqa: PLC0415 -- numpy and pyarrow take their time to import
 
     evaluation = evaluate.run(request, console)
-    print_json(evaluation)
+    console.give(evaluation)
     return Exit.DONE if evaluation.ok else Exit.FAIL_IF

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune.commands import prepare
 from cliptune.config import DEFAULT_FILE
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_billing, make
 from cliptune.requests import InitRequest
@@ -64,5 +64,5 @@ def run(request: InitRequest, console: Console) -> Exit:
     """Looks at the manifests, writes the file, and prints what was found."""
     from cliptune import init  # noqa: PLC0415 -- reads manifests, which takes its time to import
 
-    print_json(init.run(request, console))
+    console.give(init.run(request, console))
     return Exit.DONE

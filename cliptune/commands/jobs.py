@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_billing, add_place, add_service, make, whole_number
 from tuning.requests import JobsRequest
@@ -48,5 +48,5 @@ def run(request: JobsRequest, console: Console) -> Exit:
     """Lists jobs and prints the list."""
     from tuning.jobs import listing  # noqa: PLC0415 -- the service's client takes seconds to import
 
-    print_json(listing.run(request, console))
+    console.give(listing.run(request, console))
     return Exit.DONE

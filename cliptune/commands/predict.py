@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_run, add_service, make, number, whole_number
 from tuning.requests import DEFAULT_CONCURRENCY, ROOM_TOKENS, SPLITS, PredictRequest
@@ -96,6 +96,6 @@ def run(request: PredictRequest, console: Console) -> Exit:
     from tuning import predict  # noqa: PLC0415 -- the service's client takes seconds to import
 
     report = predict.run(request, console)
-    print_json(report)
+    console.give(report)
     refused = isinstance(report, predict.FileAnswers) and report.refused
     return Exit.FAILED if refused else Exit.DONE

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from beam_pipeline import runners
 from beam_pipeline.requests import PrepareRequest
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
-from cliptune.flags import add_billing, make, names_of, number
+from cliptune.flags import add_billing, make, names_of, number, whole_number
 from transforms import text
 from transforms.audio import formats
 from transforms.errors import UsageError
@@ -25,6 +25,7 @@ from transforms.settings import (
     OVER_DURATION,
     Settings,
 )
+from transforms.storage import Storage
 
 DEFAULTS = Settings()
 INTERRUPT_SECONDS = 1.5
@@ -145,6 +146,12 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         default=PrepareRequest.manifest_encoding,
         metavar="NAME",
         help="encoding of manifests that are text, such as cp1250 or shift_jis (default: UTF-8, and what is certain)",
+    )
+    group.add_argument(
+        "--limit",
+        type=whole_number,
+        metavar="N",
+        help="take a uniform sample of N clips, always the same; a larger N adds to it (default: all)",
     )
     group.add_argument("--overwrite", action="store_true", help="replace a dataset made from other rows or settings")
     group.add_argument(
@@ -331,7 +338,7 @@ def run(request: PrepareRequest, console: Console) -> Exit:
     if request.launches:
         return _launch(request, console)
     report = prepare.run(request, console, importing.lightly)
-    return summary.told(report, request.max_rejected_fraction, console)
+    return summary.told(report, request.max_rejected_fraction, console, Storage(request.billing_project))
 
 
 def _launch(request: PrepareRequest, console: Console) -> Exit:
@@ -341,13 +348,15 @@ def _launch(request: PrepareRequest, console: Console) -> Exit:
     from cliptune import summary  # noqa: PLC0415
 
     if request.dry_run:
-        print_json(launch.dry_run(request, console))
+        found = launch.dry_run(request, console)
+        summary.show_preview(found, console)
+        console.give(found)
         return Exit.DONE
     verb = launch.cancel if request.cancel else launch.submit if request.no_wait else launch.follow
     job = verb(request, console)
     if isinstance(job, Prepared):
-        return summary.told(job, request.max_rejected_fraction, console)
-    print_json(job)
+        return summary.told(job, request.max_rejected_fraction, console, Storage(request.billing_project))
+    console.give(job)
     if request.follow is None:
         return Exit.DONE
     return Exit.JOB_CANCELLED if job.state == "CANCELLED" else Exit.STILL_RUNNING

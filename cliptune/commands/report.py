@@ -9,6 +9,7 @@ from beam_pipeline.requests import ReportRequest
 from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, make, number
+from transforms.storage import Storage
 
 INTERRUPT_SECONDS = 1.5
 INTERRUPTED = Exit.FAILED
@@ -54,5 +55,7 @@ def run(request: ReportRequest, console: Console) -> Exit:
     from beam_pipeline import report  # noqa: PLC0415 -- slow to import
     from cliptune import summary  # noqa: PLC0415
 
-    status = summary.told(report.run(request, console), request.max_rejected_fraction, console)
+    status = summary.told(
+        report.run(request, console), request.max_rejected_fraction, console, Storage(request.billing_project)
+    )
     return status if request.gate else Exit.DONE

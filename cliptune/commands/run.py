@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cliptune import config, importing
 from cliptune.commands import prepare
 from cliptune.config_keys import SHARED, Key, keys
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import number
 from cliptune.requests import EVALUATE, PREPARE, STEPS, RunRequest
@@ -111,4 +111,4 @@ def _tell(report: RunReport, console: Console) -> None:
     from cliptune import run_report  # noqa: PLC0415 -- as above
 
     run_report.say(report, console)
-    print_json(report)
+    console.give(report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_predictions, make, number, pairs_of
 from tuning.evaluation.normalizers import CLIPTUNE, NORMALIZERS
@@ -69,5 +69,5 @@ def run(request: SuspectsRequest, console: Console) -> Exit:
     """Looks for suspects and prints the report."""
     from tuning import suspects  # noqa: PLC0415 -- numpy and pyarrow take their time to import
 
-    print_json(suspects.run(request, console))
+    console.give(suspects.run(request, console))
     return Exit.DONE

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cliptune import exits
 from cliptune.commands import watch
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_place, add_price, add_service, add_waiting, make, number
 from transforms.errors import UsageError
@@ -126,16 +126,14 @@ def run(request: TuneRequest, console: Console) -> Exit:
     try:
         report = tune.run(request, console)
     except tune.NotAcceptedError as fault:
-        print_json(fault.report)
+        console.give(fault.report)
         return Exit.FAILED
+    console.give(report)
     if isinstance(report, tune.DryRun | PreflightReport):
-        print_json(report)
         return Exit.DONE if report.ok else Exit.FAILED
     if request.no_watch and not report.ended:
         again = f"cliptune watch {request.dataset}{request.same_service}"
         console.say(f"accepted: {report.name} ({report.state}); follow it with {again}")
-        print_json(report)
         return Exit.DONE
     watch.say_how_to_go_on(report, request.dataset, request, request.timeout, console)
-    print_json(report)
     return exits.of_job(report)

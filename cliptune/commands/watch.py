@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from cliptune import exits
-from cliptune.console import Console, print_json
+from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_dataset, add_run, add_service, add_waiting, make
 from tuning.providers.base import TuningJob
@@ -62,8 +62,8 @@ def run(request: WatchRequest, console: Console) -> Exit:
     from tuning.jobs import watch  # noqa: PLC0415 -- the service's client takes seconds to import
 
     report = watch.run(request, console)
+    console.give(report)
     say_how_to_go_on(report, _run_of(request), request, request.timeout, console)
-    print_json(report)
     return exits.of_job(report)
 
 
@@ -73,4 +73,4 @@ def say_how_to_go_on(
     """If the job has not ended in time, prints how to follow it."""
     if not job.ended:
         again = f"cliptune watch {dataset}{service.same_service}"
-        console.say(f"not ended after {timeout:g} s; the job goes on: {again}")
+        console.fail(f"not ended after {timeout:g} s; the job goes on: {again}")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cliptune.main import main
+from tests.envelopes import report_of
 from transforms.dataset import plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -47,7 +48,7 @@ def prepare(capfd):
             status = int(end.code or 0)
         captured = capfd.readouterr()
         assert "Traceback" not in captured.err
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 

@@ -14,6 +14,7 @@ from beam_pipeline.pipeline import build
 from beam_pipeline.requests import PrepareRequest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import SOME, Run, contents, write_manifest
+from tests.envelopes import report_of
 from transforms.audio import builds
 from transforms.errors import UsageError, UserError
 from transforms.storage import Storage
@@ -218,7 +219,7 @@ def merge(capfd):
         capfd.readouterr()
         status = main(["prepare", "--manifest=mended.jsonl", "--merge_into=out", *flags])
         captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 
@@ -311,7 +312,7 @@ def report(capfd):
         capfd.readouterr()
         status = main(["report", *map(str, words)])
         captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 

@@ -10,6 +10,7 @@ import soundfile
 
 from cliptune.main import main
 from tests.beam_pipeline.conftest import Run, contents, ledger
+from tests.envelopes import report_of
 from tests.sounds import tone
 from transforms.storage import Storage
 
@@ -78,7 +79,7 @@ def merge(capfd):
             status = int(end.code or 0)
         captured = capfd.readouterr()
         assert "Traceback" not in captured.err, captured.err
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 

@@ -16,6 +16,7 @@ from beam_pipeline import prepare as prepare_module
 from beam_pipeline.options import options_of
 from tests import processes
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, Run, contents, write_manifest
+from tests.envelopes import report_of
 from transforms.dataset.clip_workers import ClipWorkers
 from transforms.errors import StorageError, UsageError, UserError
 from transforms.listener import SILENT
@@ -235,7 +236,9 @@ def test_on_a_real_stderr_a_workers_fault_is_one_line_too(folder, prepare):
     done = processes.run(words, cwd=EXAMPLES.parent)
     assert "cliptune prepare: cannot write" in done.stderr
     assert "Traceback" not in done.stderr
-    assert_one_line(Run(done.returncode, done.stdout, done.stderr), "train-00000-of-00001.jsonl")
+    assert_one_line(
+        Run(done.returncode, report_of(done.stdout, done.returncode), done.stderr), "train-00000-of-00001.jsonl"
+    )
 
 
 @pytest.mark.parametrize("fault", [UserError("mend it"), StorageError("the disk is away")])

@@ -9,6 +9,7 @@ import pytest
 from cliptune.main import main
 from tests.beam_pipeline.conftest import ROWS, Run, contents, fill, ledger
 from tests.beam_pipeline.test_merge import OF_MERGES
+from tests.envelopes import report_of
 from transforms.storage import Storage
 
 # Two texts that have changed places, of a row with columns of every name that a suspect has, too.
@@ -65,7 +66,7 @@ def run(capfd):
         status = main([*words])
         captured = capfd.readouterr()
         assert "Traceback" not in captured.err
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 

@@ -13,7 +13,7 @@ __all__ = ["_prepared", "out", "prepared", "request_", "tuner", "url"]
 def nothing_is_said_after_the_json(monkeypatch):
     """Who merges both streams, as Airflow's BashOperator does, takes the last line for the result."""
     sent = []
-    send, say, made = ends.send, Console.say, Console.__init__
+    send, insist, made = ends.send, Console.insist, Console.__init__
 
     def sending(text):
         sent.extend([text] if text else [])
@@ -31,5 +31,5 @@ def nothing_is_said_after_the_json(monkeypatch):
         made(console, *words, **options)
 
     monkeypatch.setattr(ends, "send", sending)
-    monkeypatch.setattr(Console, "say", first(say))
+    monkeypatch.setattr(Console, "insist", first(insist))
     monkeypatch.setattr(Console, "__init__", begin)

@@ -8,6 +8,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from cliptune.main import main
+from tests.envelopes import report_of
 from tests.tuning.conftest import answers, job_file, prepare
 from transforms import limits
 from transforms.storage import Storage
@@ -31,7 +32,7 @@ def run(capsys, monkeypatch):
             status = int(end.code or 0)
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
-        return status, captured.out, captured.err
+        return status, report_of(captured.out, status), captured.err
 
     return call
 
@@ -65,7 +66,7 @@ def test_tune_watch_and_predict_on_the_emulator(run, out):
     assert (status, job["state"], len(job["checkpoints"])) == (0, "SUCCEEDED", 2)
     assert server.NOTICE in stderr
     noted = json.loads(job_file(out).read_text())["job"]
-    assert {**noted, "dropped": [], "deleted": None, "format_version": 1} == job
+    assert {**noted, "dropped": [], "deleted": None, "format_version": 1, "ok": True} == job
     again, stdout, stderr = run("tune", out, "--emulator", "--epochs", 2, "--adapter_size", 4)
     assert (again, only_json(stdout)) == (0, job)
     assert "reused" in stderr
@@ -258,6 +259,7 @@ def test_the_life_of_a_job_over_four_commands(run, out):
         "cost": (told["input_tokens"] * 0.375 + told["output_tokens"] * 2.25) / 1e6,
         "price": told["price"],
         "file": str(file),
+        "ok": True,
     }
     assert file.read_bytes().count(b"\n") == 3
 

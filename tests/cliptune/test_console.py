@@ -1,11 +1,12 @@
 """What people see of a piece of work: a bar on a terminal, else a line every 30 seconds."""
 
 import io
+import re
 
 import pytest
 
-from cliptune import console
-from cliptune.console import Console
+from cliptune import envelope
+from cliptune.console import Console, Verbosity
 
 
 @pytest.fixture
@@ -70,5 +71,36 @@ def test_a_report_is_one_line_of_json(capsys):
         def as_dict(self):
             return {"a": [1, None], "b": "é\n"}
 
-    console.print_json(Report())
-    assert capsys.readouterr() == ('{"a":[1,null],"b":"é\\n"}\n', "")
+    people = Console()
+    people.give(Report())
+    envelope.send(people.report, None)
+    assert capsys.readouterr() == ('{"a":[1,null],"b":"é\\n","ok":true}\n', "")
+
+
+@pytest.mark.parametrize("width", [46, 60, 80, 200])
+@pytest.mark.parametrize("note", ["", "1,234 rejected, 5 h of audio, 123 clips/s"])
+def test_on_a_narrow_terminal_the_bar_is_whole(width, note):
+    screen = io.StringIO()
+    with Console(screen, width, terminal=True).progress("preparing", 200_000, "clips") as update:
+        update(123_456, note)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue().replace("\r", "\n"))
+    *_, shown = (line for line in plain.split("\n") if "clips" in line)
+    assert len(shown) <= width
+    assert "…" not in shown
+    words = ["preparing", "━" * 4, "123456/200000", "clips", "-:--:--"]
+    assert [word for word in words if word not in shown.replace("╸", "━").replace("╺", "━")] == []
+    assert (note in shown) == (width >= 200 or not note)
+
+
+@pytest.mark.parametrize("total", [None, 3])
+def test_a_quiet_console_says_only_what_is_wrong(total):
+    screen = io.StringIO()
+    people = Console(screen, 80, terminal=True)
+    people.verbosity = Verbosity.QUIET
+    people.say("all is well")
+    with people.progress("preparing", total, "clips") as update, people.waiting("for it") as show:
+        update(1, "")
+        show("long")
+    people.fail("too many", "check")
+    assert re.sub(r"\x1b\[[^m]*m", "", screen.getvalue()).strip() == "cliptune check: too many"
+    assert people.fault == "too many"

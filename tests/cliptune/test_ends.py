@@ -18,6 +18,7 @@ import cliptune.commands.check
 from cliptune.console import Console
 from tests import processes
 from tests.cliptune.test_commands import run
+from tests.envelopes import report_of
 from tests.sounds import tone
 from tests.tuning.conftest import prepare
 from transforms.storage import Storage
@@ -143,7 +144,7 @@ def test_a_missing_extra_is_told_with_what_to_install(tmp_path, module, command)
     words += ["--project=p", "--staging_location=gs://bucket/s", "--dry_run"] if command == "tune" else []
     code = f"import sys; sys.modules[{module!r}] = None; from cliptune.main import main; sys.exit(main(sys.argv[1:]))"
     done = processes.run([sys.executable, "-c", code, command, *words], cwd=ROOT)
-    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert (done.returncode, report_of(done.stdout, 1)) == (1, ""), done.stderr
     assert done.stderr.startswith(f"cliptune {command}: {module}")
     assert done.stderr.endswith("is not installed; run: pip install 'cliptune[tuning]'\n")
     assert done.stderr.count("\n") == 1
@@ -194,7 +195,7 @@ def test_a_current_folder_that_was_deleted_is_one_line(manifest, tmp_path, modul
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, report_of(done.stdout, 1)) == (1, "")
     assert done.stderr == "cliptune prepare: the current folder is not there any more; change to one that is\n"
 
 
@@ -266,7 +267,7 @@ def test_ctrl_c_when_all_is_done_ends_without_a_word(module, tmp_path):
         runpy.run_module("{module}", run_name="__main__")
     """
     done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert (done.returncode, done.stdout) == (-signal.SIGINT, "")
+    assert (done.returncode, report_of(done.stdout, 1)) == (-signal.SIGINT, "")
     assert done.stderr == "cliptune prepare: none.jsonl: there is no such manifest, file or folder\n"
 
 
@@ -293,7 +294,7 @@ def test_without_the_right_to_read_or_delete_it_is_one_line(manifest, locked, mo
     if done.returncode == 0:  # what cannot be read is damaged, and was mended
         assert locked.endswith(".json") and (manifest.parent / "out/dataset.json").exists()
         return
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, report_of(done.stdout, 1)) == (1, "")
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("cliptune prepare: ")
     assert str(manifest.parent / "out") in done.stderr

@@ -253,6 +253,12 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["curve", "OUT", "--normalizer", HOSTILE],
         ["check", "OUT", "--base_model", HOSTILE],
         ["check", HOSTILE],
+        ["completion", HOSTILE],
+        ["inspect", HOSTILE],
+        ["export", "OUT", f"OUT{HOSTILE[:9]}"],
+        ["export", HOSTILE, "OUT"],
+        ["inspect", "OUT", HOSTILE],
+        ["inspect", f"{HOSTILE}:1"],
         ["report", "OUT"],
         ["report", HOSTILE],
         ["init", HOSTILE],
@@ -276,7 +282,8 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    service_flag = [] if words[0] in ("check", "evaluate", "suspects", "report", "init") else [ELSEWHERE]
+    here = ("check", "evaluate", "suspects", "report", "init", "completion", "inspect", "export")
+    service_flag = [] if words[0] in here else [ELSEWHERE]
     monkeypatch.chdir(out.parent)
     (out.parent / "run.yaml").write_text("manifest: clips.jsonl\noutput: new\n", encoding="utf-8")
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)

@@ -1,5 +1,7 @@
 """The front door: quick, and helpful about mistakes."""
 
+import json
+import os
 import runpy
 import signal
 import sys
@@ -10,6 +12,7 @@ import pytest
 from cliptune import VERSION
 from cliptune.main import COMMANDS, main
 from tests import processes
+from tests.envelopes import report_of
 
 ROOT = Path(__file__).parents[2]
 # Any of these costs more than all that help needs.
@@ -77,7 +80,9 @@ def test_the_version(capsys):
     ("words", "told"),
     [
         ([], "COMMAND"),
-        (["prepair"], "invalid choice: 'prepair'"),
+        (["prepair"], "unknown command prepair; did you mean prepare?"),
+        (["-v", "evalute", "out"], "unknown command evalute; did you mean evaluate?"),
+        (["zzz"], "unknown command zzz; see cliptune --help"),
         (["prepare"], "--manifest"),
         (["prepare", "--manifest", "m"], "--output"),
         ([*PREPARE, "--manifets", "x"], "unknown flag --manifets; did you mean --manifest?"),
@@ -86,6 +91,9 @@ def test_the_version(capsys):
         ([*PREPARE, "--sample-rate=8000"], "unknown flag --sample-rate; did you mean --sample_rate?"),
         ([*PREPARE, "--over"], "unknown flag --over"),  # no abbreviations: a later flag would change their meaning
         ([*PREPARE, "--qqq"], "unknown flag --qqq\n"),  # nothing is like it
+        (["check", "x", "--verbos"], "unknown flag --verbos of check; did you mean --verbose?"),
+        (["check", "x", "-q", "-v"], "not allowed with argument"),
+        (["check", "\udcff"], "every argument must be valid UTF-8"),
         ([*PREPARE, "stray"], "unknown flag stray"),
         (["check", "x", "--epochz", "3"], "--epochz"),
         (["tune", "x", "--project=p", "--epochz=3"], "--epochz"),
@@ -96,7 +104,8 @@ def test_a_wrong_command_line_is_exit_status_2(words, told, capsys):
     assert exit_status(words) == 2
     captured = capsys.readouterr()
     assert told in captured.err
-    assert captured.out == ""
+    assert captured.err.count("\n") == 1  # not the whole usage
+    assert report_of(captured.out, 2) == ""
 
 
 @pytest.mark.parametrize(
@@ -139,4 +148,54 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(module, capsys, monkeypat
         monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.delattr(name, raising=False)
     assert exit_status(["check", "dataset"]) == 130
-    assert capsys.readouterr() == ("", "cliptune check: stopped\n")
+    told = capsys.readouterr()
+    assert (report_of(told.out, 130), told.err) == ("", "cliptune check: stopped\n")
+
+
+# What waits until a dataset has been found: Beam, and what talks to services.
+HEAVY = (
+    "apache_beam",
+    "google.genai",
+    "google.cloud.storage",
+    "google.cloud.aiplatform",
+    "google.api_core",
+    "starlette",
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("report", "check", "watch", "jobs", "cancel", "predict", "evaluate", "suspects", "curve"),
+        *("delete --yes", "tune --emulator"),
+        "prepare --manifest=nowhere --output=o",
+        "prepare --manifest=nowhere --output=o --dry_run",
+        "prepare --manifest=m --merge_into=nowhere",
+    ],
+)
+def test_a_dataset_that_is_not_there_is_told_before_anything_slow_is_imported(words, tmp_path):
+    code = f"""
+import sys
+from cliptune.main import main
+status = main({words.split() + ["nowhere"][: "nowhere" not in words]!r})
+print(status, [name for name in sys.modules if name.startswith({HEAVY!r})], file=sys.stderr)
+"""
+    done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    told, loaded = done.stderr.splitlines()
+    assert loaded == "1 []"
+    assert "nowhere" in told
+    assert report_of(done.stdout, 1) == ""
+
+
+@pytest.mark.parametrize("words", [["-q", "check", "nowhere"], ["check", "nowhere", "-q"], ["check", "nowhere"]])
+def test_what_is_wrong_is_told_however_quiet(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert exit_status(words) == 1
+    told = capsys.readouterr()
+    assert told.err == "cliptune check: nowhere: there is no such file or dataset folder\n"
+    assert json.loads(told.out)["error"] == {
+        "kind": "user",
+        "message": "nowhere: there is no such file or dataset folder",
+        "where": "nowhere",
+        "exit_status": 1,
+    }

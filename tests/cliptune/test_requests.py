@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.requests import PrepareRequest, ReportRequest
+from beam_pipeline.requests import ExportRequest, InspectRequest, PrepareRequest, ReportRequest
+from cliptune.commands.completion import CompletionRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.config_keys import keys
 from cliptune.main import COMMANDS, build_parser, command_of
@@ -34,6 +35,8 @@ ROOT = Path(__file__).parents[2]
 PLAIN = {
     "prepare": (["--manifest=m", "--output=o"], PrepareRequest, "beam_pipeline"),
     "report": (["dataset"], ReportRequest, "beam_pipeline"),
+    "inspect": (["a.wav"], InspectRequest, "beam_pipeline"),
+    "export": (["dataset", "folder"], ExportRequest, "beam_pipeline"),
     "check": (["dataset"], CheckRequest, "tuning"),
     "tune": (["dataset"], TuneRequest, "tuning"),
     "watch": (["dataset"], WatchRequest, "tuning"),
@@ -47,6 +50,7 @@ PLAIN = {
     "init": (["m.jsonl"], InitRequest, "cliptune"),
     "run": ([str(ROOT / "tests/cliptune/plain.yaml")], RunRequest, "cliptune"),
     "emulator": ([], EmulatorRequest, "cliptune"),
+    "completion": (["bash"], CompletionRequest, "cliptune"),
 }
 # Values for flags whose rule a made-up one would break, with what they need beside them.
 VALUES = {
@@ -144,7 +148,16 @@ def test_every_flag_changes_the_request(command, flag, monkeypatch):
 @pytest.mark.parametrize("command", PLAIN)
 def test_every_field_of_a_request_can_be_set_by_a_flag(command):
     """Positional words and Beam's flags aside."""
-    settable = {action.dest for action in actions_of(command)} | {"dataset", "path", "job", "beam_options"}
+    settable = {action.dest for action in actions_of(command)} | {
+        "dataset",
+        "path",
+        "job",
+        "shell",
+        "place",
+        "clip_id",
+        "destination",
+        "beam_options",
+    }
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}
     settable |= {"manifest", "columns"} if command == "init" else set()
     # Of `run`: the sections of the file, and what tells where a value is from.

@@ -36,6 +36,11 @@ COMMANDS = [
     ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --max_rejected_fraction 1", "stdout-prepare"),
     ("report out", "stdout-prepare"),
     ("prepare --manifest m.jsonl --tasks tasks.yaml --output out --dry_run", "stdout-prepare-dry-run"),
+    ("export out files", "stdout-export"),
+    ("inspect copy.wav", "stdout-inspect"),
+    ("inspect m.jsonl:1", "stdout-inspect"),
+    ("inspect out gone", "stdout-inspect"),
+    ("check nowhere", "stdout-failure"),
     ("check out", "stdout-check"),
     ("check out --estimate", "stdout-check"),
     ("check broken.jsonl", "stdout-check"),
@@ -103,7 +108,7 @@ def written(tmp_path_factory):
     found: dict[str, list[Any]] = {contract.name: [] for contract in CONTRACTS}
     # tests/dataflow looks at those of a service.
     job = LaunchedJob("gs://b/out", "DataflowRunner", "1", "cliptune-1-2", "RUNNING", True, "https://…")
-    found["stdout-prepare-job"].append(job.as_dict())
+    found["stdout-prepare-job"].append({**job.as_dict(), "ok": True})
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(service, "EMULATOR_POLL_SECONDS", 0)
         patch.setattr(service, "POLL_SECONDS", 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cliptune.main import main
+from tests.envelopes import report_of
 from transforms import bounds
 from transforms.errors import TOLD, TooLongError, UserError
 from transforms.storage import Storage
@@ -88,7 +89,7 @@ def test_each_flag_says_so_in_one_line(tmp_path, monkeypatch, capfd, flag, kind)
     KINDS[kind](tmp_path / "odd")
     status = main([*FLAGS[flag][:-1], f"{flag}=odd"])
     out, err = capfd.readouterr()
-    assert (status, out) == (1, ""), err
+    assert (status, report_of(out, status)) == (1, ""), err
     last = err.splitlines()[-1]
     assert last.startswith(f"cliptune {FLAGS[flag][0]}: "), err
     assert "odd" in last

@@ -13,6 +13,7 @@ from tests import processes
 from tests.beam_pipeline.conftest import Run
 from tests.cluster import page
 from tests.cluster.services import PATIENCE_SECONDS
+from tests.envelopes import report_of
 
 _PASSING = "preparing: "
 
@@ -53,7 +54,8 @@ class Running:
         """What it has done, once it has ended; without the lines that come from time to time."""
         stdout, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
         told = self._told.read_text().splitlines(keepends=True)
-        return Run(self.process.returncode, stdout, "".join(line for line in told if not line.startswith(_PASSING)))
+        stderr = "".join(line for line in told if not line.startswith(_PASSING))
+        return Run(self.process.returncode, report_of(stdout, self.process.returncode), stderr)
 
 
 @contextmanager

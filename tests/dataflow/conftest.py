@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cliptune.main import main
 from tests.beam_pipeline.conftest import EXAMPLES, SOME, Run, prepare  # noqa: F401 -- a fixture
 from tests.dataflow.service import Fake
+from tests.envelopes import report_of
 from transforms.storage import Storage
 
 OUT = "gs://cliptune-test/out"
@@ -77,7 +78,7 @@ def run_report(capfd):
         capfd.readouterr()
         status = main(["report", OUT, *flags])
         captured = capfd.readouterr()
-        return Run(status, captured.out, captured.err)
+        return Run(status, report_of(captured.out, status), captured.err)
 
     return call
 

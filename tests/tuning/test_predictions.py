@@ -16,6 +16,7 @@ import soundfile
 
 from tests import processes
 from tests.cliptune.test_commands import only_json, run
+from tests.envelopes import report_of
 from tests.sounds import tone
 from tests.tuning.conftest import NO_TIME, answering, answers, job_file, prepare
 from tests.tuning.test_predict import ENDPOINT, echo, says
@@ -385,6 +386,6 @@ VertexTuner.ask, predictions.PredictionsFile.add = never_again, add_and_tell
 sys.exit(main(["predict", {str(out)!r}, "--emulator"]))
 """
     stopped = processes.run([sys.executable, "-c", code], cwd=out)
-    assert (stopped.returncode, stopped.stdout) == (130, "")
+    assert (stopped.returncode, report_of(stopped.stdout, 130)) == (130, "")
     assert stopped.stderr.count("the answers so far are kept, and the same command goes on") == 1
     assert only_json(run("predict", out, "--emulator")[1])["asked"] == 1

@@ -63,6 +63,11 @@ def decode(content: bytes, *, max_duration: float, name_hint: str = "") -> Wavef
     return _bounded(wave, cap, max_duration)
 
 
+def sniffed(content: bytes, name_hint: str = "") -> Format:
+    """The format of a whole recording, as `decode` finds it; raises what that raises for what is not audio."""
+    return sniff.sniff(_unpacked(content), name_hint)
+
+
 def decode_segment(
     recording: BinaryIO,
     *,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 from transforms import limits
 from transforms.clip import Clip, Outcome
 from transforms.keys import Keys
-from transforms.manifests import words
+from transforms.manifests import sample, words
 from transforms.manifests.places import NOWHERE, Places
 
 TRAIN, VALIDATION = words.TRAIN, words.VALIDATION
@@ -27,9 +26,7 @@ MAX_VALIDATION_FRACTION = 0.2
 MIN_CLIPS_FOR_VALIDATION = 20
 
 
-def hash64(text: str, salt: bytes = b"") -> int:
-    """A number for a text: uniform in [0, 2**64), the same in every process and on every machine."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8, salt=salt).digest(), "big")
+hash64 = sample.hash64
 
 
 def order_key(clip_id: str) -> int:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from transforms import reasons, region
+from transforms import reasons, records, region
 from transforms.clip import Clip, Outcome
 from transforms.dataset.converted import Converted
+from transforms.dataset.dissected import Dissection
 from transforms.dataset.sources import MAX_AUDIO_BYTES, Stored
 from transforms.errors import ClipRejected
 from transforms.payloads import Payload
@@ -69,10 +70,30 @@ class ClipWorkers:
         """
         if (clip.offset is not None or source.place is not None) and not uris.is_gcs(source.uri):
             source.look()
+        parts = self._asked(pickle.dumps((clip, source.uri, source.folders)), clip, source)
+        version, *told = orjson.loads(parts[0])
+        if version is not None:
+            source.note(Version(*version))
+        return _result(told, parts)
+
+    def dissect(self, clip: Clip, source: Stored) -> tuple[Dissection, Payload | None]:
+        """As `dissect.dissect`, which a worker does; of a clip that it dies of, there is a reason and no step."""
+        try:
+            parts = self._asked(pickle.dumps(_ToDissect(clip, source.uri, source.folders)), clip, source)
+        except ClipRejected as refusal:
+            return Dissection((), refusal.reason.name, refusal.detail), None
+        found, mime_type = orjson.loads(parts[0])
+        return records.convert(found, Dissection), Payload(parts[1], mime_type) if mime_type else None
+
+    def _asked(self, task: bytes, clip: Clip, source: Stored) -> Sequence[bytes]:
+        """What a worker answers about a clip.
+
+        Raises:
+          ClipRejected: it has died of it.
+        """
         with _Desk(source) as desk:
             try:
-                task = pickle.dumps((clip, source.uri, source.folders))
-                parts = self._pool.run(task, desk.answer, _needs(clip, source))
+                return self._pool.run(task, desk.answer, _needs(clip, source))
             except WorkerDied as death:
                 if source.version is None:
                     source.look()
@@ -83,10 +104,6 @@ class ClipWorkers:
                 if death.exit_code == bounds.OUT_OF_MEMORY and (size := source.size()) > _LARGE_BYTES:
                     raise _too_large(size) from None
                 raise ClipRejected(reasons.DECODER_FAULT, f"decoding did not end well: {death.detail}") from None
-        version, *told = orjson.loads(parts[0])
-        if version is not None:
-            source.note(Version(*version))
-        return _result(told, parts)
 
     def is_as_noted(self, payload: Payload, num_samples: int) -> bool:
         """Decodes the payload of an earlier run, and compares its rate, channels and length with what was noted then.
@@ -205,6 +222,23 @@ def _no_answer(question: bytes) -> bytes:
     raise AssertionError(question)
 
 
+@dataclass(frozen=True, slots=True)
+class _ToDissect:
+    """A clip whose steps are asked for, the URI of its recording, and the folders in which that must lie."""
+
+    clip: Clip
+    uri: str
+    folders: tuple[str, ...] | None
+
+
+def _dissected(asked: _ToDissect, settings: Settings, parent: Parent) -> Sequence[bytes]:
+    from transforms.dataset import dissect  # noqa: PLC0415 -- decoders are for workers only
+
+    found, payload = dissect.dissect(asked.clip, _Asked(asked.uri, asked.folders, parent), settings)
+    told = orjson.dumps([found, payload.mime_type if payload else ""])
+    return told, payload.content if payload else b""
+
+
 @dataclass(frozen=True)
 class _Work:
     """What a worker does, in its process."""
@@ -217,6 +251,8 @@ class _Work:
 
         if isinstance(noted := pickle.loads(task), _Noted):
             return [_AS_NOTED if conversion.is_as_noted(noted.payload, noted.num_samples, self.settings) else b""]
+        if isinstance(noted, _ToDissect):
+            return _dissected(noted, self.settings, parent)
         clip, uri, folders = unpacked(task)
         source = _Asked(uri, folders, parent)
         try:

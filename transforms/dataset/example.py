@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import orjson
 import pybase64
@@ -71,6 +72,41 @@ def payload(line: bytes, mime_type: str) -> Payload:
     """The payload of a line that `line` made with inline audio; ValueError for another line."""
     _, _, rest = line.partition(b'"data":"')
     return Payload(pybase64.b64decode(rest[: rest.index(b'"')], validate=True), mime_type)
+
+
+def without_payload(line: bytes, settings: Settings) -> bytes:
+    """A line that `line` made, for people: its base64 is replaced by what it is."""
+    before, mark, rest = line.partition(b'"data":"')
+    if not mark:
+        return line
+    encoded, quote, after = rest.partition(b'"')
+    size = len(encoded) // 4 * 3 - encoded.count(b"=")
+    words = f"<base64 of {size:,} bytes of {settings.audio_format.upper()}>"
+    return b"".join((before, mark, words.encode(), quote, after))
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of an example.
+
+    Attributes:
+      prompt: of the user turn.
+      target: of the model turn.
+      system_instruction: "" for none.
+    """
+
+    prompt: str
+    target: str
+    system_instruction: str
+
+
+def texts(line: bytes) -> Texts:
+    """The texts of a line that `line` made."""
+    tree = orjson.loads(line)
+    user, model = tree["contents"]
+    system = next((tree[name] for name in ("system_instruction", "systemInstruction") if name in tree), None)
+    instruction = system["parts"][0]["text"] if system else ""
+    return Texts(user["parts"][0]["text"], model["parts"][0]["text"], instruction)
 
 
 def audio_path(payload: Payload, settings: Settings) -> str:

@@ -65,6 +65,7 @@ class Made:
       keep_columns: as `ManifestSettings` has it.
       join_cues: as `CueSettings` has it.
       tier: likewise, as `tiers`.
+      last_place: of the sample that was taken of the manifests, as `sample.last_place` has it; None for all rows.
     """
 
     format_version: int
@@ -80,6 +81,7 @@ class Made:
     keep_columns: tuple[str, ...] = ()
     join_cues: float | None = None
     tier: tuple[str, ...] = ()
+    last_place: int | None = None
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str, folder: str, plan: Plan) -> Made:
@@ -103,6 +105,7 @@ class Made:
             keep_columns=settings.keep_columns,
             join_cues=settings.cues.join_cues,
             tier=settings.cues.tiers,
+            last_place=settings.last_place,
         )
 
     def rows_settings(self, settings: Settings, folder: str, mended: str = "") -> ManifestSettings:
@@ -117,11 +120,15 @@ class Made:
             encoding=self.manifest_encoding,
             keep_columns=self.keep_columns,
             cues=CueSettings(settings.max_duration, self.join_cues, self.tier),
+            last_place=self.last_place,
         )
 
     def dump(self) -> bytes:
         """The contents of `manifests.json`, sealed."""
-        return records.pretty(records.sealed(asdict(self)))
+        tree = asdict(self)
+        if self.last_place is None:
+            del tree["last_place"]
+        return records.pretty(records.sealed(tree))
 
     def is_recorded(self, folder: str, storage: Storage) -> bool:
         """Whether the dataset in a folder says that it was made from just this, however it was spelled."""
@@ -236,7 +243,8 @@ def added(folder: str, storage: Storage) -> list[Manifest]:
     """The rows that merges have added to a dataset, as one more manifest of it."""
     there = _content(ADDED_FILE, folder, storage)
     own = storage.within([folder]).folders
-    return [Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False, folders=own)] if there else []
+    whole = Manifest(ADDED_FILE, uris.join(folder, ADDED_FILE), is_folder=False, folders=own, whole=True)
+    return [whole] if there else []
 
 
 def originals(made: Made, folder: str, storage: Storage) -> list[Manifest]:
@@ -264,13 +272,22 @@ def clips(made: Made, settings: Settings, folder: str, storage: Storage) -> tupl
     Raises:
       UserError: a manifest is gone or cannot be read, or a file of merged rows is damaged.
     """
+    every, output = reading_of(made, settings, folder, storage)
+    return (row for row in every if isinstance(row, Clip)), output.origins
+
+
+def reading_of(
+    made: Made, settings: Settings, folder: str, storage: Storage
+) -> tuple[Iterator[Clip | Outcome], Output]:
+    """All rows of a dataset, as `clips` has them, and the dataset as what their recordings are found with."""
     base = made.base_of(folder)
     mended = uris.join(folder, MENDED_FILE)
     rows = made.rows_settings(settings, folder, mended)
     manifests = allowed.confined(originals(made, folder, storage) + added(folder, storage), rows, base)
     rows = reading.survey(manifests, rows, storage)
     every = (row for manifest in manifests for row in reading.rows(manifest, rows, storage))
-    return (row for row in every if isinstance(row, Clip)), Origins.of(manifests, rows, base)
+    roots = allowed.allowed_roots(manifests, rows, base)
+    return every, Output(folder, base, roots, {}, settings, storage, origins=Origins.of(manifests, rows, base))
 
 
 def load(name: str, folder: str, storage: Storage) -> tuple[Made, Settings, Guard]:

@@ -13,6 +13,7 @@ from transforms.dataset.output import Output
 from transforms.dataset.sources import Ahead, Stored
 from transforms.errors import ClipRejected
 from transforms.manifests import allowed
+from transforms.payloads import Payload
 from transforms.settings import TEXT, Settings
 from transforms.storage import uris
 
@@ -49,18 +50,26 @@ def prepare_clip(clip: Clip, output: Output, convert: Convert, ahead: Ahead | No
       StorageError: the storage failed; the runner may retry.
       UserError: the run cannot go on, for example because a bucket is forbidden.
     """
+    prepared, payload = attempt(clip, output, convert, ahead)
+    if payload is not None:
+        output.write_audio(payload)
+    return prepared
+
+
+def attempt(
+    clip: Clip, output: Output, convert: Convert, ahead: Ahead | None = None
+) -> tuple[Prepared, Payload | None]:
+    """As `prepare_clip`, but writes nothing: the audio that is to be a file of its own is returned."""
     source: Stored | None = None
     try:
         with region.closed():
-            wanted = _normalized(clip, output.settings)
+            target = wanted(clip, output.settings)
         source = Stored(uri_of(clip, output), output.storage_of(clip), ahead)
-        converted = convert(wanted, source)
+        converted = convert(target, source)
     except ClipRejected as fault:
         refusal = in_words(fault, clip, output)
-        return Prepared(b"", _of_version(rejected(clip, refusal.reason, refusal.detail), source))
-    if converted.payload is not None:
-        output.write_audio(converted.payload)
-    return Prepared(converted.line, _of_version(converted.outcome, source), converted.cpu_ns)
+        return Prepared(b"", _of_version(rejected(clip, refusal.reason, refusal.detail), source)), None
+    return Prepared(converted.line, _of_version(converted.outcome, source), converted.cpu_ns), converted.payload
 
 
 def _of_version(outcome: Outcome, source: Stored | None) -> Outcome:
@@ -75,7 +84,12 @@ def in_words(refusal: ClipRejected, clip: Clip, output: Output) -> ClipRejected:
     return nearest.refusal(clip, output) if refusal.reason == reasons.NOT_FOUND else refusal
 
 
-def _normalized(clip: Clip, settings: Settings) -> Clip:
+def wanted(clip: Clip, settings: Settings) -> Clip:
+    """The clip with its target as its example has it.
+
+    Raises:
+      ClipRejected: nothing is left of it.
+    """
     task = tasks.find(clip.task, settings.tasks)
     if not settings.normalize_text or (task is not None and task.target != TEXT):
         return clip

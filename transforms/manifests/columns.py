@@ -73,6 +73,7 @@ class ManifestSettings:
       shards: what the names of all manifests tell.
       id_prefix: of the ids of rows that have none, in one manifest among others.
       cues: how the cues of subtitles, labels and tiers become clips.
+      last_place: of the sample that is read, as `sample.last_place` has it; None for all rows.
     """
 
     audio_root: str | None = None
@@ -88,6 +89,7 @@ class ManifestSettings:
     shards: Shards = ONE
     id_prefix: str = ""
     cues: CueSettings = JOINED
+    last_place: int | None = None
 
 
 class Columns(NamedTuple):

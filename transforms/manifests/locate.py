@@ -23,12 +23,14 @@ class Manifest:
       is_folder: whether it is a folder, or a prefix in gs://. Looked up once, for a bucket must list its objects.
       folders: local folders, absolute and without links, in which its files must lie; None for a file that the user
         has named, who may have named a link. What lies in a folder, or matches a glob, was named by whoever made it.
+      whole: whether all its rows are taken where others are sampled: somebody has chosen them one by one.
     """
 
     name: str
     uri: str
     is_folder: bool
     folders: tuple[str, ...] | None = None
+    whole: bool = False
 
     def folder(self) -> str:
         """The folder that relative audio paths start from, as the user would write it."""

@@ -11,7 +11,7 @@ from itertools import islice
 from transforms import limits, reasons, tasks
 from transforms.clip import Clip, Outcome
 from transforms.errors import ClipRejected, CliptuneError, UserError
-from transforms.manifests import columns, dead_letters, embedded, headerless, linked, original, segments, words
+from transforms.manifests import columns, dead_letters, embedded, headerless, linked, original, sample, segments, words
 from transforms.manifests import survey as table
 from transforms.manifests.columns import Columns, ManifestSettings
 from transforms.manifests.dead_letters import Opened
@@ -19,7 +19,7 @@ from transforms.manifests.formats import read_manifest
 from transforms.manifests.lines import readable
 from transforms.manifests.locate import Manifest
 from transforms.manifests.reading import Reading
-from transforms.manifests.row import Fields, Row
+from transforms.manifests.row import ALIASES, Fields, Row
 from transforms.manifests.segments import Segment
 from transforms.manifests.shards import Shards
 from transforms.manifests.tool import Beside, are_named_after_splits
@@ -44,15 +44,27 @@ def rows(
     """
     found: dict[str, str] | None = None
     first: Opened | None = None
+    chosen = dead_letters.mended(settings.mended, storage) if settings.last_place is not None else {}
     for opened, source in _opened(manifest, settings, storage, reading):
         if opened.row.fault is None and found is None and not opened.is_letter:
             embedded.refuse_several(opened.row, opened.settings, manifest.name)
             fields = embedded.columns_of(opened.row, opened.settings).fields
             found = columns.find_columns(fields, manifest, opened.settings)
         first = first or opened
-        yield _outcome(opened, source, manifest)
+        row = _outcome(opened, source, manifest)
+        if manifest.whole or source in chosen or sample.is_taken(row, settings.last_place):
+            yield row
     if found is None:
         _refuse_rowless(manifest, first)
+
+
+def columns_of(manifest: Manifest, settings: ManifestSettings, storage: Storage) -> dict[str, str]:
+    """The name that each column of a clip has in a manifest, by its first row that can be read; {} without one."""
+    for opened, _ in _opened(manifest, settings, storage):
+        if opened.row.fault is None:
+            found = embedded.columns_of(opened.row, opened.settings)
+            return {column: name for column in ALIASES if (name := found.name(column)) is not None}
+    return {}
 
 
 def _opened(
