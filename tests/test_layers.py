@@ -111,6 +111,7 @@ ORDER = {
             "dataset.headers",
             "dataset.nearest",
             "dataset.prepare_clip",
+            "dataset.copies",
             "dataset.look",
         ),
         *("dataset.shard", "dataset.duplicates"),
@@ -120,7 +121,7 @@ ORDER = {
     "beam_pipeline": [
         *("", "requests", "job", "claims", "progress", "spool", "write_shards", "pipeline", "runners", "options"),
         *("faults", "embedded", "elsewhere", "packages", "dataflow_service", "dataflow", "inputs", "remote"),
-        *("prepare", "preview", "launch", "report", "inspect", "export", "__main__"),
+        *("prepare", "preview", "launch", "report", "inspect", "export", "merge", "__main__"),
     ],
     "tuning": [
         *("", "providers.base", "providers.vertex.models", "providers.vertex.rows"),
@@ -200,6 +201,7 @@ ORDER = {
                     "report",
                     "inspect",
                     "export",
+                    "merge",
                     "check",
                     "watch",
                     "tune",

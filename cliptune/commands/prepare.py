@@ -127,6 +127,11 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         help="allow audio below this folder, too; may be repeated",
     )
     group.add_argument(
+        "--append",
+        action="store_true",
+        help="add the rows of --manifest to the dataset in OUT, as if they had been there from the start",
+    )
+    group.add_argument(
         "--limit",
         type=whole_number,
         metavar="N",
@@ -281,6 +286,10 @@ def run(request: PrepareRequest, console: Console) -> Exit:
         from beam_pipeline import options  # noqa: PLC0415 -- Beam is slower still
 
         options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
+    if request.append:
+        from beam_pipeline import merge  # noqa: PLC0415 -- slow to import
+
+        request = merge.appended(request)
     if request.dry_run or request.no_wait or request.cancel:
         return _launch(request, console)
     report = prepare.run(request, console, importing.lightly)

@@ -70,7 +70,10 @@ BESIDE = {
     "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://bucket/audio"],
 }
 # What they decide comes after the job is made, and has tests of its own in tests/beam_pipeline and tests/dataflow.
-AFTER_THE_JOB = {"--overwrite", "--max_rejected_fraction", "--merge_into", "--dry_run", "--no_wait", "--cancel"}
+AFTER_THE_JOB = {
+    *("--overwrite", "--max_rejected_fraction", "--merge_into", "--append", "--limit", "--dry_run", "--no_wait"),
+    "--cancel",
+}
 
 
 @pytest.fixture

@@ -257,6 +257,7 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["inspect", HOSTILE],
         ["export", "OUT", f"OUT{HOSTILE[:9]}"],
         ["export", HOSTILE, "OUT"],
+        ["merge", "OUT", HOSTILE, "--output", HOSTILE],
         ["inspect", "OUT", HOSTILE],
         ["inspect", f"{HOSTILE}:1"],
         ["report", "OUT"],
@@ -273,7 +274,7 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         service.status = code
     service_flag = (
         []
-        if words[0] in ("check", "evaluate", "suspects", "report", "completion", "inspect", "export")
+        if words[0] in ("check", "evaluate", "suspects", "report", "completion", "inspect", "export", "merge")
         else [ELSEWHERE]
     )
     _, stdout, stderr = run(*(word.replace("OUT", str(out)) for word in words), *service_flag)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.requests import ExportRequest, InspectRequest, PrepareRequest, ReportRequest
+from beam_pipeline.requests import ExportRequest, InspectRequest, MergeRequest, PrepareRequest, ReportRequest
 from cliptune.commands.completion import CompletionRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.main import COMMANDS, build_parser, command_of
@@ -35,6 +35,7 @@ PLAIN = {
     "report": (["dataset"], ReportRequest, "beam_pipeline"),
     "inspect": (["a.wav"], InspectRequest, "beam_pipeline"),
     "export": (["dataset", "folder"], ExportRequest, "beam_pipeline"),
+    "merge": (["a", "b", "--output=c"], MergeRequest, "beam_pipeline"),
     "check": (["dataset"], CheckRequest, "tuning"),
     "tune": (["dataset"], TuneRequest, "tuning"),
     "watch": (["dataset"], WatchRequest, "tuning"),
@@ -125,6 +126,7 @@ def test_every_field_of_a_request_can_be_set_by_a_flag(command):
         "place",
         "clip_id",
         "destination",
+        "datasets",
         "beam_options",
     }
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}

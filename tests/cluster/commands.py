@@ -42,7 +42,7 @@ class Running:
     def ended(self) -> Run:
         """What it has done, once it has ended."""
         stdout, stderr = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return Run(self.process.returncode, report_of(stdout, self.process.returncode), stderr)
+        return Run(self.process.returncode, stdout and report_of(stdout, self.process.returncode), stderr)
 
 
 @contextmanager
