@@ -69,7 +69,7 @@ def merged(request: PrepareRequest, base: str, folder: str, storage: Storage) ->
       UserError: the dataset's manifests are not what they were, or a flag contradicts what it was made with.
     """
     made, settings, guard = merging.load(request.output, folder, storage)
-    _refuse_contradictions(request, made, settings, base, folder, storage)
+    refuse_contradictions(request, made, settings, base, folder, storage)
     _refuse_folders_of_buckets(request, made, base, folder)
     made = replace(made, allow_path=(*made.allow_path, *_new_folders(request, made, base, folder)))
     also_allowed = ManifestSettings(allow_path=request.allow_path)
@@ -138,7 +138,7 @@ def _refuse_folders_of_buckets(request: PrepareRequest, made: merging.Made, base
                 )
 
 
-def _refuse_contradictions(
+def refuse_contradictions(
     request: PrepareRequest, made: merging.Made, settings: Settings, base: str, folder: str, storage: Storage
 ) -> None:
     """Refuses flags that say something else than the dataset was made with; those left out say nothing."""

@@ -156,7 +156,8 @@ def _find(request: InspectRequest, storage: Storage, base: str, listener: Listen
     line = _LINE.fullmatch(place)
     if line is None:
         is_dataset = storage.exists(uris.join(place, DATASET_FILE))
-        what = "a dataset: name a clip of it, too" if is_dataset else "no such file"
+        folder = "a folder, and no dataset" if storage.is_folder(place) else "no such file"
+        what = "a dataset: name a clip of it, too" if is_dataset else folder
         raise UserError(f"{request.place}: {what}; inspect FILE, OUT ID, SHARD:LINE or MANIFEST:LINE")
     shard = _SHARD.fullmatch(line[1])
     if shard is not None:

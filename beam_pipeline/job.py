@@ -9,6 +9,7 @@ from hashlib import sha256
 import orjson
 
 from transforms.dataset import merging
+from transforms.dataset.copies import Copied
 from transforms.dataset.merging import Made, MergeRecords
 from transforms.dataset.output import Claim, Output, run_file
 from transforms.dataset.plan import Plan, ShardKey
@@ -57,6 +58,7 @@ class Job:
       decoders: builds of the launcher's decoders, if those of the workers may be others: they must be the same.
       takes_output: whether the pipeline claims the output itself, once it runs.
       recognised: what the manifests were read as.
+      copies: datasets whose examples are copied instead of being made.
     """
 
     manifests: tuple[Manifest, ...]
@@ -75,6 +77,7 @@ class Job:
     decoders: Mapping[str, str] = field(default_factory=dict)
     takes_output: bool = False
     recognised: tuple[Recognised, ...] = ()
+    copies: tuple[Copied, ...] = ()
 
     def claimed(self, claimed: Claimed | None) -> Job:
         """The same job after it has claimed its output; itself for None."""

@@ -14,6 +14,7 @@ from transforms import temporary
 from transforms.audio import builds
 from transforms.dataset import buckets, look, merging, output
 from transforms.dataset.buckets import Named
+from transforms.dataset.copies import Copied
 from transforms.dataset.output import Output
 from transforms.dataset.plan import Digests, make_plan
 from transforms.errors import ManifestChangedError, StorageError, UserError, require
@@ -104,7 +105,10 @@ class Prepared:
 
 
 def run(
-    request: PrepareRequest, listener: Listener = SILENT, import_beam: Callable[[], object] = lambda: None
+    request: PrepareRequest,
+    listener: Listener = SILENT,
+    import_beam: Callable[[], object] = lambda: None,
+    copies: tuple[Copied, ...] = (),
 ) -> Prepared:
     """Prepares a dataset.
 
@@ -112,6 +116,7 @@ def run(
       request: what to prepare.
       listener: is told progress and messages.
       import_beam: called before Beam is first needed. A finished dataset is found to be so without Beam.
+      copies: datasets whose examples are copied instead of being made.
 
     Raises:
       UsageError: an option of Beam breaks a rule.
@@ -123,7 +128,7 @@ def run(
     look.forget()
     # Flags of Beam are checked before anything is read.
     options = checked_options(request) if request.beam_options else None
-    job = make_job(request, listener)
+    job = replace(make_job(request, listener), copies=copies)
     before = _generation(job)
     report, ran = finished_before(job, request, listener), Ran(job.plan.rows)
     if report is None:
@@ -260,6 +265,7 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     Raises:
       UserError: a manifest cannot be used.
     """
+    require(not request.append, "append", "left out here: beam_pipeline.merge.appended does without", True)
     base = str(Path.cwd())  # workers may have another working directory
     storage = Storage(request.billing_project)
     far = not runners.find(request.runner).shares_disk

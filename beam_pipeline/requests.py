@@ -91,6 +91,34 @@ class ExportRequest:
 
 
 @dataclass(frozen=True)
+class MergeRequest:
+    """Make one dataset of several, as if it had been prepared from all their manifests.
+
+    Attributes:
+      datasets: their folders, local or gs://, two or more.
+      output: folder or gs:// URI of the dataset.
+      overwrite: whether another dataset there is replaced.
+      max_rejected_fraction: largest part of the rows that may be rejected.
+      billing_project: project that pays for requests to requester-pays buckets; "" if the buckets' own projects pay.
+    """
+
+    datasets: tuple[str, ...]
+    output: str
+    _: KW_ONLY
+    overwrite: bool = False
+    max_rejected_fraction: float = MAX_REJECTED_FRACTION
+    billing_project: str = ""
+
+    def __post_init__(self) -> None:
+        require(not isinstance(self.datasets, str), "datasets", "a sequence of names", self.datasets)
+        named = len(self.datasets) >= 2 and all(name.strip() for name in self.datasets)
+        require(named, "datasets", "two names or more, none of them empty (an unset variable?)", self.datasets)
+        require(bool(self.output.strip()), "output", "a name, not empty (an unset variable?)", self.output)
+        fits = 0 <= self.max_rejected_fraction <= 1
+        require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
+
+
+@dataclass(frozen=True)
 class PrepareRequest:
     """Turn manifests of recordings and texts into a dataset.
 
@@ -109,6 +137,7 @@ class PrepareRequest:
       join_cues: seconds up to which neighbouring cues of subtitles, labels and tiers become one clip; 0 for never; None
         for the longest that clips may be.
       tier: the tiers of TextGrids and of ELAN's files that are read; () for the only one.
+      append: whether the manifests are added to those of the dataset in `output`, which keeps its settings.
       limit: how many clips a uniform sample of the rows has, always the same; None for all.
       overwrite: whether a dataset of other rows or settings is replaced.
       verify: whether every payload is decoded again and compared with its source.
@@ -137,6 +166,7 @@ class PrepareRequest:
     merge_into: str | None = None
     manifest_encoding: str = ""
     keep_columns: tuple[str, ...] = ()
+    append: bool = False
     limit: int | None = None
     overwrite: bool = False
     verify: bool = False
@@ -162,6 +192,9 @@ class PrepareRequest:
         require(not (self.merge_into and self.overwrite), "overwrite", "left out with --merge_into", self.overwrite)
         require(self.limit is None or self.limit >= 1, "limit", "1 or more", self.limit)
         require(not (self.merge_into and self.limit), "limit", "left out with --merge_into", self.limit)
+        for name in ("merge_into", "limit", "overwrite", "cancel"):
+            given = getattr(self, name)
+            require(not (self.append and given), name, "left out with --append", given)
         fits = 0 <= self.max_rejected_fraction <= 1
         require(fits, "max_rejected_fraction", "from 0 to 1", self.max_rejected_fraction)
         require(self.clip_workers is None or self.clip_workers >= 1, "clip_workers", "positive", self.clip_workers)

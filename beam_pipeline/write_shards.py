@@ -21,6 +21,7 @@ from transforms.audio import builds
 from transforms.clip import Clip, Outcome, unpack
 from transforms.dataset import example, shard
 from transforms.dataset.clip_workers import ClipWorkers
+from transforms.dataset.copies import Copies
 from transforms.dataset.output import Output
 from transforms.dataset.plan import ShardKey
 from transforms.dataset.shard import ClipPool, ShardResult
@@ -211,7 +212,10 @@ class _Threads:
         # Two a thread: one being prepared, one ready while the line before it is written.
         window = min(2 * threads, max(1, RESULT_BYTES // example.expected_bytes(job.output.settings)))
         note, check = self._progress.note, self._workers.is_as_noted
-        self._pool = ClipPool(self._clips, self._workers.convert, window, note, self._reads, reads, is_as_noted=check)
+        convert, reader = self._workers.convert, self._reads if not job.copies else None
+        if job.copies:  # few recordings are read, if any
+            convert = Copies(job.copies, job.output, convert).convert
+        self._pool = ClipPool(self._clips, convert, window, note, reader, reads, is_as_noted=check)
 
     def write(self, key: ShardKey, rows: Sequence[Clip | Outcome], output: Output) -> Future[ShardResult]:
         """Writes a shard on one of the threads."""

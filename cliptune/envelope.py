@@ -69,7 +69,7 @@ class Fault:
         kind = next(name for kinds, name in _KINDS.items() if isinstance(error, kinds))
         if not isinstance(error, UsageError):
             return Fault(kind, str(error), place_of(str(error)), status)
-        message = f"--{error}" if error.field else str(error)
+        message = f"--{error}" if error.field and not str(error).startswith("--") else str(error)
         flags = _FLAG.findall(message)
         return Fault(kind, message, flags[0] if flags else "", status)
 

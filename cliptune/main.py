@@ -25,6 +25,7 @@ From recordings and texts to a tuned Gemini model, every clip accounted for.
   cliptune report dataset
   cliptune inspect dataset clip-17
   cliptune export dataset folder
+  cliptune merge monday tuesday --output week
   cliptune check dataset
   cliptune tune dataset --project P --location us-central1 --staging_location gs://B/D
   cliptune watch dataset
@@ -50,6 +51,7 @@ COMMANDS = {
     "report": "say what a finished dataset holds, as prepare would have said it",
     "inspect": "show one clip, step by step",
     "export": "write a dataset as audio files and manifests",
+    "merge": "make one dataset of several",
     "check": "say whether Google will accept a dataset, and what it will cost",
     "tune": "join, check, price and submit a dataset as a tuning job",
     "watch": "follow a tuning job to its end",

@@ -100,7 +100,7 @@ CONTRACTS = (
     Contract("job", "`OUT/tuning/runs/NAME/job.json`", Note, note.FORMAT_VERSION),
     Contract("claim", "`OUT/tuning/claims/DIGEST/…json`", Step, claims.FORMAT_VERSION),
     Contract("predictions", "a line of `OUT/tuning/runs/NAME/predictions-….jsonl`", Prediction),
-    Contract("stdout-prepare", "stdout of `cliptune prepare` and `report`", DatasetReport, report.VERSION),
+    Contract("stdout-prepare", "stdout of `cliptune prepare`, `merge` and `report`", DatasetReport, report.VERSION),
     Contract(
         "stdout-prepare-job",
         "stdout of `cliptune prepare --no_wait`, `--follow` and `--cancel`",

@@ -44,6 +44,9 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     (
         prepared,
         reported,
+        inspected,
+        exported,
+        merged,
         checked,
         tuned,
         watched,
@@ -59,6 +62,10 @@ def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     ) = said
     assert re.fullmatch(r"\d+ \d+ False\n", prepared)
     assert reported == "True\n"
+    accepted = int(prepared.split()[0])
+    assert re.fullmatch(r"\['sniff', 'decode', .*'encode', 'example'\] \d+\n", inspected)
+    assert exported == f"{accepted} ('files/validation/metadata.jsonl', 'files/train/metadata.jsonl')\n"
+    assert merged == f"{accepted}\n"  # the ids of both are the same
     assert checked.startswith("True ")
     assert tuned.startswith("SUCCEEDED projects/")
     assert watched == "True True ()\n"

@@ -13,7 +13,6 @@ from cliptune import players
 from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import add_billing, make
-from tuning import tables
 
 if TYPE_CHECKING:
     from beam_pipeline.inspect import InspectReport
@@ -77,10 +76,8 @@ def _show(report: InspectReport, console: Console) -> None:
     """Prints the steps and what came of them."""
     names = (f"{report.clip_id} ({report.source})" if report.source else "", report.uri)
     console.say(": ".join(filter(None, names)) or report.place)
-    if report.steps:
-        heads = ("step", "length", "rate", "channels", "rms", "peak", "what")
-        for line in tables.lines([heads, *map(_row, report.steps)]):
-            console.say(line)
+    for step in report.steps:
+        console.say(_line(step))
     noted = report.outcome or {}
     if noted.get("status") == "rejected":
         console.say(f"the dataset has rejected it: {noted.get('reason')}: {noted.get('detail')}")
@@ -92,8 +89,10 @@ def _show(report: InspectReport, console: Console) -> None:
         console.say(f"payload: {report.saved}")
 
 
-def _row(step: Step) -> tuple[str, ...]:
+def _line(step: Step) -> str:
+    """A step in one line; a table would break what was done into pieces."""
     if step.samples is None:
-        return step.name, "", "", "", "", "", step.detail
-    levels = ("silent" if level is None else f"{level:.1f} dBFS" for level in (step.rms_dbfs, step.peak_dbfs))
-    return step.name, f"{step.seconds:.3f} s", f"{step.sample_rate:,} Hz", str(step.channels), *levels, step.detail
+        return f"{step.name:<9}{step.detail}"
+    rms, peak = ("silent" if level is None else f"{level:.1f}" for level in (step.rms_dbfs, step.peak_dbfs))
+    heard = f"{step.seconds:.3f} s, {step.sample_rate:,} Hz, {step.channels} ch, {rms} dBFS rms, {peak} peak"
+    return f"{step.name:<9}{heard}: {step.detail}"

@@ -148,6 +148,11 @@ def _add_paths(group: argparse._ArgumentGroup) -> None:
         help="encoding of manifests that are text, such as cp1250 or shift_jis (default: UTF-8, and what is certain)",
     )
     group.add_argument(
+        "--append",
+        action="store_true",
+        help="add the rows of --manifest to the dataset in OUT, as if they had been there from the start",
+    )
+    group.add_argument(
         "--limit",
         type=whole_number,
         metavar="N",
@@ -335,6 +340,10 @@ def run(request: PrepareRequest, console: Console) -> Exit:
         from beam_pipeline import options  # noqa: PLC0415 -- Beam is slower still
 
         options.options_of(request.beam_options, names_of(add_flags))  # refuses flags that Beam does not know either
+    if request.append:
+        from beam_pipeline import merge  # noqa: PLC0415 -- slow to import
+
+        request = merge.appended(request)
     if request.launches:
         return _launch(request, console)
     report = prepare.run(request, console, importing.lightly)

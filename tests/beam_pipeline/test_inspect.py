@@ -147,7 +147,7 @@ def test_a_dataset_without_its_manifests_still_has_its_examples(stereo, prepare,
         (["none.jsonl:1"], "none.jsonl: there is no such manifest"),
         (["none", "a"], "there is no dataset"),
         (["two.wav", "a"], "there is no dataset"),
-        (["."], "no such file"),
+        (["."], "a folder, and no dataset"),
     ],
 )
 def test_what_is_not_there_is_one_line(stereo, run, words, told):

@@ -71,7 +71,7 @@ BESIDE = {
 }
 # What they decide comes after the job is made, and has tests of its own in tests/beam_pipeline and tests/dataflow.
 WITHOUT_A_RUN = {"--dry_run", "--no_wait", "--follow", "--timeout", "--cancel"}
-AFTER_THE_JOB = {"--overwrite", "--max_rejected_fraction", "--merge_into", *WITHOUT_A_RUN}
+AFTER_THE_JOB = {"--overwrite", "--max_rejected_fraction", "--merge_into", "--append", "--limit", *WITHOUT_A_RUN}
 
 
 @pytest.fixture

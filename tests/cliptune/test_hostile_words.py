@@ -257,6 +257,7 @@ ELSEWHERE = "--api_endpoint=http://127.0.0.1:9"
         ["inspect", HOSTILE],
         ["export", "OUT", f"OUT{HOSTILE[:9]}"],
         ["export", HOSTILE, "OUT"],
+        ["merge", "OUT", HOSTILE, "--output", HOSTILE],
         ["inspect", "OUT", HOSTILE],
         ["inspect", f"{HOSTILE}:1"],
         ["report", "OUT"],
@@ -282,7 +283,7 @@ def test_jobs_and_models(run, out, service, words, code, monkeypatch):
         service.status = 200
         run("tune", out, ELSEWHERE, "--no_watch")
         service.status = code
-    here = ("check", "evaluate", "suspects", "report", "init", "completion", "inspect", "export")
+    here = ("check", "evaluate", "suspects", "report", "init", "completion", "inspect", "export", "merge")
     service_flag = [] if words[0] in here else [ELSEWHERE]
     monkeypatch.chdir(out.parent)
     (out.parent / "run.yaml").write_text("manifest: clips.jsonl\noutput: new\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.requests import ExportRequest, InspectRequest, PrepareRequest, ReportRequest
+from beam_pipeline.requests import ExportRequest, InspectRequest, MergeRequest, PrepareRequest, ReportRequest
 from cliptune.commands.completion import CompletionRequest
 from cliptune.commands.emulator import EmulatorRequest
 from cliptune.config_keys import keys
@@ -37,6 +37,7 @@ PLAIN = {
     "report": (["dataset"], ReportRequest, "beam_pipeline"),
     "inspect": (["a.wav"], InspectRequest, "beam_pipeline"),
     "export": (["dataset", "folder"], ExportRequest, "beam_pipeline"),
+    "merge": (["a", "b", "--output=c"], MergeRequest, "beam_pipeline"),
     "check": (["dataset"], CheckRequest, "tuning"),
     "tune": (["dataset"], TuneRequest, "tuning"),
     "watch": (["dataset"], WatchRequest, "tuning"),
@@ -156,6 +157,7 @@ def test_every_field_of_a_request_can_be_set_by_a_flag(command):
         "place",
         "clip_id",
         "destination",
+        "datasets",
         "beam_options",
     }
     settable |= {"settings", "columns"} if command == "prepare" else {"labels"}

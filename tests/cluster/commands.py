@@ -55,7 +55,7 @@ class Running:
         stdout, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
         told = self._told.read_text().splitlines(keepends=True)
         stderr = "".join(line for line in told if not line.startswith(_PASSING))
-        return Run(self.process.returncode, report_of(stdout, self.process.returncode), stderr)
+        return Run(self.process.returncode, stdout and report_of(stdout, self.process.returncode), stderr)
 
 
 @contextmanager

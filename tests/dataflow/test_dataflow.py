@@ -15,6 +15,7 @@ from tests import processes
 from tests.beam_pipeline.conftest import SOME
 from tests.dataflow import environments
 from tests.dataflow.conftest import OUT, fill_bucket, objects
+from tests.envelopes import report_of
 from transforms.storage import Storage
 
 HERE = "gs://cliptune-test/here"
@@ -311,7 +312,7 @@ def test_ctrl_c_names_the_job_and_how_to_cancel_it_and_the_next_command_attaches
         stdout, stderr = command.communicate(timeout=processes.LIMIT_SECONDS)
     (job_id,) = fake.jobs
     assert f"Created job with id: [{job_id}]" in seen
-    assert (command.returncode, stdout) == (1, "")
+    assert (command.returncode, report_of(stdout, 1)) == (1, "")
     named, stopped = stderr.splitlines()[-2:]
     assert named.startswith(f"Dataflow job {job_id} goes on.")
     assert "--cancel" in named
