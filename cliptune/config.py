@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from beam_pipeline.requests import PrepareRequest
-from cliptune.config_keys import NUMBER, OF_TUNE, SECTIONS, SWITCH, Key, keys, parser_of
+from cliptune.config_keys import NUMBER, OF_TUNE, SECTIONS, SWITCH, keys, parser_of
 from cliptune.config_reader import Reader
 from cliptune.config_values import MAX_COST, Origin, Value, Values, checked, checked_of, switch, word_of
 from cliptune.requests import ONLY, RunRequest
@@ -42,38 +42,38 @@ def load(
       UserError: the file cannot be read.
       UsageError: it breaks a rule; the text says where.
     """
+    given = {path: _given(path, texts) for path, texts in (flags or {}).items()}
     content = Storage().read_settings(uris.absolute(file, os.getcwd()), file)  # noqa: PTH109 -- as a text
-    values = read(content, file, os.environ if environment is None else environment, flags or {})
-    return _request(values, steps)
-
-
-def read(content: bytes, file: str, environment: Mapping[str, str], flags: Mapping[str, Sequence[str]]) -> Values:
-    """The values of a file's contents, and of the flags beside it, as `load`."""
     try:
         tree = marked.load(content, file)
     except UserError as fault:
         raise UsageError(str(fault)) from None
-    reader = Reader(file, environment)
-    values = reader.values(tree)
-    for path, texts in flags.items():
-        _take_flag(values, path, texts)
-    return values
+    values = Reader(file, os.environ if environment is None else environment).values(tree)
+    for path, value in given.items():
+        _take(values, path, value)
+    return _request(values, steps)
 
 
-def _take_flag(values: Values, path: str, texts: Sequence[str]) -> None:
-    origin = Origin("--", path)
+def _given(path: str, texts: Sequence[str]) -> Value:
+    """The value of a flag."""
+    origin, key = Origin("--", path), keys().get(path)
     if path == MAX_COST:
-        values.max_cost = Value(origin, (checked(NUMBER, texts[-1], origin),))
+        return Value(origin, (checked(NUMBER, texts[-1], origin),))
+    if key is None:
+        raise UsageError(f"{path} is no key of the file")
+    if key.kind == SWITCH:
+        return Value(origin, switch(key, texts[-1], origin))
+    return Value(origin, tuple(word_of(key, checked_of(key, text, origin)) for text in texts))
+
+
+def _take(values: Values, path: str, value: Value) -> None:
+    """Puts the value of a flag into the place of the file's."""
+    if path == MAX_COST:
+        values.max_cost = value
         return
-    key = keys()[path]
-    words = tuple(word for text in texts for word in _flag_words(key, text, origin))
-    values.settings[path] = Value(origin, words)
+    values.settings[path] = value
     for of_run in values.runs.values():
         of_run.pop(path, None)
-
-
-def _flag_words(key: Key, text: str, origin: Origin) -> tuple[str, ...]:
-    return switch(key, text, origin) if key.kind == SWITCH else (word_of(key, checked_of(key, text, origin)),)
 
 
 def _request(values: Values, steps: Mapping[str, Any]) -> RunRequest:

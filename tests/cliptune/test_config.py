@@ -307,6 +307,17 @@ def test_an_error_says_that_it_came_from_a_flag(load, path, value, message):
     assert str(fault.value) == message
 
 
+def test_a_flag_is_looked_at_before_the_file_and_the_last_one_counts(load, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"^--emulator must be true or false, got 'c.yaml'; before another word, write"
+    ):
+        config.load("nothing.yaml", {"emulator": ["c.yaml"]})
+    with pytest.raises(UsageError, match=r"^tune.epoch is no key of the file$"):
+        config.load("nothing.yaml", {"tune.epoch": ["3"]})
+    made = load(LEAST + "project: p", {"emulator": ["true", "false"], "tune.epochs": ["3", "5"]})
+    assert made.tune["tuned"] == TuneRequest("out", project="p", epochs=5)
+
+
 def test_variables_count_where_they_are_named(load):
     text = LEAST + "project: ${P}\nprepare: {prompt: 'a $${P} ${P} $P'}\ntune: {epochs: '${E}', wait_for_quota: '${W}'}"
     made = load(text, environment={"P": "p: [x", "E": "4", "W": "true"})

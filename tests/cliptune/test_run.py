@@ -304,6 +304,14 @@ def test_a_job_on_dataflow_that_is_not_waited_for_goes_on(run, folder, service, 
     assert "cliptune run: cliptune.yaml:4: prepare.no_wait needs --runner=DataflowRunner" in stderr
 
 
+def test_what_beam_does_not_know_is_told_with_its_line(run, bare, service):
+    (bare / "cliptune.yaml").write_text(FILE.replace("0.4}", "0.4, beam_options: {runer: DirectRunner}}"))
+    status, _, stderr = run("run", service)
+    assert status == 2
+    told = "cliptune run: cliptune.yaml:4: prepare.beam_options: unknown flag --runer; did you mean --runner?"
+    assert stderr.splitlines()[-1] == told
+
+
 def test_a_dry_run_changes_nothing(run, bare, service):
     status, stdout, stderr = run("run", service, "--dry_run")
     assert status == 0
