@@ -320,6 +320,8 @@ class Workflow:
     def _predict(self) -> Exit:
         from tuning import predict  # noqa: PLC0415 -- the service's client takes seconds to import
 
+        if self._request.max_cost is not None:
+            self._priced()
         asking = self._request.asking
         asking = replace(asking, max_cost=asking.max_cost or self._request.max_cost)
         known = self._known_runs()

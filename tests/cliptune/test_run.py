@@ -152,6 +152,8 @@ def test_until_tune_is_polled_until_all_have_ended(run, folder, service):
         ("tune", "short", "done"),
         ("tune", "long", "done"),
     ]
+    status, _, stderr = run("run", "--from=predict", "--max_cost=0.001", service)
+    assert (status, "max_cost must be at least the sum of the upper bounds" in stderr) == (1, True)
     status, stdout, _ = run("run", "--from=predict", service)
     assert (status, told(stdout)) == (0, [(step, name, "done") for step, name in WHOLE[6:]])
 
