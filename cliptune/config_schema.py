@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cliptune.config import MATRIX, MAX_COST, RUNS
 from cliptune.config_keys import BEAM, CHOICE, NUMBER, SECTIONS, SHARED, SWITCH, TEXT, WHOLE, Key, keys
+from cliptune.config_reader import MATRIX, RUNS
+from cliptune.config_values import MAX_COST
 from cliptune.requests import BASE
 from transforms import records
 

@@ -138,9 +138,15 @@ class Workflow:
         try:
             yield
         except UsageError as fault:
-            told = self._request.told
-            verb = TUNE if step == WATCH else step
-            raise (told(verb, fault, run_name) if told and fault.field else fault) from None
+            # Flags of Beam are looked at late, by Beam.
+            of_beam = step == PREPARE and not fault.field and bool(self._request.prepare.beam_options)
+            raise self._placed(TUNE if step == WATCH else step, fault, "beam_options" if of_beam else "") from None
+
+    def _placed(self, verb: str, fault: UsageError, field: str = "") -> UsageError:
+        """An error of a request with the place that its value comes from."""
+        told = self._request.told
+        named = UsageError(str(fault), fault.field or field)
+        return told(verb, named, self.run_name) if told and named.field else fault
 
     def _note(self, state: str, detail: str, cost: float | None = None) -> None:
         self._steps.append(StepReport(self.step, self.run_name, state, detail, cost))
@@ -217,8 +223,8 @@ class Workflow:
         try:
             yield
         except UsageError as fault:
-            told = self._request.told
-            raise (told(TUNE, fault, name) if told and fault.field else fault) from None
+            self.run_name = name
+            raise self._placed(TUNE, fault) from None
 
     def _tune(self) -> Exit:
         """Submits and follows the runs, one after another: usually a project may have one job at a time."""
@@ -314,6 +320,8 @@ class Workflow:
     def _predict(self) -> Exit:
         from tuning import predict  # noqa: PLC0415 -- the service's client takes seconds to import
 
+        if self._request.max_cost is not None:
+            self._priced()
         asking = self._request.asking
         asking = replace(asking, max_cost=asking.max_cost or self._request.max_cost)
         known = self._known_runs()

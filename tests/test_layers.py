@@ -251,7 +251,18 @@ ORDER = {
                 *("curve", "delete", "emulator", "completion"),
             )
         ),
-        *("config_keys", "config", "config_schema", "init", "commands.init", "commands.run", "schemas", "tables"),
+        *(
+            "config_keys",
+            "config_values",
+            "config_reader",
+            "config",
+            "config_schema",
+            "init",
+            "commands.init",
+            "commands.run",
+            "schemas",
+            "tables",
+        ),
         *("main", "__main__"),
     ],
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cliptune import config, importing
 from cliptune.commands import prepare
 from cliptune.config_keys import SHARED, Key, keys
+from cliptune.config_values import MAX_COST
 from cliptune.console import Console
 from cliptune.exits import Exit
 from cliptune.flags import number
@@ -79,7 +80,7 @@ def request(args: argparse.Namespace, others: Sequence[str]) -> RunRequest:
     """Makes the request from the file and the flags."""
     given = {path: value for path, value in vars(args).items() if path in keys() and value is not None}
     if args.max_cost is not None:
-        given[config.MAX_COST] = [str(args.max_cost)]
+        given[MAX_COST] = [str(args.max_cost)]
     return config.load(args.file, given, from_step=args.from_step, until=args.until, dry_run=args.dry_run)
 
 

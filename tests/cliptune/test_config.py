@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from beam_pipeline.requests import PrepareRequest
-from cliptune import config, config_schema
+from cliptune import config, config_reader, config_schema
 from cliptune.config_keys import NOT_KEYS, SECTIONS, SHARED, flags_of, keys, name_of, parser_of
 from cliptune.main import COMMANDS, command_of
 from cliptune.requests import RunRequest
@@ -307,6 +307,17 @@ def test_an_error_says_that_it_came_from_a_flag(load, path, value, message):
     assert str(fault.value) == message
 
 
+def test_a_flag_is_looked_at_before_the_file_and_the_last_one_counts(load, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"^--emulator must be true or false, got 'c.yaml'; before another word, write"
+    ):
+        config.load("nothing.yaml", {"emulator": ["c.yaml"]})
+    with pytest.raises(UsageError, match=r"^tune.epoch is no key of the file$"):
+        config.load("nothing.yaml", {"tune.epoch": ["3"]})
+    made = load(LEAST + "project: p", {"emulator": ["true", "false"], "tune.epochs": ["3", "5"]})
+    assert made.tune["tuned"] == TuneRequest("out", project="p", epochs=5)
+
+
 def test_variables_count_where_they_are_named(load):
     text = LEAST + "project: ${P}\nprepare: {prompt: 'a $${P} ${P} $P'}\ntune: {epochs: '${E}', wait_for_quota: '${W}'}"
     made = load(text, environment={"P": "p: [x", "E": "4", "W": "true"})
@@ -337,13 +348,13 @@ def test_variables_count_where_they_are_named(load):
     ],
 )
 def test_names_of_files_begin_where_the_file_lies(file, name, meant):
-    assert config.placed(name, file) == meant
+    assert config_reader.placed(name, file) == meant
 
 
 @pytest.mark.parametrize("name", ["../../out", "..", "../.."])
 def test_no_name_leads_out_of_a_bucket(name):
     with pytest.raises(UsageError, match="leads out of its bucket, or to all of it"):
-        config.placed(name, "gs://b/in/c.yaml")
+        config_reader.placed(name, "gs://b/in/c.yaml")
 
 
 def test_every_name_of_a_file_begins_there(load, tmp_path, monkeypatch):
@@ -362,7 +373,7 @@ def test_every_name_of_a_file_begins_there(load, tmp_path, monkeypatch):
 
 def test_a_home_folder_is_known(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert config.placed("~/m.jsonl", "in/c.yaml") == "/home/me/m.jsonl"
+    assert config_reader.placed("~/m.jsonl", "in/c.yaml") == "/home/me/m.jsonl"
 
 
 def test_a_matrix_is_a_run_for_each_way_to_choose(load):

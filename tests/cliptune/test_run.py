@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from beam_pipeline import launch
+from beam_pipeline.launch import LaunchedJob
 from beam_pipeline.requests import PrepareRequest
 from cliptune import workflow
 from cliptune.commands import run as command
@@ -112,6 +114,11 @@ def test_the_whole_job_and_again(run, bare, service):
     assert only_json(again)["systems"] == report["systems"]
     assert (bare / "out/evaluation/evaluation.json").read_bytes() == table
     assert len(jobs(service)) == 2
+    short, long = (one["run"] for one in report["runs"])
+    alone = only_json(run("evaluate", "out", f"--system=mine={long}")[1])
+    assert list(alone["systems"]) == ["mine", "base"]
+    both = only_json(run("evaluate", "out", f"--system=b={long}", f"--system=a={short}", "--fail_if=wer(a) > 99")[1])
+    assert list(both["systems"]) == ["b", "a", "base"]
 
 
 @pytest.mark.sweep
@@ -145,6 +152,8 @@ def test_until_tune_is_polled_until_all_have_ended(run, folder, service):
         ("tune", "short", "done"),
         ("tune", "long", "done"),
     ]
+    status, _, stderr = run("run", "--from=predict", "--max_cost=0.001", service)
+    assert (status, "max_cost must be at least the sum of the upper bounds" in stderr) == (1, True)
     status, stdout, _ = run("run", "--from=predict", service)
     assert (status, told(stdout)) == (0, [(step, name, "done") for step, name in WHOLE[6:]])
 
@@ -261,6 +270,48 @@ def test_a_gate_at_the_end_knows_the_names_of_the_file(run, folder, service):
     assert (status, told(stdout)[-1]) == (8, ("evaluate", "", "failed"))
     assert only_json(stdout)["failed"] == ["wer(long) >= wer(base)"]
     assert "--fail_if holds: wer(long) >= wer(base)" in stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["--system=a=nothing"], 1, "cliptune evaluate: run must be one of none, got 'nothing'"),
+        (["--system=a"], 2, "cliptune evaluate: --system must be NAME=RUN, got 'a'"),
+        (
+            ["--system=a b=x"],
+            2,
+            "cliptune evaluate: --system must be NAME=RUN, NAME of letters, digits, . _ @ and -, got",
+        ),
+        (["--system=a=x", "--system=a=y"], 2, "cliptune evaluate: --system: 'a' names two systems"),
+        (["--system=a=x", "--run=x"], 2, "cliptune evaluate: --system names the runs to compare; leave run out"),
+    ],
+)
+def test_systems_that_cannot_be_compared(run, folder, flags, status, message):
+    found, _, stderr = run("evaluate", "out", *flags)
+    assert (found, stderr.startswith(message)) == (status, True), stderr
+
+
+def test_a_job_on_dataflow_that_is_not_waited_for_goes_on(run, folder, service, monkeypatch):
+    job = LaunchedJob("out", "DataflowRunner", "2026-1", "cliptune-1", "JOB_STATE_RUNNING", False, "https://console")
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "submit", lambda request, listener: job)
+        status, stdout, stderr = run("run", service, "--prepare.no_wait")
+    assert (status, told(stdout)) == (6, [("prepare", "", "goes on")])
+    assert "job 2026-1 goes on: https://console; the same command goes on from there" in stderr
+    assert jobs(service) == []
+    beam = FILE.replace("0.4}", "0.4, no_wait: true}")
+    (folder / "cliptune.yaml").write_text(beam)
+    status, _, stderr = run("run", service)
+    assert status == 2
+    assert "cliptune run: cliptune.yaml:4: prepare.no_wait needs --runner=DataflowRunner" in stderr
+
+
+def test_what_beam_does_not_know_is_told_with_its_line(run, bare, service):
+    (bare / "cliptune.yaml").write_text(FILE.replace("0.4}", "0.4, beam_options: {runer: DirectRunner}}"))
+    status, _, stderr = run("run", service)
+    assert status == 2
+    told = "cliptune run: cliptune.yaml:4: prepare.beam_options: unknown flag --runer; did you mean --runner?"
+    assert stderr.splitlines()[-1] == told
 
 
 def test_a_dry_run_changes_nothing(run, bare, service):
