@@ -7,6 +7,7 @@ import pytest
 from tests.beam_pipeline.conftest import ledger
 from tests.corpora import CORPORA
 from transforms.clip import Clip
+from transforms.errors import UserError
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import FORMATS
@@ -101,6 +102,22 @@ def test_corpora_become_one_dataset(tmp_path, prepare, request, monkeypatch, pla
 
 def test_every_format_is_proved():
     assert {corpus.form for corpus in CORPORA.values()} == set(FORMATS) - {"lhotse_recordings"}
+
+
+@pytest.mark.parametrize("file", ["recordings.jsonl.gz", "supervisions.jsonl.gz"])
+def test_what_lies_beside_a_manifest_leads_to_no_other_folder(tmp_path, file):
+    """A link that came with a corpus opens nothing, whether it is named as the corpus or found beside it."""
+    CORPORA["Lhotse's supervisions"].write(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / file).rename(tmp_path / "elsewhere" / file)
+    (tmp_path / "in").mkdir()
+    for each in tmp_path.glob("*.gz"):
+        each.rename(tmp_path / "in" / each.name)
+    (tmp_path / "in" / file).symlink_to(tmp_path / "elsewhere" / file)
+    for name in ("in", *(["in/supervisions.jsonl.gz"] if file.startswith("recordings") else [])):
+        (found,) = locate.locate([name], str(tmp_path), Storage())
+        with pytest.raises(UserError, match=r"leads out"):
+            list(read.rows(found, ManifestSettings(), Storage()))
 
 
 def test_every_format_stands_in_the_page_with_an_example():
