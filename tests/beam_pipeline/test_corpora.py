@@ -155,3 +155,55 @@ def test_parts_that_are_named_after_splits_are_these_if_there_are_several(tmp_pa
     settings = read.survey(found, ManifestSettings(), Storage())
     rows = [row for manifest in found for row in read.rows(manifest, settings, Storage())]
     assert [row.split if isinstance(row, Clip) else row for row in rows] == splits
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "told"),
+    [
+        # Recordings of Common Voice beside their table, or where --audio_root says.
+        ({"m.tsv": "client_id\tpath\tsentence\tlocale\nanna\ta.mp3\tHi\ten\n", "a.mp3": ""}, {}, ("a.mp3", "Hi")),
+        (
+            {"train.tsv": "client_id\tpath\tsentence\tlocale\nanna\ta.mp3\tHi\ten\n", "clips/a.mp3": ""},
+            {"audio_root": "clips"},
+            ("a.mp3", "Hi"),
+        ),
+        # Columns that flags name.
+        (
+            {"m.csv": "ID,duration,wav,spk_id,wrd\na,1,a.wav,1,HI\n"},
+            {"columns": {"text": "wrd", "id": "ID"}},
+            ("a", "HI"),
+        ),
+        (
+            {"m.tsv": "1\ta.wav\tHi\thi\th i\t160\tMALE\n"},
+            {"columns": {"audio": "column2", "text": "column3"}},
+            ("a.wav", "Hi"),
+        ),
+        # A table of annotations with plain paths keeps the ids of its tasks.
+        (
+            {"m.csv": "audio,id,transcription,annotator,annotation_id,created_at\na.wav,7,Hi,1,70,2024-05-01\n"},
+            {},
+            ("7", "Hi"),
+        ),
+        # Columns of a plain manifest that a tool has, too.
+        (
+            {"m.jsonl": '{"id": "a", "recording_id": "r", "start": 0, "duration": 1, "audio": "a.wav", "text": "Hi"}'},
+            {},
+            ("a", "Hi"),
+        ),
+        ({"m.jsonl": '{"audio": "a.wav", "text": "Hi", "segments": [{"start": 0, "end": 1}]}'}, {}, ("a.wav", "Hi")),
+        # Folders of pairs with files of other names in them.
+        ({"a.wav": "", "a.txt": "Hi", "cuts.jsonl": "{}", "x.trans.txt": "x"}, {}, ("a", "Hi")),
+        ({"train/a.wav": "", "train/a.txt": "Hi", "audio/notes": ""}, {}, ("train/a", "Hi")),
+    ],
+)
+def test_what_has_always_been_read_is_read_as_it_was(tmp_path, files, settings, told):
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    first = next(iter(files))
+    name = first if first.rpartition(".")[2] in ("csv", "tsv", "jsonl") else "."
+    found = locate.locate([name], str(tmp_path), Storage())
+    given = ManifestSettings(**{**settings, "base": str(tmp_path)})
+    surveyed = read.survey(found, given, Storage())
+    clip = next(row for manifest in found for row in read.rows(manifest, surveyed, Storage()) if isinstance(row, Clip))
+    assert (clip.clip_id, clip.target, clip.split) == (*told, "")
