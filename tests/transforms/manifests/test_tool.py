@@ -15,7 +15,24 @@ from transforms.manifests.row import Row
 from transforms.manifests.tool import Beside, Tool
 from transforms.storage import Storage
 
-ODD = (None, 1, 1.5, True, "x", "", [], {}, [1], {"a": 1}, [{"a": None}], [None], "\ud800", "9" * 400, float("nan"), -1)
+ODD: tuple[object, ...] = (
+    None,
+    1,
+    1.5,
+    True,
+    "x",
+    "",
+    [],
+    {},
+    [1],
+    {"a": 1},
+    [{"a": None}],
+    [None],
+    "\ud800",
+    "9" * 400,
+    float("nan"),
+    -1,
+)
 TOOLS = [row.name for row in FORMATS.values() if isinstance(row, Tool) and row is not lhotse.RECORDINGS]
 
 
@@ -39,7 +56,7 @@ def rows_of(name, folder):
             if isinstance(form, Tool):
                 patch.setitem(FORMATS, key, Tool(form.name, form.summary, form.title, noted, form.retell))
         rows = list(read_manifest(str(path), False, beside, Storage()))
-    return [row.fields or dict(enumerate(row.cells)) for row in rows], beside
+    return [row.fields or {str(index): cell for index, cell in enumerate(row.cells)} for row in rows], beside
 
 
 def altered(value):
