@@ -102,10 +102,12 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     found = replace(found, manifests=job.recognised)
     if runners.find(request.runner).shares_disk:
         has_name = request.runner in runners.RUNNERS and runners.find(request.runner).outlives
+        prepare.say_recognised(job, listener)
         return replace(found, job=_name(ready, options) if has_name else "")
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
+    prepare.say_recognised(job, listener)
     return replace(found, job=tried.name, attaches_to=tried.attaches_to, max_workers=tried.max_workers)
 
 
@@ -149,6 +151,7 @@ def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | L
         return prepare.prepared(report, Ran(job.plan.rows), request)
     service = dataflow_service.Service(options)
     submitted = dataflow.submit(prepare.for_elsewhere(job, request, dataflow.threads()), options, listener, service)
+    prepare.say_recognised(job, listener)
     return _launched(request, submitted.job, service, submitted.attached)
 
 

@@ -126,7 +126,9 @@ def run(
     job = make_job(request, listener)
     before = _generation(job)
     report, ran = finished_before(job, request, listener), Ran(job.plan.rows)
-    if report is None:
+    if report is not None:
+        say_recognised(job, listener)
+    else:
         ran = _run_pipeline(job, request, options, listener, import_beam)
         report = _believed(job, before, ran)
         if ran.fault:
@@ -217,8 +219,10 @@ def _run_pipeline(
         import_beam()
         options = options or checked_options(request)
         ready = for_elsewhere(job, request, runner.engine.threads())
+        say_recognised(job, listener)
         return _until_nothing_is_forgotten(ready, runner.engine, options, listener)
     claimed = claims.take(job)
+    say_recognised(job, listener)
     for remark in claimed.claim.remarks:
         listener.say(remark)
     # The clip workers import what they need while this process imports Beam.
@@ -232,6 +236,12 @@ def _run_pipeline(
             if not claimed.claim.resumed:
                 output.withdraw(ready.output)
             raise
+
+
+def say_recognised(job: Job, listener: Listener) -> None:
+    """Says what the manifests were read as, a line each, once the run is to go on: one that stops says why, no more."""
+    for line in reading.lines(job.recognised):
+        listener.say(line)
 
 
 def for_elsewhere(job: Job, request: PrepareRequest, threads: int) -> Job:
@@ -301,8 +311,6 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     made = merge.made if merge else merging.Made.of(found.manifests, found.rows, base, folder, plan)
     again = merge.again if merge else None
     job = Job(tuple(found.manifests), found.rows, plan, place, request.clip_workers or 0, made=made, again=again)
-    for line in reading.lines(recognised):
-        listener.say(line)
     job = replace(job, overwrite=request.overwrite, recognised=recognised)
     return replace(job, seen=found.seen, merge=found.records)
 

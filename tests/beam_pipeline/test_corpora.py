@@ -207,3 +207,14 @@ def test_what_has_always_been_read_is_read_as_it_was(tmp_path, files, settings, 
     surveyed = read.survey(found, given, Storage())
     clip = next(row for manifest in found for row in read.rows(manifest, surveyed, Storage()) if isinstance(row, Clip))
     assert (clip.clip_id, clip.target, clip.split) == (*told, "")
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry_run",)])
+def test_what_was_recognised_is_said_once_and_in_the_dry_runs_json(tmp_path, prepare, monkeypatch, flags):
+    CORPORA["CSV with semicolons"].write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # a finished dataset says it, too
+        run = prepare("m.csv", "out", *flags)
+        assert run.stderr.splitlines().count("m.csv: read as CSV with semicolons: 3 columns, 2 rows") == 1
+    expected = [{"manifest": "m.csv", "format": "CSV with semicolons", "columns": 3, "rows": 2}]
+    assert run.json.get("manifests") == (expected if flags else None)
