@@ -126,13 +126,14 @@ def run(
     job = make_job(request, listener)
     before = _generation(job)
     report, ran = finished_before(job, request, listener), Ran(job.plan.rows)
-    if report is not None:
-        say_recognised(job, listener)
-    else:
+    done = report is not None
+    if report is None:
         ran = _run_pipeline(job, request, options, listener, import_beam)
         report = _believed(job, before, ran)
-        if ran.fault:
-            listener.say(f"{ran.fault}; the dataset is finished all the same")
+    if done or not listener.live:
+        say_recognised(job, listener)
+    if ran.fault:
+        listener.say(f"{ran.fault}; the dataset is finished all the same")
     return prepared(report, ran, request)
 
 
@@ -219,10 +220,10 @@ def _run_pipeline(
         import_beam()
         options = options or checked_options(request)
         ready = for_elsewhere(job, request, runner.engine.threads())
-        say_recognised(job, listener)
+        _say_at_once(job, listener)
         return _until_nothing_is_forgotten(ready, runner.engine, options, listener)
     claimed = claims.take(job)
-    say_recognised(job, listener)
+    _say_at_once(job, listener)
     for remark in claimed.claim.remarks:
         listener.say(remark)
     # The clip workers import what they need while this process imports Beam.
@@ -239,9 +240,15 @@ def _run_pipeline(
 
 
 def say_recognised(job: Job, listener: Listener) -> None:
-    """Says what the manifests were read as, a line each, once the run is to go on: one that stops says why, no more."""
+    """Says what the manifests were read as, a line each."""
     for line in reading.lines(job.recognised):
         listener.say(line)
+
+
+def _say_at_once(job: Job, listener: Listener) -> None:
+    """On a terminal it is said before the work. In a log, a run that fails says why and no more, so it waits."""
+    if listener.live:
+        say_recognised(job, listener)
 
 
 def for_elsewhere(job: Job, request: PrepareRequest, threads: int) -> Job:
