@@ -109,10 +109,12 @@ def dry_run(request: PrepareRequest, listener: Listener = SILENT) -> PrepareDryR
     found = PrepareDryRun(request.output, _found(job), job.plan.rows, dict(job.plan.num_shards), name, look)
     found = replace(found, manifests=job.recognised)
     if runners.find(request.runner).shares_disk:
+        prepare.say_recognised(job, listener)
         return _in_cluster(found, ready, options) if runners.find(request.runner).finds_jobs else found
     from beam_pipeline import dataflow  # noqa: PLC0415 -- imports Beam
 
     tried = dataflow.tried(ready, options, listener)
+    prepare.say_recognised(job, listener)
     return replace(found, job=tried.name, attaches_to=tried.attaches_to, max_workers=tried.max_workers)
 
 
@@ -161,6 +163,7 @@ def submit(request: PrepareRequest, listener: Listener = SILENT) -> Prepared | L
 
     service = dataflow_service.Service(options)
     submitted = dataflow.submit(ready, options, listener, service)
+    prepare.say_recognised(job, listener)
     return _launched(request, submitted.job, service, submitted.attached)
 
 

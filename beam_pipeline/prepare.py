@@ -131,11 +131,14 @@ def run(
     job = replace(make_job(request, listener), copies=copies)
     before = _generation(job)
     report, ran = finished_before(job, request, listener), Ran(job.plan.rows)
+    done = report is not None
     if report is None:
         ran = _run_pipeline(job, request, options, listener, import_beam)
         report = _believed(job, before, ran)
-        if ran.fault:
-            listener.say(f"{ran.fault}; the dataset is finished all the same")
+    if done or not listener.live:
+        say_recognised(job, listener)
+    if ran.fault:
+        listener.say(f"{ran.fault}; the dataset is finished all the same")
     return prepared(report, ran, request)
 
 
@@ -222,8 +225,10 @@ def _run_pipeline(
         import_beam()
         options = options or checked_options(request)
         ready = for_elsewhere(job, request, runner.engine.threads())
+        _say_at_once(job, listener)
         return _until_nothing_is_forgotten(ready, runner.engine, options, listener)
     claimed = claims.take(job)
+    _say_at_once(job, listener)
     for remark in claimed.claim.remarks:
         listener.say(remark)
     # The clip workers import what they need while this process imports Beam.
@@ -237,6 +242,18 @@ def _run_pipeline(
             if not claimed.claim.resumed:
                 output.withdraw(ready.output)
             raise
+
+
+def say_recognised(job: Job, listener: Listener) -> None:
+    """Says what the manifests were read as, a line each."""
+    for line in reading.lines(job.recognised):
+        listener.say(line)
+
+
+def _say_at_once(job: Job, listener: Listener) -> None:
+    """On a terminal it is said before the work. In a log, a run that fails says why and no more, so it waits."""
+    if listener.live:
+        say_recognised(job, listener)
 
 
 def for_elsewhere(job: Job, request: PrepareRequest, threads: int) -> Job:
@@ -308,8 +325,6 @@ def make_job(request: PrepareRequest, listener: Listener = SILENT) -> Job:
     made = merge.made if merge else merging.Made.of(found.manifests, found.rows, base, folder, plan)
     again = merge.again if merge else None
     job = Job(tuple(found.manifests), found.rows, plan, place, request.clip_workers or 0, made=made, again=again)
-    for line in reading.lines(recognised):
-        listener.say(line)
     job = replace(job, overwrite=request.overwrite, recognised=recognised)
     return replace(job, seen=found.seen, merge=found.records)
 

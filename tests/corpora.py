@@ -620,7 +620,7 @@ CORPORA = {
         label_studio_csv,
         ("export.csv",),
         "Label Studio, a row for each annotation (CSV)",
-        10,
+        11,
         (
             Expected("export.csv:2", "In a region.", group="set/one.wav", offset=0.5, duration=0.75),
             Expected("export.csv:3", "A text, with a comma."),

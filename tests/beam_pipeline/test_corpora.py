@@ -7,6 +7,7 @@ import pytest
 from tests.beam_pipeline.conftest import ledger
 from tests.corpora import CORPORA
 from transforms.clip import Clip
+from transforms.errors import UserError
 from transforms.manifests import allowed, locate, read
 from transforms.manifests.columns import ManifestSettings
 from transforms.manifests.formats import FORMATS
@@ -103,6 +104,22 @@ def test_every_format_is_proved():
     assert {corpus.form for corpus in CORPORA.values()} == set(FORMATS) - {"lhotse_recordings"}
 
 
+@pytest.mark.parametrize("file", ["recordings.jsonl.gz", "supervisions.jsonl.gz"])
+def test_what_lies_beside_a_manifest_leads_to_no_other_folder(tmp_path, file):
+    """A link that came with a corpus opens nothing, whether it is named as the corpus or found beside it."""
+    CORPORA["Lhotse's supervisions"].write(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / file).rename(tmp_path / "elsewhere" / file)
+    (tmp_path / "in").mkdir()
+    for each in tmp_path.glob("*.gz"):
+        each.rename(tmp_path / "in" / each.name)
+    (tmp_path / "in" / file).symlink_to(tmp_path / "elsewhere" / file)
+    for name in ("in", *(["in/supervisions.jsonl.gz"] if file.startswith("recordings") else [])):
+        (found,) = locate.locate([name], str(tmp_path), Storage())
+        with pytest.raises(UserError, match=r"leads out"):
+            list(read.rows(found, ManifestSettings(), Storage()))
+
+
 def test_every_format_stands_in_the_page_with_an_example():
     page = (Path(__file__).parents[2] / "docs/manifests.md").read_text(encoding="utf-8")
     told = {
@@ -138,3 +155,66 @@ def test_parts_that_are_named_after_splits_are_these_if_there_are_several(tmp_pa
     settings = read.survey(found, ManifestSettings(), Storage())
     rows = [row for manifest in found for row in read.rows(manifest, settings, Storage())]
     assert [row.split if isinstance(row, Clip) else row for row in rows] == splits
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "told"),
+    [
+        # Recordings of Common Voice beside their table, or where --audio_root says.
+        ({"m.tsv": "client_id\tpath\tsentence\tlocale\nanna\ta.mp3\tHi\ten\n", "a.mp3": ""}, {}, ("a.mp3", "Hi")),
+        (
+            {"train.tsv": "client_id\tpath\tsentence\tlocale\nanna\ta.mp3\tHi\ten\n", "clips/a.mp3": ""},
+            {"audio_root": "clips"},
+            ("a.mp3", "Hi"),
+        ),
+        # Columns that flags name.
+        (
+            {"m.csv": "ID,duration,wav,spk_id,wrd\na,1,a.wav,1,HI\n"},
+            {"columns": {"text": "wrd", "id": "ID"}},
+            ("a", "HI"),
+        ),
+        (
+            {"m.tsv": "1\ta.wav\tHi\thi\th i\t160\tMALE\n"},
+            {"columns": {"audio": "column2", "text": "column3"}},
+            ("a.wav", "Hi"),
+        ),
+        # A table of annotations with plain paths keeps the ids of its tasks.
+        (
+            {"m.csv": "audio,id,transcription,annotator,annotation_id,created_at\na.wav,7,Hi,1,70,2024-05-01\n"},
+            {},
+            ("7", "Hi"),
+        ),
+        # Columns of a plain manifest that a tool has, too.
+        (
+            {"m.jsonl": '{"id": "a", "recording_id": "r", "start": 0, "duration": 1, "audio": "a.wav", "text": "Hi"}'},
+            {},
+            ("a", "Hi"),
+        ),
+        ({"m.jsonl": '{"audio": "a.wav", "text": "Hi", "segments": [{"start": 0, "end": 1}]}'}, {}, ("a.wav", "Hi")),
+        # Folders of pairs with files of other names in them.
+        ({"a.wav": "", "a.txt": "Hi", "cuts.jsonl": "{}", "x.trans.txt": "x"}, {}, ("a", "Hi")),
+        ({"train/a.wav": "", "train/a.txt": "Hi", "audio/notes": ""}, {}, ("train/a", "Hi")),
+    ],
+)
+def test_what_has_always_been_read_is_read_as_it_was(tmp_path, files, settings, told):
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    first = next(iter(files))
+    name = first if first.rpartition(".")[2] in ("csv", "tsv", "jsonl") else "."
+    found = locate.locate([name], str(tmp_path), Storage())
+    given = ManifestSettings(**{**settings, "base": str(tmp_path)})
+    surveyed = read.survey(found, given, Storage())
+    clip = next(row for manifest in found for row in read.rows(manifest, surveyed, Storage()) if isinstance(row, Clip))
+    assert (clip.clip_id, clip.target, clip.split) == (*told, "")
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry_run",)])
+def test_what_was_recognised_is_said_once_and_in_the_dry_runs_json(tmp_path, prepare, monkeypatch, flags):
+    CORPORA["CSV with semicolons"].write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # a finished dataset says it, too
+        run = prepare("m.csv", "out", *flags)
+        assert run.stderr.splitlines().count("m.csv: read as CSV with semicolons: 3 columns, 2 rows") == 1
+    expected = [{"manifest": "m.csv", "format": "CSV with semicolons", "columns": 3, "rows": 2}]
+    assert run.json.get("manifests") == (expected if flags else None)

@@ -60,6 +60,7 @@ VALUES = {
     "--merge_into": ([], ["--merge_into=o"]),
     "--dry_run": ([], ["--dry_run"]),
     "--sample_rate": ([], ["--sample_rate=8000"]),
+    "--manifest_encoding": ([], ["--manifest_encoding=cp1250"]),
     "--normalize_text": ([], ["--normalize_text=casefold"]),
     "--api_endpoint": ([], ["--api_endpoint=http://127.0.0.1:9"]),
     "--label": ([], ["--label=team=speech"]),

@@ -58,9 +58,13 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("peak_dbfs", pa.float64()),
 ]
 SCHEMA = pa.schema(_COLUMNS)
+# Only where columns of manifests are kept: the ledgers of all other datasets are what they were before any could be.
+_KEPT = "kept_columns"
 
 
-def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, files: Storage | Recorder) -> int:
+def write_ledger(
+    outcomes: Iterable[Outcome], folder: str, rows: int, files: Storage | Recorder, keeps_columns: bool = False
+) -> int:
     """Writes the ledger's files. One row group is in memory at a time.
 
     Args:
@@ -68,10 +72,12 @@ def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, files: Sto
       folder: local or gs:// folder of the files.
       rows: how many outcomes there will be, which fixes the number of files.
       files: writes the files.
+      keeps_columns: whether it has the column of those that are kept.
 
     Returns:
       The rows written, and those that were too many.
     """
+    schema = SCHEMA if keeps_columns else SCHEMA.remove(SCHEMA.get_field_index(_KEPT))
     num_files = max(1, -(-rows // ROWS_PER_FILE))
     stream = iter(outcomes)
     written = sum(
@@ -79,24 +85,25 @@ def write_ledger(outcomes: Iterable[Outcome], folder: str, rows: int, files: Sto
             itertools.islice(stream, ROWS_PER_FILE),
             uris.join(folder, f"ledger-{index:05d}-of-{num_files:05d}.parquet"),
             files,
+            schema,
         )
         for index in range(num_files)
     )
     return written + sum(1 for _ in stream)
 
 
-def _write_file(outcomes: Iterator[Outcome], uri: str, files: Storage | Recorder) -> int:
+def _write_file(outcomes: Iterator[Outcome], uri: str, files: Storage | Recorder, schema: pa.Schema) -> int:
     written = 0
-    with files.write(uri) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
+    with files.write(uri) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         while group := list(itertools.islice(outcomes, ROWS_PER_GROUP)):
-            writer.write_table(_table(group))
+            writer.write_table(_table(group, schema))
             written += len(group)
     return written
 
 
-def _table(outcomes: list[Outcome]) -> pa.Table:
-    columns = {name: [getattr(outcome, name) for outcome in outcomes] for name in SCHEMA.names}
-    return pa.table(columns, schema=SCHEMA)
+def _table(outcomes: list[Outcome], schema: pa.Schema) -> pa.Table:
+    columns = {name: [getattr(outcome, name) for outcome in outcomes] for name in schema.names}
+    return pa.table(columns, schema=schema)
 
 
 def read_ledger(

@@ -53,7 +53,7 @@ class _Below:
     def _is_below(self, name: str) -> bool:
         """Whether recordings lie in their folder; not where paths start, as --audio_root=…/clips has it."""
         if not self._looked:
-            self._looked.append(self.beside.first_of([f"{self.folder}/{name}", name]) != 1)
+            self._looked.append(self.beside.first_of([name, f"{self.folder}/{name}"]) != 0)
         return self._looked[0]
 
 
@@ -70,7 +70,7 @@ def _retell_spontaneous(beside: Beside) -> Retell:
         # Its prompt is the question that a speaker answered, not that of an example.
         return below(replace(row, fields=renamed(row.fields, prompt="question")))
 
-    return retell
+    return below if beside.is_given or "prompt" in dict(beside.columns) else retell
 
 
 TABLE = Tool("common_voice", "a TSV of Common Voice, with clips/ beside it", "Common Voice", _wrote, _retell)

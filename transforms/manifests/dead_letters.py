@@ -100,6 +100,7 @@ class Origins:
       allow_path: local folders that audio may lie in.
       root_given: whether --audio_root was given, which counts more than what a dead letter says.
       layout: what all rows tell together.
+      keeps_columns: whether columns go along into the ledger.
     """
 
     roots: Mapping[str, str] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class Origins:
     allow_path: tuple[str, ...] = ()
     root_given: bool = False
     layout: Layout = field(default_factory=Layout)
+    keeps_columns: bool = False
 
     @staticmethod
     def of(manifests: Iterable[Manifest], settings: ManifestSettings, base: str) -> Origins:
@@ -118,7 +120,8 @@ class Origins:
             for each in manifests
         }
         folders = allowed.allowed_roots(manifests, settings, base)
-        return Origins(roots, settings.columns, folders, given is not None, settings.layout)
+        keeps = bool(settings.keep_columns)
+        return Origins(roots, settings.columns, folders, given is not None, settings.layout, keeps)
 
     def root_of(self, source: str, row: Fields) -> str | None:
         """Where a row's relative paths start: what a dead letter says, else the root of its "manifest:line"."""

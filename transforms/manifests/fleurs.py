@@ -53,8 +53,8 @@ def _fields(row: Row) -> Fields:
 
 
 def _retell(beside: Beside) -> Retell:
-    # Who names cells by their numbers says what they are.
-    if any(name.startswith("column") for _, name in beside.columns):
+    # Who names cells by their numbers, or by those of a first row, says what they are.
+    if not {name for _, name in beside.columns} <= set(_COLUMNS):
         return lambda row: [row]
     return parted(_Named(beside), beside)
 

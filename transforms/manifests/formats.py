@@ -234,7 +234,9 @@ def read_manifest(
       reading: is told what the manifest is, and counts its rows; None if nobody asks.
     """
     reading = Reading(beside.name) if reading is None else reading
-    beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=storage))
+    # Who names a manifest may name a link; what lies beside it was put there by whoever made it.
+    near = storage.within([uris.parent(uri)]) if storage.folders is None else storage
+    beside = replace(beside, rows_of=lambda other, name: read_rows(other, name, is_folder=False, storage=near))
     if is_folder:
         yield from reading.counted(_read_folder(uri, beside.name, storage, reading, beside.split, beside.cues))
         return
@@ -312,7 +314,9 @@ def _read_folder(
     """
     folders = [row for row in FORMATS.values() if isinstance(row, FolderFormat)]
     try:
-        form = max(folders, key=lambda row: row.likeness(uri, storage))
+        # Looking costs requests in a bucket: the first that is certain is it.
+        form = next((row for row in folders if row.likeness(uri, storage) >= CERTAIN), None)
+        form = form or max(folders, key=lambda row: row.likeness(uri, storage))
         reading.title = form.title or form.name
         rows = form.read_cues(uri, name, storage, cues) if form.read_cues else form.read(uri, name, storage)
         if form.is_corpus and split:

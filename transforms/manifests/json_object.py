@@ -37,9 +37,10 @@ def list_likeness(beginning: Beginning) -> int:
 def map_likeness(beginning: Beginning) -> int:
     """More than certain of an object of objects that name recordings."""
     tree = _begun(beginning)
-    rows = list(tree.values()) if tree else []
-    are_rows = bool(rows) and all(isinstance(row, dict) for row in rows)
-    return _MORE if are_rows and any(_AUDIO & row.keys() for row in rows) else UNLIKE
+    if tree is None or _is_row(tree):
+        return UNLIKE
+    rows = [value for value in tree.values() if isinstance(value, dict) and _AUDIO & value.keys()]
+    return _MORE + 1 if len(rows) * 2 > len(tree) else UNLIKE  # such rows may have lists, too
 
 
 def rows_likeness(beginning: Beginning) -> int:

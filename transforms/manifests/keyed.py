@@ -126,6 +126,13 @@ def first_files(folder: str, storage: Storage) -> Iterator[str]:
         waiting += sorted(set(names) - set(files), reverse=True)
 
 
+def has_pairs(files: Iterable[str]) -> bool:
+    """Whether a recording has a text of its own beside it, as in a folder of pairs."""
+    files = list(files)
+    texts = {file.removesuffix(".txt") for file in files if file.endswith(".txt")}
+    return not texts.isdisjoint(by_stem(files))
+
+
 def files_of(folder: str, storage: Storage) -> list[str]:
     """The paths of a folder's files below it, sorted, without those that systems leave there."""
     below = (uris.below(folder, uri) for uri in storage.list_files(folder))

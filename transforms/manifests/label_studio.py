@@ -170,21 +170,20 @@ class _Tables:
 
     def __call__(self, row: Row) -> Iterator[Row]:
         """A row for every region with a text; for the recording, where there is one text of it."""
-        fields = {name: _opened(value) for name, value in row.fields.items()}
-        name = _audio_of(fields, self.beside)
-        fields[name] = self.files.path(str(fields[name]))
+        name = _audio_of(row.fields, self.beside)
+        fields = {**row.fields, name: self.files.path(str(row.fields[name]))}
         text = dict(self.beside.columns).get("text") or _text_of(fields, name)
-        # The number of a task is no name of a clip: a task may have several annotations.
+        own: Any = _opened(fields.get(text))
+        if not _are_regions(own):
+            yield replace(row, fields={**fields, text: _one_text(own)} if text else fields)
+            return
+        # The number of a task is no name of its regions.
         base = {("task_id" if key == "id" else key): value for key, value in fields.items() if key != text}
-        own: Any = fields.get(text)
-        if _are_regions(own):
-            for each in own:
-                region = _Region("")
-                region.add(each)
-                told = {text if key == "text" else key: value for key, value in region.fields().items() if key != "id"}
-                yield replace(row, fields={**base, **told})
-        else:
-            yield replace(row, fields={**base, text: _one_text(own)} if text else base)
+        for each in own:
+            region = _Region("")
+            region.add(each)
+            told = {text if key == "text" else key: value for key, value in region.fields().items() if key != "id"}
+            yield replace(row, fields={**base, **told})
 
 
 def _are_regions(value: Any) -> bool:  # noqa: ANN401 -- whatever a cell holds

@@ -11,14 +11,15 @@ import orjson
 
 from transforms import reasons
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests.keyed import Table, first_files
+from transforms.manifests.keyed import Table, first_files, has_pairs
 from transforms.manifests.lines import CERTAIN, UNLIKE
-from transforms.manifests.row import Fields, Row
+from transforms.manifests.row import ALIASES, Fields, Row
 from transforms.manifests.tool import Beside, Retell, RowsOf, Tool, parted, stop
 from transforms.manifests.words import are_splits, split_of
 from transforms.storage import Storage, uris
 
 _FILE = re.compile(r"(?:.*[._-])?(recordings|supervisions|cuts)(?:[._-].*)?\.(?:jsonl|json)(?:\.gz)?")
+_AUDIO = frozenset(ALIASES["audio"])
 # Times are rounded when they are written.
 _TOLERANCE_SECONDS = 0.001
 # What changes the level or the rate, which Cliptune sets itself.
@@ -34,7 +35,7 @@ def _wrote_cuts(row: Row) -> bool:
 
 
 def _wrote_supervisions(row: Row) -> bool:
-    return {"id", "recording_id", "start", "duration"} <= row.fields.keys()
+    return {"id", "recording_id", "start", "duration"} <= row.fields.keys() and not _AUDIO & row.fields.keys()
 
 
 def _wrote_recordings(row: Row) -> bool:
@@ -197,8 +198,10 @@ RECORDINGS = Tool(
 
 def likeness(folder: str, storage: Storage) -> int:
     """Certain from supervisions beside recordings, or from cuts."""
-    kinds = {found[1] for file in first_files(folder, storage) if "/" not in file and (found := _FILE.fullmatch(file))}
-    return CERTAIN if {"supervisions", "recordings"} <= kinds or "cuts" in kinds else UNLIKE
+    files = list(first_files(folder, storage))
+    kinds = {found[1] for file in files if "/" not in file and (found := _FILE.fullmatch(file))}
+    is_one = {"supervisions", "recordings"} <= kinds or "cuts" in kinds
+    return CERTAIN if is_one and not has_pairs(files) else UNLIKE
 
 
 def read(folder: str, name: str, storage: Storage, rows_of: RowsOf) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from transforms import reasons
 from transforms.errors import ClipRejected
-from transforms.manifests.keyed import by_stem, files_of, first_files, keyed, split_folders
+from transforms.manifests.keyed import by_stem, files_of, first_files, has_pairs, keyed, split_folders
 from transforms.manifests.lines import CERTAIN, UNLIKE
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
@@ -18,7 +18,8 @@ _MLS = "transcripts.txt"
 
 def likeness(folder: str, storage: Storage) -> int:
     """Certain from the texts of a chapter."""
-    return CERTAIN if any(file.endswith(_CHAPTER) for file in first_files(folder, storage)) else UNLIKE
+    files = list(first_files(folder, storage))
+    return CERTAIN if any(file.endswith(_CHAPTER) for file in files) and not has_pairs(files) else UNLIKE
 
 
 def read(folder: str, name: str, storage: Storage) -> Iterator[Row]:

@@ -25,8 +25,10 @@ class _Rooted:
     _looked: list[bool] = field(default_factory=list)
 
     def __call__(self, row: Row) -> list[Row]:
-        names = {} if "text" in row.fields else {"wrd": "text"} if "wrd" in row.fields else {"words": "text"}
-        fields = renamed(row.fields, **names)
+        # Who names the column of the texts finds it under its name.
+        has_text = "text" in row.fields or "text" in dict(self.beside.columns)
+        words = "wrd" if "wrd" in row.fields else "words"
+        fields = dict(row.fields) if has_text else renamed(row.fields, **{words: "text"})
         wav = fields.get("wav")
         if isinstance(wav, str):
             if found := _ROOT.match(wav):

@@ -13,6 +13,8 @@ from transforms.manifests.row import UNITS
 MAX_SECONDS = 1e9
 _CLOCK = re.compile(r"(?:(\d+) days? )?(?:(\d+):)?(\d{1,2}):(\d{2}(?:[.,]\d*)?)")
 _WITH_UNIT = re.compile(r"([\d.]+(?:e[+-]?\d+)?)\s*([a-z]+)")
+# "0,5", as half of Europe writes it. "1,500" may be a thousand and a half of anything, so it is no time.
+_DECIMAL_COMMA = re.compile(r"0,\d+|\d+,(?!\d{3}$)\d+")
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _DATE = re.compile(r"\d{4}[-/]\d{2}[-/]\d{2}.*|\d{1,2}[./]\d{1,2}[./]\d{4}.*")
 
@@ -66,6 +68,8 @@ def _parsed(text: str, per_second: int) -> float:
         return _scaled(float(worded[1]), UNITS[worded[2]])
     if "_" in text:  # which Python would pass over
         raise ValueError("no time")
+    if _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     return _scaled(float(text), per_second)
 
 

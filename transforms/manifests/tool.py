@@ -10,12 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from transforms import reasons
-from transforms.errors import ClipRejected, CliptuneError, UserError
+from transforms.errors import ClipRejected, CliptuneError, NotARegularFileError, UserError
 from transforms.manifests.cues import JOINED, CueSettings
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import split_of
 from transforms.storage import Storage, uris
 
+# No path is longer.
+_MAX_PATH_CHARS = 4_096
 # Takes the URI of a file, and its name for messages.
 RowsOf = Callable[[str, str], Iterator[Row]]
 
@@ -55,8 +57,14 @@ class Beside:
     stack: ExitStack = field(default_factory=ExitStack)
 
     def has(self, path: str) -> bool:
-        """Whether there is a file of this relative path."""
-        return not path.startswith("/") and self.storage.exists(uris.join(self.root, path))
+        """Whether there is a file of this relative path that may be read."""
+        uri = uris.join(self.root, path)
+        if path.startswith("/") or len(path) > _MAX_PATH_CHARS or uris.impossible(uri) or self.storage.leads_out(uri):
+            return False
+        try:
+            return self.storage.exists(uri)
+        except (PermissionError, NotADirectoryError, NotARegularFileError):
+            return False
 
     def first_of(self, paths: Iterable[str]) -> int | None:
         """The index of the first relative path at which there is a file."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
-from datetime import time, timedelta
 from typing import Any, BinaryIO
 
 from transforms.bounds import MAX_COLUMNS, max_unpacked
@@ -13,6 +12,8 @@ from transforms.manifests import headerless
 from transforms.manifests.lines import CERTAIN, UNLIKE, Beginning
 from transforms.manifests.row import Row
 
+# What formulas say that found nothing.
+_FAILED = ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!")
 # More than a sheet can have.
 _MAX_ROWS = 1_048_576
 # A sheet whose list begins further down is none.
@@ -105,12 +106,5 @@ def _below(sheet: Any, above: int, header: list[str], name: str) -> Iterator[Row
         raise UserError(f"{name}: the column {doubled!r} stands twice in the header")
     for number, cells in _rows(sheet, _MAX_ROWS + 1, name):
         if number > above:
-            values = [*map(_value, cells), *[None] * (len(header) - len(cells))]
+            values = [*(None if cell in _FAILED else cell for cell in cells), *[None] * (len(header) - len(cells))]
             yield Row(number, {title: value for title, value in zip(header, values, strict=False) if title})
-
-
-def _value(cell: object) -> object:
-    """The cell as rows have it: times of day are spans, and what a formula could not find is nothing."""
-    if isinstance(cell, time):
-        return timedelta(hours=cell.hour, minutes=cell.minute, seconds=cell.second, microseconds=cell.microsecond)
-    return None if isinstance(cell, str) and cell in ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!") else cell

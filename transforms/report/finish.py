@@ -70,7 +70,8 @@ def finish(results: Sequence[ShardResult], plan: Plan, output: Output) -> Report
     with files.write(uris.join(output.folder, REJECTED_FILE)) as letters:
         outcomes = _count(_outcomes(plan, output, count, fingerprints, files, stale), count, letters, output.origins)
         outcomes = _without_audio_of(outcomes, left)
-        written = ledger.write_ledger(outcomes, uris.join(output.folder, "ledger"), plan.rows, files)
+        folder, keeps = uris.join(output.folder, "ledger"), output.origins.keeps_columns
+        written = ledger.write_ledger(outcomes, folder, plan.rows, files, keeps)
     if written != plan.rows or count.accepted + count.rejected != plan.rows:
         raise AccountingError(f"the manifests have {plan.rows} rows, the ledger accounts for {written}")
     report = report_of(count, plan, _repeated_audio(count, output))

@@ -60,6 +60,7 @@ def told(tmp_path, fields, **settings):
         # Spellings of one time.
         ({"start": "00:01:02.5", "end": "00:01:04"}, (62.5, 1.5)),
         ({"start": "01:02,500", "end": "01:04,000"}, (62.5, 1.5)),
+        ({"start": "0,500", "end": "12,25"}, (0.5, 11.75)),  # as spreadsheets of half of Europe write decimals
         ({"start": "0 days 00:01:02.500000", "end": "0 days 00:01:04"}, (62.5, 1.5)),
         ({"start": "P0DT0H1M2.5S", "end": "PT1M4S"}, (62.5, 1.5)),
         ({"start": "4s", "end": "8500 ms"}, (4.0, 4.5)),
