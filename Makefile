@@ -43,7 +43,7 @@ test-dataflow: $(READY)
 test-airflow: $(READY)
 	@$(BIN)/python -m tests.airflow.environments
 	@$(BIN)/python -m tests.dataflow.environments
-	$(BIN)/python -m pytest tests/airflow --airflow --numprocesses=2 --dist=loadgroup --timeout=900 --override-ini=faulthandler_timeout=1200
+	$(BIN)/python -m pytest tests/airflow --airflow --timeout=900 --override-ini=faulthandler_timeout=1200
 
 # A Flink cluster, fetched into .cluster by Maven; its processes are killed while they work: docs/flink.md, CONTRIBUTING.md.
 test-cluster: $(READY)

@@ -20,7 +20,9 @@ DATASET = "gs://B/dataset"
 # Empty: prepared on the worker.
 DATAFLOW = ["--project=P", "--region=us-central1", "--temp_location=gs://B/tmp"]
 SERVICE: list[str] = []
-TUNE = ["--project=P", "--location=us-central1", "--epochs=3"]
+TUNE = ["--project=P", "--location=us-central1"]
+# What is priced, and then tuned.
+MODEL = ["--base_model=gemini-3.1-flash-lite", "--epochs=3"]
 
 # Where it stops for a person.
 MAX_REJECTED_FRACTION = 0.05
@@ -82,9 +84,9 @@ def cliptune_dag() -> None:
         cliptune=CLIPTUNE,
         poll_seconds=POLL_SECONDS,
     )
-    check = step("check", "check", DATASET)
+    check = step("check", "check", DATASET, *MODEL)
     # The same request attaches to its job: on a retry, in a backfill, after a clear.
-    tune = step("tune", "tune", DATASET, *SERVICE, *TUNE, f"--max_cost={MAX_COST_USD}", "--no_watch")
+    tune = step("tune", "tune", DATASET, *SERVICE, *TUNE, *MODEL, f"--max_cost={MAX_COST_USD}", "--no_watch")
     watch = step("watch", "watch", DATASET, *SERVICE, "--timeout=1")
     predict = step("predict", "predict", DATASET, *SERVICE)
     predict_base = step("predict_base", "predict", DATASET, *SERVICE, "--model=base")

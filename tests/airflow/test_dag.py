@@ -89,7 +89,6 @@ def far(airflow, fake, service, **constants):
     return airflow
 
 
-@pytest.mark.xdist_group("workers")  # two processes would make the same environment of Dataflow's workers
 def test_killed_between_the_answer_and_the_end_prepare_and_tune_have_one_job_each(airflow, fake, service):
     ran = far(airflow, fake, service, CLIPTUNE=airflow.program(kills="-dies")).test()
     assert (ran.state, ran.states) == ("success", SUCCESS), ran.log[-9_000:]

@@ -102,7 +102,6 @@ def services(airflow, fake):  # whose address is in the environment
         yield Services(airflow, stack)
 
 
-@pytest.mark.xdist_group("workers")  # two processes would make the same environment of Dataflow's workers
 def test_what_is_killed_goes_on_and_what_a_user_ends_is_cancelled(airflow, services, fake, service):
     fake.mode = "hang"
     deadly = airflow.program(kills="-dies", parent=True)
