@@ -26,7 +26,7 @@ class Written:
     Attributes:
       write: writes rows into a folder; returns the manifest's name in it.
       splits: how the rows are parted: the first `test` rows are held out, the next `validation` ones too.
-      format: what the docs call it.
+      format: its row in docs/shards.md.
       names: whether names of files are kept: without them, nothing tells the format of samples without a header.
     """
 
@@ -118,6 +118,17 @@ def paths_parquet(rows: Rows, folder: Path) -> str:
     return "all.parquet"
 
 
+def one_arrow(rows: Rows, folder: Path) -> str:
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import feather  # noqa: PLC0415
+
+    folder.mkdir(exist_ok=True)
+    cells = [{"bytes": content(row), "path": row["audio_path"]} for row in rows]
+    table = pa.table({"audio": cells, "text": [row["text"] for row in rows]})
+    feather.write_feather(table, str(folder / "all.arrow"), compression="uncompressed")
+    return "all.arrow"
+
+
 def copied(rows: Rows, folder: Path) -> None:
     folder.mkdir(parents=True)
     for row in rows:
@@ -182,16 +193,23 @@ def webdataset_splits(rows: Rows, folder: Path) -> str:
 
 WRITTEN = {
     "datasets: to_parquet, a folder of splits": Written(hub_parquet, "Hub Parquet", test=2, validation=2),
-    "datasets: to_parquet, one file": Written(one_parquet, "Hub Parquet"),
-    "datasets: save_to_disk": Written(saved, "save_to_disk"),
-    "datasets: save_to_disk of a DatasetDict": Written(saved_splits, "save_to_disk", test=2, validation=2),
-    "pandas: cells of bytes and path": Written(pandas_parquet, "Parquet", names=False),
-    "pandas: a column of bytes": Written(bytes_parquet, "Parquet", names=False),
-    "pandas: paths, and bytes where there are some": Written(paths_parquet, "Parquet"),
-    "audiofolder: metadata.csv": Written(metadata("csv"), "folder with metadata", test=2, validation=2),
-    "audiofolder: metadata.jsonl": Written(metadata("jsonl"), "folder with metadata", test=2, validation=2),
-    "audiofolder: metadata.parquet": Written(metadata("parquet"), "folder with metadata", test=2, validation=2),
-    "audiofolder: metadata.jsonl above": Written(metadata_above, "folder with metadata", test=2, validation=2),
+    "datasets: to_parquet, one file": Written(one_parquet, "one Parquet file"),
+    "datasets: save_to_disk": Written(saved, "`save_to_disk`"),
+    "datasets: save_to_disk of a DatasetDict": Written(saved_splits, "`save_to_disk`", test=2, validation=2),
+    "pandas: cells of bytes and path": Written(pandas_parquet, "one Parquet file", names=False),
+    "pandas: a column of bytes": Written(bytes_parquet, "one Parquet file", names=False),
+    "pandas: paths, and bytes where there are some": Written(paths_parquet, "one Parquet file"),
+    "pyarrow: a Feather file": Written(one_arrow, "one Arrow file"),
+    "audiofolder: metadata.csv": Written(metadata("csv"), "folder with metadata (`audiofolder`)", test=2, validation=2),
+    "audiofolder: metadata.jsonl": Written(
+        metadata("jsonl"), "folder with metadata (`audiofolder`)", test=2, validation=2
+    ),
+    "audiofolder: metadata.parquet": Written(
+        metadata("parquet"), "folder with metadata (`audiofolder`)", test=2, validation=2
+    ),
+    "audiofolder: metadata.jsonl above": Written(
+        metadata_above, "folder with metadata (`audiofolder`)", test=2, validation=2
+    ),
     "webdataset: .txt": Written(webdataset, "WebDataset"),
     "webdataset: .json, named by their numbers": Written(webdataset_json, "WebDataset"),
     "webdataset: shards of splits": Written(webdataset_splits, "WebDataset", test=2, validation=2),

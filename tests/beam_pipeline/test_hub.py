@@ -84,3 +84,9 @@ def test_it_goes_in_from_a_bucket_too(kind, prepare, payloads, bucket, tmp_path)
     assert (run.status, run.json["accepted"], run.json["rejected"]) == (0, len(rows), 0), run.stderr
     check(tmp_path / "out", row, rows, payloads)
     assert prepare(f"{bucket}/{name}", tmp_path / "out").json["reused"] == len(rows)
+
+
+def test_each_row_of_the_docs_is_tried():
+    text = (hub.EXAMPLES.parent / "docs" / "shards.md").read_text()
+    table = text[text.index("| format |") :].partition("\n\n")[0].splitlines()[2:]
+    assert {line.split("|")[1].strip() for line in table} == {row.format for row in hub.WRITTEN.values()}

@@ -10,9 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from transforms.bounds import MAX_COLUMNS, MAX_FOOTER_BYTES
 from transforms.errors import UserError
 from transforms.manifests import flat, values
@@ -26,7 +23,9 @@ from transforms.storage import uris
 from transforms.storage.inside import Place
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _FILE, _CONTINUES = b"ARROW1\0\0", b"\xff\xff\xff\xff"
 _SCHEMA, _BATCH = 1, 3
@@ -239,6 +238,8 @@ class _Reader:
         return replace(content, there=content.there & whole, part=found, others=others)
 
     def _bytes(self, form: pa.DataType, node: int, buffer: int) -> _Bytes:
+        import numpy as np  # noqa: PLC0415 -- a finished dataset is looked at without it
+
         width = np.dtype("<i8" if "large" in str(form) else "<i4")
         rows = self._rows(node)
         offsets = np.frombuffer(self._read(buffer + 1), width)[: rows + 1].astype(np.int64)
@@ -256,6 +257,8 @@ class _Reader:
         return rows
 
     def _valid(self, node: int, buffer: int) -> NDArray[np.bool_]:
+        import numpy as np  # noqa: PLC0415
+
         rows, nulls = self._rows(node), self._batch.nodes[node][1]
         if not nulls:
             return np.ones(rows, np.bool_)

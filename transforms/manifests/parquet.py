@@ -210,9 +210,20 @@ def _rows(batch: pa.RecordBatch, leaves: _Leaves) -> Iterator[Fields]:
         yield fields
 
 
+def _parted(path: str, fields: Fields) -> tuple[str, str]:
+    """The column that a leaf is of, whose name may have dots, and the rest of its path."""
+    if path in fields:
+        return path, ""
+    column, _, part = path.rpartition(".")
+    if column in fields:
+        return column, part
+    column, _, part = path.partition(".")
+    return column, part
+
+
 def _leave_out(fields: Fields, path: str, fetched: bool) -> None:
     """Puts a mark where a value is left out: into its column's object, or an object in place of a column or list."""
-    column, _, part = (path, "", "") if path in fields else path.partition(".")
+    column, part = _parted(path, fields)
     whole = fields.get(column)
     if isinstance(whole, dict) and part and "." not in part:
         if not fetched or whole.get(part) is not None:

@@ -26,7 +26,7 @@ def _times(*names: str) -> tuple[str, ...]:
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "clip_id", "utt_id", "utterance_id", "uttid", "key", "uid"),
     "audio": (
-        "audio", "audio_path", "audio_filepath", "file_name", "filename", "path", "wav", "wav_path",
+        "audio", "audio_path", "audio_filepath", "audio_file_name", "file_name", "filename", "path", "wav", "wav_path",
         "uri", "audio_uri", "audio_file", "file", "wav_filename",
     ),
     "text": ("text", "transcript", "transcription", "sentence", "target", "normalized_text", "label"),

@@ -29,7 +29,11 @@ WRITERS: dict[str, dict[str, Any]] = {
     },
     "cut by content, as hubs have it": {"use_content_defined_chunking": True, "write_page_index": True},
 }
-CODECS = ["none", "snappy", "gzip", "zstd", "brotli", "lz4"]
+CODECS = [
+    "none",
+    "snappy",
+    *(pytest.param(name, marks=pytest.mark.sweep) for name in ("gzip", "zstd", "brotli", "lz4")),
+]
 
 
 def values(count=40):

@@ -15,6 +15,7 @@ from tests.transforms.manifests.written import A, B, rows_of, summary
 from transforms.clip import Clip
 from transforms.errors import UserError
 from transforms.manifests import parquet
+from transforms.storage import inside
 
 COLUMNS = {"id": ["a", "b"], "audio_path": ["a.wav", "x/b.wav"], "text": ["hello", "world"]}
 HUB = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -143,6 +144,15 @@ def test_recordings_lie_in_their_table_wherever_paths_start(tmp_path):
     path = table(tmp_path, {"id": COLUMNS["id"], "audio": audio, "text": COLUMNS["text"]})
     inside, outside = (row.uri for row in rows_of(path, audio_root="elsewhere"))
     assert (inside, outside) == (f"{path}#row=1:audio.bytes:a.wav/", "elsewhere/x/b.wav")
+
+
+@pytest.mark.parametrize("name", ["my.audio", "a:b", "col#1", "50%", "x/y", "ü"])
+def test_a_column_of_recordings_may_have_any_name(tmp_path, name):
+    audio = pa.array([{"bytes": b"\xff" * 9_000, "path": None}] * 2, HUB)
+    (uri, _) = (row.uri for row in rows_of(table(tmp_path, {name: audio, "text": COLUMNS["text"]})))
+    place = inside.place_of(uri)
+    assert place is not None
+    assert (place.row, place.column) == (1, f"{name}.bytes")
 
 
 def test_of_several_columns_of_recordings_one_must_be_named(tmp_path):
