@@ -12,7 +12,7 @@ import pytest
 import webvtt
 
 from transforms.errors import ClipRejected
-from transforms.manifests import transcripts
+from transforms.manifests import elan, transcripts
 
 SPANS = [(0.5, 2.25, "Hello, you."), (2.25, 3.0, "How are you?"), (4.12, 61.5, "Très bien — 好的")]
 
@@ -481,3 +481,14 @@ def test_a_line_of_anything_ends(head, filling):
         with contextlib.suppress(ClipRejected):
             found = transcripts.read(content, name)
             assert found is None or len(found.tiers) <= 1
+
+
+def test_a_fault_of_ours_costs_the_file_and_no_run(monkeypatch):
+    def read(content):
+        return 1 / len(content[:0])
+
+    monkeypatch.setattr(elan, "read", read)
+    with pytest.raises(ClipRejected) as found:
+        transcripts.read(b"<ANNOTATION_DOCUMENT/>", "a.eaf")
+    assert found.value.reason.name == "decoder_fault"
+    assert found.value.detail.startswith("a.eaf: ")
