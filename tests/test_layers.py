@@ -74,8 +74,9 @@ ORDER = {
         *("audio.pauses", "audio.level", "audio.probes", "audio.encode"),
         *("manifests", "manifests.row", "manifests.words", "manifests.times", "manifests.unpacked", "manifests.lines"),
         *("manifests.jsonl", "manifests.headerless"),
-        *("manifests.cells", "manifests.delimited", "manifests.cues", "manifests.subtitles", "manifests.textgrid"),
-        *("manifests.elan", "manifests.ttml", "manifests.recognized", "manifests.timed", "manifests.transcripts"),
+        *("manifests.cells", "manifests.delimited", "manifests.cues", "manifests.joining", "manifests.subtitles"),
+        *("manifests.textgrid", "manifests.elan", "manifests.ttml", "manifests.recognized", "manifests.timed"),
+        "manifests.transcripts",
         *("manifests.pairs", "manifests.cue_files", "manifests.kaldi"),
         *(
             "manifests.locate",

@@ -10,9 +10,8 @@ from transforms import reasons
 from transforms.audio.formats import by_extension
 from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, TooLongError, UserError
-from transforms.manifests import cues, transcripts
+from transforms.manifests import joining, transcripts
 from transforms.manifests.cues import JOINED, CueSettings, Transcript
-from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
@@ -128,7 +127,7 @@ def _pair(
             file, transcript = cued
             tagged = stem_language(file, stem)
             transcript = replace(transcript, language=transcript.language or tagged)
-            yield from cues.rows(transcript, file, audio, settings)
+            yield from joining.rows(transcript, file, audio, settings)
             return
     except ClipRejected as fault:
         yield Row(number, fields, fault)
@@ -141,11 +140,9 @@ def _of_text(number: int, fields: Fields, file: str, files: _Files, settings: Cu
     try:
         content = files.content(file)
         if (transcript := transcripts.read(content, file)) is not None:
-            yield from cues.rows(transcript, file, fields["audio"], settings)
+            yield from joining.rows(transcript, file, fields["audio"], settings)
             return
-        # One final newline belongs to the file, not to the text.
-        text = as_utf_8(content).decode().removesuffix("\n").removesuffix("\r")
-        yield Row(number, {**fields, "text": text})
+        yield Row(number, {**fields, "text": transcripts.said(content, file)})
     except ClipRejected as fault:
         yield Row(number, {**fields, "text": None}, fault)
 

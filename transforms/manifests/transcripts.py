@@ -71,10 +71,7 @@ def _read(content: bytes, file: str) -> Transcript | None:
     head = content[:4_096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith((b"{", b"[")) and (found := recognized.read(as_utf_8(content))) is not None:
         return found
-    try:
-        text = as_utf_8(content).decode()
-    except UnicodeDecodeError:
-        raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8; save it as UTF-8") from None
+    text = _text(content, file)
     shown = text[_TEXT_BEGINS.match(text).end() :]  # type: ignore[union-attr]
     if elan.BEGINS.match(shown):
         return elan.read(content)
@@ -86,6 +83,22 @@ def _read(content: bytes, file: str) -> Transcript | None:
     if what := timed.kind_of(text) or _of_htk(text, file):
         raise ClipRejected(reasons.TIMED_TEXT, f"{file} holds {what}, not the text of the recording")
     return None
+
+
+def said(content: bytes, file: str) -> str:
+    """What a text without times says. One newline at its end belongs to the file.
+
+    Raises:
+      ClipRejected: BAD_FIELD, it is not valid UTF-8.
+    """
+    return _text(content, file).removesuffix("\n").removesuffix("\r")
+
+
+def _text(content: bytes, file: str) -> str:
+    try:
+        return as_utf_8(content).decode()
+    except UnicodeDecodeError:
+        raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8; save it as UTF-8") from None
 
 
 def _one_tier(cues: Iterator[Cue], *, ordered: bool = True) -> Transcript:
