@@ -295,6 +295,20 @@ def test_marks_belong_to_the_word_before(tree):
     assert cues_of(json.dumps(tree), "a.json") == [(0.0, 0.5, "Hi."), (1.0, 1.5, "You?")]
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("talk 1 0.50 0.25 Hi.\n;; note\ntalk A 1.00 0.50 you 0.98\n", "a.ctm"),
+        (json.dumps({"result": [{"conf": 1.0, "start": 0.5, "end": 0.75, "word": "Hi."},
+                                {"conf": 1.0, "start": 1.0, "end": 1.5, "word": "you"}], "text": "hi you"}), "a.json"),
+        (json.dumps({"task": "transcribe", "text": "Hi you", "words": [{"word": "Hi.", "start": 0.5, "end": 0.75},
+                                                                      {"word": "you", "start": 1.0, "end": 1.5}]}), "a.json"),
+    ],
+)  # fmt: skip
+def test_words_with_times_are_cues(content, name):
+    assert cues_of(content, name) == [(0.5, 0.75, "Hi."), (1.0, 1.5, "you")]
+
+
 def test_whole_numbers_that_nobody_speaks_as_slowly_are_milliseconds():
     quick = [{"start": 1000, "end": 3000, "text": "hello there"}, {"start": 3000, "end": 4000, "text": "you"}]
     assert cues_of(json.dumps(quick), "a.json") == [(1, 3, "hello there"), (3, 4, "you")]
