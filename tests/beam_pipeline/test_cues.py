@@ -193,12 +193,14 @@ def test_a_cue_that_is_mended_is_merged_and_the_others_stay(tmp_path, prepare, t
     assert letter["reject_source"].endswith("talks/talk.srt:14")
     letter["duration"] = round(cues[3][1] - cues[3][0], 3)
     (tmp_path / "mended.jsonl").write_text(json.dumps(letter) + "\n")
+    other = prepare_into(prepare, tmp_path / "mended.jsonl", out, "--join_cues=5")
+    assert (other.status, "--join_cues=5.0 contradicts --merge_into" in other.stderr) == (2, True), other.stderr
     merged = prepare_into(prepare, tmp_path / "mended.jsonl", out)
     assert (merged.json["rejected"], merged.json["accepted"]) == (0, len(cues)), merged.stderr
 
 
-def prepare_into(prepare, manifest, output):
-    return prepare(manifest, output, f"--merge_into={output}")
+def prepare_into(prepare, manifest, output, *flags):
+    return prepare(manifest, output, f"--merge_into={output}", *flags)
 
 
 def test_an_overlap_that_runs_again_as_it_was_is_refused_again(tmp_path, prepare, talk):

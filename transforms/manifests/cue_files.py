@@ -12,7 +12,7 @@ import orjson
 from transforms.audio.formats import by_extension
 from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests import cues, elan, pairs, recognized, subtitles, textgrid, timed, transcripts, ttml
+from transforms.manifests import elan, joining, pairs, recognized, subtitles, textgrid, timed, transcripts, ttml
 from transforms.manifests.cues import CueSettings
 from transforms.manifests.lines import BEGINNING_BYTES, Beginning, as_utf_8
 from transforms.manifests.row import ALIASES, Row
@@ -87,7 +87,7 @@ def read(stream: BinaryIO, uri: str, name: str, storage: Storage, settings: CueS
         audio = _recording(uri, file, name, transcript.media, storage, settings)
         tag = pairs.stem_language(file, audio.rpartition(".")[0])
         transcript = replace(transcript, language=transcript.language or tag)
-        return (replace(row, file="") for row in list(cues.rows(transcript, name, audio, settings)))
+        return (replace(row, file="") for row in list(joining.rows(transcript, name, audio, settings)))
     except ClipRejected as fault:
         raise UserError(fault.detail if fault.detail.startswith(name) else f"{name}: {fault.detail}") from None
 

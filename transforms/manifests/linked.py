@@ -9,9 +9,8 @@ from dataclasses import replace
 from transforms import reasons
 from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, TooLongError
-from transforms.manifests import allowed, cues, segments, transcripts
+from transforms.manifests import allowed, joining, segments, transcripts
 from transforms.manifests.columns import Columns, ManifestSettings
-from transforms.manifests.lines import as_utf_8
 from transforms.manifests.locate import Manifest
 from transforms.manifests.row import Fields, Row
 from transforms.storage import Storage, uris
@@ -110,16 +109,12 @@ def _rows(row: Row, columns: Columns, name: str, content: bytes) -> Iterator[Row
     if transcript is None:
         if not name.lower().endswith((".txt", ".lab")):
             raise ClipRejected(reasons.BAD_FIELD, f"{name} holds no cues that are understood")
-        try:
-            said = as_utf_8(content).decode()
-        except UnicodeDecodeError:
-            raise ClipRejected(reasons.BAD_FIELD, f"{name} is not valid UTF-8; save it as UTF-8") from None
-        yield replace(row, fields={**row.fields, text: said.removesuffix("\n").removesuffix("\r")})
+        yield replace(row, fields={**row.fields, text: transcripts.said(content, name)})
         return
     audio = str(columns.name("audio"))
     times = {column for kind in ("offset", "end", "duration") for column in columns.names[kind]}
     kept = {column: value for column, value in row.fields.items() if column not in times}
-    for cue in cues.rows(transcript, name, str(row.fields[audio]), columns.settings.cues):
+    for cue in joining.rows(transcript, name, str(row.fields[audio]), columns.settings.cues):
         # Rows of one file that two rows of the manifest name are told apart by the latter's number.
         yield replace(cue, fields=_fields(kept, columns, cue.fields), file=f"{row.line}/{name.rpartition('/')[2]}")
 

@@ -10,9 +10,8 @@ from transforms import reasons
 from transforms.audio.formats import by_extension
 from transforms.bounds import MAX_LINE_BYTES
 from transforms.errors import ClipRejected, NotARegularFileError, OutsideError, StorageError, TooLongError, UserError
-from transforms.manifests import cues, transcripts
+from transforms.manifests import joining, transcripts
 from transforms.manifests.cues import JOINED, CueSettings, Transcript
-from transforms.manifests.lines import as_utf_8
 from transforms.manifests.row import Fields, Row
 from transforms.manifests.words import are_splits
 from transforms.storage import Storage, uris
@@ -121,14 +120,15 @@ def _pair(
     try:
         if audio is None:
             raise ClipRejected(reasons.MISSING_AUDIO, f"{texts[0]} has no audio file beside it")
-        cued = _cued([file for file in texts if _extension(file) not in transcripts.PLAIN], plain, files, settings)
+        candidates = [file for file in texts if _extension(file) not in transcripts.PLAIN]
+        cued = _cued(candidates, stem, plain, files, settings)
         if cued is None and plain is None:
             raise ClipRejected(reasons.MISSING_TEXT, _without_text(audio, stem, texts))
         if cued is not None:
             file, transcript = cued
             tagged = stem_language(file, stem)
             transcript = replace(transcript, language=transcript.language or tagged)
-            yield from cues.rows(transcript, file, audio, settings)
+            yield from joining.rows(transcript, file, audio, settings)
             return
     except ClipRejected as fault:
         yield Row(number, fields, fault)
@@ -142,15 +142,7 @@ def text_of(file: str, folder: str, name: str, storage: Storage) -> str:
     Raises:
       ClipRejected: BAD_FIELD or PATH_NOT_ALLOWED.
     """
-    return _plain(_Files(folder, name, storage).content(file), file)
-
-
-def _plain(content: bytes, file: str) -> str:
-    try:
-        # One final newline belongs to the file, not to the text.
-        return as_utf_8(content).decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8") from None
+    return transcripts.said(_Files(folder, name, storage).content(file), file)
 
 
 def _of_text(number: int, fields: Fields, file: str, files: _Files, settings: CueSettings) -> Iterator[Row]:
@@ -158,15 +150,15 @@ def _of_text(number: int, fields: Fields, file: str, files: _Files, settings: Cu
     try:
         content = files.content(file)
         if (transcript := transcripts.read(content, file)) is not None:
-            yield from cues.rows(transcript, file, fields["audio"], settings)
+            yield from joining.rows(transcript, file, fields["audio"], settings)
             return
-        yield Row(number, {**fields, "text": _plain(content, file)})
+        yield Row(number, {**fields, "text": transcripts.said(content, file)})
     except ClipRejected as fault:
         yield Row(number, {**fields, "text": None}, fault)
 
 
 def _cued(
-    candidates: list[str], plain: str | None, files: _Files, settings: CueSettings
+    candidates: list[str], stem: str, plain: str | None, files: _Files, settings: CueSettings
 ) -> tuple[str, Transcript] | None:
     """The first file that has cues, and these; None if the .txt counts: alone, or for a recording as long as a clip.
 
@@ -187,25 +179,31 @@ def _cued(
             continue
         if plain is not None and not settings.tiers and transcript.seconds <= settings.max_duration:
             return None
-        _refuse_rivals(file, candidates)
+        _refuse_rivals(file, candidates, stem)
         return file, transcript
     if refused is not None and plain is None:
         raise refused
     return None
 
 
-def _refuse_rivals(file: str, candidates: list[str]) -> None:
+def _refuse_rivals(file: str, candidates: list[str], stem: str) -> None:
     """Refuses NAME.en.srt beside NAME.de.srt, of which either may be what is said; NAME.srt is."""
-    others = [each for each in candidates if _extension(each) == _extension(file) and each != file]
-    if others and file.count(".") == others[0].count("."):
-        detail = f"{file} and {others[0]} may both be what is said: leave one of them beside the recording"
+    spoken = _primary(file, stem)
+    alike = [each for each in candidates if _extension(each) == _extension(file)]
+    if spoken and (other := next((each for each in alike if _primary(each, stem) != spoken), None)):
+        detail = f"{file} and {other} may both be what is said: leave one of them beside the recording"
         raise ClipRejected(reasons.BAD_FIELD, detail)
+
+
+def _primary(file: str, stem: str) -> str:
+    return stem_language(file, stem).partition("-")[0].lower()
 
 
 def stem_language(file: str, stem: str) -> str:
     """The language that the name of a text has, as in NAME.en.srt; "" for none."""
     tag = file.removeprefix(stem).rpartition(".")[0].removeprefix(".")
-    return tag if _LANGUAGE.fullmatch(tag) and not by_extension(tag.lower()) else ""
+    # Sites mark captions in the language that is spoken as "en-orig".
+    return tag.removesuffix("-orig") if _LANGUAGE.fullmatch(tag) and not by_extension(tag.lower()) else ""
 
 
 def _without_text(audio: str, stem: str, texts: list[str]) -> str:

@@ -98,7 +98,7 @@ class _Tokens:
                     raise self.damaged(f"a {match.lastgroup}, where a {wanted} is to be")
                 self.line += len(_LINE_END.findall(self.text, self.at, match.end()))
                 self.at = match.end()
-                return match[0]
+                return match[wanted]
         raise self.damaged(f"its end, where a {wanted} is to be")
 
     def damaged(self, what: str) -> ClipRejected:

@@ -1,4 +1,4 @@
-"""Texts with times in them: labels, which are segments; subtitles and tiers, which are no target."""
+"""Texts with times in them: labels, which are cues; and times in forms that are not read, which are no target."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ _EXACT_CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?[.,:;][0-9]{2,3}"
 _SECONDS = r"[0-9]+[.,][0-9]+"
 # Beginnings, and what the file holds then.
 _BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"WEBVTT"), "subtitles (WebVTT)"),
-    (re.compile(r"\[Script Info\]"), "subtitles (SSA)"),
     (re.compile(r"\{[0-9]+\}\{[0-9]+\}"), "subtitles (MicroDVD)"),
-    (re.compile(r'(?:File type = )?"ooTextFile'), "a Praat TextGrid"),
     (re.compile(r"<\?xml|<tt[ >]|<ANNOTATION_DOCUMENT"), "XML, as of subtitles or annotations"),
     (re.compile(r'\{\s*"(?:text|segments|language|task|monologues|results|words)"'), "JSON, as recognizers write it"),
     (re.compile(r"\{\\rtf"), "rich text (RTF)"),

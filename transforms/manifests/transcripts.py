@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from transforms import reasons
+from transforms import reasons, region
 from transforms.errors import ClipRejected
 from transforms.manifests import elan, recognized, subtitles, textgrid, timed, ttml
 from transforms.manifests.cues import Cue, Tier, Transcript
@@ -55,30 +55,50 @@ def read(content: bytes, file: str) -> Transcript | None:
       file: its name, for messages; of it, the extensions of NIST's lists count, which have no other mark.
 
     Raises:
-      ClipRejected: BAD_FIELD for damage, TIMED_TEXT for times that are not read.
+      ClipRejected: BAD_FIELD for damage, TIMED_TEXT for times that are not read, DECODER_FAULT for a fault of ours.
     """
+    try:
+        with region.closed():
+            return _read(content, file)
+    except ClipRejected as fault:
+        named = fault.detail.startswith(file)
+        raise ClipRejected(fault.reason, fault.detail if named else f"{file}: {fault.detail}") from None
+
+
+def _read(content: bytes, file: str) -> Transcript | None:
     if sum(map(content.count, (b"\n", b"\r"))) > MAX_LINES:
         raise ClipRejected(reasons.BAD_FIELD, f"{file} has over {MAX_LINES:,} lines")
     head = content[:4_096].lstrip(b"\xef\xbb\xbf \t\r\n")
-    try:
-        if head.startswith((b"{", b"[")) and (found := recognized.read(as_utf_8(content))) is not None:
-            return found
-        text = as_utf_8(content).decode()
-        shown = text[_TEXT_BEGINS.match(text).end() :]  # type: ignore[union-attr]
-        if elan.BEGINS.match(shown):
-            return elan.read(content)
-        if ttml.BEGINS.match(shown):
-            return ttml.read(content)
-        kind = next((kind for kind in (*_by_name(file), *_KINDS) if kind.fits(shown)), None)
-        if kind is not None:
-            return kind.read(text)
-    except UnicodeDecodeError:
-        raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8; save it as UTF-8") from None
-    except ClipRejected as fault:
-        raise ClipRejected(fault.reason, f"{file}: {fault.detail}") from None
+    if head.startswith((b"{", b"[")) and (found := recognized.read(as_utf_8(content))) is not None:
+        return found
+    text = _text(content, file)
+    shown = text[_TEXT_BEGINS.match(text).end() :]  # type: ignore[union-attr]
+    if elan.BEGINS.match(shown):
+        return elan.read(content)
+    if ttml.BEGINS.match(shown):
+        return ttml.read(content)
+    kind = next((kind for kind in (*_by_name(file), *_KINDS) if kind.fits(shown)), None)
+    if kind is not None:
+        return kind.read(text)
     if what := timed.kind_of(text) or _of_htk(text, file):
         raise ClipRejected(reasons.TIMED_TEXT, f"{file} holds {what}, not the text of the recording")
     return None
+
+
+def said(content: bytes, file: str) -> str:
+    """What a text without times says. One newline at its end belongs to the file.
+
+    Raises:
+      ClipRejected: BAD_FIELD, it is not valid UTF-8.
+    """
+    return _text(content, file).removesuffix("\n").removesuffix("\r")
+
+
+def _text(content: bytes, file: str) -> str:
+    try:
+        return as_utf_8(content).decode()
+    except UnicodeDecodeError:
+        raise ClipRejected(reasons.BAD_FIELD, f"{file} is not valid UTF-8; save it as UTF-8") from None
 
 
 def _one_tier(cues: Iterator[Cue], *, ordered: bool = True) -> Transcript:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from transforms import reasons
 from transforms.errors import ClipRejected, UserError
-from transforms.manifests import cues
+from transforms.manifests import cues, joining
 from transforms.manifests.cues import JOINED, Cue, CueSettings, Tier, Transcript
 from transforms.manifests.row import CUT_END, CUT_START
 
@@ -22,7 +22,7 @@ def transcript(*spans, ordered=True):
 
 
 def rows(*spans, settings=JOINED, ordered=True):
-    return list(cues.rows(transcript(*spans, ordered=ordered), "a.srt", "a.wav", settings))
+    return list(joining.rows(transcript(*spans, ordered=ordered), "a.srt", "a.wav", settings))
 
 
 def told(found):
@@ -197,7 +197,7 @@ TIERS = Transcript(
 )
 def test_tiers_are_chosen_by_their_names(tiers, found):
     settings = CueSettings(join_cues=0, tiers=tiers)
-    assert told(cues.rows(TIERS, "a.eaf", "a.wav", settings)) == found
+    assert told(joining.rows(TIERS, "a.eaf", "a.wav", settings)) == found
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,13 @@ def test_tiers_are_chosen_by_their_names(tiers, found):
 )
 def test_of_several_tiers_each_is_its_speakers(names, tiers, speakers):
     found = tuple(Tier(name, (Cue(n, n, n + 1, name),)) for n, name in enumerate(names, 1))
-    told = list(cues.rows(Transcript(found), "a.TextGrid", "a.wav", CueSettings(tiers=tiers)))
+    told = list(joining.rows(Transcript(found), "a.TextGrid", "a.wav", CueSettings(tiers=tiers)))
     assert [row.fields["speaker"] for row in told] == speakers
 
 
 def test_a_speaker_that_the_file_names_counts_more_than_the_tier():
     tiers = (Tier("a", (Cue(1, 1, 2, "x", "Ann"),)), Tier("b", (Cue(2, 3, 4, "y"),)))
-    found = list(cues.rows(Transcript(tiers), "a.eaf", "a.wav", CueSettings(tiers=("a", "b"))))
+    found = list(joining.rows(Transcript(tiers), "a.eaf", "a.wav", CueSettings(tiers=("a", "b"))))
     assert [row.fields["speaker"] for row in found] == ["Ann", "b"]
 
 
@@ -225,13 +225,13 @@ def test_a_tier_that_is_not_there_is_a_reason():
     with pytest.raises(
         ClipRejected, match=r"a\.eaf has no tier Eve with text; it has Ann \(2\), Bob \(1\), tr"
     ) as found:
-        list(cues.rows(TIERS, "a.eaf", "a.wav", CueSettings(tiers=("Eve",))))
+        list(joining.rows(TIERS, "a.eaf", "a.wav", CueSettings(tiers=("Eve",))))
     assert found.value.reason == reasons.MISSING_TEXT
 
 
 def test_several_tiers_stop_the_run_with_their_names():
     with pytest.raises(UserError, match=r"^a\.eaf: several tiers: Ann \(2\), Bob \(1\); say by --tier=NAME"):
-        list(cues.rows(TIERS, "a.eaf", "a.wav", CueSettings()))
+        list(joining.rows(TIERS, "a.eaf", "a.wav", CueSettings()))
 
 
 @pytest.mark.parametrize(
@@ -245,10 +245,10 @@ def test_several_tiers_stop_the_run_with_their_names():
 )
 def test_a_tier_of_sounds_is_not_what_is_said(names, found):
     tiers = tuple(Tier(name, (Cue(n, n, n + 1, name),)) for n, name in enumerate(names, 1))
-    assert told(cues.rows(Transcript(tiers), "a.TextGrid", "a.wav", CueSettings())) == [found]
+    assert told(joining.rows(Transcript(tiers), "a.TextGrid", "a.wav", CueSettings())) == [found]
 
 
 def test_cues_that_share_a_line_are_counted():
     tier = Tier("", (Cue(1, 1, 2, "a"), Cue(1, 5, 6, "b"), Cue(7, 9, 10, "c")))
-    found = list(cues.rows(Transcript((tier,)), "a.srt", "a.wav", ALONE))
+    found = list(joining.rows(Transcript((tier,)), "a.srt", "a.wav", ALONE))
     assert [row.line for row in found] == [1, 2, 3]

@@ -277,6 +277,7 @@ META = '{"speaker": "x", "rate": 16000}'
         ({"x/My talk [id].webm": "", "x/My talk [id].en.vtt": "WEBVTT\n\n" + SRT.replace(",", ".")},
          [("x/My talk [id]@1+2", "hello world")]),
         ({"a.wav": "", "a.en.srt": SRT, "a.de.srt": SRT}, [("pairs:1", "bad_field")]),
+        ({"a.wav": "", "a.en.srt": SRT, "a.en-orig.srt": SRT}, [("a@1+2", "hello world")]),  # as video sites have both
         ({"a.wav": "", "a.srt": SRT, "a.de.srt": "1\n00:00:01,000 --> 00:00:02,000\nhallo"}, [("a@1+2", "hello world")]),
         ({"train/a.wav": "", "train/a.srt": SRT, "test/b.wav": "", "test/b.srt": SRT},
          [("test/b@1+2", "hello world"), ("train/a@1+2", "hello world")]),
@@ -290,6 +291,8 @@ def test_of_several_files_beside_a_recording_one_counts(tmp_path, files, rows):
 def test_the_name_of_a_file_of_cues_may_say_the_language(tmp_path):
     (clip,) = rows_of(folder_of(tmp_path, {"a.wav": "", "a.pt-BR.srt": SRT}))
     assert (clip.language, clip.source) == ("pt-BR", "pairs/a.pt-BR.srt:2")
+    (clip,) = rows_of(folder_of(tmp_path / "x", {"a.wav": "", "a.en-orig.srt": SRT, "a.en.srt": SRT}))
+    assert clip.language == "en"
 
 
 def test_folders_of_cues_may_be_named_after_splits(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import webvtt
 
 from transforms.errors import ClipRejected
-from transforms.manifests import transcripts
+from transforms.manifests import elan, transcripts
 
 SPANS = [(0.5, 2.25, "Hello, you."), (2.25, 3.0, "How are you?"), (4.12, 61.5, "Très bien — 好的")]
 
@@ -295,6 +295,20 @@ def test_marks_belong_to_the_word_before(tree):
     assert cues_of(json.dumps(tree), "a.json") == [(0.0, 0.5, "Hi."), (1.0, 1.5, "You?")]
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("talk 1 0.50 0.25 Hi.\n;; note\ntalk A 1.00 0.50 you 0.98\n", "a.ctm"),
+        (json.dumps({"result": [{"conf": 1.0, "start": 0.5, "end": 0.75, "word": "Hi."},
+                                {"conf": 1.0, "start": 1.0, "end": 1.5, "word": "you"}], "text": "hi you"}), "a.json"),
+        (json.dumps({"task": "transcribe", "text": "Hi you", "words": [{"word": "Hi.", "start": 0.5, "end": 0.75},
+                                                                      {"word": "you", "start": 1.0, "end": 1.5}]}), "a.json"),
+    ],
+)  # fmt: skip
+def test_words_with_times_are_cues(content, name):
+    assert cues_of(content, name) == [(0.5, 0.75, "Hi."), (1.0, 1.5, "you")]
+
+
 def test_whole_numbers_that_nobody_speaks_as_slowly_are_milliseconds():
     quick = [{"start": 1000, "end": 3000, "text": "hello there"}, {"start": 3000, "end": 4000, "text": "you"}]
     assert cues_of(json.dumps(quick), "a.json") == [(1, 3, "hello there"), (3, 4, "you")]
@@ -481,3 +495,14 @@ def test_a_line_of_anything_ends(head, filling):
         with contextlib.suppress(ClipRejected):
             found = transcripts.read(content, name)
             assert found is None or len(found.tiers) <= 1
+
+
+def test_a_fault_of_ours_costs_the_file_and_no_run(monkeypatch):
+    def read(content):
+        return 1 / len(content[:0])
+
+    monkeypatch.setattr(elan, "read", read)
+    with pytest.raises(ClipRejected) as found:
+        transcripts.read(b"<ANNOTATION_DOCUMENT/>", "a.eaf")
+    assert found.value.reason.name == "decoder_fault"
+    assert found.value.detail.startswith("a.eaf: ")
