@@ -23,6 +23,8 @@ from cliptune.invocation import Ended, Invocation
 POLL_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
 _CONSOLE = "console"
+# Kinds of errors of which the same command would say the same: docs/schemas/README.md.
+_DECIDED = frozenset({"failed", "usage", "outside", "not_installed"})
 
 
 class DataflowJobLink(BaseOperatorLink):
@@ -177,11 +179,14 @@ class CliptuneOperator(BaseOperator):
             return ended.report
         report = ended.report or {}
         how = f"was killed by signal {-ended.status}" if ended.status < 0 else f"ended with exit status {ended.status}"
-        told = f"cliptune {self.command[0]} {how}: {report.get('error') or ended.last or 'it said nothing'}"
+        # Of a job it is what the service says; else the command's own, with its kind.
+        error = report.get("error") or {}
+        kind, why = (error.get("kind"), error.get("message")) if isinstance(error, dict) else ("", error)
+        told = f"cliptune {self.command[0]} {how}: {why or ended.last or 'it said nothing'}"
         # Who clears a task cancels its job, to which the next try may have attached by then: the one after that sends
         # a job of its own.
         again = {Exit.JOB_CANCELLED} if self.attached else set()
-        decided = ended.status in FOR_GOOD - again or report.get("ok") is False
+        decided = ended.status in FOR_GOOD - again or kind in _DECIDED
         raise (AirflowFailException if decided else AirflowException)(told)
 
     def on_kill(self) -> None:

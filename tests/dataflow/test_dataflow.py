@@ -69,7 +69,8 @@ def test_rejected_rows_are_counted_by_their_reason_and_decide_the_status(launch,
     assert {"name": "clips_rejected_not_found", "namespace": "cliptune", "scalar": 1} in fake.metrics[job_id]
     # From the finished dataset alone: the same line, and the same status where it is asked for.
     assert (run_report("--gate", "--max_rejected_fraction=0.1").status, run_report().status) == (3, 0)
-    assert run_report().json == run.json
+    envelope = {"ok", "error"}
+    assert {**run_report().json, **{name: run.json[name] for name in envelope}} == run.json
 
 
 def test_what_workers_get_is_pinned_and_needs_no_checkout(launch, fake, monkeypatch, tmp_path):
@@ -262,7 +263,8 @@ def test_a_job_that_goes_on_has_a_status_of_its_own_and_so_has_one_that_was_canc
     fake.mode = "hang"
     first = launch("--no_wait").json
     run = follow(first["id"], "--timeout=0.1")
-    assert (run.status, follows(run, "stdout-prepare-job")) == (6, {**first, "attached": True, "state": "RUNNING"})
+    told_of, goes_on = follows(run, "stdout-prepare-job"), {"attached": True, "state": "RUNNING", "ok": False}
+    assert (run.status, told_of.pop("error")["kind"], told_of) == (6, "still_running", {**first, **goes_on})
     assert launch("--cancel").status == 0
     run = follow(first["id"])
     assert (run.status, follows(run, "stdout-prepare-job")["state"], len(fake.jobs)) == (5, "CANCELLED", 1)
@@ -331,7 +333,7 @@ def test_whenever_ctrl_c_comes_there_is_one_job_at_most_and_nothing_is_changed(l
         assert any(line.startswith(moment) for line in command.stderr)
         command.send_signal(signal.SIGINT)
         stdout, stderr = command.communicate(timeout=processes.LIMIT_SECONDS)
-    assert (command.returncode, stdout, "Traceback" in stderr) == (1, "", False)
+    assert (command.returncode, report_of(stdout, 1), "Traceback" in stderr) == (1, "", False)
     assert stderr.splitlines()[-1].startswith("cliptune prepare: stopped; the same command goes on from here")
     before = [*fake.jobs]
     again = launch("--overwrite", "--no_wait")

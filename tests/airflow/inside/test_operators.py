@@ -120,10 +120,16 @@ def test_the_services_own_message_is_the_reason(operator, program):
         run(operator("watch", "OUT"))
 
 
-def test_a_dataset_that_is_not_ok_is_not_tried_again(operator, program):
-    program.will({"status": 1, "lines": ["2 errors"], "json": {"ok": False}})
-    with pytest.raises(AirflowFailException, match="2 errors"):
+@pytest.mark.parametrize(
+    ("kind", "for_good"),
+    [("failed", True), ("not_installed", True), ("outside", True), ("user", False), ("service", False), ("bug", False)],
+)
+def test_what_failed_is_tried_again_unless_it_would_fail_again(operator, program, kind, for_good):
+    error = {"kind": kind, "message": "2 errors", "where": "", "exit_status": 1}
+    program.will({"status": 1, "lines": ["see the docs"], "json": {"ok": False, "error": error}})
+    with pytest.raises(AirflowException, match=r"exit status 1: 2 errors$") as fault:
         run(operator("check", "OUT"))
+    assert isinstance(fault.value, AirflowFailException) == for_good
 
 
 def test_a_signal_is_named(operator, program):
