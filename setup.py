@@ -30,6 +30,7 @@ WORKER = [
     "regex>=2024.4.16",
     "requests>=2.33,<3",
     "rich>=13,<16",
+    "shtab>=1.7,<2",
     "soundfile>=0.13.1,<0.15",
     "soxr>=0.5,<2",
 ]
