@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, _BeamArgumentParser
 
 from transforms.errors import UsageError
+
+
+class _Parser(_BeamArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def options_of(flags: Sequence[str], ours: Sequence[str] = ()) -> PipelineOptions:
@@ -18,9 +24,9 @@ def options_of(flags: Sequence[str], ours: Sequence[str] = ()) -> PipelineOption
       ours: Cliptune's flags, which are suggested too if a flag is misspelt.
 
     Raises:
-      UsageError: a flag is not one of Beam's.
+      UsageError: a flag is not one of Beam's, or has a value that it cannot have.
     """
-    parser = _BeamArgumentParser(prog="cliptune prepare", allow_abbrev=False, usage="cliptune prepare --help")
+    parser = _Parser(prog="cliptune prepare", allow_abbrev=False, usage="cliptune prepare --help")
     for options_class in PipelineOptions.__subclasses__():
         options_class._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(flags))

@@ -422,7 +422,9 @@ CORPORA = {
         ),
     ),
     "Kaldi": Corpus("kaldi", kaldi, ("",), "Kaldi folder", 4, (Expected("wav.scp:1", "hello there", group="anna"),)),
-    "pairs": Corpus("pairs", pairs, ("",), "folder of NAME.wav and NAME.txt", 3, (Expected(":1", "hello again"),)),
+    "pairs": Corpus(
+        "pairs", pairs, ("",), "folder of recordings with texts beside them", 3, (Expected(":1", "hello again"),)
+    ),
     "Common Voice, one table": Corpus(
         "common_voice",
         common_voice,

@@ -56,7 +56,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `prepare`."""
     parser.description, parser.epilog = DESCRIPTION, f"{_runners()}\n\n{EPILOG}"
     _add_paths(parser.add_argument_group("manifests and output"))
-    add_columns(parser.add_argument_group("columns"))
+    named = parser.add_argument_group("columns")
+    add_columns(named)
+    _add_kept(named)
     _add_cues(parser.add_argument_group("subtitles, labels and tiers beside recordings"))
     _add_audio(parser.add_argument_group("audio", _formats_read()))
     _add_examples(parser.add_argument_group("examples and split"))
@@ -173,6 +175,9 @@ def add_columns(group: argparse._ArgumentGroup) -> None:
     for column, aliases in ALIASES.items():
         usual = ", ".join(aliases[:3]) + (" …" if len(aliases) > 3 else "")
         group.add_argument(f"--{column}_column", metavar="NAME", help=f"default: found by its usual names: {usual}")
+
+
+def _add_kept(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--keep_columns",
         action="append",

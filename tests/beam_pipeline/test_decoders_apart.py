@@ -22,7 +22,10 @@ ROOM = {"decode", "encode", "conform", "outline", "libav", "sndfile", "tracks", 
 ROOMS = ("beam_pipeline", "cliptune", "transforms", "tuning")
 SOURCES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
 # What workers import, and what encodes sounds of our own making.
-MAY = {"transforms/dataset/conversion.py", "transforms/dataset/headers.py", "tuning/probes.py"}
+MAY = {
+    *("transforms/dataset/conversion.py", "transforms/dataset/dissect.py", "transforms/dataset/headers.py"),
+    "tuning/probes.py",
+}
 SHARD, SIDECAR = (f"train/train-00000-of-00006.{end}" for end in ("jsonl", "outcomes.json"))
 
 

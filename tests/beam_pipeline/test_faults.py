@@ -13,6 +13,7 @@ import pytest
 
 from tests import forked, processes
 from tests.beam_pipeline.conftest import SOME, contents, prepare_in_small_shards, write_manifest
+from tests.envelopes import report_of
 from transforms.dataset.clip_workers import ClipWorkers
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ FLAGS = ["--manifest", "m.jsonl", "--output", "out"]
 
 
 def assert_one_line(run, told):
-    assert (run.returncode, run.stdout) == (1, "")
+    assert (run.returncode, report_of(run.stdout, 1)) == (1, "")
     assert run.stderr.startswith("cliptune prepare: ")
     assert told in run.stderr
     assert run.stderr.count("\n") == 1

@@ -208,7 +208,7 @@ def test_what_only_the_user_can_mend_stops_the_run_in_one_line(gcs, prepare, tmp
 
 
 # The steps that ask the bucket, by a part of their names; all others share one more process, which nobody tells.
-ASKING = ("_rows)", "_WriteShard)", "_uses", "_drop", "_finish")
+ASKING = ("(rows)", "_WriteShard)", "_uses", "_drop", "_finish")
 
 
 @pytest.fixture

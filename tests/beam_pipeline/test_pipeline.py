@@ -249,7 +249,7 @@ def _bytes(job, key):
 def test_a_record_has_no_field_for_audio():
     """None for bytes, none for a list; text and counts only."""
     kinds = {kind for record in (Clip, Outcome) for kind in typing.get_type_hints(record).values()}
-    assert kinds == {str, bool, str | None, int | None, float | None, tuple[str, ...] | None}
+    assert kinds == {str, bool, str | None, int | None, float, float | None, tuple[str, ...] | None}
     counts = {int, tuple[tuple[int, ...], ...]}
     names = {str, tuple[str, int], tuple[str, ...], Mapping[str, int]}
     assert set(typing.get_type_hints(ShardResult).values()) == {bool, *names, *counts}

@@ -15,6 +15,7 @@ from beam_pipeline.requests import PrepareRequest
 from tests import forked
 from tests.beam_pipeline.conftest import EXAMPLES, FEW, SOME, contents, examples, ledger, lines, write_manifest
 from tests.beam_pipeline.test_latency import prepare_interrupted
+from tests.envelopes import report_of
 from transforms.audio import encode
 from transforms.dataset import plan
 from transforms.dataset.clip_workers import ClipWorkers
@@ -291,7 +292,7 @@ def test_a_run_that_fails_anywhere_is_finished_by_the_next(
 def test_an_interrupted_run_says_how_to_go_on_and_is_finished_by_the_next(finished, prepare, reference):
     words = ["--manifest", "m.jsonl", "--output", "out", "--overwrite"]
     done = forked.run(prepare_interrupted, ClipWorkers, "convert", True, *words, folder=finished)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, report_of(done.stdout, 1)) == (1, "")
     assert done.stderr == "cliptune prepare: stopped; the same command goes on from here\n"
     assert not (finished / "out/dataset.json").exists()
     assert prepare("m.jsonl", "out", "--overwrite").status == 0

@@ -137,7 +137,7 @@ def test_jobs_are_listed_of_a_project_and_of_a_dataset(run, out, playing):
         assert f"{second['name']}: SUCCEEDED, 2 checkpoints  two" in stderr
         assert found[1]["labels"]["team"] == "x"
     assert len(only_json(run("jobs", url, "--limit", 1)[1])["jobs"]) == 1
-    nothing = {"jobs": [], "runs": {}, "deleted": {}, "format_version": 1}
+    nothing = {"jobs": [], "runs": {}, "deleted": {}, "format_version": 1, "ok": True}
     assert only_json(run("jobs", url, "--location", "europe-west4")[1]) == nothing
     assert run("jobs")[0] == Exit.USAGE
 

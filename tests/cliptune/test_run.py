@@ -303,7 +303,10 @@ def test_a_job_on_dataflow_that_is_not_waited_for_goes_on(run, folder, service, 
     (folder / "cliptune.yaml").write_text(beam)
     status, _, stderr = run("run", service)
     assert status == 2
-    assert "cliptune run: cliptune.yaml:4: prepare.no_wait needs --runner=DataflowRunner" in stderr
+    assert (
+        "cliptune run: cliptune.yaml:4: prepare.no_wait needs a runner whose jobs can be found again: DataflowRunner"
+        in stderr
+    )
 
 
 def test_what_beam_does_not_know_is_told_with_its_line(run, bare, service):

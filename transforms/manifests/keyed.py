@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from transforms.audio.formats import by_extension
 from transforms.bounds import MAX_LINE_BYTES
+from transforms.errors import OutsideError
 from transforms.manifests.lines import bad_row, numbered
 from transforms.manifests.pairs import is_hidden
 from transforms.manifests.row import Row
@@ -119,7 +120,11 @@ def first_files(folder: str, storage: Storage) -> Iterator[str]:
     waiting, found = [""], 0
     while waiting and found < _FILES_LOOKED_AT:
         at = waiting.pop()
-        names = [f"{at}/{name}" if at else name for name in storage.names(uris.join(folder, at) if at else folder)]
+        try:
+            below = storage.names(uris.join(folder, at) if at else folder)
+        except OutsideError:  # a link to a folder elsewhere, which nobody enters
+            continue
+        names = [f"{at}/{name}" if at else name for name in below]
         files = [name for name in names if is_recording(name) or not storage.is_folder(uris.join(folder, name))]
         yield from files
         found += len(files) + 1
