@@ -220,10 +220,10 @@ class Reader:
         verb = "tune" if section.partition(".")[0] in (RUNS, MATRIX) else section
         if reason := NOT_KEYS.get(verb, {}).get(name):
             hint = f"; {reason}"
-        elif close := difflib.get_close_matches(name, known, n=1):
-            hint = f"; did you mean {close[0]}?"
         elif place := _belongs(name):
             hint = f"; it belongs {place}"
+        elif close := difflib.get_close_matches(name, known, n=1):
+            hint = f"; did you mean {close[0]}?"
         elif verb == "prepare":
             hint = f"; a flag of Apache Beam goes below {BEAM}"
         else:

@@ -90,6 +90,7 @@ class Console:
       report: what the command has made, for stdout; None before.
       fault: why it has failed, in one line that is printed already; "" if that is not said.
       is_json: whether stdout is to be one line of JSON: not of a command whose stdout is something else.
+      unsent: has one element until that line is printed.
     """
 
     def __init__(self, file: IO[str] | None = None, width: int | None = None, terminal: bool | None = None) -> None:
@@ -97,6 +98,7 @@ class Console:
         self.report: dict[str, Any] | None = None
         self.fault = ""
         self.is_json = True
+        self.unsent = [True]
         self._rich = _Rich(
             file=file,
             stderr=file is None,

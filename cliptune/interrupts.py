@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cliptune.console import Console
@@ -21,7 +21,9 @@ def _without_interrupts(swallowed: sys.UnraisableHookArgs) -> None:
 
 
 @contextmanager
-def ends_within(seconds: float, console: Console, message: str, status: int) -> Iterator[None]:
+def ends_within(
+    seconds: float, console: Console, message: str, status: int, last: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Runs the block. At Ctrl-C, prints `message` and leaves the block without an exception.
 
     A thread may wait for a stalled connection for minutes, and Python ends only with its last thread. A process that
@@ -33,6 +35,7 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
       console: where the message is printed.
       message: says what has stopped and how to go on.
       status: exit status of a process that is killed.
+      last: what such a process does last of all; it is not waited for if it takes long.
     """
     due, telling = [message], threading.Lock()
 
@@ -52,6 +55,10 @@ def ends_within(seconds: float, console: Console, message: str, status: int) -> 
 
     def end(*_: object) -> None:
         tell()
+        # Nobody may read what it prints, and the main thread may be in the middle of printing.
+        doing = threading.Thread(target=last, daemon=True)
+        doing.start()
+        doing.join(_PRINTING_SECONDS)
         os._exit(status)
 
     def interrupted(*_: object) -> None:

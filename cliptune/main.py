@@ -127,7 +127,7 @@ def _main(words: list[str], place: AbstractContextManager[None]) -> int:
         raise
     try:
         if fault is not None or console.is_json:
-            envelope.send(console.report, fault)
+            _send(console, fault)
     except UserError as lost:
         if console.report is None and fault is not None:
             return status
@@ -159,6 +159,18 @@ def _parsed(words: list[str], place: AbstractContextManager[None], console: Cons
     return status, fault
 
 
+def _send(console: Console, fault: envelope.Fault | None) -> None:
+    """Prints the line of stdout, once: a process that must end in the middle of its work does it on another thread."""
+    if console.unsent:
+        console.unsent.pop()
+        envelope.send(console.report, fault)
+
+
+def _send_quietly(console: Console, fault: envelope.Fault) -> None:
+    with suppress(UserError, IndexError):
+        _send(console, fault)
+
+
 def _refuse_damaged(words: Sequence[str]) -> None:
     """Refuses words that are no text.
 
@@ -187,10 +199,12 @@ def _run(
         request = command.request(args, others)
         stopped = f"stopped{command.stopped(request)}"
         line = f"cliptune {name}: {stopped}"
-        ending = interrupts.ends_within(command.INTERRUPT_SECONDS, console, line, command.INTERRUPTED)
+        seconds, status = command.INTERRUPT_SECONDS, command.INTERRUPTED
+        fault = replace(envelope.failed(Exit.INTERRUPTED, stopped), exit_status=status)
+        ending = interrupts.ends_within(seconds, console, line, status, lambda: _send_quietly(console, fault))
         with place, ending, logs_to(console):
             return command.run(request, console), None
-        return command.INTERRUPTED, replace(envelope.failed(Exit.INTERRUPTED, stopped), exit_status=command.INTERRUPTED)
+        return status, fault
     except TOLD as error:
         return _told(f"cliptune {name}", error, console)
     except ModuleNotFoundError as error:

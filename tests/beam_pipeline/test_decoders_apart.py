@@ -18,7 +18,7 @@ from transforms.dataset.sidecar import Sidecar
 ROOT = Path(__file__).parents[2]
 DECODERS = {"soundfile", "av", "soxr", "ffmpeg"}
 # Modules of transforms/audio that work with these.
-ROOM = {"decode", "encode", "conform", "outline", "libav", "sndfile", "tracks", "scratch", "joined"}
+ROOM = {"decode", "encode", "conform", "outline", "libav", "sndfile", "tracks", "scratch", "joined", "pauses"}
 ROOMS = ("beam_pipeline", "cliptune", "transforms", "tuning")
 SOURCES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
 # What workers import, and what encodes sounds of our own making.

@@ -230,7 +230,7 @@ def test_ctrl_c_that_an_import_swallows_ends_the_command_all_the_same(tmp_path):
         runpy.run_module("cliptune", run_name="__main__")
     """
     done = processes.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cliptune check: stopped\n")
+    assert (done.returncode, report_of(done.stdout, 130), done.stderr) == (130, "", "cliptune check: stopped\n")
 
 
 IMPATIENT = """

@@ -62,6 +62,7 @@ OF_PREPARE = {
     "--audio_uri": ["--audio_part=uri", "--audio_uri=gs://other/audio"],
     "--sample_rate": ["--sample_rate=8000"],
     "--tasks": ["--tasks=tasks.yaml"],
+    "--manifest_encoding": ["--manifest_encoding=cp1250"],
     "--normalize_text": ["--normalize_text=casefold"],
 }
 # What the change is seen against, where that is not the plain command.
