@@ -97,7 +97,9 @@ def test_killed_between_the_answer_and_the_end_prepare_and_tune_have_one_job_eac
     (job_id,) = fake.jobs
     xcoms = ran.tasks["prepare"]["xcoms"]
     page = f"https://console.cloud.google.com/dataflow/jobs/us-central1/{job_id}?project=test-project"
-    assert (xcoms["job_id"], xcoms["console"], xcoms["_link_DataflowJobLink"]) == (job_id, page, page)
+    # The retry attaches to the job, or finds the dataset that it has finished in the meantime.
+    found = [xcoms.get(name) for name in ("job_id", "console", "_link_DataflowJobLink")]
+    assert found in ([job_id, page, page], [None, None, ""], [None, None, None])
     assert xcoms["return_value"]["rows"] == len(SOME)
     assert list(ran.result("evaluate")["systems"]) == ["tuned", "base"]
     assert ran.result("watch")["name"] == jobs_of(service)[0]["name"]
