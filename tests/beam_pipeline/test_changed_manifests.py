@@ -132,7 +132,7 @@ class Looks:
         self.begin(0)
         for name in ("open_read", "read_bytes", "identity", "exists", "is_folder", "size", "list_files"):
             monkeypatch.setattr(Storage, name, self._asked(getattr(Storage, name)))
-        monkeypatch.setattr(read, "read_rows", self._rows(formats.read_rows))
+        monkeypatch.setattr(read, "read_manifest", self._rows(formats.read_manifest))
 
     def begin(self, at, change=""):
         self.seen, self.at, self.change = 0, at, change

@@ -82,8 +82,11 @@ def test_without_the_job_manager_the_same_command_goes_on_from_there(cluster, fo
         until(command.is_under_way, "no shard is written")
         cluster.job_manager.kill()
         run = command.ended()
-    assert_one_line(run)
-    assert "the same command goes on from what is there" in run.stderr
+    if run.status == 0:  # the TaskManagers had ended their parts before they missed it
+        assert "Connection refused; the dataset is finished all the same" in run.stderr
+    else:
+        assert_one_line(run)
+        assert "the same command goes on from what is there" in run.stderr
     cluster.start()
     # What a TaskManager had begun, it may have ended.
     reused = clips_of(command.committed())
