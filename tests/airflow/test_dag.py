@@ -92,7 +92,7 @@ def far(airflow, fake, service, **constants):
 def test_killed_between_the_answer_and_the_end_prepare_and_tune_have_one_job_each(airflow, fake, service):
     ran = far(airflow, fake, service, CLIPTUNE=airflow.program(kills="-dies")).test()
     assert (ran.state, ran.states) == ("success", SUCCESS), ran.log[-9_000:]
-    assert ran.tries == {**dict.fromkeys(TASKS, 1), "prepare": 2, "tune": 2}
+    assert {task for task, tries in ran.tries.items() if tries > 1} == {"prepare", "tune"}
     assert (len(fake.jobs), len(jobs_of(service))) == (1, 1)
     (job_id,) = fake.jobs
     xcoms = ran.tasks["prepare"]["xcoms"]
