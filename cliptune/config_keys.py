@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import NoReturn
 
 from cliptune.commands import check, evaluate, predict, prepare, tune
 from cliptune.flags import number, whole_number
@@ -123,7 +124,7 @@ class Key:
 class Parser(argparse.ArgumentParser):
     """A parser that raises instead of ending the program."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]  # it raises
+    def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
         raise UsageError(message)
 

@@ -37,7 +37,7 @@ def test_the_pages_words_lead_from_the_manifest_to_the_evaluation_and_again_with
     assert edits is not None
     folders = {"/opt/cliptune/bin/cliptune": airflow.program(), "/opt/src/cliptune": str(environments.ROOT)}
     text = edits[1]
-    for name, there in {**folders, "/tmp/english": f"{airflow.folder}/english"}.items():
+    for name, there in {**folders, "/data/english": f"{airflow.folder}/english"}.items():
         assert name in text
         text = text.replace(name, there)
     copied = airflow.dags / "cliptune_dag.py"

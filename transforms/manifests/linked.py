@@ -18,14 +18,21 @@ from transforms.storage import Storage, uris
 # What is a file's name and no text; and what may be both, unless it is a path or named as the recording is.
 _FILE = re.compile(r"[^\n\r\t\0]{1,1000}\.(?:textgrid|eaf|vtt|srt|ass|ssa|sbv|lrc|ttml|dfxp)", re.IGNORECASE)
 _PERHAPS = re.compile(r"[^\s\0]{1,1000}\.(?:txt|json|json3|tsv|ctm|stm|lab)", re.IGNORECASE)
+# What both end with, and hardly any text does.
+_ENDS = re.compile(r"\.[A-Za-z0-9]{2,8}\Z")
 
 
 def file_of(row: Columns) -> str:
     """The file that a row names in the place of its text; "" for a row with a text."""
-    text, audio = row.value("text"), row.value("audio")
-    if not isinstance(text, str) or len(text) > 1_100 or not isinstance(audio, str):
+    text = row.value("text")
+    if not isinstance(text, str) or len(text) > 1_100:
         return ""
     name = text.strip()
+    if not _ENDS.search(name):
+        return ""
+    audio = row.value("audio")
+    if not isinstance(audio, str):
+        return ""
     same = _stem(name) == _stem(audio)
     return name if _FILE.fullmatch(name) or (_PERHAPS.fullmatch(name) and ("/" in name or same)) else ""
 
